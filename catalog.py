@@ -1,0 +1,250 @@
+"""What a SQL Server database holds, as plain data.
+
+The one vocabulary that the source side, the target side and the phases share. Every class is a
+frozen dataclass; names and texts are kept exactly as the source's catalog shows them. This module
+imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFAULT_SCHEMA = "dbo"
+
+
+@dataclass(frozen=True)
+class SqlType:
+    """A T-SQL type as a column declares it (`sys.types` joined to `sys.columns`).
+
+    `name` is the base type in lower case (`nvarchar`, `decimal`, `timestamp` for rowversion).
+    `max_length` is in bytes, as in `sys.columns`: twice the characters for nchar and nvarchar, -1 for
+    (max) and xml. `precision` and `scale` are 0 where they mean nothing. `alias` is the quoted-free
+    name of the alias type the column was declared with, `None` otherwise. `is_clr` marks a
+    user-defined CLR type, whose `name` is then the type's own name.
+    """
+
+    name: str
+    max_length: int = 0
+    precision: int = 0
+    scale: int = 0
+    alias: str | None = None
+    is_clr: bool = False
+
+    @property
+    def characters(self) -> int:
+        """The declared length in characters (UTF-16 units for n-types), -1 for (max)."""
+        if self.name in {"nchar", "nvarchar", "sysname"} and self.max_length > 0:
+            return self.max_length // 2
+        return self.max_length
+
+    def __str__(self) -> str:
+        """The type as T-SQL writes it: `decimal(10,2)`, `nvarchar(max)`, `datetime2(7)`."""
+        if self.name in {"decimal", "numeric"}:
+            return f"{self.name}({self.precision},{self.scale})"
+        if self.name in {"char", "varchar", "nchar", "nvarchar", "binary", "varbinary"}:
+            length = "max" if self.max_length == -1 else str(self.characters)
+            return f"{self.name}({length})"
+        if self.name in {"time", "datetime2", "datetimeoffset"}:
+            return f"{self.name}({self.scale})"
+        return self.name
+
+
+@dataclass(frozen=True)
+class Identity:
+    """An IDENTITY property. `last_value` is `IDENT_CURRENT`, `None` before the first insert."""
+
+    seed: int = 1
+    increment: int = 1
+    last_value: int | None = None
+
+
+@dataclass(frozen=True)
+class Default:
+    """A default constraint; `text` is the expression as the catalog stores it, e.g. `(getdate())`."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A computed column's expression and whether the source stores its values."""
+
+    text: str
+    is_persisted: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table, in `column_id` order within `Table.columns`."""
+
+    name: str
+    type: SqlType
+    is_nullable: bool = True
+    identity: Identity | None = None
+    default: Default | None = None
+    computed: Computed | None = None
+    collation: str | None = None
+    comment: str | None = None
+    is_rowguid: bool = False
+    is_sparse: bool = False
+    is_column_set: bool = False
+    is_filestream: bool = False
+    is_masked: bool = False
+    is_encrypted: bool = False
+    is_hidden: bool = False
+    #: `sys.columns.generated_always_type_desc`, `None` for NOT_APPLICABLE.
+    generated_always: str | None = None
+    #: `sys.columns.graph_type_desc`, `None` outside graph tables.
+    graph_type: str | None = None
+
+
+@dataclass(frozen=True)
+class KeyColumn:
+    """A column's place in a key or an index."""
+
+    name: str
+    is_descending: bool = False
+
+
+@dataclass(frozen=True)
+class Key:
+    """A PRIMARY KEY or UNIQUE constraint."""
+
+    name: str
+    columns: tuple[KeyColumn, ...]
+    is_clustered: bool = False
+    comment: str | None = None
+    is_disabled: bool = False
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index that no constraint owns. `kind` is `sys.indexes.type_desc` (NONCLUSTERED, XML, …)."""
+
+    name: str
+    columns: tuple[KeyColumn, ...]
+    included: tuple[str, ...] = ()
+    is_unique: bool = False
+    filter: str | None = None
+    kind: str = "NONCLUSTERED"
+    is_disabled: bool = False
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """A foreign key; `columns[i]` references `referenced_columns[i]`.
+
+    Actions are written as the catalog has them: NO_ACTION, CASCADE, SET_NULL, SET_DEFAULT.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    referenced_schema: str
+    referenced_table: str
+    referenced_columns: tuple[str, ...]
+    on_delete: str = "NO_ACTION"
+    on_update: str = "NO_ACTION"
+    is_trusted: bool = True
+    is_disabled: bool = False
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """A CHECK constraint; `text` as the catalog stores it, e.g. `([Quantity]>(0))`."""
+
+    name: str
+    text: str
+    is_trusted: bool = True
+    is_disabled: bool = False
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A user table. `row_count` is the catalog's estimate (`sys.partitions.rows`), in rows.
+
+    `traits` names what makes the table one that needs care, in words a person reads:
+    "temporal", "memory-optimised", "graph node", … Empty for an ordinary table.
+    """
+
+    schema: str
+    name: str
+    columns: tuple[Column, ...]
+    primary_key: Key | None = None
+    unique: tuple[Key, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    checks: tuple[Check, ...] = ()
+    row_count: int = 0
+    comment: str | None = None
+    traits: tuple[str, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """`schema.table`, for a person to read; never for SQL."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def key(self) -> str:
+        """The name in the progress file: bare for tables of dbo, `Sales.Orders` for others."""
+        return self.name if self.schema == DEFAULT_SCHEMA else self.full_name
+
+    @property
+    def sort_key(self) -> tuple[str, str, str, str]:
+        """The fixed order of every loop: schema, then table, without case; exact names break ties."""
+        return (self.schema.lower(), self.name.lower(), self.schema, self.name)
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A sequence object. `current` is the last value handed out, `None` if the catalog hides it."""
+
+    schema: str
+    name: str
+    type: SqlType
+    start: int
+    increment: int
+    minimum: int
+    maximum: int
+    is_cycling: bool = False
+    cache_size: int | None = None
+    current: int | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class AliasType:
+    """`CREATE TYPE name FROM base`."""
+
+    schema: str
+    name: str
+    base: SqlType
+    is_nullable: bool = True
+
+
+@dataclass(frozen=True)
+class OtherObject:
+    """An object that is reported, not translated: a view, procedure, function, trigger, synonym, …
+
+    `kind` is a word for a person ("view", "synonym"); `definition` its T-SQL or what it points at.
+    """
+
+    kind: str
+    schema: str
+    name: str
+    definition: str | None = None
+
+
+@dataclass(frozen=True)
+class Database:
+    """Everything the source's catalog showed, read at one time."""
+
+    name: str
+    tables: tuple[Table, ...]
+    collation: str | None = None
+    sequences: tuple[Sequence, ...] = ()
+    alias_types: tuple[AliasType, ...] = ()
+    others: tuple[OtherObject, ...] = ()

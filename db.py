@@ -1,0 +1,480 @@
+"""Settings, and connections to both sides.
+
+Settings come from a `.env` file (python-dotenv) and the process environment, which wins. Every
+mistake in them is a SettingsError that names the setting. Passwords stay inside the connection
+strings made here: `Secrets.hide` removes them from any text that a person or a file will see.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import re
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+import psycopg2
+import psycopg2.extensions
+from dotenv import dotenv_values
+
+Naming = Literal["lower", "preserve"]
+
+#: libpq's environment variables and the keyword each stands for
+#: (PostgreSQL documentation, "Environment Variables" of libpq).
+LIBPQ_VARIABLES: Mapping[str, str] = {
+    "PGHOST": "host",
+    "PGHOSTADDR": "hostaddr",
+    "PGPORT": "port",
+    "PGDATABASE": "dbname",
+    "PGUSER": "user",
+    "PGPASSWORD": "password",
+    "PGPASSFILE": "passfile",
+    "PGREQUIREAUTH": "require_auth",
+    "PGCHANNELBINDING": "channel_binding",
+    "PGSERVICE": "service",
+    "PGOPTIONS": "options",
+    "PGAPPNAME": "application_name",
+    "PGSSLMODE": "sslmode",
+    "PGSSLCERT": "sslcert",
+    "PGSSLKEY": "sslkey",
+    "PGSSLROOTCERT": "sslrootcert",
+    "PGSSLCRL": "sslcrl",
+    "PGSSLSNI": "sslsni",
+    "PGREQUIREPEER": "requirepeer",
+    "PGGSSENCMODE": "gssencmode",
+    "PGKRBSRVNAME": "krbsrvname",
+    "PGCONNECT_TIMEOUT": "connect_timeout",
+    "PGTARGETSESSIONATTRS": "target_session_attrs",
+}
+
+CONNECT_TIMEOUT_S = 15
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message names it and says what would be right."""
+
+
+class UnreachableError(Exception):
+    """A server cannot be reached or refuses the login; the message holds its own words and a next step."""
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """The texts that must never be shown."""
+
+    values: tuple[str, ...] = field(default=(), repr=False)
+
+    def hide(self, text: str) -> str:
+        """`text` with every secret replaced by `***`."""
+        for value in sorted(self.values, key=len, reverse=True):
+            for form in {value, value.replace("}", "}}"), quote(value, safe="")}:
+                text = text.replace(form, "***")
+        return re.sub(r"(?i)\b(PWD|password)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;\s]+)", r"\1=***", text)
+
+
+@dataclass(frozen=True)
+class Driver:
+    """An ODBC driver: the name or path for `Driver=`, and why it was chosen, for the start banner."""
+
+    name: str
+    origin: str
+
+    @property
+    def is_freetds(self) -> bool:
+        """FreeTDS spells some connection keywords its own way."""
+        return bool(re.search(r"freetds|tdsodbc", self.name, re.IGNORECASE))
+
+    @property
+    def label(self) -> str:
+        """For a person: the driver's name without the folders it lies in."""
+        return f"{Path(self.name).name} ({self.origin})"
+
+
+@dataclass(frozen=True)
+class Source:
+    """How to reach SQL Server. `connection_string` serves pyodbc and arrow-odbc alike."""
+
+    connection_string: str = field(repr=False)
+    driver: Driver
+    label: str
+    is_encrypted: bool = True
+    #: host and port where they are known; None for a named instance or a whole connection string
+    address: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """How to reach PostgreSQL: psycopg2's keyword arguments."""
+
+    parameters: Mapping[str, str] = field(repr=False)
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run is told by `.env` and the environment. Picklable."""
+
+    source: Source
+    target: Target
+    secrets: Secrets
+    naming: Naming = "lower"
+    target_schema: str = "public"
+    #: source schema (as the source spells it, lower-cased) → target schema
+    schema_map: Mapping[str, str] = field(default_factory=dict)
+    #: rows an Arrow batch
+    batch_size: int = 50_000
+
+
+# -- reading the settings --------------------------------------------------------------------
+
+
+def find_env_file(named: Path | None) -> Path | None:
+    """The settings file: the one named, else `.env` here, else `.env` beside the scripts.
+
+    Raises SettingsError when a named file is not there.
+    """
+    if named is not None:
+        if not named.is_file():
+            raise SettingsError(f"--env-file {named}: there is no such file")
+        return named
+    for folder in (Path.cwd(), Path(__file__).resolve().parent):
+        if (folder / ".env").is_file():
+            return folder / ".env"
+    return None
+
+
+def load_settings(env_file: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read and check all settings. Raises SettingsError.
+
+    `environment` is the process environment (default `os.environ`); it wins over the file.
+    """
+    environment = os.environ if environment is None else environment
+    try:
+        # No interpolation: a `$` in a password is a `$`.
+        from_file = dotenv_values(env_file, interpolate=False) if env_file else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{env_file} cannot be read: {error}") from None
+    values = {name: value for name, value in {**from_file, **environment}.items() if value is not None}
+    source, source_secrets = _source(values)
+    target, target_secrets = _target(values)
+    return Settings(
+        source=source,
+        target=target,
+        secrets=Secrets(tuple(secret for secret in (*source_secrets, *target_secrets) if secret)),
+        naming=_choice(values, "NAMING", "lower", ("lower", "preserve")),  # type: ignore[arg-type]
+        target_schema=values.get("TARGET_SCHEMA", "").strip() or "public",
+        schema_map=_schema_map(values.get("SCHEMA_MAP", "")),
+        batch_size=_whole(values, "BATCH_SIZE", 50_000, 1, 10_000_000),
+    )
+
+
+def _source(values: Mapping[str, str]) -> tuple[Source, list[str]]:
+    whole = values.get("MSSQL_CONNECTION_STRING", "").strip()
+    if whole:
+        parts = parse_odbc(whole)
+        secrets = [parts.get("pwd", ""), parts.get("password", "")]
+        named = parts.get("driver", "")
+        driver = Driver(named, "from MSSQL_CONNECTION_STRING") if named else find_driver(values.get("MSSQL_DRIVER", ""))
+        text = whole if named else f"Driver={odbc_value(driver.name)};{whole}"
+        place = parts.get("server", parts.get("dsn", "?"))
+        label = f"{place}/{parts.get('database', '?')}"
+        encrypted = parts.get("encrypt", parts.get("encryption", "yes")).lower() not in ("no", "optional", "off")
+        return Source(text, driver, label, encrypted), secrets
+
+    host = _required(values, "MSSQL_HOST", "the name or address of the SQL Server")
+    database = _required(values, "MSSQL_DATABASE", "the database to copy")
+    user = _required(values, "MSSQL_USER", "the login that reads it")
+    password = _required(values, "MSSQL_PASSWORD", "that login's password", blank_allowed=True)
+    port = _whole(values, "MSSQL_PORT", 1433, 1, 65535)
+    encrypt = _choice(values, "MSSQL_ENCRYPT", "yes", ("yes", "no", "strict", "mandatory", "optional"))
+    trust = _choice(values, "MSSQL_TRUST_SERVER_CERTIFICATE", "no", ("yes", "no"))
+    driver = find_driver(values.get("MSSQL_DRIVER", "").strip())
+    # A host with an instance name is resolved by the server's browser service, which knows the port.
+    has_instance = "\\" in host and not values.get("MSSQL_PORT", "").strip()
+    encrypted = encrypt in ("yes", "strict", "mandatory")
+    parts = {"Driver": driver.name}
+    if driver.is_freetds:
+        parts |= {"Server": host} if has_instance else {"Server": host, "Port": str(port)}
+        parts |= {"TDS_Version": "7.4", "ClientCharset": "UTF-8", "Encryption": "require" if encrypted else "off"}
+    else:
+        parts |= {"Server": host if has_instance else f"{host},{port}"}
+        parts |= {"Encrypt": encrypt, "TrustServerCertificate": trust}
+    parts |= {"Database": database, "UID": user, "PWD": password, "APP": "mssql-to-postgres"}
+    text = ";".join(f"{name}={odbc_value(value)}" for name, value in parts.items())
+    label = f"{host}/{database}" if has_instance else f"{host}:{port}/{database}"
+    return Source(text, driver, label, encrypted, None if has_instance else (host, port)), [password]
+
+
+def _target(values: Mapping[str, str]) -> tuple[Target, list[str]]:
+    url = values.get("DATABASE_URL", "").strip()
+    if url:
+        try:
+            parameters = dict(psycopg2.extensions.parse_dsn(url))
+        except psycopg2.ProgrammingError:
+            raise SettingsError(
+                "DATABASE_URL is not a PostgreSQL address; it looks like "
+                "postgresql://user:password@host:5432/database (special characters written as %XX)"
+            ) from None
+    else:
+        parameters = {keyword: values[name] for name, keyword in LIBPQ_VARIABLES.items() if values.get(name, "") != ""}
+        if "dbname" not in parameters and "service" not in parameters:
+            raise SettingsError(
+                "PGDATABASE is missing: the PostgreSQL database that receives the tables. "
+                "Put it into .env (see .env.example) or the environment, or give DATABASE_URL whole."
+            )
+    port = parameters.get("port", "5432")
+    if not all(part.strip().isdigit() for part in port.split(",") if part):
+        raise SettingsError(f"PGPORT must be a number, not {port!r}")
+    host = parameters.get("host") or "local socket"
+    parameters.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
+    parameters.setdefault("application_name", "mssql-to-postgres")
+    label = f"{host}:{port}/{parameters.get('dbname', '')}"
+    return Target(parameters, label), [parameters.get("password", "")]
+
+
+def _required(values: Mapping[str, str], name: str, what: str, blank_allowed: bool = False) -> str:
+    value = values.get(name)
+    if value is None or (not blank_allowed and not value.strip()):
+        raise SettingsError(f"{name} is missing: {what}. Put it into .env (see .env.example) or the environment.")
+    return value if name == "MSSQL_PASSWORD" else value.strip()
+
+
+def _whole(values: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    text = values.get(name, "").strip().replace("_", "")
+    if not text:
+        return default
+    if not text.isdigit() or not low <= int(text) <= high:
+        raise SettingsError(f"{name} must be a whole number from {low} to {high}, not {values[name]!r}")
+    return int(text)
+
+
+def _choice(values: Mapping[str, str], name: str, default: str, known: tuple[str, ...]) -> str:
+    text = values.get(name, "").strip().lower()
+    text = {"true": "yes", "1": "yes", "false": "no", "0": "no"}.get(text, text) or default
+    if text not in known:
+        raise SettingsError(f"{name} must be one of {', '.join(known)}, not {values[name]!r}")
+    return text
+
+
+def _schema_map(text: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        source, colon, target = (part.strip() for part in pair.partition(":"))
+        if not (source and colon and target):
+            raise SettingsError(f"SCHEMA_MAP must look like dbo:shop,Sales:sales_eu, not {text!r}")
+        if source.lower() in pairs:
+            raise SettingsError(f"SCHEMA_MAP names {source} twice")
+        pairs[source.lower()] = target
+    return pairs
+
+
+# -- ODBC ------------------------------------------------------------------------------------
+
+
+def odbc_value(value: str) -> str:
+    """A value for an ODBC connection string, in braces where it needs them (a `}` doubled).
+
+    Source: Microsoft, "SQLDriverConnect Function", comments on special characters.
+    """
+    if value and not re.search(r"[\[\]{}(),;?*=!@\s]", value):
+        return value
+    return "{" + value.replace("}", "}}") + "}"
+
+
+def parse_odbc(text: str) -> dict[str, str]:
+    """The keywords (lower-cased) and values of an ODBC connection string; the first of a name wins."""
+    parts: dict[str, str] = {}
+    for match in re.finditer(r"\s*([^=;]+?)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;]*)(?:;|$)", text):
+        value = match[2].strip()
+        if value.startswith("{"):
+            value = value[1:-1].replace("}}", "}")
+        parts.setdefault(match[1].lower(), value)
+    return parts
+
+
+def find_driver(named: str) -> Driver:
+    """The ODBC driver to use: the one named, else the newest of Microsoft's that is installed, else the
+    one that the mssql-python-odbc wheel carries, else FreeTDS. Raises SettingsError when there is none.
+    """
+    if named:
+        return Driver(named.strip("{}"), "MSSQL_DRIVER")
+    installed = _odbc().drivers()
+    microsoft = [name for name in installed if re.fullmatch(r"ODBC Driver \d+ for SQL Server", name)]
+    if microsoft:
+        newest = max(microsoft, key=lambda name: int(re.findall(r"\d+", name)[0]))
+        return Driver(newest, "the newest installed")
+    carried = wheel_driver()
+    if carried is not None:
+        return Driver(str(carried), "Microsoft's, from the mssql-python-odbc package")
+    for name in installed:
+        if "freetds" in name.lower():
+            return Driver(name, "installed; Microsoft's driver was not found")
+    raise SettingsError(
+        "MSSQL_DRIVER: no ODBC driver for SQL Server was found. Run: pip install mssql-python-odbc "
+        "(it carries Microsoft's driver 18), or install msodbcsql18 or tdsodbc from your system's packages."
+    )
+
+
+def wheel_driver() -> Path | None:
+    """The driver file that the mssql-python-odbc package carries for this system, if it is installed.
+
+    On Windows a driver must be registered to be found, so the packaged file cannot serve there.
+    """
+    found = importlib.util.find_spec("mssql_python_odbc")
+    if found is None or found.origin is None or sys.platform == "win32":
+        return None
+    libs = Path(found.origin).parent / "libs"
+    machine = {"aarch64": "arm64", "amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
+    if sys.platform == "darwin":
+        return next(iter(sorted(libs.glob(f"macos/{machine}/lib/libmsodbcsql*.dylib"))), None)
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        release = {}
+    family = f"{release.get('ID', '')} {release.get('ID_LIKE', '')}"
+    if "alpine" in family:
+        order: tuple[str, ...] = ("alpine",)
+    elif "suse" in family:
+        order = ("suse", "debian_ubuntu", "rhel")
+    elif re.search("rhel|fedora|centos", family):
+        order = ("rhel", "debian_ubuntu", "suse")
+    else:
+        order = ("debian_ubuntu", "rhel", "suse")
+    for flavour in order:
+        for file in sorted(libs.glob(f"linux/{flavour}/{machine}/lib/libmsodbcsql*.so*")):
+            return file
+    return None
+
+
+def _odbc() -> Any:
+    try:
+        import pyodbc  # noqa: PLC0415  (its import fails without the system's libodbc)
+    except ImportError as error:
+        if "libodbc" not in str(error):
+            raise
+        raise SettingsError(
+            "the system's ODBC driver manager (libodbc.so.2) is missing. Install it with `make setup`, or by hand: "
+            "apt-get install libodbc2 (Debian, Ubuntu) · dnf install unixODBC (Fedora, RHEL) · apk add unixodbc "
+            "(Alpine) · brew install unixodbc (macOS)"
+        ) from None
+    return pyodbc
+
+
+def connect_source(settings: Settings) -> Any:
+    """A pyodbc connection in autocommit mode, for the catalog. Raises UnreachableError."""
+    pyodbc = _odbc()
+    pyodbc.pooling = False
+    probe_port(settings.source)
+    try:
+        return pyodbc.connect(settings.source.connection_string, autocommit=True, timeout=CONNECT_TIMEOUT_S)
+    except pyodbc.Error as error:
+        raise source_unreachable(settings, error) from None
+
+
+def source_unreachable(settings: Settings, error: BaseException) -> UnreachableError:
+    """The error for a person when the source refused a connection."""
+    words = settings.secrets.hide(odbc_words(error))
+    return UnreachableError(f"SQL Server {settings.source.label} cannot be used: {words}\n{source_advice(words)}")
+
+
+def probe_port(source: Source) -> None:
+    """Raise UnreachableError at once, in plain words, where nobody listens.
+
+    The drivers answer a closed port or an unknown name with "Login timeout expired", after their timeout.
+    """
+    if source.address is None:
+        return
+    host, port = source.address
+    try:
+        socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise UnreachableError(
+            f"SQL Server {source.label} cannot be reached: {error.strerror or error}\n{source_advice('')}"
+        ) from None
+
+
+def odbc_words(error: BaseException) -> str:
+    """An ODBC error's text for a person: `[SQLSTATE] the server's words (native number)`.
+
+    pyodbc and arrow-odbc wrap the same words differently; both come out alike.
+    """
+    arguments: tuple[object, ...] = getattr(error, "args", ())
+    text = str(arguments[1] if len(arguments) > 1 else error)
+    wrapped = re.search(r"State: (\w+), Native error: (-?\d+), Message: (.*)", text, re.DOTALL)
+    if wrapped:
+        text = f"[{wrapped[1]}] {wrapped[3]} ({wrapped[2]})"
+    tags = r"\[(?:Microsoft|FreeTDS|unixODBC|SQL Server|Driver Manager|ODBC Driver \d+ for SQL Server)\]"
+    text = re.sub(tags, "", text)
+    return " ".join(re.sub(r"\s*\(SQL[A-Z][A-Za-z]+\)", "", text).split())
+
+
+def is_temporary_source_error(words: str) -> bool:
+    """Whether a source error may pass by itself: lost connections, deadlocks, failovers, throttling."""
+    return bool(
+        re.search(
+            r"\b(08S01|08001|08007|HYT00|HYT01|40001)\b"
+            r"|\((1205|4060|10053|10054|10060|10928|10929|40197|40501|40613|49918|49919|49920)\)",
+            words,
+        )
+    )
+
+
+def source_advice(words: str) -> str:
+    """What to do next about a failed connection to SQL Server."""
+    if re.search(r"certificate|SSL Provider", words, re.IGNORECASE):
+        return (
+            "The server's certificate is not one this machine trusts. Give the server a trusted one; or, on a network "
+            "you trust, set MSSQL_TRUST_SERVER_CERTIFICATE=yes."
+        )
+    if re.search(r"\b(4060|911)\b|Cannot open database", words):
+        return "Check MSSQL_DATABASE, and that the login is a user of that database."
+    if re.search(r"\b18456\b|28000|Login failed", words):
+        return "Check MSSQL_USER and MSSQL_PASSWORD (in .env, put a password with special characters in single quotes)."
+    if re.search(r"Can't open lib|IM002|IM003|IM004|file not found", words):
+        return "Check MSSQL_DRIVER: name an installed ODBC driver, or leave it out to let one be found."
+    return "Check MSSQL_HOST and MSSQL_PORT, that the server listens on TCP, and that no firewall stands between."
+
+
+# -- PostgreSQL ------------------------------------------------------------------------------
+
+
+def connect_target(settings: Settings) -> Any:
+    """A psycopg2 connection, not in autocommit mode, speaking UTF-8. Raises UnreachableError."""
+    try:
+        connection: Any = psycopg2.connect(psycopg2.extensions.make_dsn(**settings.target.parameters))
+        connection.set_client_encoding("UTF8")
+        return connection
+    except psycopg2.Error as error:
+        words = settings.secrets.hide(target_words(error))
+        raise UnreachableError(
+            f"PostgreSQL {settings.target.label} cannot be used: {words}\n{target_advice(words)}"
+        ) from None
+
+
+def target_words(error: BaseException) -> str:
+    """A PostgreSQL error's text for a person: the primary message, its detail and its SQLSTATE."""
+    diagnostics = getattr(error, "diag", None)
+    primary = getattr(diagnostics, "message_primary", None)
+    if not primary:
+        return " ".join(str(error).split())
+    parts = [primary]
+    for label, name in (("detail", "message_detail"), ("hint", "message_hint"), ("where", "context")):
+        value = getattr(diagnostics, name, None)
+        if value:
+            parts.append(f"{label}: {value}")
+    return f"{'; '.join(parts)} (SQLSTATE {getattr(error, 'pgcode', None) or '?'})"
+
+
+def target_advice(words: str) -> str:
+    """What to do next about a failed connection to PostgreSQL."""
+    if re.search(r'database ".*" does not exist', words):
+        return "Create the database first (createdb), or check PGDATABASE."
+    if re.search(r"password|authentication|no pg_hba|role .* does not exist", words):
+        return "Check PGUSER and PGPASSWORD, and the server's pg_hba.conf."
+    return "Check PGHOST and PGPORT, that the server runs, and that no firewall stands between."

@@ -1,0 +1,184 @@
+"""A table's rows → Arrow record batches, in native code (arrow-odbc), with bounded memory.
+
+Text crosses as UTF-16 whatever the process's locale is: cron's C locale must not turn letters into
+question marks. Columns without a declared bound get a buffer as large as their largest value, which
+the server measures first; a value that outgrew it since is an error, never a shorter value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import arrow_odbc
+import pyarrow as pa
+import pyarrow.compute as pc
+from arrow_odbc import TextEncoding
+
+from catalog import Column, Table
+from db import CONNECT_TIMEOUT_S, Settings, odbc_words, probe_port, source_unreachable
+from mssql.quoting import quote, quote_table
+from type_mapping import Lob, mapping_of, read_type, select_expression
+
+#: bytes of one transit buffer between driver and Arrow; arrow-odbc holds two while it reads ahead
+TRANSIT_BYTES = 16 * 1024 * 1024
+#: a LOB buffer beyond this many bytes a row is read without reading ahead
+READ_AHEAD_ROW_BYTES = 4 * 1024 * 1024
+#: room above the largest measured value, in which a longer one is noticed even by a driver that cuts
+_MARGIN = 4
+
+
+class SourceError(Exception):
+    """The source failed while it was being read; the message holds the server's words."""
+
+
+@dataclass(frozen=True)
+class LobBounds:
+    """The largest values of a table's unbounded columns: UTF-16 units of text, bytes of binary."""
+
+    text: int = 0
+    binary: int = 0
+
+
+def connect(settings: Settings) -> Any:
+    """An arrow-odbc connection. Raises UnreachableError."""
+    probe_port(settings.source)
+    try:
+        return arrow_odbc.connect(settings.source.connection_string, login_timeout_sec=CONNECT_TIMEOUT_S)
+    except arrow_odbc.Error as error:
+        raise source_unreachable(settings, error) from None
+
+
+def select_list(columns: Sequence[Column]) -> str:
+    """The SELECT list that reads the columns without loss, in their order and under their names."""
+    parts = []
+    for column in columns:
+        name = quote(column.name)
+        expression = select_expression(column, name)
+        parts.append(name if expression == name else f"{expression} AS {name}")
+    return ", ".join(parts)
+
+
+def read_batches(connection: Any, table: Table, columns: Sequence[Column], batch_size: int) -> Iterator[pa.RecordBatch]:
+    """All rows of a table as record batches of at most `batch_size` rows, columns in the given order.
+
+    A batch is smaller where its rows are wide, so that memory stays bounded. Raises SourceError.
+    """
+    place = quote_table(table.schema, table.name)
+    bounds = _measure_lobs(connection, columns, place)
+    row_bytes = sum(_transit_bytes(column, bounds) for column in columns)
+
+    def as_needed(offered: pa.Schema) -> pa.Schema:
+        # The driver hands a time(7) over as text, for which a microsecond field has no room.
+        return pa.schema(
+            [
+                (column.name, field.type if field.type == pa.time64("ns") else read_type(column))
+                for column, field in zip(columns, offered, strict=True)
+            ]
+        )
+
+    try:
+        reader = connection.read_arrow_batches(
+            f"SELECT {select_list(columns)} FROM {place}",
+            batch_size=max(1, min(batch_size, TRANSIT_BYTES // max(row_bytes, 1))),
+            max_bytes_per_batch=1 << 40,
+            max_text_size=max(bounds.text + _MARGIN, _longest_declared_text(columns)),
+            max_binary_size=max(bounds.binary + _MARGIN, _longest_declared_binary(columns)),
+            map_schema=as_needed,
+            fetch_concurrently=row_bytes <= READ_AHEAD_ROW_BYTES,
+            payload_text_encoding=TextEncoding.UTF16,
+        )
+        for batch in reader:
+            _refuse_outgrown(batch, columns, bounds)
+            yield batch
+    except arrow_odbc.Error as error:
+        raise SourceError(_readable(error)) from None
+
+
+def _readable(error: BaseException) -> str:
+    words = odbc_words(error)
+    if "too large to be written into the allocated buffer" in words:
+        return "a value grew on the source after its column was measured; run again with --resume"
+    return words
+
+
+def _measure_lobs(connection: Any, columns: Sequence[Column], place: str) -> LobBounds:
+    """Ask the server for the largest value of each unbounded column.
+
+    DATALENGTH counts bytes. SQL Server stores two for a UTF-16 unit of nvarchar; a server that counts
+    UTF-8 bytes says so through DATALENGTH(N'a') and needs no division. xml's DATALENGTH is that of its
+    internal form, so the text itself is measured.
+    """
+    measures: list[str] = []
+    kinds: list[Lob] = []
+    for column in columns:
+        lob = mapping_of(column.type).lob(column.type)
+        if lob is None:
+            continue
+        expression = select_expression(column, quote(column.name))
+        wide = column.type.name in {"nvarchar", "ntext", "xml"}
+        measure = f"MAX(DATALENGTH({expression}))" + (" / DATALENGTH(N'a')" if wide else "")
+        measures.append(f"CAST({measure} AS bigint) AS m{len(measures)}")
+        kinds.append(lob)
+    if not measures:
+        return LobBounds()
+    try:
+        (batch,) = list(connection.read_arrow_batches(f"SELECT {', '.join(measures)} FROM {place}", batch_size=1))
+    except arrow_odbc.Error as error:
+        raise SourceError(_readable(error)) from None
+    lengths = [column[0].as_py() or 0 for column in batch.columns]
+    return LobBounds(
+        text=max((length for length, kind in zip(lengths, kinds, strict=True) if kind == "text"), default=0),
+        binary=max((length for length, kind in zip(lengths, kinds, strict=True) if kind == "binary"), default=0),
+    )
+
+
+def _transit_bytes(column: Column, bounds: LobBounds) -> int:
+    """Bytes one value of the column takes in the transit buffer, its length indicator included."""
+    mapping = mapping_of(column.type)
+    lob = mapping.lob(column.type)
+    if lob == "text":
+        return 2 * (bounds.text + _MARGIN + 1) + 8
+    if lob == "binary":
+        return bounds.binary + _MARGIN + 8
+    if mapping.family == "text":
+        return 2 * (_declared_characters(column) + 1) + 8
+    if mapping.family == "binary":
+        return column.type.max_length + 8
+    if mapping.family == "decimal":
+        return 42 + 8
+    return 16 + 8
+
+
+def _declared_characters(column: Column) -> int:
+    return 128 if column.type.name == "sysname" else max(column.type.characters, 0)
+
+
+def _longest_declared_text(columns: Sequence[Column]) -> int:
+    return max((_declared_characters(c) for c in columns if mapping_of(c.type).family == "text"), default=0)
+
+
+def _longest_declared_binary(columns: Sequence[Column]) -> int:
+    return max((c.type.max_length for c in columns if mapping_of(c.type).family in ("binary", "uuid")), default=0)
+
+
+def _refuse_outgrown(batch: pa.RecordBatch, columns: Sequence[Column], bounds: LobBounds) -> None:
+    # FreeTDS hands over the beginning of a value that does not fit, without an error.
+    for index, column in enumerate(columns):
+        lob = mapping_of(column.type).lob(column.type)
+        if lob is None:
+            continue
+        limit = bounds.text if lob == "text" else bounds.binary
+        values = batch.column(index)
+        longest = pc.max(pc.binary_length(values)).as_py() or 0
+        if longest <= limit:
+            continue
+        if lob == "text":
+            suspects = values.filter(pc.greater(pc.binary_length(values), limit))
+            longest = max(len(text.encode("utf-16-le")) // 2 for text in suspects.to_pylist())
+        if longest > limit:
+            raise SourceError(
+                f"a value of column {column.name} grew on the source after the column was measured; "
+                f"run again with --resume"
+            )

@@ -1,0 +1,238 @@
+"""Arrow batches → binary COPY, in native code, one transaction a load.
+
+Binary COPY carries no type names, only the bytes that each column's receive function wants, so every
+batch is brought to the target columns' own types first, and any value that would not survive that
+raises.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pgpq
+import psycopg2
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catalog import Column, Table
+from db import Settings, target_words
+from postgres.names import TargetName, fold, quote
+from postgres.shape import TargetTable
+from type_mapping import Family, UnsupportedTypeError, mapping_of, wire_type
+
+#: milliseconds that TRUNCATE waits for others to leave the table
+LOCK_TIMEOUT_MS = 60_000
+
+#: where byte i of PostgreSQL's uuid stands in SQL Server's sixteen bytes (its first three groups are little-endian)
+_UUID_ORDER = np.array([3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15])
+
+# What precedes the encoding, and the encoding itself, in an XML declaration.
+_XML_ENCODING = r"^(<\?xml\s+version\s*=\s*(?:\"[^\"]*\"|'[^']*'))\s+encoding\s*=\s*(?:\"[^\"]*\"|'[^']*')"
+
+
+class TargetError(Exception):
+    """The target refused the load; the message holds the server's words. Nothing of it was kept."""
+
+
+@dataclass(frozen=True)
+class LoadColumn:
+    """A column on its way: its name on the target, its family, the Arrow type that COPY needs."""
+
+    name: str
+    family: Family
+    wire: pa.DataType
+
+
+@dataclass(frozen=True)
+class LoadPlan:
+    """How a table's rows go in: `sources` are the columns to read, `columns` where each of them goes."""
+
+    target: TargetName
+    sources: tuple[Column, ...]
+    columns: tuple[LoadColumn, ...]
+
+    @property
+    def identity(self) -> int | None:
+        """The place of the identity column among `columns`; SQL Server allows one."""
+        return next((i for i, column in enumerate(self.sources) if column.identity is not None), None)
+
+
+def plan_load(table: Table, target: TargetTable, settings: Settings) -> LoadPlan:
+    """Pair the source's columns with the target's; columns that the target generates are left out.
+
+    Raises UnsupportedTypeError where a column is missing on the target or must not receive the source's
+    values.
+    """
+    sources: list[Column] = []
+    columns: list[LoadColumn] = []
+    for column in table.columns:
+        there = target.column(fold(column.name, settings))
+        if there is None:
+            raise UnsupportedTypeError(f"column {column.name} is missing in the target table {target.name}")
+        if there.is_generated:
+            continue
+        wire = wire_type(column, there.base_type, there.modifier)
+        sources.append(column)
+        columns.append(LoadColumn(there.name, mapping_of(column.type).family, wire))
+    return LoadPlan(target.name, tuple(sources), tuple(columns))
+
+
+def load(
+    connection: Any,
+    plan: LoadPlan,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    truncate: bool,
+    on_rows: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Fill a table from `batches` in one transaction: readers see the old rows, or all of the new ones.
+
+    The batches' columns match `plan.sources` by place. With `truncate` the table is emptied first, in
+    the same transaction; the identity's sequence is set in it too. `on_rows` is told the rows sent so
+    far; they are committed only when this returns their number. Raises TargetError, or whatever
+    `batches` raises; either way everything is rolled back.
+    """
+    stream = _CopyStream(plan, batches, on_rows)
+    names = ", ".join(quote(column.name) for column in plan.columns)
+    try:
+        with connection.cursor() as cursor:
+            if truncate:
+                cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+                cursor.execute(f"TRUNCATE TABLE ONLY {plan.target.quoted}")
+                cursor.execute("SET LOCAL lock_timeout = 0")
+            cursor.copy_expert(f"COPY {plan.target.quoted} ({names}) FROM STDIN (FORMAT binary)", stream, size=1 << 16)
+            if cursor.rowcount != stream.rows:
+                raise TargetError(f"{stream.rows} rows were sent and {cursor.rowcount} arrived; rolled back")
+            _set_identity(cursor, plan, stream, afresh=truncate)
+        connection.commit()
+    except psycopg2.Error as error:
+        _roll_back(connection)
+        if stream.failure is not None:
+            raise stream.failure from None
+        raise TargetError(_words(error)) from None
+    except BaseException:
+        _roll_back(connection)
+        raise
+    return stream.rows
+
+
+def is_empty(connection: Any, place: TargetName) -> bool:
+    """Whether the target table holds no row. Raises psycopg2.Error."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT NOT EXISTS (SELECT FROM {place.quoted})")
+        (empty,) = cursor.fetchone()
+    connection.rollback()
+    return bool(empty)
+
+
+def _set_identity(cursor: Any, plan: LoadPlan, stream: _CopyStream, *, afresh: bool) -> None:
+    """Let the identity's sequence go on after the furthest of what was loaded and the source's own count.
+
+    An empty table whose source never counted past its seed starts at the seed. Where earlier rows were
+    kept, the sequence's own position counts too.
+    """
+    if plan.identity is None:
+        return
+    identity = plan.sources[plan.identity].identity
+    assert identity is not None
+    name = plan.columns[plan.identity].name
+    # Quoted names inside values: the function takes its first argument as SQL spells a table.
+    cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", (plan.target.quoted, name))
+    (sequence,) = cursor.fetchone()
+    if sequence is None:
+        return
+    known = [value for value in (identity.last_value, stream.identity_low, stream.identity_high) if value is not None]
+    if not afresh:
+        cursor.execute("SELECT pg_sequence_last_value(%s::regclass)", (sequence,))
+        known += [value for (value,) in cursor.fetchall() if value is not None]
+    is_untouched = all(value == identity.seed for value in known) and stream.rows == 0
+    furthest = (max if identity.increment > 0 else min)(known, default=identity.seed)
+    cursor.execute("SELECT setval(%s::regclass, %s, %s)", (sequence, furthest, not is_untouched))
+
+
+class _CopyStream:
+    """The file that psycopg2 reads the COPY stream from: each batch encoded whole, handed over uncopied."""
+
+    def __init__(self, plan: LoadPlan, batches: Iterable[pa.RecordBatch], on_rows: Callable[[int], None]) -> None:
+        self._columns = plan.columns
+        self._identity = plan.identity
+        self._on_rows = on_rows
+        self._pieces = self._encode(batches)
+        self.rows = 0
+        self.identity_low: int | None = None
+        self.identity_high: int | None = None
+        self.failure: BaseException | None = None
+
+    def read(self, size: int = -1) -> bytes:  # noqa: ARG002  (psycopg2 accepts pieces of any size)
+        try:
+            # The encoder keeps small batches back; an empty piece would mean the end to psycopg2.
+            return next((piece for piece in self._pieces if piece), b"")
+        except BaseException as error:
+            # psycopg2 wraps what is raised here into a QueryCanceled of its own; the cause is kept.
+            self.failure = error
+            raise
+
+    def _encode(self, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+        schema = pa.schema([(f"c{i}", column.wire) for i, column in enumerate(self._columns)])
+        encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
+        yield encoder.write_header()
+        for batch in batches:
+            arrays = [_to_wire(batch.column(i), column) for i, column in enumerate(self._columns)]
+            encoded = encoder.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+            if self._identity is not None:
+                self._note_identity(arrays[self._identity])
+            self.rows += batch.num_rows
+            yield encoded
+            self._on_rows(self.rows)
+        yield encoder.finish()
+
+    def _note_identity(self, values: pa.Array) -> None:
+        extremes = pc.min_max(values).as_py()
+        if extremes["min"] is None:
+            return
+        low, high = int(extremes["min"]), int(extremes["max"])
+        self.identity_low = low if self.identity_low is None else min(low, self.identity_low)
+        self.identity_high = high if self.identity_high is None else max(high, self.identity_high)
+
+
+def _to_wire(values: pa.Array, column: LoadColumn) -> pa.Array:
+    """One column of a batch in the type and byte order that the target's receive function reads."""
+    if column.family == "uuid":
+        return _reorder_uuid(values)
+    if column.family == "time" and values.type != column.wire:
+        # Cut, never rounded: 23:59:59.9999999 would become 24:00:00.
+        return values.cast(column.wire, safe=False)
+    if column.family == "xml":
+        values = pc.replace_substring_regex(values, _XML_ENCODING, r"\1")
+    return values if values.type == column.wire else values.cast(column.wire, safe=True)
+
+
+def _reorder_uuid(values: pa.Array) -> pa.Array:
+    """SQL Server's sixteen bytes of each uuid in the order of its text form, for the whole column at once."""
+    validity, data = values.buffers()
+    raw = np.frombuffer(data, dtype=np.uint8).reshape(-1, 16)[values.offset : values.offset + len(values)]
+    ordered = pa.py_buffer(np.ascontiguousarray(raw[:, _UUID_ORDER]))
+    if values.offset:
+        validity = pa.array(values.is_valid()).buffers()[1]
+    return pa.FixedSizeBinaryArray.from_buffers(values.type, len(values), [validity, ordered], values.null_count)
+
+
+def _roll_back(connection: Any) -> None:
+    if not connection.closed:
+        try:
+            connection.rollback()
+        except psycopg2.Error:
+            connection.close()
+
+
+def _words(error: psycopg2.Error) -> str:
+    words = target_words(error)
+    if error.pgcode == "55P03":
+        return f"{words}: another session held the table for {LOCK_TIMEOUT_MS // 1000} s; end it, then use --resume"
+    if error.pgcode == "0A000" and re.search("foreign key", words):
+        return f"{words}: a foreign key on the target points at this table; drop it for the load"
+    return words

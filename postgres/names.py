@@ -1,0 +1,89 @@
+"""Names on the target: folding, the 63-byte limit, schemas, and the one helper that quotes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from catalog import DEFAULT_SCHEMA, Table
+from db import Settings
+
+MAX_BYTES = 63
+_HASH_LENGTH = 8
+
+
+class NameCollisionError(Exception):
+    """Two names of the source become one on the target; the message lists them."""
+
+
+def quote(name: str) -> str:
+    """`"name"`, a `"` inside doubled (PostgreSQL, "Identifiers and Key Words")."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True)
+class TargetName:
+    """A table's schema and name in PostgreSQL."""
+
+    schema: str
+    table: str
+
+    @property
+    def quoted(self) -> str:
+        """For SQL: `"shop"."orders"`."""
+        return f"{quote(self.schema)}.{quote(self.table)}"
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.table}"
+
+
+def cut(name: str) -> str:
+    """The name itself, or, beyond PostgreSQL's 63 bytes, its beginning with a hash of the whole.
+
+    The same name gives the same result in every run, and long names with the same beginning differ.
+    """
+    encoded = name.encode("utf-8")
+    if len(encoded) <= MAX_BYTES:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:_HASH_LENGTH]
+    kept = encoded[: MAX_BYTES - _HASH_LENGTH - 1].decode("utf-8", errors="ignore")
+    return f"{kept}_{digest}"
+
+
+def fold(name: str, settings: Settings) -> str:
+    """A source name as the target spells it, by `NAMING`."""
+    return cut(name.lower() if settings.naming == "lower" else name)
+
+
+def target_name(table: Table, settings: Settings) -> TargetName:
+    """Where a source table goes, by `SCHEMA_MAP`, `TARGET_SCHEMA` and `NAMING`."""
+    mapped = settings.schema_map.get(table.schema.lower())
+    if mapped is None:
+        is_default = table.schema.lower() == DEFAULT_SCHEMA
+        mapped = settings.target_schema if is_default else table.schema.lower()
+    return TargetName(cut(mapped), fold(table.name, settings))
+
+
+def check_collisions(tables: Iterable[Table], settings: Settings) -> None:
+    """Raise NameCollisionError where two tables, or two columns of a table, fall together."""
+    problems: list[str] = []
+    places: defaultdict[TargetName, list[str]] = defaultdict(list)
+    for table in tables:
+        places[target_name(table, settings)].append(table.full_name)
+        columns: defaultdict[str, list[str]] = defaultdict(list)
+        for column in table.columns:
+            columns[fold(column.name, settings)].append(column.name)
+        problems += [
+            f"columns {', '.join(twins)} of {table.full_name} all become {folded}"
+            for folded, twins in columns.items()
+            if len(twins) > 1
+        ]
+    problems += [f"tables {', '.join(twins)} all become {place}" for place, twins in places.items() if len(twins) > 1]
+    if problems:
+        listed = "\n  ".join(problems)
+        raise NameCollisionError(
+            f"names fall together in PostgreSQL:\n  {listed}\nNothing was changed. Set NAMING=preserve to keep upper "
+            f"and lower case apart, SCHEMA_MAP to part schemas, or leave tables out with --exclude."
+        )

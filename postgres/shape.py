@@ -1,0 +1,133 @@
+"""What the target's tables look like now, and how they differ from what the source asks for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+
+from catalog import Table
+from db import Settings
+from postgres.ddl import has_native_identity
+from postgres.names import TargetName, fold, target_name
+from type_mapping import TargetFeatures, postgres_type
+
+
+@dataclass(frozen=True)
+class TargetColumn:
+    """A column of a PostgreSQL table.
+
+    `type` as `format_type` writes it; `base_type` and `modifier` as the binary format needs them,
+    a domain's being those of the type under it.
+    """
+
+    name: str
+    type: str
+    base_type: str
+    modifier: int
+    is_not_null: bool
+    is_identity: bool
+    is_generated: bool
+
+
+@dataclass(frozen=True)
+class TargetTable:
+    """A PostgreSQL table as it is."""
+
+    name: TargetName
+    columns: tuple[TargetColumn, ...]
+    primary_key: tuple[str, ...] = ()
+
+    def column(self, name: str) -> TargetColumn | None:
+        """The column of that name."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+TABLES_AND_COLUMNS = """
+SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
+       coalesce(base.typname, t.typname),
+       CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END,
+       a.attnotnull, a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid), '') LIKE 'nextval(%%',
+       a.attgenerated <> ''
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_type AS t ON t.oid = a.atttypid
+LEFT JOIN pg_type AS base ON t.typtype = 'd' AND base.oid = t.typbasetype
+LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
+WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY (%(schemas)s)
+ORDER BY n.nspname, c.relname, a.attnum
+"""
+
+PRIMARY_KEYS = """
+SELECT n.nspname, c.relname, a.attname
+FROM pg_index AS i
+JOIN pg_class AS c ON c.oid = i.indrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.attnum
+WHERE i.indisprimary AND n.nspname = ANY (%(schemas)s)
+ORDER BY n.nspname, c.relname, k.place
+"""
+
+
+def read_tables(connection: Any, schemas: Iterable[str]) -> dict[TargetName, TargetTable]:
+    """All tables of these target schemas, in two queries. Raises psycopg2.Error."""
+    wanted = {"schemas": sorted(set(schemas))}
+    with connection.cursor() as cursor:
+        cursor.execute(TABLES_AND_COLUMNS, wanted)
+        columns: dict[TargetName, list[TargetColumn]] = {}
+        for schema, table, *column in cursor.fetchall():
+            known = columns.setdefault(TargetName(schema, table), [])
+            if column[0] is not None:
+                known.append(TargetColumn(*column))
+        cursor.execute(PRIMARY_KEYS, wanted)
+        keys: defaultdict[TargetName, list[str]] = defaultdict(list)
+        for schema, table, column_name in cursor.fetchall():
+            keys[TargetName(schema, table)].append(column_name)
+    connection.commit()
+    return {name: TargetTable(name, tuple(parts), tuple(keys[name])) for name, parts in columns.items()}
+
+
+def read_features(connection: Any) -> TargetFeatures:
+    """What this server can do: its version (`server_version_num`), and whether it was built with libxml."""
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute("SELECT xmlparse(CONTENT '<a/>')")
+            has_xml = True
+        except psycopg2.errors.FeatureNotSupported:
+            has_xml = False
+    connection.rollback()
+    return TargetFeatures(has_xml=has_xml, version=connection.server_version)
+
+
+def differences(table: Table, existing: TargetTable, settings: Settings, features: TargetFeatures) -> list[str]:
+    """What keeps an existing target table from being the one the source asks for, in words; empty if it fits."""
+    found: list[str] = []
+    expected = {fold(column.name, settings): column for column in table.columns}
+    for name, column in expected.items():
+        there = existing.column(name)
+        if there is None:
+            found.append(f"column {name} is missing")
+            continue
+        wanted = postgres_type(column, features)
+        if there.type != wanted:
+            found.append(f"column {name} is {there.type}, the source asks for {wanted}")
+        if there.is_not_null != (not column.is_nullable):
+            found.append(f"column {name} {'refuses' if there.is_not_null else 'allows'} NULL, the source does not")
+        if column.identity is not None and not there.is_identity:
+            kind = "identity" if has_native_identity(column, features) else "sequence"
+            found.append(f"column {name} has no {kind}")
+    found += [f"column {there.name} is not on the source" for there in existing.columns if there.name not in expected]
+    key = tuple(fold(part.name, settings) for part in table.primary_key.columns) if table.primary_key else ()
+    if key != existing.primary_key:
+        found.append(f"primary key is ({', '.join(existing.primary_key)}), the source has ({', '.join(key)})")
+    return found
+
+
+def target_schemas(tables: Iterable[Table], settings: Settings) -> list[str]:
+    """The target schemas that these tables go to, each once, in order."""
+    return sorted({target_name(table, settings).schema for table in tables})

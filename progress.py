@@ -1,0 +1,347 @@
+"""The progress file: what each table's status is, in JSON that people read and edit by hand.
+
+One file a phase. Each change is written whole to a temporary file, synced and renamed, so that a
+reader, or a run that starts after a kill, sees either the state before it or the state after it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+Status = Literal["pending", "in_progress", "completed", "failed", "skipped"]
+Phase = Literal["schema", "data"]
+
+STATUSES: tuple[Status, ...] = ("pending", "in_progress", "completed", "failed", "skipped")
+DEFAULT_FILES: Mapping[Phase, str] = {
+    "schema": "schema_replication_progress.json",
+    "data": "data_sync_progress.json",
+}
+
+
+class ProgressFileError(Exception):
+    """The progress file cannot be used as it is; the message names the line and the way out."""
+
+
+class LockHeldError(Exception):
+    """Another run holds the lock; the message says who."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Counts over the tables of a run. `skipped` tables were marked so by hand and count as done."""
+
+    total: int
+    completed: int
+    failed: int
+    in_progress: int
+    skipped: int = 0
+
+    @property
+    def remaining(self) -> int:
+        """Tables that nobody has started."""
+        return self.total - self.completed - self.failed - self.in_progress - self.skipped
+
+    @property
+    def percent(self) -> int:
+        """Completed and skipped tables of the total, in whole percent, rounded down."""
+        return 100 * (self.completed + self.skipped) // self.total if self.total else 100
+
+
+def _now() -> str:
+    return datetime.now().isoformat(timespec="seconds")
+
+
+def _whole_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+class ProgressTracker:
+    """The statuses of one phase's tables, mirrored in a JSON file after every change.
+
+    `path` is the file; `phase` is the key under which a table's entry keeps its status. Nothing is
+    read or written before `load` or `start_session`. All times are local, ISO 8601, to the second.
+    """
+
+    def __init__(self, path: Path, phase: Phase) -> None:
+        self.path = path
+        self.phase = phase
+        self._document: dict[str, Any] = {}
+
+    # -- the lock ---------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the file for one run; released by the system when the process dies.
+
+        Raises LockHeldError at once, naming the holder, when another process has it, and
+        ProgressFileError when the folder cannot be written to.
+        """
+        lock = FileLock(self.path.with_name(self.path.name + ".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise LockHeldError(
+                f"another run is using {self.path}: {self._holder()}. Wait for it to end, or stop it; "
+                f"nothing was changed."
+            ) from None
+        except OSError as error:
+            raise ProgressFileError(_cannot_write(self.path, error)) from None
+        try:
+            self._write_holder()
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                self._holder_path.unlink()
+            lock.release()
+
+    @property
+    def _holder_path(self) -> Path:
+        return self.path.with_name(self.path.name + ".lock.holder")
+
+    def _write_holder(self) -> None:
+        command = " ".join(Path(word).name if place == 0 else word for place, word in enumerate(sys.argv))
+        text = f"process {os.getpid()} on {socket.gethostname()}, started {_now()} ({command})"
+        try:
+            self._holder_path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ProgressFileError(_cannot_write(self.path, error)) from None
+
+    def _holder(self) -> str:
+        try:
+            return self._holder_path.read_text(encoding="utf-8").strip() or "a process that has just started"
+        except OSError:
+            return "a process that has just started"
+
+    # -- reading ----------------------------------------------------------------------------
+
+    def load(self) -> bool:
+        """Read the file; False where there is none.
+
+        Raises ProgressFileError for text that is not valid JSON, or a shape or status that is not
+        this tool's. The file is never changed by this.
+        """
+        try:
+            text = self.path.read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            return False
+        except (OSError, UnicodeDecodeError) as error:
+            raise ProgressFileError(self._refused(f"it cannot be read: {error}")) from None
+        try:
+            document = json.loads(text)
+        except json.JSONDecodeError as error:
+            what = "it is empty" if not text.strip() else f"line {error.lineno}, column {error.colno}: {error.msg}"
+            raise ProgressFileError(self._refused(what)) from None
+        self._check_shape(document, text)
+        self._document = document
+        return True
+
+    def _refused(self, what: str) -> str:
+        script = "replicate-schema.py" if self.phase == "schema" else "sync-data.py"
+        return (
+            f"{self.path} is not a progress file that can be trusted: {what}. It was left as it is. Mend it by "
+            f"hand, or move it aside and start over with: python {script} --reset"
+        )
+
+    def _check_shape(self, document: object, text: str) -> None:
+        def refuse(what: str, needle: str | None = None) -> ProgressFileError:
+            return ProgressFileError(self._refused(f"{_line_of(text, needle)}{what}"))
+
+        if not isinstance(document, dict):
+            raise refuse("the whole must be a JSON object")
+        tables = document.get("tables")
+        if not isinstance(tables, dict):
+            raise refuse('"tables" must be an object with an entry for each table', '"tables"')
+        for table, entry in tables.items():
+            place = json.dumps(table, ensure_ascii=False)
+            if not isinstance(entry, dict):
+                raise refuse(f"the entry of table {place} must be an object", place)
+            part = entry.get(self.phase)
+            if part is None and self.phase not in entry:
+                raise refuse(f'the entry of table {place} has no "{self.phase}" part', place)
+            if not isinstance(part, dict):
+                raise refuse(f'"{self.phase}" of table {place} must be an object', place)
+            status = part.get("status")
+            if status not in STATUSES:
+                raise refuse(
+                    f"table {place} has the status {json.dumps(status, ensure_ascii=False)}; "
+                    f"known are {', '.join(STATUSES)}",
+                    place,
+                )
+            if "rows_synced" in part and not _whole_number(part["rows_synced"]):
+                raise refuse(f'"rows_synced" of table {place} must be a whole number', place)
+
+    # -- sessions ---------------------------------------------------------------------------
+
+    @property
+    def unfinished(self) -> int:
+        """How many tables of the loaded session are neither completed nor skipped."""
+        return sum(self.status(table) not in ("completed", "skipped") for table in self._tables)
+
+    def start_session(self, tables: Iterable[str], keep_others: bool = False) -> None:
+        """Begin a new session in which every one of `tables` is pending.
+
+        With `keep_others` (a start in mid-list), the entries of all other tables stay as they are.
+        """
+        kept = dict(self._tables) if keep_others else {}
+        kept.update({table: {self.phase: {"status": "pending", "error": None}} for table in tables})
+        self._document = {"session_start": _now(), "last_updated": _now(), "tables": kept}
+        self._write()
+
+    def add_tables(self, tables: Iterable[str]) -> None:
+        """Give tables that the session does not know yet a pending entry (a resumed run's new tables)."""
+        new = {name: {self.phase: {"status": "pending", "error": None}} for name in tables if name not in self._tables}
+        self._document["tables"] = {**self._tables, **new}
+        self._write()
+
+    def reset(self) -> Path | None:
+        """Move the file aside under a timestamped name, whatever it holds; None where there is none."""
+        if not self.path.exists():
+            return None
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+        aside = self.path.with_name(f"{self.path.stem}.{stamp}{self.path.suffix}")
+        number = 1
+        while aside.exists():
+            number += 1
+            aside = self.path.with_name(f"{self.path.stem}.{stamp}-{number}{self.path.suffix}")
+        try:
+            self.path.rename(aside)
+        except OSError as error:
+            raise ProgressFileError(_cannot_write(self.path, error)) from None
+        return aside
+
+    # -- a table's status -------------------------------------------------------------------
+
+    @property
+    def _tables(self) -> dict[str, Any]:
+        tables: dict[str, Any] = self._document.get("tables", {})
+        return tables
+
+    def status(self, table: str) -> Status:
+        """The table's status; pending where it has no entry."""
+        status: Status = self._tables.get(table, {}).get(self.phase, {}).get("status", "pending")
+        return status
+
+    def error(self, table: str) -> str | None:
+        """What made the table fail, in the server's words."""
+        error: str | None = self._tables.get(table, {}).get(self.phase, {}).get("error")
+        return error
+
+    def rows_synced(self, table: str) -> int:
+        """The rows of the table that are committed in the target."""
+        rows: int = self._tables.get(table, {}).get(self.phase, {}).get("rows_synced", 0)
+        return rows
+
+    def start(self, table: str) -> None:
+        """The table is being worked on from now."""
+        entry: dict[str, Any] = {"status": "in_progress", "started_at": _now()}
+        if self.phase == "data":
+            entry["rows_synced"] = 0
+        self._set(table, {**entry, "error": None})
+
+    def record(self, table: str, **facts: object) -> None:
+        """Add facts to a table's entry (`rows_synced`, `rows_copied`, …) without touching its status."""
+        self._set(table, {**self._tables[table][self.phase], **facts})
+
+    def complete(self, table: str, **facts: object) -> None:
+        """The table is whole in the target."""
+        self._finish(table, "completed", "completed_at", {"error": None, **facts})
+
+    def fail(self, table: str, error: str, **facts: object) -> None:
+        """The table failed; `error` is what a person reads, the server's words in it."""
+        self._finish(table, "failed", "failed_at", {**facts, "error": error})
+
+    def _finish(self, table: str, status: Status, stamp: str, facts: Mapping[str, object]) -> None:
+        before = self._tables.get(table, {}).get(self.phase, {})
+        kept = {name: value for name, value in before.items() if name not in ("status", "rows_copied", "error")}
+        self._set(table, {"status": status, **kept, stamp: _now(), **facts})
+
+    def summary(self, tables: Iterable[str]) -> Summary:
+        """Counts over `tables`."""
+        statuses = [self.status(table) for table in tables]
+        return Summary(
+            total=len(statuses),
+            completed=statuses.count("completed"),
+            failed=statuses.count("failed"),
+            in_progress=statuses.count("in_progress"),
+            skipped=statuses.count("skipped"),
+        )
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def _set(self, table: str, entry: Mapping[str, object]) -> None:
+        others = {name: part for name, part in self._tables.get(table, {}).items() if name != self.phase}
+        self._tables[table] = {**others, self.phase: dict(entry)}
+        self._write()
+
+    def _write(self) -> None:
+        self._document["last_updated"] = _now()
+        text = json.dumps(self._document, indent=2, ensure_ascii=False) + "\n"
+        try:
+            write_atomically(self.path, text)
+        except OSError as error:
+            raise ProgressFileError(_cannot_write(self.path, error)) from None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file's content so that no reader and no kill ever sees half of it. Raises OSError."""
+    handle, name = tempfile.mkstemp(prefix=path.name + ".", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(_mode_of(path))
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def _mode_of(path: Path) -> int:
+    # mkstemp makes files that only their owner reads; a progress file is for colleagues too.
+    try:
+        return path.stat().st_mode & 0o777
+    except OSError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
+
+
+def _sync_folder(folder: Path) -> None:
+    # The rename itself is durable only once the folder is synced; Windows has no such call.
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _line_of(text: str, needle: str | None) -> str:
+    if needle is None or needle not in text:
+        return ""
+    return f"line {text[: text.index(needle)].count(chr(10)) + 1}: "
+
+
+def _cannot_write(path: Path, error: OSError) -> str:
+    return (
+        f"the progress file {path} cannot be written: {error.strerror or error}. Without it a run could not be "
+        f"resumed, so nothing more was done. Free the disk or mend the rights, or name another place with "
+        f"--progress-file."
+    )

@@ -1,0 +1,377 @@
+"""What a run does: the flags both scripts share, which tables they mean, and how a run ends.
+
+Exit codes: 0 all done · 1 some tables failed · 2 bad arguments or settings · 3 a server cannot be
+reached or refuses the login · 4 another run holds the lock · 130/143 stopped by a signal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import fnmatch
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from catalog import Table
+from db import Settings, SettingsError, UnreachableError, connect_source, find_env_file, load_settings
+from display import Display, closing_block, in_words, summary_banner
+from mssql.introspection import IntrospectionError, read_database
+from postgres.names import NameCollisionError, check_collisions
+from progress import DEFAULT_FILES, LockHeldError, Phase, ProgressFileError, ProgressTracker
+from type_mapping import UnsupportedTypeError, check_types
+
+ALL_DONE, SOME_FAILED, BAD_ARGUMENTS, UNREACHABLE, LOCKED = range(5)
+TABLES_BETWEEN_BANNERS = 10
+
+
+class UsageError(Exception):
+    """The arguments cannot be carried out; the message says why and what would be right."""
+
+
+class Stopped(BaseException):
+    """A signal asked the run to stop. Not an Exception, so that no table's own handling swallows it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@dataclass(frozen=True)
+class Options:
+    """The flags that both scripts share."""
+
+    resume: bool = False
+    truncate: bool = True
+    start_from_table: str | None = None
+    reset: bool = False
+    tables: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    env_file: Path | None = None
+    progress_file: Path | None = None
+    debug: bool = False
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the run leaves some tables alone, whose entries then stay as they are."""
+        return bool(self.tables or self.exclude or self.start_from_table)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run works with, once its settings and the source's catalog are read."""
+
+    options: Options
+    settings: Settings
+    tracker: ProgressTracker
+    display: Display
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One table of a run: its number among all of the run's tables, and how it was left before."""
+
+    number: int
+    table: Table
+    is_partial: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do: all its tables in order, those to work on, and how many it skips as done."""
+
+    tables: tuple[Table, ...]
+    work: tuple[Work, ...]
+
+    @property
+    def keys(self) -> list[str]:
+        """The tables' names in the progress file."""
+        return [table.key for table in self.tables]
+
+
+# -- flags -----------------------------------------------------------------------------------
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser, phase: Phase) -> None:
+    """Declare the flags of DESIGN §3."""
+    parser.add_argument("--resume", action="store_true", help="continue the last session, skip completed tables")
+    parser.add_argument(
+        "--start-from-table", metavar="T", help="leave the tables before T alone"
+    )
+    parser.add_argument("--reset", action="store_true", help="move the progress file aside and exit")
+    parser.add_argument("--no-truncate", action="store_true", help=_NO_TRUNCATE[phase])
+    parser.add_argument(
+        "--tables", action="append", default=[], metavar="GLOB",
+        help="only these tables (Orders, Sales.*, *Log); commas or several times",
+    )  # fmt: skip
+    parser.add_argument(
+        "--exclude", action="append", default=[], metavar="GLOB", help="not these tables; commas or several times"
+    )
+    parser.add_argument(
+        "--env-file", type=Path, metavar="FILE", help="settings (default: .env here, else beside the script)"
+    )
+    parser.add_argument(
+        "--progress-file", type=Path, metavar="FILE", help=f"where progress is kept (default: {DEFAULT_FILES[phase]})"
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
+
+
+_NO_TRUNCATE: dict[Phase, str] = {
+    "data": "keep the rows that are there: with --resume a partial table is continued; rows of other tables are "
+    "added to what is there, with a warning",
+    "schema": "accepted for symmetry with sync-data.py; this script never empties a table",
+}
+
+
+def shared_options(arguments: argparse.Namespace) -> Options:
+    """The parsed flags as plain data."""
+    return Options(
+        resume=arguments.resume,
+        truncate=not arguments.no_truncate,
+        start_from_table=arguments.start_from_table,
+        reset=arguments.reset,
+        tables=_globs(arguments.tables),
+        exclude=_globs(arguments.exclude),
+        env_file=arguments.env_file,
+        progress_file=arguments.progress_file,
+        debug=arguments.debug,
+    )
+
+
+def _globs(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+
+
+# -- beginning -------------------------------------------------------------------------------
+
+
+def reset(tracker: ProgressTracker, display: Display) -> int:
+    """Move the progress file aside, whatever it holds; returns the exit code."""
+    moved = tracker.reset()
+    display.say(f"Progress file moved to {moved}" if moved else f"There is no progress file {tracker.path}")
+    return ALL_DONE
+
+
+def read_source(options: Options, tracker: ProgressTracker, display: Display) -> Run:
+    """Read settings and the source's catalog, and refuse what cannot be carried out. Changes nothing.
+
+    Raises SettingsError, UnreachableError, IntrospectionError, UsageError, UnsupportedTypeError and
+    NameCollisionError.
+    """
+    settings = load_settings(find_env_file(options.env_file))
+    with closing(connect_source(settings)) as source:
+        tables = select_tables(read_database(source).tables, options)
+    check_types(tables)
+    check_collisions(tables, settings)
+    return Run(options, settings, tracker, display, tables)
+
+
+def announce(run: Run) -> None:
+    """Say between what the run works, and where it keeps its progress."""
+    run.display.say(f"🔌 Source: {run.settings.source.label} through {run.settings.source.driver.label}")
+    run.display.say(f"🔌 Target: {run.settings.target.label}")
+    run.display.say(f"📋 Progress: {run.tracker.path}")
+
+
+# -- which tables ----------------------------------------------------------------------------
+
+
+def select_tables(tables: Iterable[Table], options: Options) -> tuple[Table, ...]:
+    """The tables that `--tables` and `--exclude` leave, in the fixed order.
+
+    A glob without a dot matches bare names in any schema; with one, `schema.table`; both without case.
+    Raises UsageError for a glob that matches nothing, so that a typing error is not a silent no-op.
+    """
+    everything = tuple(tables)
+    for option, globs in (("--tables", options.tables), ("--exclude", options.exclude)):
+        for glob in globs:
+            if not any(_matches(table, glob) for table in everything):
+                raise UsageError(f"{option} {glob}: no table matches{_near(glob, everything)}")
+    return tuple(
+        table
+        for table in everything
+        if (not options.tables or any(_matches(table, glob) for glob in options.tables))
+        and not any(_matches(table, glob) for glob in options.exclude)
+    )
+
+
+def _matches(table: Table, glob: str) -> bool:
+    pattern = glob.lower()
+    return fnmatch.fnmatchcase(table.full_name.lower(), pattern) or fnmatch.fnmatchcase(table.name.lower(), pattern)
+
+
+def find_table(tables: Sequence[Table], name: str) -> Table:
+    """The one table of that name, bare or `schema.table`, without case.
+
+    Raises UsageError with near matches when there is none, and with the candidates when there are several.
+    """
+    wanted = name.strip().replace("[", "").replace("]", "").lower()
+    exact = [table for table in tables if table.full_name.lower() == wanted]
+    found = exact or [table for table in tables if table.name.lower() == wanted]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(f"--start-from-table {name}: there is no such table{_near(name, tables)}")
+    candidates = ", ".join(table.full_name for table in found)
+    raise UsageError(f"--start-from-table {name}: several tables have that name: {candidates}. Give schema.table.")
+
+
+def _near(name: str, tables: Iterable[Table]) -> str:
+    spellings = {spelling.lower(): table.full_name for table in tables for spelling in (table.name, table.full_name)}
+    near = difflib.get_close_matches(name.lower(), spellings, n=5, cutoff=0.5)
+    names = list(dict.fromkeys(spellings[spelling] for spelling in near))
+    return f". Near: {', '.join(names)}" if names else ""
+
+
+def plan_run(run: Run) -> Plan:
+    """Read the progress file, say what the last session left, begin or continue a session.
+
+    Raises UsageError and ProgressFileError. Nothing but the progress file is changed.
+    """
+    tracker, options, tables = run.tracker, run.options, run.tables
+    start = find_table(tables, options.start_from_table) if options.start_from_table else None
+    affected = [table for table in tables if start is None or table.sort_key >= start.sort_key]
+    known = tracker.load()
+    done: set[str] = set()
+    partial: set[str] = set()
+    if options.resume and known:
+        tracker.add_tables(table.key for table in affected)
+        for table in affected:
+            status = tracker.status(table.key)
+            if status in ("completed", "skipped"):
+                done.add(table.key)
+            elif status in ("in_progress", "failed"):
+                partial.add(table.key)
+        run.display.say(summary_banner(tracker.summary(table.key for table in tables)))
+    else:
+        if known:
+            _tell_about_last_session(tracker, options, run.display)
+        elif options.resume:
+            run.display.say(f"There is no progress file {tracker.path}: this is a new session.")
+        tracker.start_session((table.key for table in affected), keep_others=options.is_partial)
+    affected_keys = {table.key for table in affected}
+    work = tuple(
+        Work(number, table, table.key in partial)
+        for number, table in enumerate(tables, start=1)
+        if table.key in affected_keys and table.key not in done
+    )
+    if not work:
+        run.display.say("✅ Nothing left to do: every table is completed.")
+    return Plan(tables, work)
+
+
+def _tell_about_last_session(tracker: ProgressTracker, options: Options, display: Display) -> None:
+    if tracker.unfinished and not options.is_partial:
+        display.say(
+            f"⚠️ The last session did not finish ({tracker.unfinished} tables left); --resume would have continued it. "
+            f"This run starts over."
+        )
+
+
+# -- the loop --------------------------------------------------------------------------------
+
+
+def work_through(
+    run: Run, plan: Plan, do_table: Callable[[Work], None], expected: tuple[type[Exception], ...]
+) -> list[str]:
+    """Do one table after another; returns the keys of those that failed, while the run went on.
+
+    `do_table` completes the table in the tracker. The errors of `expected` carry words for a person;
+    any other is a fault of this tool, recorded all the same. UnreachableError ends the run: the tables
+    that are left stay as they are for `--resume`.
+    """
+    failed: list[str] = []
+    for done, work in enumerate(plan.work):
+        if done and done % TABLES_BETWEEN_BANNERS == 0:
+            run.display.say("\n" + summary_banner(run.tracker.summary(plan.keys)))
+        run.display.say(f"\n[{work.number}/{len(plan.tables)}] Processing: {work.table.key}")
+        try:
+            do_table(work)
+        except (UnreachableError, ProgressFileError):
+            raise
+        except Exception as error:
+            words = run.settings.secrets.hide(
+                str(error) if isinstance(error, expected) else f"{type(error).__name__}: {error}"
+            )
+            if run.options.debug:
+                run.display.say(run.settings.secrets.hide(traceback.format_exc().rstrip()))
+            run.tracker.fail(work.table.key, words)
+            failed.append(work.table.key)
+            run.display.say(f"❌ {work.table.full_name} failed: {words}")
+    return failed
+
+
+def close_run(run: Run, plan: Plan, failed: Sequence[str], title: str, verb: str, extra: list[tuple[str, str]]) -> int:
+    """Say how the run ended, with each failed table and its error; returns the exit code.
+
+    `extra` lines follow the counts; `verb` completes "2 tables failed to …".
+    """
+    run.display.say("\n" + summary_banner(run.tracker.summary(plan.keys)))
+    counts = [
+        ("Total tables", str(len(plan.tables))),
+        ("Successful", str(len(plan.work) - len(failed))),
+        ("Skipped", str(len(plan.tables) - len(plan.work))),
+        ("Failed", str(len(failed))),
+    ]
+    run.display.say("\n" + closing_block(title, counts + extra))
+    if not failed:
+        return ALL_DONE
+    run.display.say(f"⚠️ {len(failed)} table{'s' if len(failed) != 1 else ''} failed to {verb}")
+    for key in failed:
+        run.display.say(f"   ❌ {key}: {run.tracker.error(key)}")
+    run.display.say("💡 Use --resume to continue from failure point")
+    return SOME_FAILED
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into Stopped, raised in the main thread."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        # A second signal must be able to end a run that hangs while it stops.
+        signal.signal(number, signal.SIG_DFL)
+        raise Stopped(number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_script(run: Callable[[], int], debug: bool) -> int:
+    """Run a phase; every error that ends it becomes words on standard error and its exit code."""
+    try:
+        with stop_on_signals():
+            return run()
+    except Stopped as stop:
+        name = "Ctrl-C" if stop.number == signal.SIGINT else signal.Signals(stop.number).name
+        _complain(f"🛑 Stopped by {name}. Progress is saved; --resume continues from here.")
+        return 128 + stop.number
+    except (UsageError, SettingsError, ProgressFileError, UnsupportedTypeError, NameCollisionError) as error:
+        _complain(f"❌ {error}")
+        _trace(debug)
+        return BAD_ARGUMENTS
+    except (UnreachableError, IntrospectionError) as error:
+        _complain(f"❌ {error}")
+        _trace(debug)
+        return UNREACHABLE
+    except LockHeldError as error:
+        _complain(f"❌ {error}")
+        return LOCKED
+
+
+def _trace(debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+
+
+def _complain(text: str) -> None:
+    print(in_words(text, sys.stderr.encoding or "ascii"), file=sys.stderr, flush=True)

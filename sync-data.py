@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+"""Copy the rows of a SQL Server database into PostgreSQL."""
+
+import argparse
+import sys
+
+import data_sync
+from session import add_shared_arguments, run_script, shared_options
+
+EXAMPLES = """\
+examples:
+  python sync-data.py                            copy every table
+  python sync-data.py --resume                   go on where the last run stopped
+  python sync-data.py --resume --no-truncate     keep the rows of partial tables
+  python sync-data.py --start-from-table Orders  Orders and all tables after it
+  python sync-data.py --tables 'Sales.*' --exclude '*Log'
+  python sync-data.py --reset                    move the progress file aside
+
+exit codes: 0 all done, 1 some tables failed, 2 bad arguments or settings, 3 a server
+cannot be reached, 4 another run is active, 130/143 stopped (progress is saved)
+"""
+
+
+def main() -> int:
+    """Parse the arguments and run the data phase."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    add_shared_arguments(parser, "data")
+    options = shared_options(parser.parse_args())
+    return run_script(lambda: data_sync.run(options), options.debug)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

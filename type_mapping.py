@@ -1,0 +1,246 @@
+"""One table: T-SQL type → PostgreSQL type, how it is selected, how its values are encoded.
+
+Each entry of MAPPINGS says four things about a type, and every part of the tool asks here:
+
+- the PostgreSQL type a column of it gets (`ddl`);
+- the T-SQL expression that reads it without loss (`select`, `{c}` is the quoted column);
+- the Arrow type in which the ODBC lane must deliver it (`arrow`);
+- the family, which decides the PostgreSQL types that can receive the values (WIRE) and the
+  conversion on the way (`uuid` turns byte order, `xml` drops an encoding declaration).
+
+Sources: Microsoft, "Data types (Transact-SQL)"; PostgreSQL, "Data Types" and the binary format of
+each type's receive function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+from catalog import Column, SqlType, Table
+
+Family = Literal[
+    "boolean", "integer", "decimal", "float", "date", "time",
+    "timestamp", "timestamptz", "text", "xml", "binary", "uuid",
+]  # fmt: skip
+Lob = Literal["text", "binary"]
+
+
+class UnsupportedTypeError(Exception):
+    """A type that cannot be copied; the message names each table, column and type."""
+
+
+@dataclass(frozen=True)
+class TargetFeatures:
+    """What the target server can do, as found when the run starts."""
+
+    has_xml: bool = True
+    version: int = 160000
+
+
+@dataclass(frozen=True)
+class TypeMapping:
+    """How one T-SQL type crosses. Every member but `family` depends on the declared type."""
+
+    family: Family
+    ddl: Callable[[SqlType], str]
+    arrow: Callable[[SqlType], pa.DataType]
+    select: str = "{c}"
+    #: set for types whose values have no declared bound; says which buffer they need
+    lob: Callable[[SqlType], Lob | None] = lambda _: None
+    #: a CHECK that keeps the source's range where PostgreSQL's type is wider, `{c}` the quoted column
+    check: str | None = None
+
+
+def _fixed(text: str) -> Callable[[SqlType], str]:
+    return lambda _: text
+
+
+def _arrow(data_type: pa.DataType) -> Callable[[SqlType], pa.DataType]:
+    return lambda _: data_type
+
+
+def _fraction(kind: str, zone: str) -> Callable[[SqlType], str]:
+    # PostgreSQL keeps six fractional digits; a seventh is cut on the way, never rounded up to 24:00:00.
+    return lambda t: f"{kind}({min(t.scale, 6)}) {zone}"
+
+
+def _characters(kind: str) -> Callable[[SqlType], str]:
+    return lambda t: "text" if t.max_length == -1 else f"{kind}({t.characters})"
+
+
+def _text_lob(t: SqlType) -> Lob | None:
+    return "text" if t.max_length == -1 else None
+
+
+def _binary_lob(t: SqlType) -> Lob | None:
+    return "binary" if t.max_length == -1 else None
+
+
+_MICROSECONDS = pa.timestamp("us")
+
+MAPPINGS: Mapping[str, TypeMapping] = {
+    "bit": TypeMapping("boolean", _fixed("boolean"), _arrow(pa.bool_())),
+    "tinyint": TypeMapping("integer", _fixed("smallint"), _arrow(pa.uint8()), check="{c} BETWEEN 0 AND 255"),
+    "smallint": TypeMapping("integer", _fixed("smallint"), _arrow(pa.int16())),
+    "int": TypeMapping("integer", _fixed("integer"), _arrow(pa.int32())),
+    "bigint": TypeMapping("integer", _fixed("bigint"), _arrow(pa.int64())),
+    "decimal": TypeMapping(
+        "decimal", lambda t: f"numeric({t.precision},{t.scale})", lambda t: pa.decimal128(t.precision, t.scale)
+    ),
+    "numeric": TypeMapping(
+        "decimal", lambda t: f"numeric({t.precision},{t.scale})", lambda t: pa.decimal128(t.precision, t.scale)
+    ),
+    "money": TypeMapping("decimal", _fixed("numeric(19,4)"), _arrow(pa.decimal128(19, 4))),
+    "smallmoney": TypeMapping("decimal", _fixed("numeric(10,4)"), _arrow(pa.decimal128(10, 4))),
+    "real": TypeMapping("float", _fixed("real"), _arrow(pa.float32())),
+    "float": TypeMapping("float", _fixed("double precision"), _arrow(pa.float64())),
+    "date": TypeMapping("date", _fixed("date"), _arrow(pa.date32())),
+    # A time(7) is delivered in nanoseconds all the same; the loader cuts it to microseconds.
+    "time": TypeMapping("time", _fraction("time", "without time zone"), _arrow(pa.time64("us"))),
+    "smalldatetime": TypeMapping("timestamp", _fixed("timestamp(0) without time zone"), _arrow(_MICROSECONDS)),
+    "datetime": TypeMapping("timestamp", _fixed("timestamp(3) without time zone"), _arrow(_MICROSECONDS)),
+    "datetime2": TypeMapping("timestamp", _fraction("timestamp", "without time zone"), _arrow(_MICROSECONDS)),
+    # The instant, as UTC: ODBC has no portable type for an offset, and timestamptz keeps none.
+    "datetimeoffset": TypeMapping(
+        "timestamptz",
+        _fraction("timestamp", "with time zone"),
+        _arrow(_MICROSECONDS),
+        select="CAST(SWITCHOFFSET({c}, '+00:00') AS datetime2(7))",
+    ),
+    "char": TypeMapping("text", _characters("character"), _arrow(pa.string())),
+    "nchar": TypeMapping("text", _characters("character"), _arrow(pa.string())),
+    "varchar": TypeMapping("text", _characters("character varying"), _arrow(pa.string()), lob=_text_lob),
+    "nvarchar": TypeMapping("text", _characters("character varying"), _arrow(pa.string()), lob=_text_lob),
+    "sysname": TypeMapping("text", _fixed("character varying(128)"), _arrow(pa.string())),
+    "text": TypeMapping("text", _fixed("text"), _arrow(pa.string()), lob=lambda _: "text"),
+    "ntext": TypeMapping("text", _fixed("text"), _arrow(pa.string()), lob=lambda _: "text"),
+    "xml": TypeMapping(
+        "xml", _fixed("xml"), _arrow(pa.string()), select="CAST({c} AS nvarchar(max))", lob=lambda _: "text"
+    ),
+    "binary": TypeMapping("binary", _fixed("bytea"), _arrow(pa.binary())),
+    "varbinary": TypeMapping("binary", _fixed("bytea"), _arrow(pa.binary()), lob=_binary_lob),
+    "image": TypeMapping("binary", _fixed("bytea"), _arrow(pa.binary()), lob=lambda _: "binary"),
+    # rowversion: sys.types calls it timestamp. Eight bytes, and never a date.
+    "timestamp": TypeMapping("binary", _fixed("bytea"), _arrow(pa.binary())),
+    "uniqueidentifier": TypeMapping("uuid", _fixed("uuid"), _arrow(pa.binary(16)), select="CAST({c} AS binary(16))"),
+}
+
+#: family → PostgreSQL base type (`pg_type.typname`) that may receive it → Arrow type its receive function
+#: reads. Binary COPY carries bytes without type names, so a pair that is not here is refused, not tried.
+WIRE: Mapping[Family, Mapping[str, pa.DataType | None]] = {
+    "boolean": {"bool": pa.bool_()},
+    "integer": {"int2": pa.int16(), "int4": pa.int32(), "int8": pa.int64(), "numeric": pa.decimal128(19, 0)},
+    "decimal": {"numeric": None},
+    "float": {"float4": pa.float32(), "float8": pa.float64()},
+    "date": {"date": pa.date32()},
+    "time": {"time": pa.time64("us")},
+    "timestamp": {"timestamp": _MICROSECONDS},
+    "timestamptz": {"timestamptz": _MICROSECONDS},
+    "text": {"text": pa.string(), "varchar": pa.string(), "bpchar": pa.string(), "citext": pa.string()},
+    "xml": {"xml": pa.string(), "text": pa.string(), "varchar": pa.string()},
+    "binary": {"bytea": pa.binary()},
+    "uuid": {"uuid": pa.binary(16)},
+}
+
+
+def mapping_of(sql_type: SqlType) -> TypeMapping:
+    """The entry for a declared type. Raises UnsupportedTypeError with the type's name."""
+    if sql_type.is_clr or sql_type.name not in MAPPINGS:
+        raise UnsupportedTypeError(str(sql_type))
+    return MAPPINGS[sql_type.name]
+
+
+def check_types(tables: Iterable[Table]) -> None:
+    """Refuse, before anything is touched, every column whose type cannot be copied.
+
+    Raises UnsupportedTypeError naming all of them, with what to do.
+    """
+    unknown = [
+        f"{table.full_name}.{column.name} ({column.type})"
+        for table in tables
+        for column in table.columns
+        if column.type.is_clr or column.type.name not in MAPPINGS
+    ]
+    if unknown:
+        listed = "\n  ".join(unknown)
+        raise UnsupportedTypeError(
+            f"{len(unknown)} column(s) have a type that cannot be copied yet:\n  {listed}\n"
+            f"Nothing was changed. Leave these tables out with --exclude, or read the columns through a view "
+            f"that casts them."
+        )
+
+
+def postgres_type(column: Column, features: TargetFeatures) -> str:
+    """The PostgreSQL type of a column, exactly as `format_type` writes it.
+
+    An xml column becomes text on a server that was built without libxml.
+    """
+    mapping = mapping_of(column.type)
+    if mapping.family == "xml" and not features.has_xml:
+        return "text"
+    return mapping.ddl(column.type)
+
+
+def select_expression(column: Column, quoted: str) -> str:
+    """The T-SQL expression that reads the column; `quoted` is its quoted name, perhaps qualified."""
+    return mapping_of(column.type).select.replace("{c}", quoted)
+
+
+def check_expression(column: Column, quoted: str) -> str | None:
+    """The CHECK that keeps the source type's range, where PostgreSQL's type is wider."""
+    check = mapping_of(column.type).check
+    return check.replace("{c}", quoted) if check else None
+
+
+def read_type(column: Column) -> pa.DataType:
+    """The Arrow type in which the reader must deliver the column."""
+    return mapping_of(column.type).arrow(column.type)
+
+
+def wire_type(column: Column, target_type: str, modifier: int = -1) -> pa.DataType:
+    """The Arrow type that a target column reads in a binary COPY.
+
+    `target_type` is the target column's base type (`pg_type.typname`), `modifier` its
+    `pg_attribute.atttypmod` (-1 for none). Raises UnsupportedTypeError where the source's values must
+    not be loaded into it: another kind of type, or one that would round or cut them without an error.
+    """
+    mapping = mapping_of(column.type)
+    accepted = WIRE[mapping.family]
+    if target_type not in accepted or (column.type.name == "float" and target_type == "float4"):
+        raise UnsupportedTypeError(
+            f"column {column.name}: {column.type} cannot be loaded into a target column of type {target_type} "
+            f"(possible: {', '.join(accepted)})"
+        )
+    kept, needed = _kept_and_needed(column.type, mapping.family, target_type, modifier)
+    if kept < needed:
+        raise UnsupportedTypeError(
+            f"column {column.name}: the target's {target_type} keeps {kept} where {column.type} needs {needed}, "
+            f"so values could be cut or rounded; widen the target column"
+        )
+    return accepted[target_type] or read_type(column)
+
+
+def _kept_and_needed(sql_type: SqlType, family: Family, target_type: str, modifier: int) -> tuple[int, int]:
+    """What PostgreSQL would cut in silence: fractional digits, and characters (trailing blanks)."""
+    if modifier < 0:
+        return 0, 0
+    if target_type == "numeric":
+        scale = (modifier - 4) & 0x7FF
+        return scale, exact_scale(sql_type)
+    if family in ("time", "timestamp", "timestamptz"):
+        digits = {"datetime": 3, "smalldatetime": 0}.get(sql_type.name, min(sql_type.scale, 6))
+        return modifier, digits
+    if target_type in ("varchar", "bpchar"):
+        characters = 128 if sql_type.name == "sysname" else sql_type.characters
+        return modifier - 4, characters if characters > 0 else 1 << 30
+    return 0, 0
+
+
+def exact_scale(sql_type: SqlType) -> int:
+    """Digits after the point of an exact number."""
+    data_type = mapping_of(sql_type).arrow(sql_type)
+    return int(data_type.scale) if pa.types.is_decimal(data_type) else 0
