@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg2
 
+import verification
 from catalog import Table
 from db import Settings, UnreachableError, connect_target, target_words
 from display import Meter, choose_display
@@ -44,13 +45,17 @@ SECONDS_TO_STOP = 10.0
 EXPECTED = (reader.SourceError, loader.TargetError, UnsupportedTypeError)
 
 
-def run(options: Options) -> int:
+def run(options: Options, verify: bool) -> int:
     """Copy the rows of all tables that the options ask for; returns the exit code.
+
+    With `verify` nothing is copied: the rows of both sides are compared.
 
     Raises what `session.run_script` turns into words: UsageError, SettingsError, UnreachableError, …
     """
     display = choose_display()
     tracker = ProgressTracker(options.progress_file or Path(DEFAULT_FILES["data"]), "data")
+    if verify:
+        return verification.run(read_source(options, tracker, display))
     with tracker.lock():
         if options.reset:
             return reset(tracker, display)

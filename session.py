@@ -101,9 +101,7 @@ class Plan:
 def add_shared_arguments(parser: argparse.ArgumentParser, phase: Phase) -> None:
     """Declare the flags of DESIGN §3."""
     parser.add_argument("--resume", action="store_true", help="continue the last session, skip completed tables")
-    parser.add_argument(
-        "--start-from-table", metavar="T", help="leave the tables before T alone"
-    )
+    parser.add_argument("--start-from-table", metavar="T", help="leave the tables before T alone")
     parser.add_argument("--reset", action="store_true", help="move the progress file aside and exit")
     parser.add_argument("--no-truncate", action="store_true", help=_NO_TRUNCATE[phase])
     parser.add_argument(

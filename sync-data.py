@@ -14,6 +14,7 @@ examples:
   python sync-data.py --resume --no-truncate     keep the rows of partial tables
   python sync-data.py --start-from-table Orders  Orders and all tables after it
   python sync-data.py --tables 'Sales.*' --exclude '*Log'
+  python sync-data.py --verify                   compare both sides, row by row
   python sync-data.py --reset                    move the progress file aside
 
 exit codes: 0 all done, 1 some tables failed, 2 bad arguments or settings, 3 a server
@@ -27,8 +28,10 @@ def main() -> int:
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     add_shared_arguments(parser, "data")
-    options = shared_options(parser.parse_args())
-    return run_script(lambda: data_sync.run(options), options.debug)
+    parser.add_argument("--verify", action="store_true", help="copy nothing; compare every row of both sides")
+    arguments = parser.parse_args()
+    options = shared_options(arguments)
+    return run_script(lambda: data_sync.run(options, arguments.verify), options.debug)
 
 
 if __name__ == "__main__":

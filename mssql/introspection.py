@@ -82,14 +82,10 @@ def read_database(connection: Any) -> Database:
 def _read(connection: Any) -> Database:
     cursor = connection.cursor()
     name, collation = cursor.execute("SELECT DB_NAME(), CAST(SERVERPROPERTY('Collation') AS nvarchar(128))").fetchone()
-    identities = {
-        row.object_id: Identity(
-            int(row.seed or 1), int(row.increment or 1), None if row.last_value is None else int(row.last_value)
-        )
-        for row in cursor.execute(IDENTITIES).fetchall()
-    }
+    column_rows = cursor.execute(COLUMNS).fetchall()
+    identities = _identities(cursor) if any(row.is_identity for row in column_rows) else {}
     columns: defaultdict[int, list[Column]] = defaultdict(list)
-    for row in cursor.execute(COLUMNS).fetchall():
+    for row in column_rows:
         columns[row.object_id].append(_column(row, identities))
     keys = _primary_keys(cursor)
     counts = {row.object_id: int(row.row_count or 0) for row in cursor.execute(ROW_COUNTS).fetchall()}
@@ -104,6 +100,15 @@ def _read(connection: Any) -> Database:
         for row in cursor.execute(TABLES).fetchall()
     ]
     return Database(name=name, collation=collation, tables=tuple(sorted(tables, key=lambda table: table.sort_key)))
+
+
+def _identities(cursor: Any) -> dict[int, Identity]:
+    return {
+        row.object_id: Identity(
+            int(row.seed or 1), int(row.increment or 1), None if row.last_value is None else int(row.last_value)
+        )
+        for row in cursor.execute(IDENTITIES).fetchall()
+    }
 
 
 def _column(row: Any, identities: dict[int, Identity]) -> Column:

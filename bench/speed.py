@@ -1,0 +1,158 @@
+"""Speed as ratios in one run: the floor, sync-data.py and sling in turn, on a T-SQL server.
+
+    python -m bench.speed [--shape mixed] [--rows 1000000] [--rounds 3] [--sling PATH] [--env-file FILE]
+
+The source and target of the settings are used: a table `bench_<shape>` is made in both. Each program
+runs as a process of its own, its start included; figures are medians of the rounds. Only ratios between
+lines of one run mean anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote as percent
+
+from bench.shapes import SHAPES, create_shape
+from db import Settings, connect_source, connect_target, find_env_file, load_settings, parse_odbc
+from postgres.names import quote
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run of one program: wall and CPU seconds, peak resident memory in MB."""
+
+    wall: float
+    cpu: float
+    memory: float
+
+
+def measure(command: Sequence[str], environment: Mapping[str, str], folder: Path) -> Measured:
+    """Run a command to its end. Raises RuntimeError with its output if it fails."""
+    with tempfile.TemporaryFile() as output:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.monotonic() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            output.seek(0)
+            raise RuntimeError(f"{command[0]} failed:\n{output.read().decode(errors='replace')}")
+    return Measured(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def sling_environment(settings: Settings) -> dict[str, str]:
+    """sling's two connections, as it wants them."""
+    source = parse_odbc(settings.source.connection_string)
+    host, _, port = source["server"].partition(",")
+    port = port or source.get("port", "1433")
+    encrypt = "true" if settings.source.is_encrypted else "disable"
+    target = settings.target.parameters
+    return {
+        "SLING_SOURCE": f"sqlserver://{percent(source['uid'])}:{percent(source['pwd'])}@{host}:{port}"
+        f"?database={percent(source['database'])}&encrypt={encrypt}&TrustServerCertificate=true",
+        "SLING_TARGET": f"postgresql://{percent(target.get('user', ''))}:{percent(target.get('password', ''))}"
+        f"@{target.get('host', 'localhost')}:{target.get('port', '5432')}/{percent(target['dbname'])}?sslmode=disable",
+    }
+
+
+def find_sling() -> str | None:
+    """The sling binary: on the PATH, or inside the sling-linux-amd64 package."""
+    found = shutil.which("sling")
+    if found:
+        return found
+    for folder in map(Path, sys.path):
+        for binary in sorted(folder.glob("sling_linux_amd64/**/sling*")):
+            if binary.is_file() and os.access(binary, os.X_OK):
+                return str(binary)
+    return None
+
+
+def commands(table: str, settings: Settings, env_file: Path | None, sling: str | None) -> dict[str, list[str]]:
+    """The programs to compare, by name."""
+    env = ["--env-file", str(env_file)] if env_file else []
+    found = {
+        "floor": [sys.executable, "-m", "bench.floor", table, *env],
+        "sync-data.py": [sys.executable, str(ROOT / "sync-data.py"), "--tables", table, *env],
+    }  # fmt: skip
+    if sling:
+        found["sling"] = [
+            sling, "run", "--src-conn", "SLING_SOURCE", "--src-stream", f"dbo.{table}", "--tgt-conn", "SLING_TARGET",
+            "--tgt-object", f"{settings.target_schema}.{table}_sling", "--mode", "full-refresh",
+        ]  # fmt: skip
+    return found
+
+
+def main() -> int:
+    """Measure and print; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shape", choices=sorted(SHAPES), default="mixed")
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sling", default=find_sling(), help="the sling binary (pip install sling-linux-amd64)")
+    parser.add_argument("--env-file", type=Path)
+    arguments = parser.parse_args()
+    env_file = find_env_file(arguments.env_file)
+    env_file = env_file.resolve() if env_file else None
+    settings = load_settings(env_file)
+    with closing(connect_source(settings)) as source:
+        table = create_shape(source, arguments.shape, arguments.rows)
+    environment = {**os.environ, **sling_environment(settings), "PYTHONPATH": str(ROOT)}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        schema = [sys.executable, str(ROOT / "replicate-schema.py"), "--tables", table, "--recreate"]
+        measure([*schema, *(["--env-file", str(env_file)] if env_file else [])], environment, folder)
+        results: dict[str, list[Measured]] = {}
+        for number in range(arguments.rounds):
+            for program, command in commands(table, settings, env_file, arguments.sling).items():
+                if program == "sling":
+                    _drop_sling_table(settings, table)
+                measured = measure(command, environment, folder)
+                results.setdefault(program, []).append(measured)
+                print(f"round {number + 1}: {program:<14}{measured.wall:8.2f} s", flush=True)
+    _print_table(results, arguments.rows)
+    if not arguments.sling:
+        print("sling was left out: pip install sling-linux-amd64, or give --sling PATH")
+    return 0
+
+
+def _drop_sling_table(settings: Settings, table: str) -> None:
+    with closing(connect_target(settings)) as target, target.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS {quote(settings.target_schema)}.{quote(table + '_sling')}")
+        target.commit()
+
+
+def _print_table(results: Mapping[str, Sequence[Measured]], rows: int) -> None:
+    medians = {
+        program: Measured(
+            statistics.median(run.wall for run in runs),
+            statistics.median(run.cpu for run in runs),
+            max(run.memory for run in runs),
+        )
+        for program, runs in results.items()
+    }
+    floor = medians["floor"].wall
+    print(f"\n{'program':<14}{'seconds':>9}{'rows/s':>10}{'x floor':>9}{'CPU s':>8}{'peak MB':>9}")
+    for program, run in medians.items():
+        speed = f"{rows / run.wall:>10,.0f}{run.wall / floor:>9.2f}"
+        print(f"{program:<14}{run.wall:>9.2f}{speed}{run.cpu:>8.2f}{run.memory:>9.0f}")
+    if "sling" in medians:
+        print(f"\nsync-data.py is {medians['sling'].wall / medians['sync-data.py'].wall:.2f} times as fast as sling")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Install the system's ODBC driver manager where it is missing: the one thing that pip cannot bring.
+
+Exits 0 when libodbc is there, or was installed; else says how to install it and exits 1. FreeTDS, the
+second ODBC driver that the tests use, is installed along with it where that is as easy.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Manager:
+    """A system's package manager: its program, and the commands that install the packages."""
+
+    program: str
+    commands: tuple[tuple[str, ...], ...]
+
+    @property
+    def spoken(self) -> str:
+        """The commands as a person types them."""
+        return " && ".join(" ".join(command) for command in self.commands)
+
+
+MANAGERS = (
+    Manager("apt-get", (("apt-get", "update", "-q"), ("apt-get", "install", "-q", "-y", "libodbc2", "tdsodbc"))),
+    Manager("dnf", (("dnf", "install", "-y", "unixODBC"),)),
+    Manager("apk", (("apk", "add", "unixodbc", "freetds"),)),
+    Manager("zypper", (("zypper", "--non-interactive", "install", "unixODBC"),)),
+    Manager("brew", (("brew", "install", "unixodbc", "freetds"),)),
+)
+
+
+def has_driver_manager() -> bool:
+    """Whether pyodbc and arrow-odbc will find the library they are linked with."""
+    if sys.platform == "win32":
+        return True
+    name = "libodbc.2.dylib" if sys.platform == "darwin" else "libodbc.so.2"
+    for place in (name, ctypes.util.find_library("odbc")):
+        if place is None:
+            continue
+        try:
+            ctypes.CDLL(place)
+            return True
+        except OSError:
+            continue
+    return False
+
+
+def install(manager: Manager) -> bool:
+    """Run the manager's commands, by sudo where this is not root; False if one failed."""
+    prefix: Sequence[str] = ()
+    if manager.program != "brew" and os.geteuid() != 0:
+        if shutil.which("sudo") is None:
+            return False
+        prefix = ("sudo",)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in manager.commands:
+        print("+", " ".join((*prefix, *command)), flush=True)
+        if subprocess.run((*prefix, *command), env=environment, check=False, stdout=subprocess.DEVNULL).returncode:
+            return False
+    return True
+
+
+def main() -> int:
+    """Install what is missing; returns the exit code."""
+    if has_driver_manager():
+        return 0
+    manager = next((manager for manager in MANAGERS if shutil.which(manager.program)), None)
+    if manager is not None and install(manager) and has_driver_manager():
+        return 0
+    how = manager.spoken if manager else "your system's package of unixODBC"
+    print(f"The system's ODBC driver manager (libodbc) is missing. Install it, as root: {how}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Servers for the tests: a real PostgreSQL, the stand-in source, and a T-SQL server where one is named."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from catalog import Database
+from demo.standin import LOGIN, PASSWORD, Rows, StandIn
+from demo.target import EmbeddedTarget
+from tests.harness import Workplace
+from tests.samples import SHOP, SHOP_ROWS, Shop
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def target() -> Iterator[EmbeddedTarget]:
+    """One PostgreSQL server for all tests."""
+    with EmbeddedTarget() as server:
+        yield server
+
+
+@pytest.fixture
+def target_database(target: EmbeddedTarget) -> str:
+    """A fresh, empty database."""
+    name = f"test_{next(_numbers)}"
+    target.create_database(name)
+    return name
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., StandIn]]:
+    """Starts stand-in sources and stops them when the test ends."""
+    running: list[StandIn] = []
+
+    def start(database: Database, rows: Mapping[str, Rows], **options: object) -> StandIn:
+        source = StandIn(database, rows, **options).start()  # type: ignore[arg-type]
+        running.append(source)
+        return source
+
+    yield start
+    for source in running:
+        source.stop()
+
+
+def source_settings(port: int, database: str) -> dict[str, str]:
+    """The settings that reach a stand-in."""
+    return {
+        "MSSQL_HOST": "127.0.0.1", "MSSQL_PORT": str(port), "MSSQL_DATABASE": database, "MSSQL_USER": LOGIN,
+        "MSSQL_PASSWORD": PASSWORD, "MSSQL_TRUST_SERVER_CERTIFICATE": "yes",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, target: EmbeddedTarget, target_database: str) -> Callable[[StandIn, Database], Workplace]:
+    """A folder, and settings from a source to a fresh target database."""
+
+    def make(source: StandIn, database: Database) -> Workplace:
+        return Workplace(
+            tmp_path, {**source_settings(source.port, database.name), **target.environment(target_database)}
+        )
+
+    return make
+
+
+@pytest.fixture
+def shop(
+    serve: Callable[..., StandIn],
+    workplace: Callable[[StandIn, Database], Workplace],
+    target: EmbeddedTarget,
+    target_database: str,
+) -> Shop:
+    """The four tables of the shop on a stand-in of its own, with an empty target database."""
+    source = serve(SHOP, SHOP_ROWS)
+    return Shop(source, workplace(source, SHOP), target, target_database)
+
+
+@pytest.fixture(scope="session")
+def tsql_server() -> dict[str, str]:
+    """Settings of a server that speaks real T-SQL, from MSSQL_TEST_HOST, _PORT, _USER, _PASSWORD, _ENCRYPT."""
+    host = os.environ.get("MSSQL_TEST_HOST")
+    if not host:
+        pytest.skip("no T-SQL server: set MSSQL_TEST_HOST (and _PORT, _USER, _PASSWORD, _ENCRYPT) to run this")
+    return {
+        "MSSQL_HOST": host,
+        "MSSQL_PORT": os.environ.get("MSSQL_TEST_PORT", "1433"),
+        "MSSQL_USER": os.environ.get("MSSQL_TEST_USER", "sa"),
+        "MSSQL_PASSWORD": os.environ.get("MSSQL_TEST_PASSWORD", ""),
+        "MSSQL_ENCRYPT": os.environ.get("MSSQL_TEST_ENCRYPT", "yes"),
+        "MSSQL_TRUST_SERVER_CERTIFICATE": "yes",
+    }
+
+
+@pytest.fixture(scope="session")
+def shared_folder() -> Iterator[Path]:
+    """A folder for the whole session."""
+    with tempfile.TemporaryDirectory(prefix="replicator-tests-") as name:
+        yield Path(name)

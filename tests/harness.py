@@ -1,0 +1,218 @@
+"""What the tests run the tool with: scripts as processes, a proxy that cuts connections."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+ROOT = Path(__file__).resolve().parent.parent
+#: settings of the caller's shell that must not leak into a test
+OWN_SETTINGS = ("MSSQL_", "PG", "DATABASE_URL", "TARGET_SCHEMA", "SCHEMA_MAP", "NAMING", "BATCH_SIZE", "WORKERS")
+DEFAULT_TIMEOUT_S = 120
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A script that ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        """Everything that a person saw."""
+        return self.out + self.err
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A folder to run the scripts in, with the settings in force there."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    def with_settings(self, **settings: str) -> Workplace:
+        """The same folder with other settings; an empty value unsets one."""
+        merged = {**self.environment, **settings}
+        return Workplace(self.folder, {name: value for name, value in merged.items() if value != ""})
+
+    def start(self, script: str, *arguments: str) -> subprocess.Popen[str]:
+        """Start `schema` or `data` in a process group of its own, without waiting."""
+        name = {"schema": "replicate-schema.py", "data": "sync-data.py"}[script]
+        return subprocess.Popen(
+            [sys.executable, str(ROOT / name), *arguments],
+            cwd=self.folder, env=clean_environment(self.environment), text=True, encoding="utf-8",
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+
+    def run(self, script: str, *arguments: str, timeout: float = DEFAULT_TIMEOUT_S) -> Finished:
+        """Run `schema` or `data` to its end."""
+        process = self.start(script, *arguments)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            raise AssertionError(f"{script} {arguments} did not end within {timeout} s:\n{out}\n{err}") from None
+        return Finished(process.returncode, out, err)
+
+    @property
+    def data_progress(self) -> Path:
+        """The data phase's progress file."""
+        return self.folder / "data_sync_progress.json"
+
+    @property
+    def schema_progress(self) -> Path:
+        """The schema phase's progress file."""
+        return self.folder / "schema_replication_progress.json"
+
+
+def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment without its own settings of the tool, with `settings` in their place."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN_SETTINGS)}
+    return {**kept, "PYTHONUTF8": "1", **settings}
+
+
+def wait_until(condition: Callable[[], bool], what: str, timeout: float = 30.0) -> None:
+    """Wait for a condition; fails with `what` when it does not come true in time."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout} s in vain: {what}")
+        time.sleep(0.02)
+
+
+class Proxy:
+    """A TCP proxy in front of a server (host and port, or a Unix socket's path) that can stall and cut.
+
+    Counts what flows from the server to the client. `stall_after(n)` lets n more bytes through and then
+    holds the rest back; `cut_after(n)` breaks every connection there; `cut()` breaks them now. New
+    connections are served as usual after a cut.
+    """
+
+    def __init__(self, server: tuple[str, int] | Path) -> None:
+        self._server = server
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._pairs: set[tuple[socket.socket, socket.socket]] = set()
+        self._lock = threading.Lock()
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._allowance: int | None = None
+        self._cuts_at_end = False
+        self._closed = False
+        #: bytes from the server to clients so far
+        self.passed = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def stall_after(self, size: int) -> None:
+        """Hold everything back after `size` more bytes from the server."""
+        with self._lock:
+            self._allowance, self._cuts_at_end = size, False
+
+    def cut_after(self, size: int) -> None:
+        """Break all connections after `size` more bytes from the server."""
+        with self._lock:
+            self._allowance, self._cuts_at_end = size, True
+
+    def resume(self) -> None:
+        """Let everything through again."""
+        with self._lock:
+            self._allowance = None
+        self._flowing.set()
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether something is being held back now."""
+        return not self._flowing.is_set()
+
+    def cut(self) -> None:
+        """Break all connections now, as a network does: with a reset."""
+        with self._lock:
+            pairs = list(self._pairs)
+            self._pairs.clear()
+        for pair in pairs:
+            for end in pair:
+                with contextlib.suppress(OSError):
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+                end.close()
+
+    def close(self) -> None:
+        """Stop listening and break all connections."""
+        self._closed = True
+        self._listener.close()
+        self._flowing.set()
+        self.cut()
+
+    def __enter__(self) -> Proxy:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                server = self._connect()
+            except OSError:
+                client.close()
+                continue
+            with self._lock:
+                self._pairs.add((client, server))
+            threading.Thread(target=self._pump, args=(client, server, False), daemon=True).start()
+            threading.Thread(target=self._pump, args=(server, client, True), daemon=True).start()
+
+    def _connect(self) -> socket.socket:
+        if isinstance(self._server, Path):
+            unix = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            unix.connect(str(self._server))
+            return unix
+        return socket.create_connection(self._server)
+
+    def _pump(self, giver: socket.socket, taker: socket.socket, from_server: bool) -> None:
+        with contextlib.suppress(OSError):
+            while piece := giver.recv(1 << 14):
+                if from_server and not self._admit(len(piece)):
+                    return
+                taker.sendall(piece)
+        with contextlib.suppress(OSError):
+            taker.shutdown(socket.SHUT_WR)
+
+    def _admit(self, size: int) -> bool:
+        """Account for a piece from the server; waits while stalled; False when it was cut instead."""
+        with self._lock:
+            self.passed += size
+            if self._allowance is not None:
+                self._allowance -= size
+                if self._allowance < 0 and self._cuts_at_end:
+                    self._allowance = None
+                    cut_now = True
+                else:
+                    cut_now = False
+                    if self._allowance < 0:
+                        self._flowing.clear()
+            else:
+                cut_now = False
+        if cut_now:
+            self.cut()
+            return False
+        self._flowing.wait()
+        return True
