@@ -167,7 +167,9 @@ class Table:
     """A user table. `row_count` is the catalog's estimate (`sys.partitions.rows`), in rows.
 
     `traits` names what makes the table one that needs care, in words a person reads:
-    "temporal", "memory-optimised", "graph node", … Empty for an ordinary table.
+    "temporal", "memory-optimised", "graph node", … Empty for an ordinary table. `internal_columns` are
+    columns that the server keeps for itself or derives from others, so that they cannot or need not be
+    copied; `columns` leaves them out.
     """
 
     schema: str
@@ -181,6 +183,7 @@ class Table:
     row_count: int = 0
     comment: str | None = None
     traits: tuple[str, ...] = ()
+    internal_columns: tuple[Column, ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -229,13 +232,15 @@ class AliasType:
 class OtherObject:
     """An object that is reported, not translated: a view, procedure, function, trigger, synonym, …
 
-    `kind` is a word for a person ("view", "synonym"); `definition` its T-SQL or what it points at.
+    `kind` is the catalog's word in lower case ("view", "sql trigger"); `definition` its T-SQL or what it
+    points at; `parent` the table or view that a trigger or full-text index belongs to.
     """
 
     kind: str
     schema: str
     name: str
     definition: str | None = None
+    parent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -248,3 +253,10 @@ class Database:
     sequences: tuple[Sequence, ...] = ()
     alias_types: tuple[AliasType, ...] = ()
     others: tuple[OtherObject, ...] = ()
+    schemas: tuple[str, ...] = ()
+    #: catalog views that this server does not have or show, with its words; what they hold is not known
+    unread: tuple[str, ...] = ()
+    #: whether the login sees masked columns in clear; None where the server cannot say
+    sees_masked: bool | None = None
+    #: row-level security policies that are in force and may hide rows from the login
+    security_policies: tuple[str, ...] = ()

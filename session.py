@@ -21,7 +21,7 @@ from types import FrameType
 from catalog import Table
 from db import Settings, SettingsError, UnreachableError, connect_source, find_env_file, load_settings
 from display import Display, closing_block, in_words, summary_banner
-from mssql.introspection import IntrospectionError, read_database
+from mssql.introspection import IntrospectionError, read_tables
 from postgres.names import NameCollisionError, check_collisions
 from progress import DEFAULT_FILES, LockHeldError, Phase, ProgressFileError, ProgressTracker
 from type_mapping import UnsupportedTypeError, check_types
@@ -164,7 +164,7 @@ def read_source(options: Options, tracker: ProgressTracker, display: Display) ->
     """
     settings = load_settings(find_env_file(options.env_file))
     with closing(connect_source(settings)) as source:
-        tables = select_tables(read_database(source).tables, options)
+        tables = select_tables(read_tables(source), options)
     check_types(tables)
     check_collisions(tables, settings)
     return Run(options, settings, tracker, display, tables)

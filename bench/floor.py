@@ -11,7 +11,7 @@ from pathlib import Path
 
 from db import connect_source, find_env_file, load_settings
 from mssql import reader
-from mssql.introspection import read_database
+from mssql.introspection import read_tables
 from session import find_table
 
 
@@ -23,7 +23,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = load_settings(find_env_file(arguments.env_file))
     with closing(connect_source(settings)) as source:
-        table = find_table(read_database(source).tables, arguments.table)
+        table = find_table(read_tables(source), arguments.table)
     connection = reader.connect(settings)
     rows = sum(batch.num_rows for batch in reader.read_batches(connection, table, table.columns, settings.batch_size))
     print(f"{rows} rows")

@@ -1,42 +1,93 @@
 """sys.* → catalog: the structure of the whole database in a few set-based queries.
 
-No query is run once a table, and none relies on numbers of types: names come from sys.types.
-Sources: Microsoft, "System Catalog Views (Transact-SQL)".
+No query is run once a table, and none relies on numbers of types: names come from sys.types. Columns of
+the catalog views that came with a later version than 2012 are asked for only where the server has them.
+Sources: Microsoft, "System Catalog Views (Transact-SQL)" and the pages of the views named here.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import pyodbc
 
-from catalog import Column, Database, Identity, Key, KeyColumn, SqlType, Table
+from catalog import (
+    AliasType,
+    Check,
+    Column,
+    Computed,
+    Database,
+    Default,
+    ForeignKey,
+    Identity,
+    Index,
+    Key,
+    KeyColumn,
+    OtherObject,
+    SqlType,
+    Table,
+)
+from catalog import Sequence as SequenceObject
 from db import odbc_words
+
+T = TypeVar("T")
 
 
 class IntrospectionError(Exception):
     """The source's catalog cannot be read; the message holds the server's words."""
 
 
+DATABASE = """
+SELECT DB_NAME() AS name,
+       CAST(DATABASEPROPERTYEX(DB_NAME(), 'Collation') AS nvarchar(128)) AS collation_name,
+       HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'UNMASK') AS sees_masked
+"""
+
+SCHEMAS = "SELECT schema_id, name FROM sys.schemas"
+
+#: a table's flags that came after 2012, and what a person calls them
+TABLE_FLAGS = {
+    "is_memory_optimized": "memory-optimised",
+    "is_external": "external",
+    "is_filetable": "FileTable",
+    "is_node": "graph node",
+    "is_edge": "graph edge",
+    "is_remote_data_archive_enabled": "stretched",
+    "is_tracked_by_cdc": "tracked by CDC",
+}
+TABLE_WORDS = {
+    "temporal_type_desc": {"SYSTEM_VERSIONED_TEMPORAL_TABLE": "temporal", "HISTORY_TABLE": "temporal history"},
+    "ledger_type_desc": {
+        "UPDATABLE_LEDGER_TABLE": "ledger",
+        "APPEND_ONLY_LEDGER_TABLE": "append-only ledger",
+        "HISTORY_TABLE": "ledger history",
+    },
+}
+
 TABLES = """
-SELECT s.name AS schema_name, t.name AS table_name, t.object_id
+SELECT s.name AS schema_name, t.name AS table_name, t.object_id{flags}
 FROM sys.tables AS t
 JOIN sys.schemas AS s ON s.schema_id = t.schema_id
 WHERE t.is_ms_shipped = 0
 """
 
 ROW_COUNTS = """
-SELECT p.object_id, SUM(CAST(p.rows AS bigint)) AS row_count
+SELECT p.object_id, SUM(CAST(p.rows AS bigint)) AS row_count,
+       COUNT(DISTINCT p.partition_number) AS partition_count
 FROM sys.partitions AS p
 WHERE p.index_id IN (0, 1)
 GROUP BY p.object_id
 """
 
+COLUMN_FLAGS = ("is_masked", "is_hidden", "encryption_type", "generated_always_type_desc", "graph_type_desc")
+
 COLUMNS = """
-SELECT c.object_id, c.name, type.name AS type_name, base.name AS base_name, type.is_user_defined,
-       type.is_assembly_type, c.max_length, c.precision, c.scale, c.is_nullable, c.is_identity,
-       c.is_computed, c.collation_name
+SELECT c.object_id, c.column_id, c.name, type.name AS type_name, base.name AS base_name, type.is_user_defined,
+       type.is_assembly_type, c.max_length, c.precision, c.scale, c.is_nullable, c.is_identity, c.is_computed,
+       c.collation_name, c.is_rowguidcol, c.is_sparse, c.is_column_set, c.is_filestream{flags}
 FROM sys.columns AS c
 JOIN sys.tables AS t ON t.object_id = c.object_id
 LEFT JOIN sys.types AS type ON type.user_type_id = c.user_type_id
@@ -57,67 +108,479 @@ JOIN sys.columns AS c ON c.object_id = t.object_id AND c.is_identity = 1
 WHERE t.is_ms_shipped = 0
 """
 
-# Through sys.indexes, because not every server fills sys.key_constraints.unique_index_id alike.
-PRIMARY_KEYS = """
-SELECT i.object_id, i.name, c.name AS column_name, ic.is_descending_key
+INDEXES = """
+SELECT i.object_id, i.index_id, i.name, i.type_desc, i.is_unique, i.is_primary_key, i.is_unique_constraint,
+       i.is_disabled, i.has_filter, i.filter_definition
 FROM sys.indexes AS i
-JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id
-JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id
-WHERE i.is_primary_key = 1 AND ic.key_ordinal > 0
-ORDER BY i.object_id, ic.key_ordinal
+JOIN sys.tables AS t ON t.object_id = i.object_id
+WHERE t.is_ms_shipped = 0 AND i.is_hypothetical = 0 AND i.name IS NOT NULL
+ORDER BY i.object_id, i.index_id
 """
+
+# A primary key's and unique constraint's columns come through sys.indexes too, because not every server
+# fills sys.key_constraints.unique_index_id alike.
+INDEX_COLUMNS = """
+SELECT ic.object_id, ic.index_id, c.name, ic.is_descending_key, ic.is_included_column, ic.key_ordinal
+FROM sys.index_columns AS ic
+JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id
+JOIN sys.tables AS t ON t.object_id = ic.object_id
+WHERE t.is_ms_shipped = 0
+ORDER BY ic.object_id, ic.index_id, ic.key_ordinal, ic.index_column_id
+"""
+
+FOREIGN_KEYS = """
+SELECT f.object_id AS constraint_id, f.parent_object_id AS object_id, f.name, rs.name AS referenced_schema,
+       rt.name AS referenced_table, f.delete_referential_action_desc AS on_delete,
+       f.update_referential_action_desc AS on_update, f.is_disabled, f.is_not_trusted
+FROM sys.foreign_keys AS f
+JOIN sys.tables AS rt ON rt.object_id = f.referenced_object_id
+JOIN sys.schemas AS rs ON rs.schema_id = rt.schema_id
+WHERE f.is_ms_shipped = 0
+"""
+
+FOREIGN_KEY_COLUMNS = """
+SELECT fc.constraint_object_id AS constraint_id, pc.name AS column_name, rc.name AS referenced_name
+FROM sys.foreign_key_columns AS fc
+JOIN sys.columns AS pc ON pc.object_id = fc.parent_object_id AND pc.column_id = fc.parent_column_id
+JOIN sys.columns AS rc ON rc.object_id = fc.referenced_object_id AND rc.column_id = fc.referenced_column_id
+ORDER BY fc.constraint_object_id, fc.constraint_column_id
+"""
+
+CHECKS = """
+SELECT k.object_id AS constraint_id, k.parent_object_id AS object_id, k.name, k.is_disabled, k.is_not_trusted
+FROM sys.check_constraints AS k
+WHERE k.is_ms_shipped = 0
+"""
+
+DEFAULTS = """
+SELECT d.object_id AS constraint_id, d.parent_object_id AS object_id, d.parent_column_id AS column_id, d.name
+FROM sys.default_constraints AS d
+WHERE d.is_ms_shipped = 0
+"""
+
+SEQUENCES = """
+SELECT s.name AS schema_name, q.name, q.object_id, type.name AS type_name, q.precision, q.scale,
+       CAST(q.start_value AS varchar(40)) AS start_value, CAST(q.increment AS varchar(40)) AS increment,
+       CAST(q.minimum_value AS varchar(40)) AS minimum_value,
+       CAST(q.maximum_value AS varchar(40)) AS maximum_value, q.is_cycling, q.cache_size,
+       CAST(q.current_value AS varchar(40)) AS current_value
+FROM sys.sequences AS q
+JOIN sys.schemas AS s ON s.schema_id = q.schema_id
+LEFT JOIN sys.types AS type ON type.user_type_id = q.system_type_id
+"""
+
+ALIAS_TYPES = """
+SELECT s.name AS schema_name, type.name, base.name AS base_name, type.max_length, type.precision, type.scale,
+       type.is_nullable, type.is_assembly_type
+FROM sys.types AS type
+JOIN sys.schemas AS s ON s.schema_id = type.schema_id
+LEFT JOIN sys.types AS base ON base.user_type_id = type.system_type_id
+WHERE type.is_user_defined = 1 AND type.is_table_type = 0
+"""
+
+# class 1 is an object or its column, 7 an index (Microsoft, "sys.extended_properties").
+COMMENTS = """
+SELECT e.class, e.major_id, e.minor_id, CAST(e.value AS nvarchar(4000)) AS comment
+FROM sys.extended_properties AS e
+WHERE e.name = 'MS_Description' AND e.class IN (1, 7)
+"""
+
+# Whatever sys.objects holds beyond tables and what belongs to them: views, procedures, functions, triggers,
+# queues, bound defaults and rules. Nothing that a later version adds can slip through.
+OTHER_OBJECTS = """
+SELECT s.name AS schema_name, o.name, o.object_id, LOWER(REPLACE(o.type_desc, '_', ' ')) AS kind, p.name AS parent_name
+FROM sys.objects AS o
+JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+LEFT JOIN sys.objects AS p ON p.object_id = o.parent_object_id
+WHERE o.is_ms_shipped = 0 AND o.type NOT IN ('U', 'PK', 'UQ', 'F', 'C', 'SO', 'SN', 'IT', 'S')
+  AND NOT (o.type = 'D' AND o.parent_object_id <> 0)
+"""
+
+MODULES = "SELECT m.object_id, m.definition FROM sys.sql_modules AS m"
+
+SYNONYMS = """
+SELECT s.name AS schema_name, n.name, n.base_object_name
+FROM sys.synonyms AS n
+JOIN sys.schemas AS s ON s.schema_id = n.schema_id
+"""
+
+#: kinds of things outside sys.objects, each with the query that lists them as schema, name, definition, parent
+MORE_OBJECTS = {
+    "table type": """
+SELECT s.name AS schema_name, t.name, NULL AS definition, NULL AS parent_name
+FROM sys.table_types AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE t.is_user_defined = 1
+""",
+    "XML schema collection": """
+SELECT s.name AS schema_name, x.name, NULL AS definition, NULL AS parent_name
+FROM sys.xml_schema_collections AS x JOIN sys.schemas AS s ON s.schema_id = x.schema_id WHERE s.name <> 'sys'
+""",
+    "full-text index": """
+SELECT s.name AS schema_name, t.name, NULL AS definition, t.name AS parent_name
+FROM sys.fulltext_indexes AS f
+JOIN sys.tables AS t ON t.object_id = f.object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id
+""",
+    "partition function": """
+SELECT '' AS schema_name, f.name, NULL AS definition, NULL AS parent_name FROM sys.partition_functions AS f
+""",
+    "database trigger": """
+SELECT '' AS schema_name, t.name, m.definition, NULL AS parent_name
+FROM sys.triggers AS t LEFT JOIN sys.sql_modules AS m ON m.object_id = t.object_id
+WHERE t.parent_class = 0 AND t.is_ms_shipped = 0
+""",
+}
+
+SECURITY_POLICIES = "SELECT name FROM sys.security_policies WHERE is_enabled = 1"
+
+# What the server keeps for itself in graph tables (Microsoft, "sys.columns", graph_type).
+GRAPH_INTERNALS = {"GRAPH_ID", "GRAPH_FROM_ID", "GRAPH_FROM_OBJ_ID", "GRAPH_TO_ID", "GRAPH_TO_OBJ_ID"}
+
+
+def read_tables(connection: Any) -> tuple[Table, ...]:
+    """The tables of the database that a pyodbc connection is in, as the data phase needs them.
+
+    Columns, identities, primary keys and row counts, in the fixed order of every loop. Raises
+    IntrospectionError.
+    """
+    return _guarded(lambda: _Reader(connection.cursor()).tables(with_everything=False))
 
 
 def read_database(connection: Any) -> Database:
-    """The database that a pyodbc connection is in, its tables in the fixed order of every loop.
+    """The whole structure of the database that a pyodbc connection is in. Raises IntrospectionError."""
+    return _guarded(lambda: _Reader(connection.cursor()).database())
 
-    Raises IntrospectionError.
-    """
+
+def _guarded(read: Callable[[], T]) -> T:
     try:
-        return _read(connection)
+        return read()
     except pyodbc.Error as error:
         raise IntrospectionError(f"the source's catalog cannot be read: {odbc_words(error)}") from None
 
 
-def _read(connection: Any) -> Database:
-    cursor = connection.cursor()
-    name, collation = cursor.execute("SELECT DB_NAME(), CAST(SERVERPROPERTY('Collation') AS nvarchar(128))").fetchone()
-    column_rows = cursor.execute(COLUMNS).fetchall()
-    identities = _identities(cursor) if any(row.is_identity for row in column_rows) else {}
-    columns: defaultdict[int, list[Column]] = defaultdict(list)
-    for row in column_rows:
-        columns[row.object_id].append(_column(row, identities))
-    keys = _primary_keys(cursor)
-    counts = {row.object_id: int(row.row_count or 0) for row in cursor.execute(ROW_COUNTS).fetchall()}
-    tables = [
-        Table(
-            schema=row.schema_name,
-            name=row.table_name,
-            columns=tuple(columns[row.object_id]),
-            primary_key=keys.get(row.object_id),
-            row_count=counts.get(row.object_id, 0),
+@dataclass(frozen=True)
+class _Place:
+    """A row's owner within the database: object and, where it has one, the part of it."""
+
+    object_id: int
+    part: int = 0
+
+
+class _Reader:
+    """One reading of the catalog through one cursor."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+        self._unread: list[str] = []
+
+    # -- asking ---------------------------------------------------------------------------------
+
+    def _rows(self, sql: str) -> list[Any]:
+        return list(self._cursor.execute(sql).fetchall())
+
+    def _optional(self, what: str, sql: str) -> list[Any]:
+        """The rows of a view that some servers lack; its absence is noted, not passed over."""
+        try:
+            return self._rows(sql)
+        except pyodbc.Error as error:
+            self._unread.append(f"{what}: {odbc_words(error)}")
+            return []
+
+    def _has(self, view: str, wanted: Iterable[str]) -> list[str]:
+        """Those of the wanted columns that this server's catalog view has."""
+        self._cursor.execute(f"SELECT TOP 0 * FROM {view}")
+        there = {description[0].lower() for description in self._cursor.description}
+        return [name for name in wanted if name in there]
+
+    def _texts(self, what: str, view: str, ids: Sequence[int]) -> dict[int, str]:
+        """Definitions by object id. A server that chokes on one of them is asked for each by itself."""
+        if not ids:
+            return {}
+        try:
+            rows = self._rows(f"SELECT object_id, definition FROM {view}")
+            return {row[0]: row[1] for row in rows if row[1] is not None}
+        except pyodbc.Error:
+            texts: dict[int, str] = {}
+            for object_id in ids:
+                try:
+                    row = self._cursor.execute(
+                        f"SELECT definition FROM {view} WHERE object_id = ?", object_id
+                    ).fetchone()
+                    texts[object_id] = row[0]
+                except pyodbc.Error as error:
+                    self._unread.append(f"{what} {object_id}: {odbc_words(error)}")
+            return texts
+
+    # -- the whole ------------------------------------------------------------------------------
+
+    def database(self) -> Database:
+        """Everything."""
+        about = self._cursor.execute(DATABASE).fetchone()
+        tables = self.tables(with_everything=True)
+        return Database(
+            name=about.name,
+            collation=about.collation_name,
+            sees_masked=None if about.sees_masked is None else bool(about.sees_masked),
+            tables=tables,
+            schemas=tuple(sorted(row.name for row in self._rows(SCHEMAS))),
+            sequences=self._sequences(),
+            alias_types=self._alias_types(),
+            others=self._others(),
+            security_policies=tuple(
+                row.name for row in self._optional("row-level security policies", SECURITY_POLICIES)
+            ),
+            unread=tuple(self._unread),
         )
-        for row in cursor.execute(TABLES).fetchall()
-    ]
-    return Database(name=name, collation=collation, tables=tuple(sorted(tables, key=lambda table: table.sort_key)))
 
+    def tables(self, with_everything: bool) -> tuple[Table, ...]:
+        """All tables; `with_everything` adds indexes, constraints, defaults and comments."""
+        flags = self._has("sys.tables", (*TABLE_FLAGS, *TABLE_WORDS))
+        table_rows = self._rows(TABLES.format(flags="".join(f", t.{name}" for name in flags)))
+        column_rows = self._column_rows()
+        identities = self._identities() if any(row.is_identity for row in column_rows) else {}
+        comments = self._comments() if with_everything else {}
+        defaults = self._defaults() if with_everything else {}
+        computed = self._computed(column_rows, with_everything)
+        columns: defaultdict[int, list[Column]] = defaultdict(list)
+        for row in column_rows:
+            place = _Place(row.object_id, row.column_id)
+            columns[row.object_id].append(
+                _column(row, identities, defaults.get(place), computed.get(place), comments.get((1, place)))
+            )
+        keys, indexes = self._indexes(comments)
+        foreign_keys = self._foreign_keys(comments) if with_everything else {}
+        checks = self._checks(comments) if with_everything else {}
+        counts = {row.object_id: row for row in self._rows(ROW_COUNTS)}
+        tables: list[Table] = []
+        for row in table_rows:
+            this = row.object_id
+            count = counts.get(this)
+            traits = _traits(row, flags) + (["partitioned"] if count and count.partition_count > 1 else [])
+            found = keys.get(this, ())
+            kept = [column for column in columns[this] if not _is_internal(column)]
+            tables.append(
+                Table(
+                    schema=row.schema_name,
+                    name=row.table_name,
+                    columns=tuple(kept),
+                    internal_columns=tuple(column for column in columns[this] if _is_internal(column)),
+                    primary_key=next((key for is_primary, key in found if is_primary), None),
+                    unique=tuple(key for is_primary, key in found if not is_primary),
+                    indexes=tuple(indexes.get(this, ())),
+                    foreign_keys=tuple(foreign_keys.get(this, ())),
+                    checks=tuple(checks.get(this, ())),
+                    row_count=int(count.row_count or 0) if count else 0,
+                    comment=comments.get((1, _Place(this))),
+                    traits=tuple(traits),
+                )
+            )
+        return tuple(sorted(tables, key=lambda table: table.sort_key))
 
-def _identities(cursor: Any) -> dict[int, Identity]:
-    return {
-        row.object_id: Identity(
-            int(row.seed or 1), int(row.increment or 1), None if row.last_value is None else int(row.last_value)
+    # -- parts ----------------------------------------------------------------------------------
+
+    def _column_rows(self) -> list[Any]:
+        flags = self._has("sys.columns", COLUMN_FLAGS)
+        missing = [name for name in COLUMN_FLAGS if name not in flags]
+        wanted = "".join(f", c.{name}" for name in flags) + "".join(f", NULL AS {name}" for name in missing)
+        return self._rows(COLUMNS.format(flags=wanted))
+
+    def _identities(self) -> dict[int, Identity]:
+        return {
+            row.object_id: Identity(
+                int(row.seed or 1), int(row.increment or 1), None if row.last_value is None else int(row.last_value)
+            )
+            for row in self._rows(IDENTITIES)
+        }
+
+    def _comments(self) -> dict[tuple[int, _Place], str]:
+        return {
+            (row[0], _Place(row.major_id, row.minor_id)): row.comment
+            for row in self._optional("comments (sys.extended_properties)", COMMENTS)
+            if row.comment
+        }
+
+    def _defaults(self) -> dict[_Place, Default]:
+        rows = self._rows(DEFAULTS)
+        texts = self._texts("default", "sys.default_constraints", [row.constraint_id for row in rows])
+        return {
+            _Place(row.object_id, row.column_id): Default(row.name, texts.get(row.constraint_id, "")) for row in rows
+        }
+
+    def _computed(self, column_rows: Sequence[Any], with_texts: bool) -> dict[_Place, Computed]:
+        places = [_Place(row.object_id, row.column_id) for row in column_rows if row.is_computed]
+        if not places or not with_texts:
+            return dict.fromkeys(places, Computed(""))
+        try:
+            rows = self._rows("SELECT object_id, column_id, definition, is_persisted FROM sys.computed_columns")
+        except pyodbc.Error as error:
+            self._unread.append(f"texts of computed columns: {odbc_words(error)}")
+            return dict.fromkeys(places, Computed(""))
+        return {
+            _Place(row.object_id, row.column_id): Computed(row.definition or "", bool(row.is_persisted)) for row in rows
+        }
+
+    def _indexes(
+        self, comments: Mapping[tuple[int, _Place], str]
+    ) -> tuple[dict[int, list[tuple[bool, Key]]], dict[int, list[Index]]]:
+        parts: defaultdict[_Place, list[Any]] = defaultdict(list)
+        for row in self._rows(INDEX_COLUMNS):
+            parts[_Place(row.object_id, row.index_id)].append(row)
+        keys: defaultdict[int, list[tuple[bool, Key]]] = defaultdict(list)
+        indexes: defaultdict[int, list[Index]] = defaultdict(list)
+        for row in self._rows(INDEXES):
+            place = _Place(row.object_id, row.index_id)
+            columns = tuple(
+                KeyColumn(part.name, bool(part.is_descending_key))
+                for part in parts[place]
+                if not part.is_included_column
+            )
+            comment = comments.get((7, place))
+            if row.is_primary_key or row.is_unique_constraint:
+                key = Key(row.name, columns, "CLUSTERED" in row.type_desc.split(), comment, bool(row.is_disabled))
+                keys[row.object_id].append((bool(row.is_primary_key), key))
+                continue
+            indexes[row.object_id].append(
+                Index(
+                    name=row.name,
+                    columns=columns,
+                    included=tuple(part.name for part in parts[place] if part.is_included_column),
+                    is_unique=bool(row.is_unique),
+                    filter=row.filter_definition if row.has_filter else None,
+                    kind=row.type_desc,
+                    is_disabled=bool(row.is_disabled),
+                    comment=comment,
+                )
+            )
+        return keys, indexes
+
+    def _foreign_keys(self, comments: Mapping[tuple[int, _Place], str]) -> dict[int, list[ForeignKey]]:
+        pairs: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
+        for row in self._rows(FOREIGN_KEY_COLUMNS):
+            pairs[row.constraint_id].append((row.column_name, row.referenced_name))
+        found: defaultdict[int, list[ForeignKey]] = defaultdict(list)
+        for row in sorted(self._rows(FOREIGN_KEYS), key=lambda row: row.name):
+            found[row.object_id].append(
+                ForeignKey(
+                    name=row.name,
+                    columns=tuple(column for column, _ in pairs[row.constraint_id]),
+                    referenced_schema=row.referenced_schema,
+                    referenced_table=row.referenced_table,
+                    referenced_columns=tuple(referenced for _, referenced in pairs[row.constraint_id]),
+                    on_delete=row.on_delete,
+                    on_update=row.on_update,
+                    is_trusted=not row.is_not_trusted,
+                    is_disabled=bool(row.is_disabled),
+                    comment=comments.get((1, _Place(row.constraint_id))),
+                )
+            )
+        return found
+
+    def _checks(self, comments: Mapping[tuple[int, _Place], str]) -> dict[int, list[Check]]:
+        rows = sorted(self._rows(CHECKS), key=lambda row: row.name)
+        texts = self._texts("check", "sys.check_constraints", [row.constraint_id for row in rows])
+        found: defaultdict[int, list[Check]] = defaultdict(list)
+        for row in rows:
+            found[row.object_id].append(
+                Check(
+                    name=row.name,
+                    text=texts.get(row.constraint_id, ""),
+                    is_trusted=not row.is_not_trusted,
+                    is_disabled=bool(row.is_disabled),
+                    comment=comments.get((1, _Place(row.constraint_id))),
+                )
+            )
+        return found
+
+    def _sequences(self) -> tuple[SequenceObject, ...]:
+        found = [
+            SequenceObject(
+                schema=row.schema_name,
+                name=row.name,
+                type=SqlType(row.type_name or "bigint", 0, row.precision or 0, row.scale or 0),
+                start=int(row.start_value),
+                increment=int(row.increment),
+                minimum=int(row.minimum_value),
+                maximum=int(row.maximum_value),
+                is_cycling=bool(row.is_cycling),
+                cache_size=row.cache_size,
+                current=None if row.current_value is None else int(row.current_value),
+            )
+            for row in self._optional("sequences", SEQUENCES)
+        ]
+        return tuple(sorted(found, key=lambda sequence: (sequence.schema.lower(), sequence.name.lower())))
+
+    def _alias_types(self) -> tuple[AliasType, ...]:
+        return tuple(
+            AliasType(
+                schema=row.schema_name,
+                name=row.name,
+                base=SqlType(
+                    (row.base_name or row.name).lower(),
+                    row.max_length,
+                    row.precision,
+                    row.scale,
+                    is_clr=bool(row.is_assembly_type),
+                ),
+                is_nullable=bool(row.is_nullable),
+            )
+            for row in self._optional("alias types", ALIAS_TYPES)
         )
-        for row in cursor.execute(IDENTITIES).fetchall()
-    }
+
+    def _others(self) -> tuple[OtherObject, ...]:
+        rows = self._rows(OTHER_OBJECTS)
+        texts = {row.object_id: row.definition for row in self._optional("module texts", MODULES)}
+        found = [
+            OtherObject(row.kind, row.schema_name, row.name, texts.get(row.object_id), row.parent_name) for row in rows
+        ]
+        found += [
+            OtherObject("synonym", row.schema_name, row.name, row.base_object_name)
+            for row in self._optional("synonyms", SYNONYMS)
+        ]
+        for kind, sql in MORE_OBJECTS.items():
+            found += [
+                OtherObject(kind, row.schema_name, row.name, row.definition, row.parent_name)
+                for row in self._optional(f"{kind}s", sql)
+            ]
+        return tuple(sorted(found, key=lambda other: (other.kind, other.schema.lower(), other.name.lower())))
 
 
-def _column(row: Any, identities: dict[int, Identity]) -> Column:
+def _traits(row: Any, flags: Sequence[str]) -> list[str]:
+    found = [TABLE_FLAGS[name] for name in flags if name in TABLE_FLAGS and getattr(row, name)]
+    for name, words in TABLE_WORDS.items():
+        if name in flags:
+            word = words.get(str(getattr(row, name) or "").strip())
+            found += [word] if word else []
+    return found
+
+
+def _is_internal(column: Column) -> bool:
+    return column.is_column_set or column.graph_type in GRAPH_INTERNALS
+
+
+def _column(
+    row: Any,
+    identities: Mapping[int, Identity],
+    default: Default | None,
+    computed: Computed | None,
+    comment: str | None,
+) -> Column:
+    generated = row.generated_always_type_desc
     return Column(
         name=row.name,
         type=_type(row),
         is_nullable=bool(row.is_nullable),
         identity=identities.get(row.object_id, Identity()) if row.is_identity else None,
+        default=default,
+        computed=computed,
         collation=row.collation_name,
+        comment=comment,
+        is_rowguid=bool(row.is_rowguidcol),
+        is_sparse=bool(row.is_sparse),
+        is_column_set=bool(row.is_column_set),
+        is_filestream=bool(row.is_filestream),
+        is_masked=bool(row.is_masked),
+        is_encrypted=row.encryption_type is not None and int(row.encryption_type) > 0,
+        is_hidden=bool(row.is_hidden),
+        generated_always=None if generated in (None, "NOT_APPLICABLE") else generated,
+        graph_type=row.graph_type_desc or None,
     )
 
 
@@ -134,12 +597,3 @@ def _type(row: Any) -> SqlType:
         alias=row.type_name if is_alias else None,
         is_clr=bool(row.is_user_defined and row.is_assembly_type),
     )
-
-
-def _primary_keys(cursor: Any) -> dict[int, Key]:
-    names: dict[int, str] = {}
-    columns: defaultdict[int, list[KeyColumn]] = defaultdict(list)
-    for row in cursor.execute(PRIMARY_KEYS).fetchall():
-        names[row.object_id] = row.name
-        columns[row.object_id].append(KeyColumn(row.column_name, bool(row.is_descending_key)))
-    return {object_id: Key(name, tuple(columns[object_id])) for object_id, name in names.items()}

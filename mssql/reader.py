@@ -1,12 +1,14 @@
 """A table's rows → Arrow record batches, in native code (arrow-odbc), with bounded memory.
 
-Text crosses as UTF-16 whatever the process's locale is: cron's C locale must not turn letters into
-question marks. Columns without a declared bound get a buffer as large as their largest value, which
-the server measures first; a value that outgrew it since is an error, never a shorter value.
+Nothing depends on the locale that a shell or cron gives: values cross as UTF-16, and for the text of
+queries, which the drivers take in the locale's encoding, one of UTF-8 is chosen. Columns without a
+declared bound get a buffer as large as their largest value, which the server measures first; a value
+that outgrew it since is an error, never a shorter value.
 """
 
 from __future__ import annotations
 
+import locale
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +29,7 @@ TRANSIT_BYTES = 16 * 1024 * 1024
 READ_AHEAD_ROW_BYTES = 4 * 1024 * 1024
 #: room above the largest measured value, in which a longer one is noticed even by a driver that cuts
 _MARGIN = 4
+UTF8_LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8")
 
 
 class SourceError(Exception):
@@ -43,6 +46,7 @@ class LobBounds:
 
 def connect(settings: Settings) -> Any:
     """An arrow-odbc connection. Raises UnreachableError."""
+    choose_utf8_locale()
     probe_port(settings.source)
     try:
         return arrow_odbc.connect(settings.source.connection_string, login_timeout_sec=CONNECT_TIMEOUT_S)
@@ -50,14 +54,29 @@ def connect(settings: Settings) -> Any:
         raise source_unreachable(settings, error) from None
 
 
+def choose_utf8_locale() -> None:
+    """Let the process's character type be UTF-8, which under cron's C locale it is not.
+
+    Microsoft's driver reads the text of a query in the locale's encoding: with the C locale a column
+    named in Greek would be an "Invalid column name". Python itself does not look at it after its start.
+    """
+    if locale.getlocale(locale.LC_CTYPE)[1] == "UTF-8":
+        return
+    for name in UTF8_LOCALES:
+        try:
+            locale.setlocale(locale.LC_CTYPE, name)
+            return
+        except locale.Error:
+            continue
+
+
 def select_list(columns: Sequence[Column]) -> str:
-    """The SELECT list that reads the columns without loss, in their order and under their names."""
-    parts = []
-    for column in columns:
-        name = quote(column.name)
-        expression = select_expression(column, name)
-        parts.append(name if expression == name else f"{expression} AS {name}")
-    return ", ".join(parts)
+    """The SELECT list that reads the columns without loss, in their order.
+
+    Results are named c0, c1, …: drivers hand a column's name over in encodings of their own.
+    """
+    expressions = [select_expression(column, quote(column.name)) for column in columns]
+    return ", ".join(f"{expression} AS c{place}" for place, expression in enumerate(expressions))
 
 
 def read_batches(connection: Any, table: Table, columns: Sequence[Column], batch_size: int) -> Iterator[pa.RecordBatch]:
