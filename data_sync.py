@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -15,15 +15,18 @@ import psycopg2
 
 import verification
 from catalog import Table
-from db import Settings, UnreachableError, connect_target, target_words
+from db import Settings, UnreachableError, connect_source, connect_target, target_words
 from display import Meter, choose_display
 from mssql import reader
-from postgres import loader
+from mssql.introspection import read_tables
+from postgres import loader, state
 from postgres.names import TargetName, target_name
-from postgres.shape import TargetTable, read_tables, target_schemas
+from postgres.shape import TargetTable, target_schemas
+from postgres.shape import read_tables as read_target_tables
 from progress import DEFAULT_FILES, ProgressTracker
 from session import (
     ALL_DONE,
+    SOME_FAILED,
     Options,
     Plan,
     Run,
@@ -31,9 +34,10 @@ from session import (
     Work,
     announce,
     close_run,
+    load_run_settings,
     plan_run,
-    read_source,
     reset,
+    run_over,
     work_through,
 )
 from type_mapping import UnsupportedTypeError
@@ -55,16 +59,25 @@ def run(options: Options, verify: bool) -> int:
     display = choose_display()
     tracker = ProgressTracker(options.progress_file or Path(DEFAULT_FILES["data"]), "data")
     if verify:
-        return verification.run(read_source(options, tracker, display))
+        return verification.run(_read(options, tracker))
     with tracker.lock():
         if options.reset:
             return reset(tracker, display)
-        this_run = read_source(options, tracker, display)
+        this_run = _read(options, tracker)
         with Lane(this_run.settings) as lane:
             existing = lane.target_tables(this_run.tables)
             announce(this_run)
             plan = plan_run(this_run)
-            return _sync(this_run, plan, existing, lane) if plan.work else ALL_DONE
+            if plan.work:
+                return _sync(this_run, plan, existing, lane)
+            return ALL_DONE if _restore(this_run, lane) else SOME_FAILED
+
+
+def _read(options: Options, tracker: ProgressTracker) -> Run:
+    settings = load_run_settings(options)
+    with closing(connect_source(settings)) as source:
+        tables = read_tables(source)
+    return run_over(tables, options, settings, tracker)
 
 
 def _sync(run: Run, plan: Plan, existing: dict[TargetName, TargetTable], lane: Lane) -> int:
@@ -86,14 +99,33 @@ def _sync(run: Run, plan: Plan, existing: dict[TargetName, TargetTable], lane: L
         rows_synced += rows
         run.display.say(f"✅ {rows:,} rows synced successfully")
 
+    places = [target_name(work.table, run.settings) for work in plan.work]
+    count = state.suspend_foreign_keys(lane.target, places)
+    if count:
+        run.display.say(f"🔗 {count} foreign keys put aside for the load")
     failed = work_through(run, plan, do_table, EXPECTED)
+    is_restored = _restore(run, lane)
     seconds = time.monotonic() - started
     totals = [
         ("Total rows synced", f"{rows_synced:,}"),
         ("Duration", f"{seconds:.2f} seconds"),
         ("Throughput", f"{rows_synced / max(seconds, 0.001):,.0f} rows/second"),
     ]
-    return close_run(run, plan, failed, "Synchronization Summary", "sync", totals)
+    code = close_run(run, plan, failed, "Synchronization Summary", "sync", totals)
+    return code if is_restored else SOME_FAILED
+
+
+def _restore(run: Run, lane: Lane) -> bool:
+    """Put back what this load, or one that was killed, put aside; False if something could not be."""
+    keys = state.read_suspended(lane.target)
+    problems = [problem for key in keys if (problem := state.restore(lane.target, key))]
+    if keys:
+        run.display.say(f"\n🔗 {len(keys) - len(problems)} of {len(keys)} foreign keys are back and valid")
+    for problem in problems:
+        run.display.say(
+            f"⚠️ WARNING: foreign key {problem}. No row was deleted; the next run tries again."
+        )
+    return not problems
 
 
 class Lane(AbstractContextManager["Lane"]):
@@ -126,7 +158,7 @@ class Lane(AbstractContextManager["Lane"]):
     def target_tables(self, tables: tuple[Table, ...]) -> dict[TargetName, TargetTable]:
         """What the target holds in the schemas that these tables go to. Raises UnreachableError."""
         try:
-            return read_tables(self.target, target_schemas(tables, self._settings))
+            return read_target_tables(self.target, target_schemas(tables, self._settings))
         except psycopg2.Error as error:
             raise UnreachableError(f"the target's catalog cannot be read: {target_words(error)}") from None
 

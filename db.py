@@ -24,6 +24,7 @@ import psycopg2.extensions
 from dotenv import dotenv_values
 
 Naming = Literal["lower", "preserve"]
+CollationPolicy = Literal["leave", "citext", "icu"]
 
 #: libpq's environment variables and the keyword each stands for
 #: (PostgreSQL documentation, "Environment Variables" of libpq).
@@ -127,6 +128,7 @@ class Settings:
     target_schema: str = "public"
     #: source schema (as the source spells it, lower-cased) → target schema
     schema_map: Mapping[str, str] = field(default_factory=dict)
+    collation_policy: CollationPolicy = "leave"
     #: rows an Arrow batch
     batch_size: int = 50_000
 
@@ -170,6 +172,7 @@ def load_settings(env_file: Path | None, environment: Mapping[str, str] | None =
         naming=_choice(values, "NAMING", "lower", ("lower", "preserve")),  # type: ignore[arg-type]
         target_schema=values.get("TARGET_SCHEMA", "").strip() or "public",
         schema_map=_schema_map(values.get("SCHEMA_MAP", "")),
+        collation_policy=_choice(values, "COLLATION_POLICY", "leave", ("leave", "citext", "icu")),  # type: ignore[arg-type]
         batch_size=_whole(values, "BATCH_SIZE", 50_000, 1, 10_000_000),
     )
 

@@ -38,6 +38,7 @@ WORDS: dict[str, str] = {
     "💡": "[HINT]",
     "🔌": "[CONNECT]",
     "🏗️": "[CREATE]",
+    "🔗": "[KEYS]",
     "🛑": "[STOPPED]",
     "🔁": "[RETRY]",
     "→": "->",

@@ -238,6 +238,11 @@ class ProgressTracker:
         error: str | None = self._tables.get(table, {}).get(self.phase, {}).get("error")
         return error
 
+    def entry(self, table: str) -> Mapping[str, Any]:
+        """Everything that stands in the file about the table in this phase; empty where there is nothing."""
+        entry: Mapping[str, Any] = self._tables.get(table, {}).get(self.phase, {})
+        return entry
+
     def rows_synced(self, table: str) -> int:
         """The rows of the table that are committed in the target."""
         rows: int = self._tables.get(table, {}).get(self.phase, {}).get("rows_synced", 0)

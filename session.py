@@ -13,16 +13,17 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from catalog import Table
-from db import Settings, SettingsError, UnreachableError, connect_source, find_env_file, load_settings
-from display import Display, closing_block, in_words, summary_banner
-from mssql.introspection import IntrospectionError, read_tables
+from db import Settings, SettingsError, UnreachableError, find_env_file, load_settings
+from display import Display, choose_display, closing_block, in_words, summary_banner
+from mssql.introspection import IntrospectionError
 from postgres.names import NameCollisionError, check_collisions
+from postgres.state import StateError
 from progress import DEFAULT_FILES, LockHeldError, Phase, ProgressFileError, ProgressTracker
 from type_mapping import UnsupportedTypeError, check_types
 
@@ -156,18 +157,21 @@ def reset(tracker: ProgressTracker, display: Display) -> int:
     return ALL_DONE
 
 
-def read_source(options: Options, tracker: ProgressTracker, display: Display) -> Run:
-    """Read settings and the source's catalog, and refuse what cannot be carried out. Changes nothing.
+def load_run_settings(options: Options) -> Settings:
+    """The settings that the options point at. Raises SettingsError."""
+    return load_settings(find_env_file(options.env_file))
 
-    Raises SettingsError, UnreachableError, IntrospectionError, UsageError, UnsupportedTypeError and
-    NameCollisionError.
+
+def run_over(tables: Sequence[Table], options: Options, settings: Settings, tracker: ProgressTracker) -> Run:
+    """A run over those of the source's tables that the options ask for.
+
+    Refuses what cannot be carried out, before anything is touched: raises UsageError, UnsupportedTypeError
+    and NameCollisionError.
     """
-    settings = load_settings(find_env_file(options.env_file))
-    with closing(connect_source(settings)) as source:
-        tables = select_tables(read_tables(source), options)
-    check_types(tables)
-    check_collisions(tables, settings)
-    return Run(options, settings, tracker, display, tables)
+    selected = select_tables(tables, options)
+    check_types(selected)
+    check_collisions(selected, settings)
+    return Run(options, settings, tracker, choose_display(), selected)
 
 
 def announce(run: Run) -> None:
@@ -357,6 +361,10 @@ def run_script(run: Callable[[], int], debug: bool) -> int:
         _complain(f"❌ {error}")
         _trace(debug)
         return BAD_ARGUMENTS
+    except StateError as error:
+        _complain(f"❌ {error}")
+        _trace(debug)
+        return SOME_FAILED
     except (UnreachableError, IntrospectionError) as error:
         _complain(f"❌ {error}")
         _trace(debug)

@@ -31,7 +31,7 @@ from postgres.names import fold, target_name
 from postgres.names import quote as quote_target
 from postgres.shape import read_tables, target_schemas
 from session import ALL_DONE, SOME_FAILED, Run, announce
-from type_mapping import mapping_of, select_expression
+from type_mapping import Family, mapping_of, select_expression
 
 ROWS_A_FETCH = 1000
 _MODULUS = 1 << 128
@@ -176,7 +176,7 @@ def _form(column: Column) -> Callable[[Any], bytes]:
     """How a value of the column is written down, the same from either driver."""
     if column.type.name == "real":
         return lambda value: struct.pack(">f", value)
-    return {
+    forms: dict[Family, Callable[[Any], bytes]] = {
         "boolean": lambda value: b"1" if value else b"0",
         "integer": lambda value: str(int(value)).encode(),
         "decimal": lambda value: format(Decimal(value).normalize(), "f").encode(),
@@ -189,7 +189,8 @@ def _form(column: Column) -> Callable[[Any], bytes]:
         "xml": lambda value: re.sub(r"^(<\?xml\s[^>]*?)\s+encoding\s*=\s*(\"[^\"]*\"|'[^']*')", r"\1", value).encode(),
         "binary": bytes,
         "uuid": lambda value: str(value).lower().encode(),
-    }[mapping_of(column.type).family]
+    }
+    return forms[mapping_of(column.type).family]
 
 
 def _moment(value: datetime) -> bytes:

@@ -11,9 +11,8 @@ import psycopg2
 
 from catalog import Table
 from db import Settings
-from postgres.ddl import has_native_identity
-from postgres.names import TargetName, fold, target_name
-from type_mapping import TargetFeatures, postgres_type
+from postgres.names import TargetName, target_name
+from type_mapping import TargetFeatures
 
 
 @dataclass(frozen=True)
@@ -31,15 +30,17 @@ class TargetColumn:
     is_not_null: bool
     is_identity: bool
     is_generated: bool
+    has_default: bool = False
 
 
 @dataclass(frozen=True)
 class TargetTable:
-    """A PostgreSQL table as it is."""
+    """A PostgreSQL table as it is; `relations` are its constraints and indexes by name."""
 
     name: TargetName
     columns: tuple[TargetColumn, ...]
     primary_key: tuple[str, ...] = ()
+    relations: frozenset[str] = frozenset()
 
     def column(self, name: str) -> TargetColumn | None:
         """The column of that name."""
@@ -51,7 +52,7 @@ SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
        coalesce(base.typname, t.typname),
        CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END,
        a.attnotnull, a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid), '') LIKE 'nextval(%%',
-       a.attgenerated <> ''
+       a.attgenerated <> '', d.oid IS NOT NULL
 FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -74,8 +75,24 @@ ORDER BY n.nspname, c.relname, k.place
 """
 
 
+RELATIONS = """
+SELECT n.nspname, c.relname, k.conname
+FROM pg_constraint AS k
+JOIN pg_class AS c ON c.oid = k.conrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = ANY (%(schemas)s)
+UNION
+SELECT n.nspname, c.relname, i.relname
+FROM pg_index AS x
+JOIN pg_class AS c ON c.oid = x.indrelid
+JOIN pg_class AS i ON i.oid = x.indexrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = ANY (%(schemas)s)
+"""
+
+
 def read_tables(connection: Any, schemas: Iterable[str]) -> dict[TargetName, TargetTable]:
-    """All tables of these target schemas, in two queries. Raises psycopg2.Error."""
+    """All tables of these target schemas, in three queries. Raises psycopg2.Error."""
     wanted = {"schemas": sorted(set(schemas))}
     with connection.cursor() as cursor:
         cursor.execute(TABLES_AND_COLUMNS, wanted)
@@ -88,8 +105,15 @@ def read_tables(connection: Any, schemas: Iterable[str]) -> dict[TargetName, Tar
         keys: defaultdict[TargetName, list[str]] = defaultdict(list)
         for schema, table, column_name in cursor.fetchall():
             keys[TargetName(schema, table)].append(column_name)
+        cursor.execute(RELATIONS, wanted)
+        relations: defaultdict[TargetName, set[str]] = defaultdict(set)
+        for schema, table, relation in cursor.fetchall():
+            relations[TargetName(schema, table)].add(relation)
     connection.commit()
-    return {name: TargetTable(name, tuple(parts), tuple(keys[name])) for name, parts in columns.items()}
+    return {
+        name: TargetTable(name, tuple(parts), tuple(keys[name]), frozenset(relations[name]))
+        for name, parts in columns.items()
+    }
 
 
 def read_features(connection: Any) -> TargetFeatures:
@@ -102,30 +126,6 @@ def read_features(connection: Any) -> TargetFeatures:
             has_xml = False
     connection.rollback()
     return TargetFeatures(has_xml=has_xml, version=connection.server_version)
-
-
-def differences(table: Table, existing: TargetTable, settings: Settings, features: TargetFeatures) -> list[str]:
-    """What keeps an existing target table from being the one the source asks for, in words; empty if it fits."""
-    found: list[str] = []
-    expected = {fold(column.name, settings): column for column in table.columns}
-    for name, column in expected.items():
-        there = existing.column(name)
-        if there is None:
-            found.append(f"column {name} is missing")
-            continue
-        wanted = postgres_type(column, features)
-        if there.type != wanted:
-            found.append(f"column {name} is {there.type}, the source asks for {wanted}")
-        if there.is_not_null != (not column.is_nullable):
-            found.append(f"column {name} {'refuses' if there.is_not_null else 'allows'} NULL, the source does not")
-        if column.identity is not None and not there.is_identity:
-            kind = "identity" if has_native_identity(column, features) else "sequence"
-            found.append(f"column {name} has no {kind}")
-    found += [f"column {there.name} is not on the source" for there in existing.columns if there.name not in expected]
-    key = tuple(fold(part.name, settings) for part in table.primary_key.columns) if table.primary_key else ()
-    if key != existing.primary_key:
-        found.append(f"primary key is ({', '.join(existing.primary_key)}), the source has ({', '.join(key)})")
-    return found
 
 
 def target_schemas(tables: Iterable[Table], settings: Settings) -> list[str]:
