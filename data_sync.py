@@ -1,23 +1,23 @@
-"""The data phase: each table's rows from SQL Server into PostgreSQL."""
+"""The data phase: all tables' rows from SQL Server into PostgreSQL, by several workers, exactly once."""
 
 from __future__ import annotations
 
-import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 import psycopg2
 
 import verification
-from catalog import Table
-from db import Settings, UnreachableError, connect_source, connect_target, target_words
-from display import Meter, choose_display
-from mssql import reader
+from catalog import Chunk, Table
+from chunk_copy import BEGIN, EXPECTED, FINISH, Begun, CancelledError, Job, Lane, Watch, begin, copy, finish
+from db import Settings, UnreachableError, connect_source, target_words
+from display import Bars, choose_display
 from mssql.introspection import read_tables
 from postgres import loader, state
 from postgres.names import TargetName, target_name
@@ -27,10 +27,10 @@ from progress import DEFAULT_FILES, ProgressTracker
 from session import (
     ALL_DONE,
     SOME_FAILED,
+    TABLES_BETWEEN_BANNERS,
     Options,
     Plan,
     Run,
-    Stopped,
     Work,
     announce,
     close_run,
@@ -38,22 +38,18 @@ from session import (
     plan_run,
     reset,
     run_over,
-    work_through,
+    summary_lines,
 )
 from type_mapping import UnsupportedTypeError
 
 SECONDS_BETWEEN_RECORDS = 2.0
 SECONDS_TO_STOP = 10.0
 
-#: errors whose text is meant for a person
-EXPECTED = (reader.SourceError, loader.TargetError, UnsupportedTypeError)
 
-
-def run(options: Options, verify: bool) -> int:
+def run(options: Options, verify: bool, workers: int | None = None) -> int:
     """Copy the rows of all tables that the options ask for; returns the exit code.
 
-    With `verify` nothing is copied: the rows of both sides are compared.
-
+    With `verify` nothing is copied: the rows of both sides are compared. `workers` overrides the setting.
     Raises what `session.run_script` turns into words: UsageError, SettingsError, UnreachableError, …
     """
     display = choose_display()
@@ -64,13 +60,14 @@ def run(options: Options, verify: bool) -> int:
         if options.reset:
             return reset(tracker, display)
         this_run = _read(options, tracker)
-        with Lane(this_run.settings) as lane:
-            existing = lane.target_tables(this_run.tables)
-            announce(this_run)
-            plan = plan_run(this_run)
-            if plan.work:
-                return _sync(this_run, plan, existing, lane)
-            return ALL_DONE if _restore(this_run, lane) else SOME_FAILED
+        lane = Lane(this_run.settings)
+        existing = _target_tables(lane, this_run)
+        announce(this_run)
+        plan = plan_run(this_run)
+        state.prepare(lane.target)
+        if plan.work:
+            return _sync(this_run, plan, existing, lane, workers or this_run.settings.workers)
+        return ALL_DONE if _restore(this_run, lane) else SOME_FAILED
 
 
 def _read(options: Options, tracker: ProgressTracker) -> Run:
@@ -80,164 +77,358 @@ def _read(options: Options, tracker: ProgressTracker) -> Run:
     return run_over(tables, options, settings, tracker)
 
 
-def _sync(run: Run, plan: Plan, existing: dict[TargetName, TargetTable], lane: Lane) -> int:
+def _target_tables(lane: Lane, this_run: Run) -> dict[TargetName, TargetTable]:
+    try:
+        return read_target_tables(lane.target, target_schemas(this_run.tables, this_run.settings))
+    except psycopg2.Error as error:
+        raise UnreachableError(f"the target's catalog cannot be read: {target_words(error)}") from None
+
+
+def _sync(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], lane: Lane, workers: int) -> int:
+    display = this_run.display
     started = time.monotonic()
-    rows_synced = 0
-
-    def do_table(work: Work) -> None:
-        nonlocal rows_synced
-        table = work.table
-        place = target_name(table, run.settings)
-        run.display.say(f"📊 Syncing {table.full_name} → {place}")
-        run.tracker.start(table.key)
-        target = existing.get(place)
-        if target is None:
-            raise loader.TargetError(f"the target table {place} does not exist; run replicate-schema.py first")
-        keep = not run.options.truncate and (work.is_partial or not run.options.resume)
-        rows = _copy_table(run, lane, table, target, keep)
-        run.tracker.complete(table.key, rows_synced=rows)
-        rows_synced += rows
-        run.display.say(f"✅ {rows:,} rows synced successfully")
-
-    places = [target_name(work.table, run.settings) for work in plan.work]
-    count = state.suspend_foreign_keys(lane.target, places)
+    if workers > 1:
+        display.say(f"👷 {workers} workers")
+    count = state.suspend_foreign_keys(lane.target, [target_name(work.table, this_run.settings) for work in plan.work])
     if count:
-        run.display.say(f"🔗 {count} foreign keys put aside for the load")
-    failed = work_through(run, plan, do_table, EXPECTED)
-    is_restored = _restore(run, lane)
+        display.say(f"🔗 {count} foreign keys put aside for the load")
+    with display.bars() as bars:
+        loads = Loads(this_run, plan, existing, workers, bars)
+        # More threads than workers: one that hangs in a driver must not keep a place.
+        executor = ThreadPoolExecutor(workers * 4 + 4, thread_name_prefix="copy")
+        try:
+            loads.run(executor)
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+    is_restored = _restore(this_run, lane)
     seconds = time.monotonic() - started
     totals = [
-        ("Total rows synced", f"{rows_synced:,}"),
+        ("Total rows synced", f"{loads.rows_synced:,}"),
         ("Duration", f"{seconds:.2f} seconds"),
-        ("Throughput", f"{rows_synced / max(seconds, 0.001):,.0f} rows/second"),
+        ("Throughput", f"{loads.rows_synced / max(seconds, 0.001):,.0f} rows/second"),
     ]
-    code = close_run(run, plan, failed, "Synchronization Summary", "sync", totals)
+    code = close_run(this_run, plan, loads.failed, "Synchronization Summary", "sync", totals)
     return code if is_restored else SOME_FAILED
 
 
-def _restore(run: Run, lane: Lane) -> bool:
+def _restore(this_run: Run, lane: Lane) -> bool:
     """Put back what this load, or one that was killed, put aside; False if something could not be."""
     keys = state.read_suspended(lane.target)
     problems = [problem for key in keys if (problem := state.restore(lane.target, key))]
     if keys:
-        run.display.say(f"\n🔗 {len(keys) - len(problems)} of {len(keys)} foreign keys are back and valid")
+        this_run.display.say(f"\n🔗 {len(keys) - len(problems)} of {len(keys)} foreign keys are back and valid")
     for problem in problems:
-        run.display.say(
-            f"⚠️ WARNING: foreign key {problem}. No row was deleted; the next run tries again."
-        )
+        this_run.display.say(f"⚠️ WARNING: foreign key {problem}. No row was deleted; the next run tries again.")
     return not problems
 
 
-class Lane(AbstractContextManager["Lane"]):
-    """The two connections that rows travel between; each is opened when needed and again after a failure."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._source: Any = None
-        self._target: Any = None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.disconnect()
-
-    @property
-    def source(self) -> Any:
-        """An arrow-odbc connection. Raises UnreachableError."""
-        if self._source is None:
-            self._source = reader.connect(self._settings)
-        return self._source
-
-    @property
-    def target(self) -> Any:
-        """A psycopg2 connection outside a transaction. Raises UnreachableError."""
-        if self._target is None or self._target.closed:
-            self._target = connect_target(self._settings)
-        return self._target
-
-    def target_tables(self, tables: tuple[Table, ...]) -> dict[TargetName, TargetTable]:
-        """What the target holds in the schemas that these tables go to. Raises UnreachableError."""
-        try:
-            return read_target_tables(self.target, target_schemas(tables, self._settings))
-        except psycopg2.Error as error:
-            raise UnreachableError(f"the target's catalog cannot be read: {target_words(error)}") from None
-
-    def cancel(self) -> None:
-        """Ask the target to end what it is doing for this lane; from any thread."""
-        if self._target is not None and not self._target.closed:
-            try:
-                self._target.cancel()
-            except psycopg2.Error:
-                self._target.close()
-
-    def disconnect(self) -> None:
-        """Drop both connections; what was not committed is gone."""
-        self._source = None
-        if self._target is not None and not self._target.closed:
-            self._target.close()
-        self._target = None
+# -- tables and chunks over workers ------------------------------------------------------------
 
 
 @dataclass
-class _Copying:
-    """What a copy in its own thread shares with the thread that watches it."""
+class _TableLoad:
+    """Where one table's load stands. `lines` are what a person will read of it, kept until its turn."""
 
+    work: Work
+    lines: list[str] = field(default_factory=list)
+    job: Job | None = None
+    waiting: deque[Chunk] = field(default_factory=deque)
     rows: int = 0
-    finished: threading.Event = field(default_factory=threading.Event)
-    failure: BaseException | None = None
+    failure: Exception | None = None
+    is_over: bool = False
+
+    @property
+    def table(self) -> Table:
+        """The source table."""
+        return self.work.table
 
 
-def _copy_table(run: Run, lane: Lane, table: Table, target: TargetTable, keep: bool) -> int:
-    """Copy one table in one transaction; returns the rows committed. With `keep`, earlier rows stay."""
-    load_plan = loader.plan_load(table, target, run.settings)
-    display = run.display
-    if keep and not loader.is_empty(lane.target, target.name):
-        display.say(
-            f"⚠️ WARNING: {table.full_name} is not truncated and {target.name} already holds rows: its data may be "
-            f"partial or doubled. Run without --no-truncate to load it from scratch."
-        )
-    display.say("🔍 Reading from MS SQL...")
-    if not keep:
-        display.say("🗑️ Truncating target table...")
-    display.say("📝 Writing to PostgreSQL...")
+@dataclass
+class _Task:
+    """Something an executor works on for a table; `label` is what workers call it, `action` repeats it."""
 
-    def copy(state: _Copying) -> None:
-        def note(rows: int) -> None:
-            state.rows = rows
-
-        batches = reader.read_batches(lane.source, table, load_plan.sources, run.settings.batch_size)
-        loader.load(lane.target, load_plan, batches, truncate=not keep, on_rows=note)
-
-    with display.meter(table.full_name, table.row_count) as meter:
-        return _watch(copy, lane, table, run.tracker, meter)
+    load: _TableLoad
+    label: tuple[str, int]
+    action: Callable[[], object]
+    handle: Callable[[_TableLoad, object], None]
+    stalls: int = 0
 
 
-def _watch(copy: Callable[[_Copying], None], lane: Lane, table: Table, tracker: ProgressTracker, meter: Meter) -> int:
-    """Run a copy in a thread of its own, so that signals are heard whatever the drivers wait for."""
-    state = _Copying()
+def _copy_chunk(chunk: Chunk, settings: Settings, job: Job, watch: Watch) -> int:
+    return copy(settings, job, chunk, watch)
 
-    def body() -> None:
+
+def _begin_load(continues: bool, settings: Settings, job: Job, watch: Watch) -> Begun:
+    return begin(settings, job, continues, watch)
+
+
+class Loads:
+    """Hands tables and their chunks to an executor's workers and keeps progress, in one watching thread.
+
+    One worker does the tables in their order; several begin with the largest. What is said about a table
+    appears in the fixed order all the same.
+    """
+
+    def __init__(
+        self, this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], workers: int, bars: Bars
+    ) -> None:
+        self._run = this_run
+        self._settings: Settings = this_run.settings
+        self._plan = plan
+        self._existing = existing
+        self._workers = workers
+        self._bars = bars
+        self._watch = Watch()
+        self._in_order = [_TableLoad(work) for work in plan.work]
+        self._by_key = {load.table.key: load for load in self._in_order}
+        self._to_begin = deque(self._in_order)
+        if workers > 1:
+            self._to_begin = deque(sorted(self._in_order, key=lambda load: -load.table.row_count))
+        self._tasks: dict[Future[object], _Task] = {}
+        self._ready: deque[tuple[_TableLoad, Chunk]] = deque()
+        self._to_finish: deque[_TableLoad] = deque()
+        self._shown = 0
+        self._recorded_at = time.monotonic()
+        self._unreachable: UnreachableError | None = None
+        self.rows_synced = 0
+        self.failed: list[str] = []
+
+    def run(self, executor: Executor) -> None:
+        """Work until everything is done or failed. Raises UnreachableError and Stopped."""
+        self._show()
         try:
-            copy(state)
-        except BaseException as error:
-            state.failure = error
-        finally:
-            state.finished.set()
+            while True:
+                self._submit(executor)
+                if not self._tasks:
+                    break
+                done, _ = wait(self._tasks, timeout=0.25, return_when=FIRST_COMPLETED)
+                for future in done:
+                    self._take(self._tasks.pop(future), future)
+                self._tick(executor)
+        except BaseException:
+            self._stop()
+            raise
+        if self._unreachable is not None:
+            raise self._unreachable
 
-    thread = threading.Thread(target=body, name=f"copy {table.full_name}", daemon=True)
-    thread.start()
-    recorded = time.monotonic()
-    try:
-        while not state.finished.wait(0.25):
-            meter.rows(state.rows)
-            if time.monotonic() - recorded >= SECONDS_BETWEEN_RECORDS:
-                recorded = time.monotonic()
-                tracker.record(table.key, rows_copied=state.rows)
-    except Stopped:
-        lane.cancel()
-        state.finished.wait(SECONDS_TO_STOP)
-        raise
-    if state.failure is not None:
-        lane.disconnect()
-        raise state.failure
-    return state.rows
+    # -- giving out -------------------------------------------------------------------------------
+
+    def _submit(self, executor: Executor) -> None:
+        while len(self._tasks) < self._workers and self._unreachable is None:
+            if self._to_finish:
+                load = self._to_finish.popleft()
+                self._give(executor, load, FINISH, finish, self._finished)
+            elif self._ready:
+                load, chunk = self._ready.popleft()
+                if load.failure is None:
+                    done = partial(self._chunk_done, chunk)
+                    self._give(executor, load, chunk.number, partial(_copy_chunk, chunk), done)
+            elif self._to_begin:
+                self._begin(executor, self._to_begin.popleft())
+            else:
+                return
+
+    def _give(
+        self,
+        executor: Executor,
+        load: _TableLoad,
+        number: int,
+        step: Callable[[Settings, Job, Watch], object],
+        handle: Callable[[_TableLoad, object], None],
+    ) -> None:
+        assert load.job is not None
+        action = partial(step, self._settings, load.job, self._watch)
+        self._tasks[executor.submit(action)] = _Task(load, (load.table.key, number), action, handle)
+
+    def _begin(self, executor: Executor, load: _TableLoad) -> None:
+        table, tracker, options = load.table, self._run.tracker, self._run.options
+        place = target_name(table, self._settings)
+        tracker.start(table.key)
+        load.lines.append(f"📊 Syncing {table.full_name} → {place}")
+        self._bars.start(table.key, table.row_count)
+        target = self._existing.get(place)
+        if target is None:
+            words = f"the target table {place} does not exist; run replicate-schema.py first"
+            self._fail(load, loader.TargetError(words))
+            return
+        try:
+            load_plan = loader.plan_load(table, target, self._settings)
+        except UnsupportedTypeError as error:
+            self._fail(load, error)
+            return
+        continues = options.resume and not options.truncate and load.work.is_partial
+        load.job = Job(table, load_plan, tracker.session_id)
+        if not options.truncate and (continues or not options.resume):
+            load.job = self._keep_rows(load, load.job, continues)
+        self._give(executor, load, BEGIN, partial(_begin_load, continues), self._begun)
+
+    def _keep_rows(self, load: _TableLoad, job: Job, continues: bool) -> Job:
+        """Without --truncate: go on exactly where checkpoints say how, else keep what is there and warn."""
+        with closing(_connected(self._settings)) as lane:
+            try:
+                known = state.read_load(lane.target, job.plan.target) if continues else None
+                if known is not None:
+                    return job
+                holds_rows = not loader.is_empty(lane.target, job.plan.target)
+            except psycopg2.Error as error:
+                raise UnreachableError(f"the target cannot be read: {target_words(error)}") from None
+        if holds_rows:
+            load.lines.append(
+                f"⚠️ WARNING: {load.table.full_name} is not truncated and {job.plan.target} already holds rows: its "
+                f"data may be partial or doubled. Run without --no-truncate to load it from scratch."
+            )
+        return Job(job.table, job.plan, job.session, empties=False)
+
+    # -- taking back ------------------------------------------------------------------------------
+
+    def _take(self, task: _Task, future: Future[object]) -> None:
+        error = future.exception()
+        if error is None:
+            task.handle(task.load, future.result())
+        elif isinstance(error, UnreachableError):
+            self._unreachable = error
+        elif isinstance(error, Exception):
+            self._fail(task.load, error)
+        else:
+            raise error
+
+    def _begun(self, load: _TableLoad, result: object) -> None:
+        assert isinstance(result, Begun) and load.job is not None
+        load.rows = sum(result.done.values())
+        left = [chunk for chunk in result.chunks if chunk.number not in result.done]
+        load.lines.append("🔍 Reading from MS SQL...")
+        if result.done:
+            load.lines.append(
+                f"⏭️ {len(result.done)} of {len(result.chunks)} chunks are there already, {load.rows:,} rows"
+            )
+        elif load.job.empties:
+            load.lines.append("🗑️ Truncating target table...")
+        load.lines.append("📝 Writing to PostgreSQL...")
+        load.waiting = deque(left)
+        if load.rows:
+            self._run.tracker.record(load.table.key, rows_synced=load.rows)
+        self._ready.extendleft((load, chunk) for chunk in reversed(left))
+        if not left:
+            self._to_finish.append(load)
+
+    def _chunk_done(self, chunk: Chunk, load: _TableLoad, result: object) -> None:
+        assert isinstance(result, int)
+        load.rows += result
+        load.waiting.remove(chunk)
+        self._bars.rows(load.table.key, load.rows)
+        if chunk.is_whole_table:
+            self._complete(load, load.rows)
+            return
+        self._run.tracker.record(load.table.key, rows_synced=load.rows, rows_copied=load.rows)
+        if not load.waiting:
+            self._to_finish.append(load)
+
+    def _finished(self, load: _TableLoad, result: object) -> None:
+        assert isinstance(result, int)
+        self._complete(load, result)
+
+    def _complete(self, load: _TableLoad, rows: int) -> None:
+        self._run.tracker.complete(load.table.key, rows_synced=rows)
+        self.rows_synced += rows
+        load.lines.append(f"✅ {rows:,} rows synced successfully")
+        self._over(load)
+
+    def _fail(self, load: _TableLoad, error: Exception) -> None:
+        if isinstance(error, CancelledError) or load.failure is not None:
+            return
+        load.failure = error
+        is_expected = isinstance(error, (*EXPECTED, UnsupportedTypeError))
+        words = self._settings.secrets.hide(str(error) if is_expected else f"{type(error).__name__}: {error}")
+        if self._run.options.debug:
+            load.lines.append(_traced(error))
+        self._run.tracker.fail(load.table.key, words)
+        self.failed.append(load.table.key)
+        load.lines.append(f"❌ {load.table.full_name} failed: {words}")
+        self._over(load)
+
+    def _over(self, load: _TableLoad) -> None:
+        load.is_over = True
+        self._bars.end(load.table.key)
+        self._show()
+
+    # -- showing ----------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        """Say what is new of the table whose turn it is, and go on to the next when it is over."""
+        display = self._run.display
+        while self._shown < len(self._in_order):
+            load = self._in_order[self._shown]
+            if load.lines and load.lines[0].startswith("📊"):
+                display.say(f"\n[{load.work.number}/{len(self._plan.tables)}] Processing: {load.table.key}")
+            for line in load.lines:
+                display.say(line)
+            load.lines.clear()
+            if not load.is_over:
+                return
+            self._shown += 1
+            if self._shown % TABLES_BETWEEN_BANNERS == 0 and self._shown < len(self._in_order):
+                display.say("\n" + summary_lines(self._run, self._plan))
+
+    def _tick(self, executor: Executor) -> None:
+        """A quarter of a second has passed: bars, remarks, the progress file, and chunks that stand still."""
+        while not self._watch.remarks.empty():
+            key, remark = self._watch.remarks.get()
+            self._by_key[key].lines.append(remark)
+        self._show()
+        under_way: dict[str, int] = {}
+        for (key, _), rows in list(self._watch.rows.items()):
+            under_way[key] = under_way.get(key, 0) + rows
+        for key, rows in under_way.items():
+            self._bars.rows(key, self._by_key[key].rows + rows)
+        now = time.monotonic()
+        if now - self._recorded_at >= SECONDS_BETWEEN_RECORDS:
+            self._recorded_at = now
+            for key, rows in under_way.items():
+                if not self._by_key[key].is_over:
+                    self._run.tracker.record(key, rows_copied=self._by_key[key].rows + rows)
+        for future, task in list(self._tasks.items()):
+            moved_at = self._watch.moved_at.get(task.label)
+            if moved_at is not None and now - moved_at > self._settings.stall_timeout and not future.done():
+                self._give_up(executor, future, task)
+
+    def _give_up(self, executor: Executor, future: Future[object], task: _Task) -> None:
+        """End a task that brought no row for too long, and try it anew with another connection.
+
+        Its worker may hang in a driver for ever; its transaction is cancelled, so it cannot commit any more.
+        """
+        lane = self._watch.busy.pop(task.label, None)
+        if lane is not None:
+            lane.cancel()
+        del self._tasks[future]
+        self._watch.moved_at.pop(task.label, None)
+        words = f"no row for {self._settings.stall_timeout} s"
+        if task.stalls + 1 >= self._settings.retry_attempts:
+            self._fail(task.load, loader.TargetError(f"{words}, {task.stalls + 1} times; it was given up"))
+            return
+        task.load.lines.append(f"🔁 {words}; tried anew with another connection")
+        again = _Task(task.load, task.label, task.action, task.handle, task.stalls + 1)
+        self._tasks[executor.submit(task.action)] = again
+
+    def _stop(self) -> None:
+        """End all workers; what they had not committed is rolled back."""
+        self._watch.stopping.set()
+        for lane in list(self._watch.busy.values()):
+            lane.cancel()
+        _, left = wait(self._tasks, timeout=SECONDS_TO_STOP)
+        for future in left:
+            future.cancel()
+
+
+def _traced(error: BaseException) -> str:
+    import traceback  # noqa: PLC0415
+
+    return "".join(traceback.format_exception(error)).rstrip()
+
+
+class _ClosingLane(Lane):
+    def close(self) -> None:
+        self.disconnect()
+
+
+def _connected(settings: Settings) -> _ClosingLane:
+    return _ClosingLane(settings)

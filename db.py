@@ -131,6 +131,15 @@ class Settings:
     collation_policy: CollationPolicy = "leave"
     #: rows an Arrow batch
     batch_size: int = 50_000
+    #: rows a committed chunk; a table of fewer is one chunk
+    chunk_rows: int = 250_000
+    #: tables and chunks copied at the same time
+    workers: int = 1
+    #: attempts at a chunk, the first included, and seconds before the second; the wait doubles each time
+    retry_attempts: int = 5
+    retry_seconds: float = 1.0
+    #: seconds without a row after which a chunk is given up
+    stall_timeout: int = 600
 
 
 # -- reading the settings --------------------------------------------------------------------
@@ -174,7 +183,17 @@ def load_settings(env_file: Path | None, environment: Mapping[str, str] | None =
         schema_map=_schema_map(values.get("SCHEMA_MAP", "")),
         collation_policy=_choice(values, "COLLATION_POLICY", "leave", ("leave", "citext", "icu")),  # type: ignore[arg-type]
         batch_size=_whole(values, "BATCH_SIZE", 50_000, 1, 10_000_000),
+        chunk_rows=_whole(values, "CHUNK_ROWS", 250_000, 1, 1_000_000_000),
+        workers=_whole(values, "WORKERS", default_workers(), 1, 64),
+        retry_attempts=_whole(values, "RETRY_ATTEMPTS", 5, 1, 100),
+        retry_seconds=_whole(values, "RETRY_SECONDS", 1, 0, 3600),
+        stall_timeout=_whole(values, "STALL_TIMEOUT", 600, 1, 86_400),
     )
+
+
+def default_workers() -> int:
+    """Workers where nobody says: one a core, at most four, so that two busy servers are not overrun."""
+    return max(1, min(4, os.cpu_count() or 1))
 
 
 def _source(values: Mapping[str, str]) -> tuple[Source, list[str]]:
@@ -422,10 +441,22 @@ def is_temporary_source_error(words: str) -> bool:
     return bool(
         re.search(
             r"\b(08S01|08001|08007|HYT00|HYT01|40001)\b"
-            r"|\((1205|4060|10053|10054|10060|10928|10929|40197|40501|40613|49918|49919|49920)\)",
+            r"|\((1205|1222|3960|10053|10054|10060|10928|10929|40197|40501|40613|49918|49919|49920|4221|615)\)",
             words,
         )
     )
+
+
+def is_temporary_target_error(error: psycopg2.Error) -> bool:
+    """Whether a PostgreSQL error may pass by itself (PostgreSQL, "PostgreSQL Error Codes").
+
+    Lost connections (class 08, or none given), shutdowns and start-up (57P01-57P03), too many connections
+    (53300), serialization failures and deadlocks (40001, 40P01), a lock not had in time (55P03).
+    """
+    code = error.pgcode
+    if code is None:
+        return isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.DatabaseError))
+    return code.startswith("08") or code in {"57P01", "57P02", "57P03", "53300", "40001", "40P01", "55P03"}
 
 
 def source_advice(words: str) -> str:

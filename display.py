@@ -10,7 +10,8 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol, TextIO
 
 from rich.console import Console
@@ -39,6 +40,7 @@ WORDS: dict[str, str] = {
     "🔌": "[CONNECT]",
     "🏗️": "[CREATE]",
     "🔗": "[KEYS]",
+    "👷": "[WORKERS]",
     "🛑": "[STOPPED]",
     "🔁": "[RETRY]",
     "→": "->",
@@ -62,11 +64,17 @@ def in_words(text: str, encoding: str) -> str:
     return text.encode(encoding, errors="backslashreplace").decode(encoding)
 
 
-class Meter(Protocol):
-    """Counts the rows of one table while they travel."""
+class Bars(Protocol):
+    """Shows the rows of several tables while they travel."""
 
-    def rows(self, copied: int) -> None:
-        """So many rows of this table have been sent so far."""
+    def start(self, table: str, expected: int) -> None:
+        """A table begins; `expected` is the catalog's estimate of its rows, 0 if unknown."""
+
+    def rows(self, table: str, copied: int) -> None:
+        """So many rows of the table have been sent so far."""
+
+    def end(self, table: str) -> None:
+        """The table is over."""
 
 
 class Display(Protocol):
@@ -75,24 +83,45 @@ class Display(Protocol):
     def say(self, text: str = "") -> None:
         """One or more whole lines."""
 
-    @contextmanager
-    def meter(self, label: str, expected_rows: int) -> Iterator[Meter]:
-        """Show a table's rows while they travel; `expected_rows` is the catalog's estimate, 0 if unknown."""
+    def bars(self) -> AbstractContextManager[Bars]:
+        """Show tables' rows while they travel."""
 
 
-class _LineMeter:
-    def __init__(self, display: PlainDisplay, expected: int) -> None:
+@dataclass
+class _Counted:
+    """A table's rows since it began."""
+
+    expected: int
+    copied: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+
+class _LineBars:
+    """A line every half minute about each table under way."""
+
+    def __init__(self, display: PlainDisplay) -> None:
         self._display = display
-        self._expected = expected
-        self._started = self._last = time.monotonic()
+        self._tables: dict[str, _Counted] = {}
+        self._last = time.monotonic()
 
-    def rows(self, copied: int) -> None:
+    def start(self, table: str, expected: int) -> None:
+        self._tables[table] = _Counted(expected)
+
+    def rows(self, table: str, copied: int) -> None:
         now = time.monotonic()
+        if table not in self._tables:
+            return
+        self._tables[table].copied = copied
         if now - self._last < SECONDS_BETWEEN_LINES:
             return
         self._last = now
-        share = f" of about {self._expected:,}" if self._expected > 0 else ""
-        self._display.say(f"   … {copied:,}{share} rows, {copied / (now - self._started):,.0f} rows/second")
+        for name, counted in self._tables.items():
+            share = f" of about {counted.expected:,}" if counted.expected > 0 else ""
+            rate = counted.copied / max(now - counted.started, 0.001)
+            self._display.say(f"   … {name}: {counted.copied:,}{share} rows, {rate:,.0f} rows/second")
+
+    def end(self, table: str) -> None:
+        self._tables.pop(table, None)
 
 
 class PlainDisplay:
@@ -106,8 +135,8 @@ class PlainDisplay:
         self._stream.flush()
 
     @contextmanager
-    def meter(self, label: str, expected_rows: int) -> Iterator[Meter]:  # noqa: ARG002
-        yield _LineMeter(self, expected_rows)
+    def bars(self) -> Iterator[Bars]:
+        yield _LineBars(self)
 
 
 class _RateColumn(TextColumn):
@@ -119,17 +148,28 @@ class _RateColumn(TextColumn):
         return Text(f"{speed:,.0f} rows/s" if speed else "", style="progress.data.speed")
 
 
-class _BarMeter:
-    def __init__(self, bars: Progress, task: TaskID) -> None:
-        self._bars = bars
-        self._task = task
+class _LiveBars:
+    """A bar for each table under way."""
 
-    def rows(self, copied: int) -> None:
-        self._bars.update(self._task, completed=copied)
+    def __init__(self, progress: Progress, encoding: str) -> None:
+        self._progress = progress
+        self._encoding = encoding
+        self._tasks: dict[str, TaskID] = {}
+
+    def start(self, table: str, expected: int) -> None:
+        self._tasks[table] = self._progress.add_task(in_words(table, self._encoding), total=expected or None)
+
+    def rows(self, table: str, copied: int) -> None:
+        if table in self._tasks:
+            self._progress.update(self._tasks[table], completed=copied)
+
+    def end(self, table: str) -> None:
+        if table in self._tasks:
+            self._progress.remove_task(self._tasks.pop(table))
 
 
 class TerminalDisplay:
-    """The same lines on a terminal, with a live bar under them while a table's rows travel."""
+    """The same lines on a terminal, with live bars under them while rows travel."""
 
     def __init__(self, stream: TextIO) -> None:
         self._encoding = stream.encoding or "ascii"
@@ -139,16 +179,15 @@ class TerminalDisplay:
         self._console.print(in_words(text, self._encoding))
 
     @contextmanager
-    def meter(self, label: str, expected_rows: int) -> Iterator[Meter]:
+    def bars(self) -> Iterator[Bars]:
         ascii_only = in_words("█", self._encoding) != "█"
         bar = TextColumn("") if ascii_only else BarColumn(bar_width=30)
-        bars = Progress(
+        progress = Progress(
             TextColumn("   {task.description}"), bar, MofNCompleteColumn(), _RateColumn(), TimeRemainingColumn(),
             console=self._console, transient=True, refresh_per_second=4,
         )  # fmt: skip
-        with bars:
-            task = bars.add_task(in_words(label, self._encoding), total=expected_rows or None)
-            yield _BarMeter(bars, task)
+        with progress:
+            yield _LiveBars(progress, self._encoding)
 
 
 def choose_display(stream: TextIO | None = None) -> Display:

@@ -12,6 +12,7 @@ import os
 import socket
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -196,7 +197,12 @@ class ProgressTracker:
         """
         kept = dict(self._tables) if keep_others else {}
         kept.update({table: {self.phase: {"status": "pending", "error": None}} for table in tables})
-        self._document = {"session_start": _now(), "last_updated": _now(), "tables": kept}
+        self._document = {
+            "session_start": _now(),
+            "last_updated": _now(),
+            "session_id": uuid.uuid4().hex,
+            "tables": kept,
+        }
         self._write()
 
     def add_tables(self, tables: Iterable[str]) -> None:
@@ -220,6 +226,15 @@ class ProgressTracker:
         except OSError as error:
             raise ProgressFileError(_cannot_write(self.path, error)) from None
         return aside
+
+    @property
+    def session_id(self) -> str:
+        """What the target's checkpoints know this session by; kept by `--resume`."""
+        if not isinstance(self._document.get("session_id"), str):
+            self._document["session_id"] = uuid.uuid4().hex
+            self._write()
+        identifier: str = self._document["session_id"]
+        return identifier
 
     # -- a table's status -------------------------------------------------------------------
 

@@ -2,11 +2,10 @@
 """Recreate a SQL Server database's tables in PostgreSQL."""
 
 import argparse
-import sys
 
 import schema_replication
 from schema_replication import SchemaOptions
-from session import add_shared_arguments, run_script, shared_options
+from session import add_shared_arguments, leave, run_script, shared_options
 
 EXAMPLES = """\
 examples:
@@ -16,11 +15,13 @@ examples:
   python replicate-schema.py --tables 'Sales.*' --exclude '*Log'
   python replicate-schema.py --recreate                 drop tables that differ, make them anew
   python replicate-schema.py --apply-drift              mend them where nothing is lost
+  python replicate-schema.py --check                    what a run would meet; touches nothing
+  python replicate-schema.py --check-data               the same, and what the values hold
   python replicate-schema.py --dry-run > schema.sql     the DDL, for reading or for psql
   python replicate-schema.py --reset                    move the progress file aside
 
-exit codes: 0 all done, 1 some tables failed, 2 bad arguments or settings, 3 a server
-cannot be reached, 4 another run is active, 130/143 stopped (progress is saved)
+exit codes: 0 all done, 1 some tables failed (--check: something stands in the way),
+2 bad arguments or settings, 3 a server cannot be reached, 4 another run is active, 130/143 stopped (progress is saved)
 """
 
 
@@ -37,11 +38,24 @@ def main() -> int:
         "--apply-drift", action="store_true", help="add missing columns to tables that exist, and widen their types"
     )
     parser.add_argument("--dry-run", action="store_true", help="print the DDL as a script for psql, touch nothing")
+    parser.add_argument(
+        "--check", action="store_true", help="say what a run would meet, and schema_check.json the same"
+    )
+    parser.add_argument("--check-data", action="store_true", help="--check, and count what PostgreSQL cannot hold")
     arguments = parser.parse_args()
+    check = arguments.check or arguments.check_data
+    if check and (arguments.reset or arguments.recreate or arguments.apply_drift or arguments.dry_run):
+        parser.error("--check touches nothing; it does not go with --reset, --recreate, --apply-drift or --dry-run")
     options = shared_options(arguments)
-    schema_options = SchemaOptions(arguments.recreate, arguments.apply_drift, arguments.dry_run)
+    schema_options = SchemaOptions(
+        arguments.recreate,
+        arguments.apply_drift,
+        arguments.dry_run,
+        check=check,
+        check_data=arguments.check_data,
+    )
     return run_script(lambda: schema_replication.run(options, schema_options), options.debug)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -9,14 +9,17 @@ from __future__ import annotations
 import argparse
 import difflib
 import fnmatch
+import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from catalog import Table
 from db import Settings, SettingsError, UnreachableError, find_env_file, load_settings
@@ -126,6 +129,14 @@ _NO_TRUNCATE: dict[Phase, str] = {
     "added to what is there, with a warning",
     "schema": "accepted for symmetry with sync-data.py; this script never empties a table",
 }
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
 
 
 def shared_options(arguments: argparse.Namespace) -> Options:
@@ -291,7 +302,7 @@ def work_through(
     failed: list[str] = []
     for done, work in enumerate(plan.work):
         if done and done % TABLES_BETWEEN_BANNERS == 0:
-            run.display.say("\n" + summary_banner(run.tracker.summary(plan.keys)))
+            run.display.say("\n" + summary_lines(run, plan))
         run.display.say(f"\n[{work.number}/{len(plan.tables)}] Processing: {work.table.key}")
         try:
             do_table(work)
@@ -309,12 +320,17 @@ def work_through(
     return failed
 
 
+def summary_lines(run: Run, plan: Plan) -> str:
+    """The banner over the run's tables as they stand now."""
+    return summary_banner(run.tracker.summary(plan.keys))
+
+
 def close_run(run: Run, plan: Plan, failed: Sequence[str], title: str, verb: str, extra: list[tuple[str, str]]) -> int:
     """Say how the run ended, with each failed table and its error; returns the exit code.
 
     `extra` lines follow the counts; `verb` completes "2 tables failed to …".
     """
-    run.display.say("\n" + summary_banner(run.tracker.summary(plan.keys)))
+    run.display.say("\n" + summary_lines(run, plan))
     counts = [
         ("Total tables", str(len(plan.tables))),
         ("Successful", str(len(plan.work) - len(failed))),
@@ -372,6 +388,15 @@ def run_script(run: Callable[[], int], debug: bool) -> int:
     except LockHeldError as error:
         _complain(f"❌ {error}")
         return LOCKED
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with this exit code, also when a worker hangs in a driver for ever."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        os._exit(code)
+    sys.exit(code)
 
 
 def _trace(debug: bool) -> None:

@@ -2,10 +2,9 @@
 """Copy the rows of a SQL Server database into PostgreSQL."""
 
 import argparse
-import sys
 
 import data_sync
-from session import add_shared_arguments, run_script, shared_options
+from session import add_shared_arguments, leave, positive, run_script, shared_options
 
 EXAMPLES = """\
 examples:
@@ -14,6 +13,7 @@ examples:
   python sync-data.py --resume --no-truncate     keep the rows of partial tables
   python sync-data.py --start-from-table Orders  Orders and all tables after it
   python sync-data.py --tables 'Sales.*' --exclude '*Log'
+  python sync-data.py --workers 4                four tables or chunks at a time
   python sync-data.py --verify                   compare both sides, row by row
   python sync-data.py --reset                    move the progress file aside
 
@@ -29,10 +29,11 @@ def main() -> int:
     )
     add_shared_arguments(parser, "data")
     parser.add_argument("--verify", action="store_true", help="copy nothing; compare every row of both sides")
+    parser.add_argument("--workers", type=positive, metavar="N", help="tables and chunks copied at the same time")
     arguments = parser.parse_args()
     options = shared_options(arguments)
-    return run_script(lambda: data_sync.run(options, arguments.verify), options.debug)
+    return run_script(lambda: data_sync.run(options, arguments.verify, arguments.workers), options.debug)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -18,8 +18,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from arrow_odbc import TextEncoding
 
-from catalog import Column, Table
-from db import CONNECT_TIMEOUT_S, Settings, odbc_words, probe_port, source_unreachable
+from catalog import WHOLE_TABLE, Chunk, Column, Table
+from db import (
+    CONNECT_TIMEOUT_S,
+    Settings,
+    is_temporary_source_error,
+    odbc_words,
+    probe_port,
+    source_unreachable,
+)
+from mssql.chunks import where_clause
 from mssql.quoting import quote, quote_table
 from type_mapping import Lob, mapping_of, read_type, select_expression
 
@@ -29,11 +37,19 @@ TRANSIT_BYTES = 16 * 1024 * 1024
 READ_AHEAD_ROW_BYTES = 4 * 1024 * 1024
 #: room above the largest measured value, in which a longer one is noticed even by a driver that cuts
 _MARGIN = 4
+_OUTGROWN = "a value grew on the source after it was measured"
 UTF8_LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8")
 
 
 class SourceError(Exception):
-    """The source failed while it was being read; the message holds the server's words."""
+    """The source failed while it was being read; the message holds the server's words.
+
+    `is_temporary` says whether another attempt may succeed.
+    """
+
+    def __init__(self, words: str, is_temporary: bool = False) -> None:
+        super().__init__(words)
+        self.is_temporary = is_temporary
 
 
 @dataclass(frozen=True)
@@ -79,13 +95,16 @@ def select_list(columns: Sequence[Column]) -> str:
     return ", ".join(f"{expression} AS c{place}" for place, expression in enumerate(expressions))
 
 
-def read_batches(connection: Any, table: Table, columns: Sequence[Column], batch_size: int) -> Iterator[pa.RecordBatch]:
-    """All rows of a table as record batches of at most `batch_size` rows, columns in the given order.
+def read_batches(
+    connection: Any, table: Table, columns: Sequence[Column], batch_size: int, chunk: Chunk = WHOLE_TABLE
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a chunk of a table as record batches of at most `batch_size` rows, columns in the given order.
 
     A batch is smaller where its rows are wide, so that memory stays bounded. Raises SourceError.
     """
     place = quote_table(table.schema, table.name)
-    bounds = _measure_lobs(connection, columns, place)
+    source = f"{place}{where_clause(chunk)}"
+    bounds = _measure_lobs(connection, columns, source)
     row_bytes = sum(_transit_bytes(column, bounds) for column in columns)
 
     def as_needed(offered: pa.Schema) -> pa.Schema:
@@ -99,7 +118,7 @@ def read_batches(connection: Any, table: Table, columns: Sequence[Column], batch
 
     try:
         reader = connection.read_arrow_batches(
-            f"SELECT {select_list(columns)} FROM {place}",
+            f"SELECT {select_list(columns)} FROM {source}",
             batch_size=max(1, min(batch_size, TRANSIT_BYTES // max(row_bytes, 1))),
             max_bytes_per_batch=1 << 40,
             max_text_size=max(bounds.text + _MARGIN, _longest_declared_text(columns)),
@@ -112,17 +131,17 @@ def read_batches(connection: Any, table: Table, columns: Sequence[Column], batch
             _refuse_outgrown(batch, columns, bounds)
             yield batch
     except arrow_odbc.Error as error:
-        raise SourceError(_readable(error)) from None
+        raise _source_error(error) from None
 
 
-def _readable(error: BaseException) -> str:
+def _source_error(error: BaseException) -> SourceError:
     words = odbc_words(error)
     if "too large to be written into the allocated buffer" in words:
-        return "a value grew on the source after its column was measured; run again with --resume"
-    return words
+        return SourceError(_OUTGROWN, is_temporary=True)
+    return SourceError(words, is_temporary_source_error(words))
 
 
-def _measure_lobs(connection: Any, columns: Sequence[Column], place: str) -> LobBounds:
+def _measure_lobs(connection: Any, columns: Sequence[Column], source: str) -> LobBounds:
     """Ask the server for the largest value of each unbounded column.
 
     DATALENGTH counts bytes. SQL Server stores two for a UTF-16 unit of nvarchar; a server that counts
@@ -143,9 +162,9 @@ def _measure_lobs(connection: Any, columns: Sequence[Column], place: str) -> Lob
     if not measures:
         return LobBounds()
     try:
-        (batch,) = list(connection.read_arrow_batches(f"SELECT {', '.join(measures)} FROM {place}", batch_size=1))
+        (batch,) = list(connection.read_arrow_batches(f"SELECT {', '.join(measures)} FROM {source}", batch_size=1))
     except arrow_odbc.Error as error:
-        raise SourceError(_readable(error)) from None
+        raise _source_error(error) from None
     lengths = [column[0].as_py() or 0 for column in batch.columns]
     return LobBounds(
         text=max((length for length, kind in zip(lengths, kinds, strict=True) if kind == "text"), default=0),
@@ -197,7 +216,4 @@ def _refuse_outgrown(batch: pa.RecordBatch, columns: Sequence[Column], bounds: L
             suspects = values.filter(pc.greater(pc.binary_length(values), limit))
             longest = max(len(text.encode("utf-16-le")) // 2 for text in suspects.to_pylist())
         if longest > limit:
-            raise SourceError(
-                f"a value of column {column.name} grew on the source after the column was measured; "
-                f"run again with --resume"
-            )
+            raise SourceError(f"column {column.name}: {_OUTGROWN}", is_temporary=True)

@@ -7,7 +7,6 @@ raises.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,13 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog import Column, Table
-from db import Settings, target_words
+from db import Settings, is_temporary_target_error, target_words
 from postgres.names import TargetName, fold, quote
 from postgres.shape import TargetTable
+from postgres.state import LOCK_TIMEOUT_MS, Totals
 from type_mapping import Family, UnsupportedTypeError, mapping_of, wire_type
-
-#: milliseconds that TRUNCATE waits for others to leave the table
-LOCK_TIMEOUT_MS = 60_000
 
 #: where byte i of PostgreSQL's uuid stands in SQL Server's sixteen bytes (its first three groups are little-endian)
 _UUID_ORDER = np.array([3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15])
@@ -35,7 +32,14 @@ _XML_ENCODING = r"^(<\?xml\s+version\s*=\s*(?:\"[^\"]*\"|'[^']*'))\s+encoding\s*
 
 
 class TargetError(Exception):
-    """The target refused the load; the message holds the server's words. Nothing of it was kept."""
+    """The target refused the load; the message holds the server's words. Nothing of it was kept.
+
+    `is_temporary` says whether another attempt may succeed.
+    """
+
+    def __init__(self, words: str, is_temporary: bool = False) -> None:
+        super().__init__(words)
+        self.is_temporary = is_temporary
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class LoadPlan:
     target: TargetName
     sources: tuple[Column, ...]
     columns: tuple[LoadColumn, ...]
+    is_partitioned: bool = False
 
     @property
     def identity(self) -> int | None:
@@ -78,7 +83,16 @@ def plan_load(table: Table, target: TargetTable, settings: Settings) -> LoadPlan
         wire = wire_type(column, there.base_type, there.modifier)
         sources.append(column)
         columns.append(LoadColumn(there.name, mapping_of(column.type).family, wire))
-    return LoadPlan(target.name, tuple(sources), tuple(columns))
+    return LoadPlan(target.name, tuple(sources), tuple(columns), target.is_partitioned)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a COPY brought: its rows, and the lowest and highest value of the identity column."""
+
+    rows: int
+    identity_low: int | None = None
+    identity_high: int | None = None
 
 
 def load(
@@ -86,38 +100,47 @@ def load(
     plan: LoadPlan,
     batches: Iterable[pa.RecordBatch],
     *,
-    truncate: bool,
+    empty_first: bool,
+    finish: Callable[[Any, Loaded], None],
     on_rows: Callable[[int], None] = lambda _: None,
-) -> int:
-    """Fill a table from `batches` in one transaction: readers see the old rows, or all of the new ones.
+) -> Loaded:
+    """Bring `batches` into a table in one transaction, together with what `finish` writes.
 
-    The batches' columns match `plan.sources` by place. With `truncate` the table is emptied first, in
-    the same transaction; the identity's sequence is set in it too. `on_rows` is told the rows sent so
-    far; they are committed only when this returns their number. Raises TargetError, or whatever
-    `batches` raises; either way everything is rolled back.
+    The batches' columns match `plan.sources` by place. With `empty_first` the table is emptied in the same
+    transaction, so readers see the old rows or all of the new ones. `finish` is called with the cursor
+    before the commit. `on_rows` is told the rows sent so far; they are committed only when this returns.
+    Raises TargetError, or whatever `batches` raises; either way everything is rolled back.
     """
     stream = _CopyStream(plan, batches, on_rows)
     names = ", ".join(quote(column.name) for column in plan.columns)
+    # Rows of a table that was emptied in this transaction need no later visit to mark them as visible.
+    options = "FORMAT binary, FREEZE" if empty_first and not plan.is_partitioned else "FORMAT binary"
     try:
         with connection.cursor() as cursor:
-            if truncate:
-                cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-                cursor.execute(f"TRUNCATE TABLE ONLY {plan.target.quoted}")
-                cursor.execute("SET LOCAL lock_timeout = 0")
-            cursor.copy_expert(f"COPY {plan.target.quoted} ({names}) FROM STDIN (FORMAT binary)", stream, size=1 << 16)
+            if empty_first:
+                truncate(cursor, plan.target)
+            cursor.copy_expert(f"COPY {plan.target.quoted} ({names}) FROM STDIN ({options})", stream, size=1 << 16)
             if cursor.rowcount != stream.rows:
                 raise TargetError(f"{stream.rows} rows were sent and {cursor.rowcount} arrived; rolled back")
-            _set_identity(cursor, plan, stream, afresh=truncate)
+            loaded = Loaded(stream.rows, stream.identity_low, stream.identity_high)
+            finish(cursor, loaded)
         connection.commit()
     except psycopg2.Error as error:
-        _roll_back(connection)
+        roll_back(connection)
         if stream.failure is not None:
             raise stream.failure from None
-        raise TargetError(_words(error)) from None
+        raise target_error(error) from None
     except BaseException:
-        _roll_back(connection)
+        roll_back(connection)
         raise
-    return stream.rows
+    return loaded
+
+
+def truncate(cursor: Any, place: TargetName) -> None:
+    """Empty a table in the caller's transaction; waits for others for a bounded time."""
+    cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+    cursor.execute(f"TRUNCATE TABLE {place.quoted}")
+    cursor.execute("SET LOCAL lock_timeout = 0")
 
 
 def is_empty(connection: Any, place: TargetName) -> bool:
@@ -129,11 +152,18 @@ def is_empty(connection: Any, place: TargetName) -> bool:
     return bool(empty)
 
 
-def _set_identity(cursor: Any, plan: LoadPlan, stream: _CopyStream, *, afresh: bool) -> None:
+def analyze(connection: Any, place: TargetName) -> None:
+    """Let the planner know what the table holds now. Raises psycopg2.Error."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {place.quoted}")
+    connection.commit()
+
+
+def set_identity(cursor: Any, plan: LoadPlan, totals: Totals, *, afresh: bool) -> None:
     """Let the identity's sequence go on after the furthest of what was loaded and the source's own count.
 
-    An empty table whose source never counted past its seed starts at the seed. Where earlier rows were
-    kept, the sequence's own position counts too.
+    In the caller's transaction. An empty table whose source never counted past its seed starts at the
+    seed. Where earlier rows were kept (not `afresh`), the sequence's own position counts too.
     """
     if plan.identity is None:
         return
@@ -145,11 +175,11 @@ def _set_identity(cursor: Any, plan: LoadPlan, stream: _CopyStream, *, afresh: b
     (sequence,) = cursor.fetchone()
     if sequence is None:
         return
-    known = [value for value in (identity.last_value, stream.identity_low, stream.identity_high) if value is not None]
+    known = [value for value in (identity.last_value, totals.identity_low, totals.identity_high) if value is not None]
     if not afresh:
         cursor.execute("SELECT pg_sequence_last_value(%s::regclass)", (sequence,))
         known += [value for (value,) in cursor.fetchall() if value is not None]
-    is_untouched = all(value == identity.seed for value in known) and stream.rows == 0
+    is_untouched = all(value == identity.seed for value in known) and totals.rows == 0
     furthest = (max if identity.increment > 0 else min)(known, default=identity.seed)
     cursor.execute("SELECT setval(%s::regclass, %s, %s)", (sequence, furthest, not is_untouched))
 
@@ -221,7 +251,8 @@ def _reorder_uuid(values: pa.Array) -> pa.Array:
     return pa.FixedSizeBinaryArray.from_buffers(values.type, len(values), [validity, ordered], values.null_count)
 
 
-def _roll_back(connection: Any) -> None:
+def roll_back(connection: Any) -> None:
+    """Roll back, or close a connection that cannot."""
     if not connection.closed:
         try:
             connection.rollback()
@@ -229,10 +260,9 @@ def _roll_back(connection: Any) -> None:
             connection.close()
 
 
-def _words(error: psycopg2.Error) -> str:
+def target_error(error: psycopg2.Error) -> TargetError:
+    """A TargetError with the server's words and what to do next."""
     words = target_words(error)
     if error.pgcode == "55P03":
-        return f"{words}: another session held the table for {LOCK_TIMEOUT_MS // 1000} s; end it, then use --resume"
-    if error.pgcode == "0A000" and re.search("foreign key", words):
-        return f"{words}: a foreign key on the target points at this table; drop it for the load"
-    return words
+        words = f"{words}: another session held the table for {LOCK_TIMEOUT_MS // 1000} s; end it, then use --resume"
+    return TargetError(words, is_temporary=is_temporary_target_error(error))

@@ -41,6 +41,7 @@ class TargetTable:
     columns: tuple[TargetColumn, ...]
     primary_key: tuple[str, ...] = ()
     relations: frozenset[str] = frozenset()
+    is_partitioned: bool = False
 
     def column(self, name: str) -> TargetColumn | None:
         """The column of that name."""
@@ -48,7 +49,7 @@ class TargetTable:
 
 
 TABLES_AND_COLUMNS = """
-SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
+SELECT n.nspname, c.relname, c.relkind = 'p', a.attname, format_type(a.atttypid, a.atttypmod),
        coalesce(base.typname, t.typname),
        CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END,
        a.attnotnull, a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid), '') LIKE 'nextval(%%',
@@ -97,8 +98,11 @@ def read_tables(connection: Any, schemas: Iterable[str]) -> dict[TargetName, Tar
     with connection.cursor() as cursor:
         cursor.execute(TABLES_AND_COLUMNS, wanted)
         columns: dict[TargetName, list[TargetColumn]] = {}
-        for schema, table, *column in cursor.fetchall():
+        partitioned: set[TargetName] = set()
+        for schema, table, is_partitioned, *column in cursor.fetchall():
             known = columns.setdefault(TargetName(schema, table), [])
+            if is_partitioned:
+                partitioned.add(TargetName(schema, table))
             if column[0] is not None:
                 known.append(TargetColumn(*column))
         cursor.execute(PRIMARY_KEYS, wanted)
@@ -111,7 +115,7 @@ def read_tables(connection: Any, schemas: Iterable[str]) -> dict[TargetName, Tar
             relations[TargetName(schema, table)].add(relation)
     connection.commit()
     return {
-        name: TargetTable(name, tuple(parts), tuple(keys[name]), frozenset(relations[name]))
+        name: TargetTable(name, tuple(parts), tuple(keys[name]), frozenset(relations[name]), name in partitioned)
         for name, parts in columns.items()
     }
 

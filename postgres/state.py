@@ -1,4 +1,7 @@
-"""Schema `replication` in the target: what a load has put aside, so that it comes back after a kill too.
+"""Schema `replication` in the target: checkpoints of loads, and what a load has put aside.
+
+A chunk's rows and its checkpoint commit together, so what stands here is what is there, whatever was
+killed when. The progress file only mirrors it for people.
 
 Foreign keys would refuse rows that arrive before the ones they point to, and TRUNCATE altogether. They
 are recorded and dropped in one transaction before a load, and put back after it, or by the next run.
@@ -6,17 +9,45 @@ are recorded and dropped in one transaction before a load, and put back after it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import psycopg2
 
+from catalog import Chunk
 from db import target_words
 from postgres.names import TargetName, quote
 
+#: milliseconds that a load waits for others to leave a table
+LOCK_TIMEOUT_MS = 60_000
+
 CREATE = """
 CREATE SCHEMA IF NOT EXISTS replication;
+CREATE TABLE IF NOT EXISTS replication.load (
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    session text NOT NULL,
+    fingerprint text NOT NULL,
+    chunks jsonb NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz,
+    PRIMARY KEY (table_schema, table_name)
+);
+COMMENT ON TABLE replication.load IS 'The last load of each table by sync-data.py, and the chunks it is cut into.';
+CREATE TABLE IF NOT EXISTS replication.checkpoint (
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    chunk integer NOT NULL,
+    rows bigint NOT NULL,
+    identity_low numeric,
+    identity_high numeric,
+    committed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (table_schema, table_name, chunk),
+    FOREIGN KEY (table_schema, table_name) REFERENCES replication.load ON DELETE CASCADE
+);
+COMMENT ON TABLE replication.checkpoint IS 'Chunks that are whole in the target, committed with their rows.';
 CREATE TABLE IF NOT EXISTS replication.suspended (
     table_schema text NOT NULL,
     table_name text NOT NULL,
@@ -32,6 +63,23 @@ COMMENT ON TABLE replication.suspended IS
     'Dropped by sync-data.py for a load, put back after it or by the next run. is_back: only validation is left.';
 """
 
+START = """
+INSERT INTO replication.load (table_schema, table_name, session, fingerprint, chunks) VALUES (%s, %s, %s, %s, %s)
+"""
+CHECKPOINT = """
+INSERT INTO replication.checkpoint (table_schema, table_name, chunk, rows, identity_low, identity_high)
+VALUES (%s, %s, %s, %s, %s, %s)
+"""
+LOAD = """
+SELECT session, fingerprint, chunks, finished_at IS NOT NULL
+FROM replication.load WHERE table_schema = %s AND table_name = %s
+"""
+CHECKPOINTS = "SELECT chunk, rows FROM replication.checkpoint WHERE table_schema = %s AND table_name = %s"
+TOTALS = """
+SELECT coalesce(sum(rows), 0)::bigint, min(identity_low), max(identity_high)
+FROM replication.checkpoint WHERE table_schema = %s AND table_name = %s
+"""
+FINISH = "UPDATE replication.load SET finished_at = now() WHERE table_schema = %s AND table_name = %s"
 # Every foreign key from or to the tables that a load will fill.
 FOREIGN_KEYS = """
 SELECT n.nspname, c.relname, k.conname, pg_get_constraintdef(k.oid), k.convalidated
@@ -70,6 +118,120 @@ class StateError(Exception):
 
 
 @dataclass(frozen=True)
+class Load:
+    """A table's last load as the target remembers it: which session's, cut how, and what is committed.
+
+    `done` maps the numbers of committed chunks to their rows.
+    """
+
+    session: str
+    fingerprint: str
+    chunks: tuple[Chunk, ...]
+    is_finished: bool
+    done: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What all committed chunks of a table hold together."""
+
+    rows: int
+    identity_low: int | None
+    identity_high: int | None
+
+
+def prepare(connection: Any) -> None:
+    """Make the schema `replication` where it is missing. Raises StateError."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT to_regclass('replication.checkpoint') IS NOT NULL")
+            (exists,) = cursor.fetchone()
+            if not exists:
+                cursor.execute(CREATE)
+        connection.commit()
+    except psycopg2.Error as error:
+        if not connection.closed:
+            connection.rollback()
+        raise StateError(
+            f"the schema `replication`, where loads keep their checkpoints, cannot be made: {target_words(error)}. "
+            f"Let a role that may create it run this once, or grant CREATE on the database."
+        ) from None
+
+
+def start_load(cursor: Any, table: TargetName, session: str, fingerprint: str, chunks: Sequence[Chunk]) -> None:
+    """Write down a load that begins now, in the caller's transaction; an earlier one is forgotten."""
+    row = (table.schema, table.table)
+    cursor.execute("DELETE FROM replication.load WHERE table_schema = %s AND table_name = %s", row)
+    cut = json.dumps([asdict(chunk) for chunk in chunks], ensure_ascii=False)
+    cursor.execute(START, (*row, session, fingerprint, cut))
+
+
+def record_chunk(
+    cursor: Any, table: TargetName, chunk: int, rows: int, identity: tuple[int | None, int | None]
+) -> None:
+    """Write down, in the transaction of its rows, that a chunk is there."""
+    cursor.execute(CHECKPOINT, (table.schema, table.table, chunk, rows, *identity))
+
+
+def read_totals(cursor: Any, table: TargetName) -> Totals:
+    """What the committed chunks of a table hold, the caller's own included."""
+    cursor.execute(TOTALS, (table.schema, table.table))
+    rows, low, high = cursor.fetchone()
+    return Totals(rows, None if low is None else int(low), None if high is None else int(high))
+
+
+def finish_load(cursor: Any, table: TargetName) -> None:
+    """Write down, in the caller's transaction, that all chunks are there."""
+    cursor.execute(FINISH, (table.schema, table.table))
+
+
+def read_load(connection: Any, table: TargetName) -> Load | None:
+    """The table's last load, once nobody writes to the table any more.
+
+    The lock waits for a transaction that a killed run may have left behind on the server. Raises
+    psycopg2.Error.
+    """
+    row = (table.schema, table.table)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+        cursor.execute(f"LOCK TABLE ONLY {table.quoted} IN SHARE ROW EXCLUSIVE MODE")
+        cursor.execute(LOAD, row)
+        found = cursor.fetchone()
+        cursor.execute(CHECKPOINTS, row)
+        done = dict(cursor.fetchall())
+    connection.rollback()
+    if found is None:
+        return None
+    session, fingerprint, cut, is_finished = found
+    return Load(session, fingerprint, tuple(_chunk(part) for part in cut), is_finished, done)
+
+
+def _chunk(part: Mapping[str, Any]) -> Chunk:
+    def bound(name: str) -> tuple[str, ...] | None:
+        return None if part[name] is None else tuple(part[name])
+
+    return Chunk(part["number"], tuple(part["columns"]), bound("lower"), bound("upper"))
+
+
+def has_chunk(connection: Any, table: TargetName, session: str, chunk: int) -> int | None:
+    """The rows of a chunk that this session has committed already, None if it has not.
+
+    What a retry asks first: a connection that broke during COMMIT leaves open whether it happened.
+    Raises psycopg2.Error.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+        cursor.execute(
+            "SELECT c.rows FROM replication.checkpoint AS c JOIN replication.load USING (table_schema, table_name)"
+            " WHERE table_schema = %s AND table_name = %s AND chunk = %s AND session = %s",
+            (table.schema, table.table, chunk, session),
+        )
+        found = cursor.fetchone()
+    connection.rollback()
+    return None if found is None else int(found[0])
+
+
+@dataclass(frozen=True)
 class Suspended:
     """A foreign key that was dropped for a load. `is_back`: it stands again, but is not validated yet."""
 
@@ -89,8 +251,6 @@ def suspend_foreign_keys(connection: Any, tables: Sequence[TargetName]) -> int:
         with connection.cursor() as cursor:
             cursor.execute(FOREIGN_KEYS, {"schemas": [t.schema for t in tables], "tables": [t.table for t in tables]})
             found = cursor.fetchall()
-            if found:
-                cursor.execute(CREATE)
             for schema, table, name, definition, is_validated in found:
                 # A key that is not validated is written down without that, so that it always comes back.
                 bare = definition.removesuffix(" NOT VALID")

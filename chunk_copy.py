@@ -1,0 +1,294 @@
+"""A chunk's way from source to target, as plain functions that any executor can run.
+
+Everything they take is picklable, and the truth is in the target: a chunk's rows and its checkpoint
+commit together, so it does not matter who runs a chunk, how often it was tried, or what died in between.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import psycopg2
+
+from catalog import WHOLE_TABLE, Chunk, Table
+from db import Settings, UnreachableError, connect_target
+from mssql import chunks as source_chunks
+from mssql import reader
+from postgres import loader, state
+from postgres.loader import Loaded, LoadPlan, TargetError
+
+T = TypeVar("T")
+
+LONGEST_WAIT_S = 30.0
+#: what stands in for a chunk's number while a load begins and ends
+BEGIN, FINISH = -1, -2
+#: errors whose text is meant for a person
+EXPECTED = (reader.SourceError, source_chunks.PlanningError, loader.TargetError)
+
+
+class CancelledError(Exception):
+    """The run is stopping; this chunk was given up and nothing of it was committed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One table's load: what to read, where to put it, and which session it belongs to.
+
+    `empties` is false where rows that were in the table before are to stay.
+    """
+
+    table: Table
+    plan: LoadPlan
+    session: str
+    empties: bool = True
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of what must not change while a load is continued: both sides' columns and the key."""
+        parts = [
+            self.table.full_name,
+            str(self.plan.target),
+            *(f"{column.name} {column.type} {column.is_nullable}" for column in self.plan.sources),
+            *(f"{column.name} {column.wire}" for column in self.plan.columns),
+            *(column.name for column in source_chunks.chunk_key(self.table)),
+        ]
+        return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Begun:
+    """How a table's load begins: its chunks, and those that are in the target already with their rows."""
+
+    chunks: tuple[Chunk, ...]
+    done: dict[int, int]
+
+
+class Lane:
+    """The two connections that rows travel between; each is opened when needed and again after a failure."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._source: Any = None
+        self._target: Any = None
+
+    @property
+    def source(self) -> Any:
+        """An arrow-odbc connection. Raises UnreachableError."""
+        if self._source is None:
+            self._source = reader.connect(self._settings)
+        return self._source
+
+    @property
+    def target(self) -> Any:
+        """A psycopg2 connection outside a transaction. Raises UnreachableError."""
+        if self._target is None or self._target.closed:
+            self._target = connect_target(self._settings)
+        return self._target
+
+    def cancel(self) -> None:
+        """Ask the target to end what it is doing for this lane; from any thread."""
+        target = self._target
+        if target is not None and not target.closed:
+            try:
+                target.cancel()
+            except psycopg2.Error:
+                target.close()
+
+    def disconnect(self) -> None:
+        """Drop both connections; what was not committed is gone."""
+        self._source = None
+        if self._target is not None and not self._target.closed:
+            self._target.close()
+        self._target = None
+
+
+@dataclass
+class Watch:
+    """What local workers share with the thread that watches them: lanes, rows under way, the wish to stop.
+
+    A worker of another process or machine has none; it opens a lane for each chunk.
+    """
+
+    lanes: queue.SimpleQueue[Lane] = field(default_factory=queue.SimpleQueue)
+    busy: dict[tuple[str, int], Lane] = field(default_factory=dict)
+    rows: dict[tuple[str, int], int] = field(default_factory=dict)
+    moved_at: dict[tuple[str, int], float] = field(default_factory=dict)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    remarks: queue.SimpleQueue[tuple[str, str]] = field(default_factory=queue.SimpleQueue)
+
+
+@contextmanager
+def _lane(settings: Settings, watch: Watch | None, label: tuple[str, int]) -> Iterator[Lane]:
+    if watch is None:
+        lane = Lane(settings)
+        try:
+            yield lane
+        finally:
+            lane.disconnect()
+        return
+    try:
+        lane = watch.lanes.get_nowait()
+    except queue.Empty:
+        lane = Lane(settings)
+    watch.busy[label] = lane
+    watch.moved_at[label] = time.monotonic()
+    try:
+        yield lane
+    finally:
+        watch.rows.pop(label, None)
+        # A lane that the watching thread has given up is not used again.
+        if watch.busy.get(label) is lane:
+            del watch.busy[label]
+            watch.lanes.put(lane)
+        else:
+            lane.disconnect()
+
+
+def begin(settings: Settings, job: Job, continues: bool, watch: Watch | None = None) -> Begun:
+    """Begin a table's load, or find where it stood.
+
+    A table of one chunk is not touched yet: its chunk empties and fills it in one transaction. Of a table
+    of several, the emptying and the list of chunks are committed here. With `continues`, a load of the
+    same session goes on after its committed chunks. Raises what `copy` raises, and TargetError where the
+    structure changed since the load began.
+    """
+
+    def once(lane: Lane) -> Begun:
+        if continues:
+            known = state.read_load(lane.target, job.plan.target)
+            if known is not None and known.session == job.session:
+                if known.fingerprint != job.fingerprint:
+                    raise TargetError(
+                        "its load cannot be continued: the columns or the key changed since it began. "
+                        "Run without --no-truncate to load it from scratch"
+                    )
+                return Begun(known.chunks, dict(known.done))
+        found = source_chunks.plan_chunks(lane.source, job.table, settings.chunk_rows)
+        if len(found) == 1:
+            return Begun(found, {})
+        with _transaction(lane.target) as cursor:
+            if job.empties:
+                loader.truncate(cursor, job.plan.target)
+            state.start_load(cursor, job.plan.target, job.session, job.fingerprint, found)
+        return Begun(found, {})
+
+    return _with_retries(once, settings, job, BEGIN, watch)
+
+
+def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None) -> int:
+    """Copy one chunk and its checkpoint in one transaction; returns its rows.
+
+    Raises SourceError, TargetError or UnreachableError when it failed for good, CancelledError when the run is
+    stopping. A chunk that turns out to be committed already is not copied again.
+    """
+    is_whole = chunk.is_whole_table
+
+    def once(lane: Lane) -> int:
+        label = (job.table.key, chunk.number)
+
+        def note(rows: int) -> None:
+            if watch is not None:
+                watch.rows[label] = rows
+                watch.moved_at[label] = time.monotonic()
+                if watch.stopping.is_set():
+                    raise CancelledError
+
+        def finish(cursor: Any, loaded: Loaded) -> None:
+            if is_whole:
+                state.start_load(cursor, job.plan.target, job.session, job.fingerprint, [WHOLE_TABLE])
+            identity = (loaded.identity_low, loaded.identity_high)
+            state.record_chunk(cursor, job.plan.target, chunk.number, loaded.rows, identity)
+            if is_whole:
+                _finish(cursor, job)
+
+        batches = reader.read_batches(lane.source, job.table, job.plan.sources, settings.batch_size, chunk)
+        loaded = loader.load(
+            lane.target, job.plan, batches, empty_first=is_whole and job.empties, finish=finish, on_rows=note
+        )
+        return loaded.rows
+
+    def once_more(lane: Lane) -> int:
+        committed = state.has_chunk(lane.target, job.plan.target, job.session, chunk.number)
+        return once(lane) if committed is None else committed
+
+    return _with_retries(once, settings, job, chunk.number, watch, once_more)
+
+
+def finish(settings: Settings, job: Job, watch: Watch | None = None) -> int:
+    """End a table's load: its identity goes on after its rows, the planner knows it; returns its rows."""
+
+    def once(lane: Lane) -> int:
+        with _transaction(lane.target) as cursor:
+            rows = _finish(cursor, job)
+        loader.analyze(lane.target, job.plan.target)
+        return rows
+
+    return _with_retries(once, settings, job, FINISH, watch)
+
+
+def _finish(cursor: Any, job: Job) -> int:
+    totals = state.read_totals(cursor, job.plan.target)
+    loader.set_identity(cursor, job.plan, totals, afresh=job.empties)
+    state.finish_load(cursor, job.plan.target)
+    return totals.rows
+
+
+@contextmanager
+def _transaction(connection: Any) -> Iterator[Any]:
+    try:
+        with connection.cursor() as cursor:
+            yield cursor
+        connection.commit()
+    except psycopg2.Error as error:
+        loader.roll_back(connection)
+        raise loader.target_error(error) from None
+    except BaseException:
+        loader.roll_back(connection)
+        raise
+
+
+def _with_retries(
+    once: Callable[[Lane], T],
+    settings: Settings,
+    job: Job,
+    number: int,
+    watch: Watch | None,
+    once_more: Callable[[Lane], T] | None = None,
+) -> T:
+    """Try until it works, fails for good, or the attempts are used up; each failure drops the connections.
+
+    `once_more` is what attempts after the first do. Waits double, with jitter, so that workers that were
+    cut off together do not come back together.
+    """
+    label = (job.table.key, number)
+    with _lane(settings, watch, label) as lane:
+        for attempt in range(1, settings.retry_attempts + 1):
+            if watch is not None and watch.stopping.is_set():
+                raise CancelledError
+            try:
+                return (once if attempt == 1 or once_more is None else once_more)(lane)
+            except (*EXPECTED, UnreachableError, psycopg2.Error) as error:
+                lane.disconnect()
+                if watch is not None and watch.stopping.is_set():
+                    raise CancelledError from None
+                failure = loader.target_error(error) if isinstance(error, psycopg2.Error) else error
+                is_temporary = isinstance(failure, UnreachableError) or failure.is_temporary
+                if not is_temporary or attempt == settings.retry_attempts:
+                    raise failure from None
+                wait = min(LONGEST_WAIT_S, settings.retry_seconds * 2 ** (attempt - 1)) * random.uniform(0.5, 1.5)
+                if watch is not None:
+                    where = f"chunk {number + 1}: " if number > 0 else ""
+                    again = f"attempt {attempt + 1} of {settings.retry_attempts} in {wait:.1f} s"
+                    watch.remarks.put((job.table.key, f"🔁 {where}{settings.secrets.hide(str(failure))}; {again}"))
+                    watch.stopping.wait(wait)
+                else:
+                    time.sleep(wait)
+    raise AssertionError("unreachable")

@@ -1,0 +1,163 @@
+"""Row ranges of a table, equal in rows, found and compared inside SQL Server only.
+
+Each boundary is the key that stands a chunk's number of rows behind the one before, so gaps and skew do
+not matter, and finding all of them costs one pass over the key's index. What comes back is a literal;
+whatever it lost on the way (a seventh digit, a character of a code page) moves the boundary and no row,
+because both neighbours compare with the same literal. Order is checked by the server before use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import arrow_odbc
+from arrow_odbc import TextEncoding
+
+from catalog import WHOLE_TABLE, Chunk, Column, Table
+from db import is_temporary_source_error, odbc_words
+from mssql.quoting import quote, quote_table
+
+#: pairs of boundaries whose order one query checks
+PAIRS_A_CHECK = 100
+#: a key of more columns than this is compared by its first ones only
+MAX_KEY_COLUMNS = 8
+
+
+class PlanningError(Exception):
+    """The source failed while chunks were sought; the message holds the server's words."""
+
+    def __init__(self, words: str, is_temporary: bool = False) -> None:
+        super().__init__(words)
+        self.is_temporary = is_temporary
+
+
+def chunk_key(table: Table) -> tuple[Column, ...]:
+    """The columns to cut a table by: its primary key, else a unique key or index without NULLs; else none.
+
+    Only keys of types whose literals are exact enough, and whose order the server alone decides.
+    """
+    by_name = {column.name: column for column in table.columns}
+    candidates = [key.columns_used for key in (table.primary_key, *table.unique) if key and not key.is_disabled]
+    candidates += [
+        tuple(column.name for column in index.columns)
+        for index in table.indexes
+        if index.is_unique and index.filter is None and not index.is_disabled and index.kind in _ORDERED_KINDS
+    ]
+    for names in candidates:
+        columns = tuple(by_name[name] for name in names if name in by_name)
+        if len(columns) != len(names) or len(columns) > MAX_KEY_COLUMNS:
+            continue
+        if all(not column.is_nullable and column.type.name in _LITERALS for column in columns):
+            return columns
+    return ()
+
+
+_ORDERED_KINDS = {"CLUSTERED", "NONCLUSTERED"}
+
+# type → how its value is written as text by the server, and the literal made of that text ({v}).
+_LITERALS: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(("tinyint", "smallint", "int", "bigint"), ("CAST({c} AS varchar(40))", "{v}")),
+    **dict.fromkeys(("decimal", "numeric"), ("CAST({c} AS varchar(45))", "CAST('{v}' AS {t})")),
+    **dict.fromkeys(("money", "smallmoney"), ("CAST(CAST({c} AS decimal(19,4)) AS varchar(45))", "CAST('{v}' AS {t})")),
+    "date": ("CONVERT(varchar(40), {c}, 23)", "CAST('{v}' AS {t})"),
+    **dict.fromkeys(
+        ("datetime", "smalldatetime", "datetime2", "datetimeoffset", "time"),
+        ("CONVERT(varchar(40), {c}, 121)", "CONVERT({t}, '{v}', 121)"),
+    ),
+    "uniqueidentifier": ("CAST({c} AS varchar(36))", "CAST('{v}' AS {t})"),
+    **dict.fromkeys(("char", "varchar", "nchar", "nvarchar", "sysname"), ("{c}", "CAST(N'{v}'{collate} AS {t})")),
+}
+
+
+def plan_chunks(connection: Any, table: Table, chunk_rows: int) -> tuple[Chunk, ...]:
+    """The chunks of a table, about `chunk_rows` rows each; one whole-table chunk where it cannot be cut.
+
+    `connection` is an arrow-odbc connection. Raises PlanningError.
+    """
+    key = chunk_key(table)
+    if not key or 0 < table.row_count <= chunk_rows:
+        return (WHOLE_TABLE,)
+    try:
+        boundaries = list(_boundaries(connection, table, key, chunk_rows))
+        if not boundaries or not _are_ordered(connection, boundaries):
+            return (WHOLE_TABLE,)
+    except arrow_odbc.Error as error:
+        words = odbc_words(error)
+        raise PlanningError(f"chunks of the table cannot be found: {words}", is_temporary_source_error(words)) from None
+    names = tuple(column.name for column in key)
+    edges = [None, *boundaries, None]
+    return tuple(Chunk(number, names, low, high) for number, (low, high) in enumerate(pairwise(edges)))
+
+
+def where_clause(chunk: Chunk) -> str:
+    """` WHERE …` for the chunk's rows, empty for a whole table."""
+    names = [quote(column) for column in chunk.columns]
+    parts = []
+    if chunk.lower is not None:
+        parts.append(_row_comparison(names, chunk.lower, ">"))
+    if chunk.upper is not None:
+        parts.append(f"{names[0]} <= {chunk.upper[0]}")
+        if len(names) > 1:
+            # The first part alone lets the server seek in the index; this one draws the line exactly.
+            parts.append(f"NOT {_row_comparison(names, chunk.upper, '>')}")
+    return f" WHERE {' AND '.join(parts)}" if parts else ""
+
+
+def _row_comparison(left: Sequence[str], right: Sequence[str], operator: str) -> str:
+    """A row comparison, which T-SQL lacks: (a, b) > (x, y) as (a >= x AND (a > x OR b > y))."""
+    first = f"{left[0]} {operator} {right[0]}"
+    if len(left) == 1:
+        return first
+    rest = _row_comparison(left[1:], right[1:], operator)
+    return f"({left[0]} {operator}= {right[0]} AND ({first} OR {rest}))"
+
+
+def _boundaries(connection: Any, table: Table, key: Sequence[Column], chunk_rows: int) -> Iterator[tuple[str, ...]]:
+    place = quote_table(table.schema, table.name)
+    order = ", ".join(quote(column.name) for column in key)
+    columns = ", ".join(
+        f"{_LITERALS[column.type.name][0].replace('{c}', quote(column.name))} AS k{i}" for i, column in enumerate(key)
+    )
+    names = tuple(column.name for column in key)
+    lower: tuple[str, ...] | None = None
+    while True:
+        where = where_clause(Chunk(0, names, lower))
+        page = f"OFFSET {chunk_rows - 1} ROWS FETCH NEXT 2 ROWS ONLY"
+        sql = f"SELECT {columns} FROM {place}{where} ORDER BY {order} {page}"
+        rows = [row for batch in _read(connection, sql) for row in batch.to_pylist()]
+        # A boundary that is the last key would leave an empty chunk behind it; a NUL cannot stand in a query.
+        if len(rows) < 2 or any("\x00" in text for text in rows[0].values()):
+            return
+        found = tuple(_literal(column, rows[0][f"k{i}"]) for i, column in enumerate(key))
+        if found == lower:
+            return
+        lower = found
+        yield found
+
+
+def _literal(column: Column, text: str) -> str:
+    collate = f" COLLATE {column.collation}" if column.collation else ""
+    template = _LITERALS[column.type.name][1]
+    return (
+        template.replace("{t}", str(column.type)).replace("{collate}", collate).replace("{v}", text.replace("'", "''"))
+    )
+
+
+def _are_ordered(connection: Any, boundaries: Sequence[Sequence[str]]) -> bool:
+    """Ask the server whether each boundary is above the one before, as it will compare them."""
+    pairs = list(pairwise(boundaries))
+    for start in range(0, len(pairs), PAIRS_A_CHECK):
+        terms = [
+            f"CASE WHEN {_row_comparison(higher, lower, '>')} THEN 0 ELSE 1 END"
+            for lower, higher in pairs[start : start + PAIRS_A_CHECK]
+        ]
+        (batch,) = list(_read(connection, f"SELECT {' + '.join(terms)} AS unordered"))
+        if batch.column(0)[0].as_py() != 0:
+            return False
+    return True
+
+
+def _read(connection: Any, sql: str) -> Any:
+    return connection.read_arrow_batches(sql, batch_size=100, payload_text_encoding=TextEncoding.UTF16)
