@@ -19,10 +19,11 @@ from chunk_copy import BEGIN, EXPECTED, FINISH, Begun, CancelledError, Job, Lane
 from db import Settings, UnreachableError, connect_source, target_words
 from display import Bars, choose_display
 from mssql.introspection import read_tables
-from postgres import loader, state
+from postgres import loader, state, suspension
 from postgres.names import TargetName, target_name
 from postgres.shape import TargetTable, target_schemas
 from postgres.shape import read_tables as read_target_tables
+from postgres.suspension import Suspended
 from progress import DEFAULT_FILES, ProgressTracker
 from session import (
     ALL_DONE,
@@ -44,6 +45,8 @@ from type_mapping import UnsupportedTypeError
 
 SECONDS_BETWEEN_RECORDS = 2.0
 SECONDS_TO_STOP = 10.0
+#: from so many rows on, building a table's secondary indexes after the load is worth it
+LARGE_TABLE_ROWS = 100_000
 
 
 def run(options: Options, verify: bool, workers: int | None = None) -> int:
@@ -67,7 +70,7 @@ def run(options: Options, verify: bool, workers: int | None = None) -> int:
         state.prepare(lane.target)
         if plan.work:
             return _sync(this_run, plan, existing, lane, workers or this_run.settings.workers)
-        return ALL_DONE if _restore(this_run, lane) else SOME_FAILED
+        return ALL_DONE if _restore(this_run, lane, 1) else SOME_FAILED
 
 
 def _read(options: Options, tracker: ProgressTracker) -> Run:
@@ -89,9 +92,11 @@ def _sync(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], la
     started = time.monotonic()
     if workers > 1:
         display.say(f"👷 {workers} workers")
-    count = state.suspend_foreign_keys(lane.target, [target_name(work.table, this_run.settings) for work in plan.work])
+    places = {work.table.key: target_name(work.table, this_run.settings) for work in plan.work}
+    large = [places[work.table.key] for work in plan.work if work.table.row_count >= LARGE_TABLE_ROWS]
+    count = suspension.suspend(lane.target, list(places.values()), large)
     if count:
-        display.say(f"🔗 {count} foreign keys put aside for the load")
+        display.say(f"🔗 {count} foreign keys, indexes and triggers put aside for the load")
     with display.bars() as bars:
         loads = Loads(this_run, plan, existing, workers, bars)
         # More threads than workers: one that hangs in a driver must not keep a place.
@@ -100,7 +105,7 @@ def _sync(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], la
             loads.run(executor)
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
-    is_restored = _restore(this_run, lane)
+    is_restored = _restore(this_run, lane, workers)
     seconds = time.monotonic() - started
     totals = [
         ("Total rows synced", f"{loads.rows_synced:,}"),
@@ -111,14 +116,35 @@ def _sync(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], la
     return code if is_restored else SOME_FAILED
 
 
-def _restore(this_run: Run, lane: Lane) -> bool:
-    """Put back what this load, or one that was killed, put aside; False if something could not be."""
-    keys = state.read_suspended(lane.target)
-    problems = [problem for key in keys if (problem := state.restore(lane.target, key))]
-    if keys:
-        this_run.display.say(f"\n🔗 {len(keys) - len(problems)} of {len(keys)} foreign keys are back and valid")
+def _restore(this_run: Run, lane: Lane, workers: int) -> bool:
+    """Put back what this load, or one that was killed, put aside; False if something could not be.
+
+    Indexes are built by as many workers as copied; foreign keys follow, since they may need them.
+    """
+    left = suspension.read_suspended(lane.target)
+    if not left:
+        return True
+    memory = this_run.settings.maintenance_work_mem
+
+    def restore(one: Suspended) -> str | None:
+        own = Lane(this_run.settings)
+        try:
+            return suspension.restore(own.target, one, memory)
+        finally:
+            own.disconnect()
+
+    problems: list[str] = []
+    for kind in suspension.KINDS:
+        chosen = [one for one in left if one.kind == kind]
+        if kind == "index" and len(chosen) > 1 and workers > 1:
+            with ThreadPoolExecutor(workers, thread_name_prefix="index") as executor:
+                found = list(executor.map(restore, chosen))
+        else:
+            found = [suspension.restore(lane.target, one, memory) for one in chosen]
+        problems += [problem for problem in found if problem is not None]
+    this_run.display.say(f"\n🔗 {len(left) - len(problems)} of {len(left)} foreign keys, indexes and triggers are back")
     for problem in problems:
-        this_run.display.say(f"⚠️ WARNING: foreign key {problem}. No row was deleted; the next run tries again.")
+        this_run.display.say(f"⚠️ WARNING: {problem}. No row was deleted; the next run tries again.")
     return not problems
 
 

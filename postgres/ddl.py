@@ -19,6 +19,7 @@ from catalog import (
     ForeignKey,
     Index,
     Key,
+    KeyColumn,
     State,
     Table,
     Translation,
@@ -36,6 +37,25 @@ _RANGES = {
 }
 _ACTIONS = {"NO_ACTION": "NO ACTION", "CASCADE": "CASCADE", "SET_NULL": "SET NULL", "SET_DEFAULT": "SET DEFAULT"}
 NULLS_NOT_DISTINCT_SINCE = 150000
+#: PostgreSQL's INDEX_MAX_KEYS, which counts included columns too
+_INDEX_COLUMNS = 32
+#: `graph_type_desc` of a hidden column → that of the computed one which shows it
+_SHOWN_AS = {
+    "GRAPH_ID": "GRAPH_ID_COMPUTED",
+    "GRAPH_FROM_ID": "GRAPH_FROM_ID_COMPUTED",
+    "GRAPH_FROM_OBJ_ID": "GRAPH_FROM_ID_COMPUTED",
+    "GRAPH_TO_ID": "GRAPH_TO_ID_COMPUTED",
+    "GRAPH_TO_OBJ_ID": "GRAPH_TO_ID_COMPUTED",
+}
+#: schemas that every database has, one for each fixed role
+_ROLE_SCHEMAS = {
+    f"db_{role}"
+    for role in (
+        "owner", "accessadmin", "securityadmin", "ddladmin", "backupoperator", "datareader", "datawriter",
+        "denydatareader", "denydatawriter",
+    )
+}  # fmt: skip
+NOT_LOOKED_AT = ("users, roles and permissions", "assemblies, keys, Service Broker and plan guides")
 BTREE_KINDS = {"CLUSTERED", "NONCLUSTERED"}
 #: index kinds without a counterpart, and what a person could do instead
 FOREIGN_KINDS = {
@@ -76,10 +96,21 @@ class Step:
 
 @dataclass(frozen=True)
 class NamedStep:
-    """A key, index or foreign key: its name in PostgreSQL, and the statements that make it, in order."""
+    """A key, index or foreign key: its name in PostgreSQL, and the statements that make it, in order.
+
+    `shape` says what it is, in the words in which `postgres.drift` reads what is there.
+    """
 
     name: str
     steps: tuple[Step, ...]
+    shape: str = ""
+
+    @property
+    def finding(self) -> Finding:
+        """The finding that its first statement makes true."""
+        finding = self.steps[0].finding
+        assert finding is not None
+        return finding
 
 
 @dataclass(frozen=True)
@@ -99,13 +130,23 @@ class TablePlan:
     foreign_keys: tuple[NamedStep, ...]
     findings: tuple[Finding, ...]
 
+    @property
+    def all_findings(self) -> tuple[Finding, ...]:
+        """Everything that holds of the table and its parts if nothing is refused."""
+        steps = [*self.create, *self.details, *_all_steps((*self.keys, *self.foreign_keys))]
+        return (*self.findings, *(step.finding for step in steps if step.finding is not None))
+
 
 @dataclass(frozen=True)
 class SchemaPlan:
-    """The whole database: what comes before the tables, the tables, and findings about everything else."""
+    """The whole database: what comes before the tables, the tables, and findings about everything else.
+
+    `support` is what `COLLATION_POLICY` cannot do without.
+    """
 
     schemas: tuple[str, ...]
-    before: tuple[NamedStep, ...]
+    support: tuple[Step, ...]
+    sequences: tuple[NamedStep, ...]
     tables: tuple[TablePlan, ...]
     findings: tuple[Finding, ...]
 
@@ -124,20 +165,24 @@ class RelationNames:
         return self.by_object[(table.schema, table.name, name)]
 
     @staticmethod
-    def allocate(tables: Sequence[Table], settings: Settings) -> RelationNames:
+    def allocate(
+        tables: Sequence[Table], settings: Settings, sequences: Sequence[SourceSequence] = ()
+    ) -> RelationNames:
         """A name for every key and index: its own where it is alone, else with the table's in front.
 
         Depends on the names alone, not on the order of tables, so every run gives the same.
         """
+        others = [target_name(table, settings) for table in tables]
+        others += [_sequence_place(sequence, settings) for sequence in sequences]
         wanted = {
             (table.schema, table.name, name): (target_name(table, settings), fold(name, settings))
             for table in tables
             for name in _relation_names(table)
         }
         taken = Counter((place.schema, folded) for place, folded in wanted.values())
-        taken.update((place.schema, place.table) for place in (target_name(table, settings) for table in tables))
+        taken.update((place.schema, place.table) for place in others)
         names: dict[tuple[str, str, str], str] = {}
-        used = {(place.schema, place.table) for place in (target_name(table, settings) for table in tables)}
+        used = {(place.schema, place.table) for place in others}
         used |= {pair for pair, count in taken.items() if count == 1}
         for key in sorted(wanted):
             place, folded = wanted[key]
@@ -176,18 +221,22 @@ def plan_schema(
 
     `existing` are the target's tables, to which foreign keys may point though they are not selected.
     """
-    names = RelationNames.allocate(database.tables, settings)
+    names = RelationNames.allocate(database.tables, settings, database.sequences)
     reachable = {target_name(table, settings) for table in selected} | set(existing)
     planner = _Planner(settings, features, expressions, names, reachable, database)
     tables = tuple(planner.table(table) for table in selected)
     schemas = {plan.place.schema for plan in tables}
-    schemas |= {sequence_schema(sequence, settings) for sequence in database.sequences}
-    sequences = tuple(planner.sequence(sequence) for sequence in database.sequences)
+    schemas |= {_sequence_place(sequence, settings).schema for sequence in database.sequences}
+    support = tuple(planner.collation_support(selected))
+    if support:
+        schemas.add(settings.target_schema)
+    findings = list(planner.database_findings(selected, schemas))
     return SchemaPlan(
         schemas=tuple(sorted(schemas)),
-        before=(*planner.collation_support(selected), *sequences),
+        support=support,
+        sequences=tuple(planner.sequences(findings)),
         tables=tables,
-        findings=tuple(planner.database_findings(selected, schemas)),
+        findings=tuple(findings),
     )
 
 
@@ -201,11 +250,16 @@ def drop_table(place: TargetName) -> str:
     return f"DROP TABLE {place.quoted}"
 
 
+def drop_constraint(place: TargetName, name: str) -> str:
+    """`ALTER TABLE … DROP CONSTRAINT`."""
+    return f"ALTER TABLE {place.quoted} DROP CONSTRAINT {quote(name)}"
+
+
 def script(plan: SchemaPlan) -> str:
     """The whole plan as one script that psql accepts; what is not made stands in it as comments."""
     lines = ["-- DDL as replicate-schema.py would run it.", "\\set ON_ERROR_STOP on", "BEGIN;"]
     lines += [f"{create_schema(schema)};" for schema in plan.schemas]
-    parts: list[tuple[str, Iterable[Step]]] = [("Before the tables", _all_steps(plan.before))]
+    parts: list[tuple[str, Iterable[Step]]] = [("Before the tables", (*plan.support, *_all_steps(plan.sequences)))]
     parts += [(f"Table {table.place}", (*table.create, *table.details)) for table in plan.tables]
     parts += [(f"Keys and indexes of {table.place}", _all_steps(table.keys)) for table in plan.tables if table.keys]
     parts += [
@@ -242,14 +296,14 @@ def column_type(column: Column, settings: Settings, features: TargetFeatures) ->
     return postgres_type(column, features)
 
 
-def sequence_schema(sequence: SourceSequence, settings: Settings) -> str:
-    """The target schema of a sequence object: that of the tables beside it."""
-    return target_name(Table(sequence.schema, sequence.name, ()), settings).schema
+def _sequence_place(sequence: SourceSequence, settings: Settings) -> TargetName:
+    """Where a sequence object goes: beside the tables of its schema, whose names share one space with its own."""
+    return target_name(Table(sequence.schema, sequence.name, ()), settings)
 
 
 def sequence_name(sequence: SourceSequence, settings: Settings) -> str:
     """The quoted name of a sequence object in PostgreSQL."""
-    return f"{quote(sequence_schema(sequence, settings))}.{quote(fold(sequence.name, settings))}"
+    return _sequence_place(sequence, settings).quoted
 
 
 def has_native_identity(column: Column, features: TargetFeatures) -> bool:
@@ -358,6 +412,12 @@ class _Planner:
             yield f"alias type {kind.alias} became its base type {kind}"
         if column.is_masked:
             yield "masked on the source, not in PostgreSQL"
+            if self._database.sees_masked is False:
+                yield "the login lacks UNMASK, so a copy of the rows would hold the masks"
+        if column.is_encrypted:
+            yield "Always Encrypted on the source; without its key only the ciphertext can be read"
+        if column.is_hidden:
+            yield "hidden from SELECT * on the source"
         if column.is_sparse:
             yield "sparse on the source"
         if column.is_filestream:
@@ -484,54 +544,106 @@ class _Planner:
         )
 
     def _checks(self, table: Table, place: TargetName, findings: list[Finding]) -> Iterator[Step]:
+        names = self._constraint_names(table)
         for check in table.checks:
             name = f"{table.full_name}.{check.name}"
             translation = self._expressions.check(check.text, table)
             if translation.sql is None:
                 findings.append(_untranslated("check", name, translation))
                 continue
-            constraint = self._name(check.name)
+            folded = names[check.name]
+            constraint = quote(folded)
             is_valid = check.is_trusted and not check.is_disabled
             finding = Finding("check", name, original=check.text, reason=translation.suggestion)
-            if not is_valid:
-                why = "disabled" if check.is_disabled else "not trusted"
-                finding = replace(finding, state="changed", reason=f"{why} on the source, so NOT VALID in PostgreSQL")
+            changes = [] if is_valid else [_not_valid(check.is_disabled)]
+            changes += self._renamed(check.name, folded)
+            if changes:
+                finding = replace(finding, state="changed", reason="; ".join(changes))
             yield Step(
                 f"ALTER TABLE {place.quoted} ADD CONSTRAINT {constraint} CHECK ({translation.sql})"
                 + ("" if is_valid else " NOT VALID"),
                 finding,
                 is_optional=True,
-                makes=("constraint", fold(check.name, self._settings)),
+                makes=("constraint", folded),
             )
             if check.comment:
-                yield self._comment(f"CONSTRAINT {constraint} ON {place.quoted}", check.comment, name)
+                yield self._comment(f"CONSTRAINT {constraint} ON {place.quoted}", check.comment, f"check {name}")
 
     # -- keys and indexes -----------------------------------------------------------------------
 
+    def _constraint_names(self, table: Table) -> dict[str, str]:
+        """Names of checks and foreign keys, which share one space with the table's keys in PostgreSQL."""
+        keys = [*((table.primary_key,) if table.primary_key else ()), *table.unique]
+        used = {self._names.of(table, key.name) for key in keys}
+        names: dict[str, str] = {}
+        for name in sorted([*(check.name for check in table.checks), *(key.name for key in table.foreign_keys)]):
+            candidate = folded = fold(name, self._settings)
+            number = 1
+            while candidate in used:
+                number += 1
+                candidate = cut(f"{folded}_{number}")
+            used.add(candidate)
+            names[name] = candidate
+        return names
+
     def _keys(self, table: Table, place: TargetName, findings: list[Finding]) -> Iterator[NamedStep]:
-        if table.primary_key is not None:
-            yield self._constraint(table, place, table.primary_key, "primary key")
-        for key in table.unique:
-            yield self._constraint(table, place, key, "unique constraint")
+        keys = [(table.primary_key, "primary key")] if table.primary_key is not None else []
+        keys += [(key, "unique constraint") for key in table.unique]
+        for key, kind in keys:
+            planned = self._constraint(table, place, key, kind, findings)
+            if planned is not None:
+                yield planned
         for index in table.indexes:
             planned = self._index(table, place, index, findings)
             if planned is not None:
                 yield planned
 
-    def _constraint(self, table: Table, place: TargetName, key: Key, kind: str) -> NamedStep:
+    def _constraint(
+        self, table: Table, place: TargetName, key: Key, kind: str, findings: list[Finding]
+    ) -> NamedStep | None:
+        source_name = f"{table.full_name}.{key.name}"
+        spelled = f"{kind.split(maxsplit=1)[0].upper()} ({', '.join(key.columns_used)})"
+        shown = self._shown(table, key.columns)
+        why = "disabled on the source, so its rows may break it" if key.is_disabled else None
+        if shown is None:
+            why = "on a column that the server keeps for itself"
+        if why or shown is None:
+            findings.append(Finding(kind, source_name, "skipped", why, spelled, "create it by hand if wanted"))
+            return None
         name = self._names.of(table, key.name)
-        columns = ", ".join(self._name(part.name) for part in key.columns)
-        remarks = []
+        columns = ", ".join(self._name(part.name) for part in shown)
+        remarks = [] if shown == key.columns else ["on the column that shows the server's own"]
         if any(part.is_descending for part in key.columns):
             remarks.append("descending columns are ascending in a PostgreSQL constraint")
         words, nulls = ("PRIMARY KEY", None) if kind == "primary key" else self._unique_words(table, key.columns_used)
         remarks += [nulls] if nulls else []
         remarks += self._renamed(key.name, name)
-        finding = Finding(kind, f"{table.full_name}.{key.name}", _state(remarks), "; ".join(remarks) or None)
+        finding = Finding(kind, source_name, _state(remarks), "; ".join(remarks) or None)
         steps = [Step(f"ALTER TABLE {place.quoted} ADD CONSTRAINT {quote(name)} {words} ({columns})", finding)]
         if key.comment:
-            steps.append(self._comment(f"CONSTRAINT {quote(name)} ON {place.quoted}", key.comment, finding.name))
-        return NamedStep(name, tuple(steps))
+            where = f"CONSTRAINT {quote(name)} ON {place.quoted}"
+            steps.append(self._comment(where, key.comment, f"{kind} {finding.name}"))
+        return NamedStep(name, tuple(steps), f"{words} ({columns})")
+
+    def _shown(self, table: Table, columns: Sequence[KeyColumn]) -> tuple[KeyColumn, ...] | None:
+        """The columns of a key or index as far as the target has them; None where one has no counterpart.
+
+        Indexes of graph tables stand on hidden columns, in whose place the target has the computed one that
+        shows them, say $node_id for graph_id (Microsoft, "SQL Graph Architecture").
+        """
+        kept = {column.name for column in table.columns}
+        by_type = {column.graph_type: column.name for column in table.columns if column.graph_type}
+        internal = {
+            column.name: by_type.get(_SHOWN_AS.get(column.graph_type or "", "")) for column in table.internal_columns
+        }
+        shown: list[KeyColumn] = []
+        for part in columns:
+            name = part.name if part.name in kept else internal.get(part.name)
+            if name is None:
+                return None
+            if all(other.name != name for other in shown):
+                shown.append(replace(part, name=name))
+        return tuple(shown)
 
     def _unique_words(self, table: Table, columns: Sequence[str]) -> tuple[str, str | None]:
         """UNIQUE as the source means it: one NULL and no more."""
@@ -553,6 +665,11 @@ class _Planner:
             why, suggestion = "disabled on the source", "create it by hand if wanted"
             findings.append(Finding("index", source_name, "skipped", why, _spelled(index), suggestion))
             return None
+        shown = self._shown(table, index.columns)
+        if shown is None:
+            why = "on a column that the server keeps for itself"
+            findings.append(Finding("index", source_name, "skipped", why, _spelled(index)))
+            return None
         where = ""
         if index.filter is not None:
             translation = self._expressions.filter(index.filter, table)
@@ -564,13 +681,20 @@ class _Planner:
                 return None
             where = f" WHERE {translation.sql}"
         name = self._names.of(table, index.name)
-        columns = ", ".join(self._name(c.name) + (" DESC" if c.is_descending else "") for c in index.columns)
-        included = ", ".join(self._name(name) for name in index.included)
-        include = f" INCLUDE ({included})" if included else ""
+        columns = ", ".join(self._name(c.name) + (" DESC" if c.is_descending else "") for c in shown)
+        kept = self._included(table, index, len(shown))
+        include = f" INCLUDE ({', '.join(map(self._name, kept))})" if kept else ""
         remarks = ["a hash index on the source, a B-tree here"] if index.kind == "NONCLUSTERED HASH" else []
+        if shown != index.columns:
+            remarks.append("on the column that shows the server's own")
+        if left_out := [name for name in index.included if name not in kept]:
+            remarks.append(
+                f"without the included {', '.join(left_out)}: a PostgreSQL index holds neither large values "
+                f"nor more than {_INDEX_COLUMNS} columns"
+            )
         unique = nulls = ""
         if index.is_unique:
-            words, remark = self._unique_words(table, [column.name for column in index.columns])
+            words, remark = self._unique_words(table, [column.name for column in shown])
             unique = "UNIQUE "
             nulls = " NULLS NOT DISTINCT" if "NULLS" in words else ""
             remarks += [remark] if remark else []
@@ -580,8 +704,16 @@ class _Planner:
         steps = [Step(sql, finding)]
         if index.comment:
             qualified = f"{quote(place.schema)}.{quote(name)}"
-            steps.append(self._comment(f"INDEX {qualified}", index.comment, source_name))
-        return NamedStep(name, tuple(steps))
+            steps.append(self._comment(f"INDEX {qualified}", index.comment, f"index {source_name}"))
+        return NamedStep(name, tuple(steps), f"{unique}INDEX ({columns}){include}{nulls}{' WHERE' if where else ''}")
+
+    def _included(self, table: Table, index: Index, key_length: int) -> list[str]:
+        """The included columns that an index of PostgreSQL can hold whatever their values are.
+
+        A row of a B-tree has at most a third of a page (2,704 bytes), so one long value would refuse its row.
+        """
+        fitting = {column.name for column in table.columns if mapping_of(column.type).lob(column.type) is None}
+        return [name for name in index.included if name in fitting][: _INDEX_COLUMNS - key_length]
 
     def _renamed(self, source: str, name: str) -> list[str]:
         folded = source.lower() if self._settings.naming == "lower" else source
@@ -590,13 +722,14 @@ class _Planner:
     # -- foreign keys -----------------------------------------------------------------------------
 
     def _foreign_keys(self, table: Table, place: TargetName, findings: list[Finding]) -> Iterator[NamedStep]:
+        names = self._constraint_names(table)
         for key in table.foreign_keys:
-            planned = self._foreign_key(table, place, key, findings)
+            planned = self._foreign_key(table, place, key, names[key.name], findings)
             if planned is not None:
                 yield planned
 
     def _foreign_key(
-        self, table: Table, place: TargetName, key: ForeignKey, findings: list[Finding]
+        self, table: Table, place: TargetName, key: ForeignKey, name: str, findings: list[Finding]
     ) -> NamedStep | None:
         source_name = f"{table.full_name}.{key.name}"
         referenced = self._by_name.get((key.referenced_schema, key.referenced_table))
@@ -609,43 +742,51 @@ class _Planner:
             why = f"it points to {key.referenced_schema}.{key.referenced_table}, which is not in PostgreSQL"
             findings.append(Finding("foreign key", source_name, "skipped", why, spelled))
             return None
-        name = fold(key.name, self._settings)
         columns = ", ".join(self._name(column) for column in key.columns)
         others = ", ".join(self._name(column) for column in key.referenced_columns)
         is_valid = key.is_trusted and not key.is_disabled
-        finding = Finding("foreign key", source_name, original=spelled)
-        if not is_valid:
-            why = "disabled" if key.is_disabled else "not trusted"
-            finding = replace(finding, state="changed", reason=f"{why} on the source, so NOT VALID in PostgreSQL")
-        steps = [
-            Step(
-                f"ALTER TABLE {place.quoted} ADD CONSTRAINT {quote(name)} FOREIGN KEY ({columns})"
-                f" REFERENCES {other.quoted} ({others}) ON DELETE {_ACTIONS.get(key.on_delete, 'NO ACTION')}"
-                f" ON UPDATE {_ACTIONS.get(key.on_update, 'NO ACTION')} NOT VALID",
-                finding,
-            )
-        ]
+        remarks = [] if is_valid else [_not_valid(key.is_disabled)]
+        remarks += self._renamed(key.name, name)
+        finding = Finding("foreign key", source_name, _state(remarks), "; ".join(remarks) or None, spelled)
+        shape = (
+            f"FOREIGN KEY ({columns}) REFERENCES {other.quoted} ({others})"
+            f" ON DELETE {_ACTIONS[key.on_delete]} ON UPDATE {_ACTIONS[key.on_update]}"
+        )
+        steps = [Step(f"ALTER TABLE {place.quoted} ADD CONSTRAINT {quote(name)} {shape} NOT VALID", finding)]
         if is_valid:
             left = replace(finding, state="changed", reason="rows in PostgreSQL violate it; left NOT VALID")
             validate = f"ALTER TABLE {place.quoted} VALIDATE CONSTRAINT {quote(name)}"
             steps.append(Step(validate, is_optional=True, lost=(left,)))
         if key.comment:
-            steps.append(self._comment(f"CONSTRAINT {quote(name)} ON {place.quoted}", key.comment, source_name))
-        return NamedStep(name, tuple(steps))
+            where = f"CONSTRAINT {quote(name)} ON {place.quoted}"
+            steps.append(self._comment(where, key.comment, f"foreign key {source_name}"))
+        return NamedStep(name, tuple(steps), shape)
 
     # -- comments, sequences, collations ------------------------------------------------------------
 
     def _comments(self, table: Table, place: TargetName) -> Iterator[Step]:
         if table.comment:
-            yield self._comment(f"TABLE {place.quoted}", table.comment, table.full_name)
+            yield self._comment(f"TABLE {place.quoted}", table.comment, f"table {table.full_name}")
         for column in table.columns:
             if column.comment:
                 where = f"COLUMN {place.quoted}.{self._name(column.name)}"
-                yield self._comment(where, column.comment, f"{table.full_name}.{column.name}")
+                yield self._comment(where, column.comment, f"column {table.full_name}.{column.name}")
 
     def _comment(self, where: str, text: str, name: str) -> Step:
         finding = Finding("comment", name, original=text)
         return Step(f"COMMENT ON {where} IS {_literal(text)}", finding, is_optional=True)
+
+    def sequences(self, findings: list[Finding]) -> Iterator[NamedStep]:
+        """All sequence objects; of those whose names fall together with another's, the first."""
+        used = {target_name(table, self._settings) for table in self._database.tables}
+        for sequence in self._database.sequences:
+            place = _sequence_place(sequence, self._settings)
+            if place in used:
+                why = f"its name falls together with another's: {place}"
+                findings.append(Finding("sequence", f"{sequence.schema}.{sequence.name}", "skipped", why))
+                continue
+            used.add(place)
+            yield self.sequence(sequence)
 
     def sequence(self, sequence: SourceSequence) -> NamedStep:
         """A sequence object, going on where the source's stands."""
@@ -668,24 +809,21 @@ class _Planner:
         ]
         if sequence.current is not None:
             steps.append(Step(f"SELECT setval({_literal(name)}::regclass, {sequence.current}, true)"))
+        if sequence.comment:
+            steps.append(self._comment(f"SEQUENCE {name}", sequence.comment, f"sequence {finding.name}"))
         return NamedStep(name, tuple(steps))
 
-    def collation_support(self, tables: Sequence[Table]) -> Iterator[NamedStep]:
+    def collation_support(self, tables: Sequence[Table]) -> Iterator[Step]:
         """What `COLLATION_POLICY` needs to be there before the tables."""
         columns = [column for table in tables for column in table.columns if column.collation]
         if self._settings.collation_policy == "citext" and any(map(_ignores_case, columns)):
-            yield NamedStep("extension citext", (Step("CREATE EXTENSION IF NOT EXISTS citext"),))
+            yield Step("CREATE EXTENSION IF NOT EXISTS citext")
         if self._settings.collation_policy == "icu":
             for collation in sorted({name for column in columns if (name := self._collation(column))}):
                 locale = _icu_locale(collation)
-                yield NamedStep(
-                    f"collation {collation}",
-                    (
-                        Step(
-                            f"CREATE COLLATION IF NOT EXISTS {collation}"
-                            f" (provider = icu, locale = {_literal(locale)}, deterministic = false)"
-                        ),
-                    ),
+                yield Step(
+                    f"CREATE COLLATION IF NOT EXISTS {collation}"
+                    f" (provider = icu, locale = {_literal(locale)}, deterministic = false)"
                 )
 
     def _collation(self, column: Column) -> str | None:
@@ -720,6 +858,8 @@ class _Planner:
             name = f"{other.schema}.{other.name}" if other.schema else other.name
             where = f" on {other.parent}" if other.parent else ""
             why = "code and objects beside tables are not translated"
+            if other.kind == "comment" or other.kind.startswith("extended property"):
+                why = "there is nothing in PostgreSQL that it could stand on"
             yield Finding(other.kind, name + where, "skipped", why, other.definition)
         for view in self._database.unread:
             yield Finding("catalog view", view.partition(":")[0], "skipped", f"not read:{view.partition(':')[2]}")
@@ -727,13 +867,15 @@ class _Planner:
             why = "row-level security is in force on the source: rows it hides from the login are not copied"
             yield Finding("security policy", policy, "skipped", why)
         yield from self._collation_findings(selected)
-        yield Finding("users, roles and permissions", self._database.name, "skipped", "not looked at")
+        for kind in NOT_LOOKED_AT:
+            yield Finding(kind, self._database.name, "skipped", "not looked at")
 
     def _collation_findings(self, selected: Sequence[Table]) -> Iterator[Finding]:
-        if self._settings.collation_policy != "leave":
-            return
         counts = Counter(
-            column.collation for table in selected for column in table.columns if column.collation and _loose(column)
+            column.collation
+            for table in selected
+            for column in table.columns
+            if column.collation and _loose(column) and not self._keeps_looseness(column)
         )
         for collation, count in sorted(counts.items()):
             yield Finding(
@@ -741,8 +883,15 @@ class _Planner:
                 str(collation),
                 "changed",
                 f"{count} columns compare without regard to case or accents on the source, exactly in PostgreSQL",
-                suggestion="COLLATION_POLICY=citext or icu",
+                suggestion="COLLATION_POLICY=icu, or citext where only case matters",
             )
+
+    def _keeps_looseness(self, column: Column) -> bool:
+        """Whether the policy makes PostgreSQL compare the column as loosely as the source does."""
+        if self._collation(column) is not None:
+            return True
+        is_citext = column_type(column, self._settings, self._features) == "citext"
+        return is_citext and not re.search(r"_AI(_|$)", column.collation or "", re.IGNORECASE)
 
 
 def _loose(column: Column) -> bool:
@@ -753,8 +902,11 @@ def _loose(column: Column) -> bool:
 
 
 def _is_system_schema(name: str) -> bool:
-    lowered = name.lower()
-    return lowered in {"guest", "sys", "information_schema"} or lowered.startswith("db_")
+    return name.lower() in {"guest", "sys", "information_schema", *_ROLE_SCHEMAS}
+
+
+def _not_valid(is_disabled: bool) -> str:
+    return f"{'disabled' if is_disabled else 'not trusted'} on the source, so NOT VALID in PostgreSQL"
 
 
 def _icu_locale(collation: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from catalog import Column
 from db import Settings
 from postgres.ddl import TablePlan, column_type, has_native_identity
-from postgres.names import fold, quote
+from postgres.names import TargetName, fold, quote
 from postgres.shape import TargetColumn, TargetTable
 from type_mapping import TargetFeatures
 
@@ -45,6 +47,11 @@ def _differences(
     for there in existing.columns:
         if there.name not in expected:
             yield Difference(f"column {there.name} is not on the source")
+    computed = {fold(column.name, settings) for column in plan.table.columns if column.computed is not None}
+    for there in existing.columns:
+        # The other way round is no difference: PostgreSQL may have refused the expression when the table was made.
+        if there.is_generated and (there.name not in computed or "GENERATED" not in plan.definitions[there.name]):
+            yield Difference(f"column {there.name} is generated, and is to receive the source's values")
     key = plan.table.primary_key
     wanted = tuple(fold(part.name, settings) for part in key.columns) if key else ()
     if existing.primary_key and existing.primary_key != wanted:
@@ -99,3 +106,97 @@ def _parts(text: str) -> tuple[str, tuple[int, ...]]:
     numbers = re.search(r"\(([\d,]+)\)", text)
     kind = re.sub(r"\([\d,]+\)", "", text)
     return kind, tuple(map(int, numbers[1].split(","))) if numbers else ()
+
+
+# -- keys, indexes and constraints --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Part:
+    """A key, index or foreign key that exists, in the words of `NamedStep.shape`; `is_validated` is a constraint's."""
+
+    shape: str
+    is_validated: bool = True
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a table has, by name. Indexes that belong to a constraint are not among `indexes`."""
+
+    constraints: Mapping[str, Part] = field(default_factory=dict)
+    indexes: Mapping[str, Part] = field(default_factory=dict)
+
+
+# indnullsnotdistinct came with PostgreSQL 15; as JSON it can be asked for everywhere.
+INDEXES = """
+SELECT n.nspname, t.relname, i.relname, k.conname, k.contype, x.indisunique, x.indnkeyatts, x.indpred IS NOT NULL,
+       coalesce((to_jsonb(x) ->> 'indnullsnotdistinct')::boolean, false),
+       (SELECT array_agg(coalesce(a.attname, '(expression)') ORDER BY c.place)
+        FROM unnest(x.indkey::int2[]) WITH ORDINALITY AS c (number, place)
+        LEFT JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = c.number),
+       (SELECT array_agg((o.bits & 1) = 1 ORDER BY o.place)
+        FROM unnest(x.indoption::int2[]) WITH ORDINALITY AS o (bits, place))
+FROM pg_index AS x
+JOIN pg_class AS t ON t.oid = x.indrelid
+JOIN pg_class AS i ON i.oid = x.indexrelid
+JOIN pg_namespace AS n ON n.oid = t.relnamespace
+LEFT JOIN pg_constraint AS k ON k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x')
+WHERE n.nspname = ANY (%(schemas)s)
+"""
+
+CONSTRAINTS = """
+SELECT n.nspname, t.relname, k.conname, k.contype, k.convalidated, rn.nspname, rt.relname, k.confdeltype, k.confupdtype,
+       (SELECT array_agg(a.attname ORDER BY c.place)
+        FROM unnest(k.conkey) WITH ORDINALITY AS c (number, place)
+        JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = c.number),
+       (SELECT array_agg(a.attname ORDER BY c.place)
+        FROM unnest(k.confkey) WITH ORDINALITY AS c (number, place)
+        JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = c.number)
+FROM pg_constraint AS k
+JOIN pg_class AS t ON t.oid = k.conrelid
+JOIN pg_namespace AS n ON n.oid = t.relnamespace
+LEFT JOIN pg_class AS rt ON rt.oid = k.confrelid
+LEFT JOIN pg_namespace AS rn ON rn.oid = rt.relnamespace
+WHERE k.contype IN ('c', 'f') AND n.nspname = ANY (%(schemas)s)
+"""
+
+_ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+
+
+def read_parts(connection: Any, schemas: Iterable[str]) -> dict[TargetName, Parts]:
+    """Keys, indexes, checks and foreign keys of all tables of these target schemas. Raises psycopg2.Error."""
+    constraints: defaultdict[TargetName, dict[str, Part]] = defaultdict(dict)
+    indexes: defaultdict[TargetName, dict[str, Part]] = defaultdict(dict)
+    wanted = {"schemas": sorted(set(schemas))}
+    with connection.cursor() as cursor:
+        cursor.execute(INDEXES, wanted)
+        for schema, table, index, constraint, kind, is_unique, width, has_filter, no_nulls, names, descending in cursor:
+            place = TargetName(schema, table)
+            nulls = " NULLS NOT DISTINCT" if no_nulls else ""
+            if constraint is not None:
+                words = {"p": "PRIMARY KEY", "u": f"UNIQUE{nulls}"}.get(kind, "EXCLUDE")
+                constraints[place][constraint] = Part(f"{words} ({_listed(names)})")
+                continue
+            keys = [
+                quote(name) + (" DESC" if down else "") for name, down in zip(names[:width], descending, strict=False)
+            ]
+            included = f" INCLUDE ({_listed(names[width:])})" if names[width:] else ""
+            where = " WHERE" if has_filter else ""
+            unique = "UNIQUE " if is_unique else ""
+            indexes[place][index] = Part(f"{unique}INDEX ({', '.join(keys)}){included}{nulls}{where}")
+        cursor.execute(CONSTRAINTS, wanted)
+        for schema, table, name, kind, is_validated, other_schema, other, deletes, updates, columns, others in cursor:
+            shape = "CHECK"
+            if kind == "f":
+                shape = (
+                    f"FOREIGN KEY ({_listed(columns)}) REFERENCES {TargetName(other_schema, other).quoted}"
+                    f" ({_listed(others)}) ON DELETE {_ACTIONS[deletes]} ON UPDATE {_ACTIONS[updates]}"
+                )
+            constraints[TargetName(schema, table)][name] = Part(shape, is_validated)
+    connection.commit()
+    places = {*constraints, *indexes}
+    return {place: Parts(constraints[place], indexes[place]) for place in places}
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(quote, names))

@@ -23,6 +23,12 @@ _numbers = itertools.count(1)
 def target() -> Iterator[EmbeddedTarget]:
     """One PostgreSQL server for all tests."""
     with EmbeddedTarget() as server:
+        # What these databases hold need not outlive a power cut, and syncing it takes longer than the tests.
+        connection = server.connect()
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER SYSTEM SET fsync = off")
+            cursor.execute("SELECT pg_reload_conf()")
+        connection.close()
         yield server
 
 
@@ -69,14 +75,32 @@ def workplace(tmp_path: Path, target: EmbeddedTarget, target_database: str) -> C
     return make
 
 
+@pytest.fixture(scope="session")
+def steady_source() -> Iterator[StandIn]:
+    """One stand-in with the shop for all tests that only read it."""
+    with StandIn(SHOP, SHOP_ROWS) as source:
+        yield source
+
+
 @pytest.fixture
 def shop(
+    steady_source: StandIn,
+    workplace: Callable[[StandIn, Database], Workplace],
+    target: EmbeddedTarget,
+    target_database: str,
+) -> Shop:
+    """The four tables of the shop, to be read only, with an empty target database."""
+    return Shop(steady_source, workplace(steady_source, SHOP), target, target_database)
+
+
+@pytest.fixture
+def own_shop(
     serve: Callable[..., StandIn],
     workplace: Callable[[StandIn, Database], Workplace],
     target: EmbeddedTarget,
     target_database: str,
 ) -> Shop:
-    """The four tables of the shop on a stand-in of its own, with an empty target database."""
+    """The same on a stand-in of its own, which the test may change."""
     source = serve(SHOP, SHOP_ROWS)
     return Shop(source, workplace(source, SHOP), target, target_database)
 

@@ -152,6 +152,9 @@ class Proxy:
     def close(self) -> None:
         """Stop listening and break all connections."""
         self._closed = True
+        # Closing alone does not wake the thread that waits in accept: it would serve one more connection.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._flowing.set()
         self.cut()

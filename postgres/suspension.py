@@ -1,0 +1,227 @@
+"""What a load puts aside in the target, and how it comes back, after a kill too.
+
+Foreign keys would refuse rows that arrive before the ones they point to, and TRUNCATE altogether;
+secondary indexes of large tables are quicker to build once than to keep up row by row; triggers would
+fire for rows that are not new. Each is recorded in `replication.suspended` in the same transaction that
+drops it, and forgotten in the same transaction that puts it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import psycopg2
+
+from db import target_words
+from postgres.names import TargetName, quote
+
+Kind = Literal["trigger", "index", "foreign key"]
+#: the order in which things come back: keys may point to an index, and are checked by it
+KINDS: tuple[Kind, ...] = ("trigger", "index", "foreign key")
+
+CREATE = """
+CREATE TABLE IF NOT EXISTS replication.suspended (
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    definition text NOT NULL,
+    comment text,
+    is_validated boolean NOT NULL DEFAULT true,
+    is_back boolean NOT NULL DEFAULT false,
+    suspended_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (table_schema, table_name, kind, name)
+);
+COMMENT ON TABLE replication.suspended IS
+    'Dropped by sync-data.py for a load, put back after it or by the next run. is_back: only validation is left.';
+"""
+
+_LOADED = "SELECT FROM unnest(%(schemas)s::text[], %(tables)s::text[]) AS loaded (table_schema, table_name)"
+
+# Every foreign key from or to the tables that a load will fill.
+FOREIGN_KEYS = f"""
+SELECT n.nspname, c.relname, k.conname, pg_get_constraintdef(k.oid),
+       obj_description(k.oid, 'pg_constraint'), k.convalidated
+FROM pg_constraint AS k
+JOIN pg_class AS c ON c.oid = k.conrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_class AS rc ON rc.oid = k.confrelid
+JOIN pg_namespace AS rn ON rn.oid = rc.relnamespace
+WHERE k.contype = 'f' AND k.conparentid = 0 AND EXISTS (
+    {_LOADED} WHERE (loaded.table_schema, loaded.table_name) IN ((n.nspname, c.relname), (rn.nspname, rc.relname)))
+ORDER BY 1, 2, 3
+"""
+
+# Valid indexes that no constraint owns, and about which their definition says everything.
+INDEXES = f"""
+SELECT n.nspname, c.relname, i.relname, pg_get_indexdef(x.indexrelid), obj_description(x.indexrelid, 'pg_class'), true
+FROM pg_index AS x
+JOIN pg_class AS i ON i.oid = x.indexrelid
+JOIN pg_class AS c ON c.oid = x.indrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE x.indisvalid AND NOT x.indisprimary AND NOT x.indisclustered AND NOT x.indisreplident
+  AND i.relkind = 'i' AND i.reltablespace = 0 AND c.relkind = 'r'
+  AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = x.indexrelid)
+  AND NOT EXISTS (SELECT FROM pg_inherits AS h WHERE h.inhrelid = x.indexrelid)
+  AND EXISTS ({_LOADED} WHERE (loaded.table_schema, loaded.table_name) = (n.nspname, c.relname))
+ORDER BY 1, 2, 3
+"""
+
+TRIGGERS = f"""
+SELECT n.nspname, c.relname, t.tgname, pg_get_triggerdef(t.oid), NULL, true
+FROM pg_trigger AS t
+JOIN pg_class AS c ON c.oid = t.tgrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE NOT t.tgisinternal AND t.tgenabled = 'O' AND t.tgparentid = 0
+  AND EXISTS ({_LOADED} WHERE (loaded.table_schema, loaded.table_name) = (n.nspname, c.relname))
+ORDER BY 1, 2, 3
+"""
+
+REMEMBER = """
+INSERT INTO replication.suspended (table_schema, table_name, kind, name, definition, comment, is_validated)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (table_schema, table_name, kind, name)
+DO UPDATE SET definition = excluded.definition, comment = excluded.comment, is_back = false,
+              is_validated = replication.suspended.is_validated OR excluded.is_validated
+"""
+
+SUSPENDED = """
+SELECT table_schema, table_name, kind, name, definition, comment, is_validated, is_back
+FROM replication.suspended ORDER BY table_schema, table_name, kind, name
+"""
+
+_ONE = "WHERE table_schema = %s AND table_name = %s AND kind = %s AND name = %s"
+FORGET = f"DELETE FROM replication.suspended {_ONE}"
+MARK_BACK = f"UPDATE replication.suspended SET is_back = true {_ONE}"
+CONSTRAINT_EXISTS = "SELECT FROM pg_constraint WHERE conname = %s AND conrelid = %s::regclass"
+
+
+class SuspensionError(Exception):
+    """Something cannot be put aside, or what was cannot be read; the message holds the server's words."""
+
+
+@dataclass(frozen=True)
+class Suspended:
+    """Something that was put aside for a load. `is_back`: it stands again, but is not validated yet."""
+
+    table: TargetName
+    kind: Kind
+    name: str
+    definition: str
+    comment: str | None
+    is_validated: bool
+    is_back: bool
+
+    @property
+    def row(self) -> tuple[str, str, str, str]:
+        """Its key in `replication.suspended`."""
+        return (self.table.schema, self.table.table, self.kind, self.name)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.table}.{self.name}"
+
+
+def suspend(connection: Any, tables: Sequence[TargetName], large: Sequence[TargetName]) -> int:
+    """Record and drop, in one transaction, what is in the way of loading `tables`; returns how many things.
+
+    Foreign keys from and to them, their triggers, and the secondary indexes of those that are `large`.
+    Raises SuspensionError; then nothing was dropped.
+    """
+    count = 0
+    try:
+        with connection.cursor() as cursor:
+            for kind, sql, chosen in (
+                ("foreign key", FOREIGN_KEYS, tables),
+                ("index", INDEXES, large),
+                ("trigger", TRIGGERS, tables),
+            ):
+                if not chosen:
+                    continue
+                cursor.execute(sql, {"schemas": [t.schema for t in chosen], "tables": [t.table for t in chosen]})
+                for schema, table, name, definition, comment, is_validated in cursor.fetchall():
+                    # A key that is not validated is written down without that, so that it always comes back.
+                    bare = definition.removesuffix(" NOT VALID")
+                    cursor.execute(REMEMBER, (schema, table, kind, name, bare, comment, is_validated))
+                    cursor.execute(_drop(kind, TargetName(schema, table), name))
+                    count += 1
+        connection.commit()
+    except psycopg2.Error as error:
+        if not connection.closed:
+            connection.rollback()
+        words = target_words(error)
+        raise SuspensionError(f"keys and indexes cannot be put aside for the load: {words}") from None
+    return count
+
+
+def _drop(kind: str, table: TargetName, name: str) -> str:
+    return {
+        "foreign key": f"ALTER TABLE {table.quoted} DROP CONSTRAINT {quote(name)}",
+        "index": f"DROP INDEX {quote(table.schema)}.{quote(name)}",
+        "trigger": f"ALTER TABLE {table.quoted} DISABLE TRIGGER {quote(name)}",
+    }[kind]
+
+
+def read_suspended(connection: Any) -> list[Suspended]:
+    """What was put aside and has not come back yet, in the order in which it should. Raises SuspensionError."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(SUSPENDED)
+            rows = cursor.fetchall()
+        connection.rollback()
+    except psycopg2.Error as error:
+        if not connection.closed:
+            connection.rollback()
+        raise SuspensionError(f"replication.suspended cannot be read: {target_words(error)}") from None
+    found = [Suspended(TargetName(schema, table), *rest) for schema, table, *rest in rows]
+    return sorted(found, key=lambda one: KINDS.index(one.kind))
+
+
+def restore(connection: Any, one: Suspended, memory: str) -> str | None:
+    """Put something back, and validate it if it was valid; returns what is wrong, in the server's words.
+
+    Making it and forgetting it are one transaction, so a kill in between leaves it either recorded or back.
+    A foreign key that rows violate stays, not validated, and recorded; rows are never deleted to make a
+    key fit. `memory` is `maintenance_work_mem` for building indexes.
+    """
+    try:
+        with connection.cursor() as cursor:
+            if one.kind == "foreign key":
+                _restore_foreign_key(connection, cursor, one)
+            elif one.kind == "index":
+                cursor.execute("SELECT set_config('maintenance_work_mem', %s, true)", (memory,))
+                cursor.execute("SELECT to_regclass(%s)", (f"{quote(one.table.schema)}.{quote(one.name)}",))
+                if cursor.fetchone()[0] is None:
+                    cursor.execute(one.definition)
+                    _comment(cursor, f"INDEX {quote(one.table.schema)}.{quote(one.name)}", one.comment)
+                cursor.execute(FORGET, one.row)
+            else:
+                cursor.execute(f"ALTER TABLE {one.table.quoted} ENABLE TRIGGER {quote(one.name)}")
+                cursor.execute(FORGET, one.row)
+        connection.commit()
+    except psycopg2.Error as error:
+        if not connection.closed:
+            connection.rollback()
+        return f"{one}: {target_words(error)}"
+    return None
+
+
+def _restore_foreign_key(connection: Any, cursor: Any, one: Suspended) -> None:
+    alter = f"ALTER TABLE {one.table.quoted}"
+    if not one.is_back:
+        cursor.execute(CONSTRAINT_EXISTS, (one.name, one.table.quoted))
+        if cursor.fetchone() is None:
+            cursor.execute(f"{alter} ADD CONSTRAINT {quote(one.name)} {one.definition} NOT VALID")
+            _comment(cursor, f"CONSTRAINT {quote(one.name)} ON {one.table.quoted}", one.comment)
+        cursor.execute(MARK_BACK if one.is_validated else FORGET, one.row)
+        connection.commit()
+    if one.is_validated:
+        cursor.execute(f"{alter} VALIDATE CONSTRAINT {quote(one.name)}")
+        cursor.execute(FORGET, one.row)
+
+
+def _comment(cursor: Any, where: str, comment: str | None) -> None:
+    if comment is not None:
+        # A % in a name would be taken for the place of a value.
+        cursor.execute(f"COMMENT ON {where.replace(chr(37), chr(37) * 2)} IS %s", (comment,))
