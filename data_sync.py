@@ -70,7 +70,7 @@ def run(options: Options, verify: bool, workers: int | None = None) -> int:
         state.prepare(lane.target)
         if plan.work:
             return _sync(this_run, plan, existing, lane, workers or this_run.settings.workers)
-        return ALL_DONE if _restore(this_run, lane, 1) else SOME_FAILED
+        return ALL_DONE if _restore(this_run, 1) else SOME_FAILED
 
 
 def _read(options: Options, tracker: ProgressTracker) -> Run:
@@ -105,7 +105,7 @@ def _sync(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], la
             loads.run(executor)
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
-    is_restored = _restore(this_run, lane, workers)
+    is_restored = _restore(this_run, workers)
     seconds = time.monotonic() - started
     totals = [
         ("Total rows synced", f"{loads.rows_synced:,}"),
@@ -116,14 +116,14 @@ def _sync(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], la
     return code if is_restored else SOME_FAILED
 
 
-def _restore(this_run: Run, lane: Lane, workers: int) -> bool:
+def _restore(this_run: Run, workers: int) -> bool:
     """Put back what this load, or one that was killed, put aside; False if something could not be.
 
     Indexes are built by as many workers as copied; foreign keys follow, since they may need them.
     """
+    # A connection of its own: the one that the load began with may have been cut since.
+    lane = Lane(this_run.settings)
     left = suspension.read_suspended(lane.target)
-    if not left:
-        return True
     memory = this_run.settings.maintenance_work_mem
 
     def restore(one: Suspended) -> str | None:
@@ -142,7 +142,10 @@ def _restore(this_run: Run, lane: Lane, workers: int) -> bool:
         else:
             found = [suspension.restore(lane.target, one, memory) for one in chosen]
         problems += [problem for problem in found if problem is not None]
-    this_run.display.say(f"\n🔗 {len(left) - len(problems)} of {len(left)} foreign keys, indexes and triggers are back")
+    lane.disconnect()
+    if left:
+        back = f"{len(left) - len(problems)} of {len(left)}"
+        this_run.display.say(f"\n🔗 {back} foreign keys, indexes and triggers are back")
     for problem in problems:
         this_run.display.say(f"⚠️ WARNING: {problem}. No row was deleted; the next run tries again.")
     return not problems

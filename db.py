@@ -8,6 +8,7 @@ strings made here: `Secrets.hide` removes them from any text that a person or a 
 from __future__ import annotations
 
 import importlib.util
+import locale
 import os
 import platform
 import re
@@ -55,6 +56,7 @@ LIBPQ_VARIABLES: Mapping[str, str] = {
 }
 
 CONNECT_TIMEOUT_S = 15
+UTF8_LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8")
 
 
 class SettingsError(Exception):
@@ -378,6 +380,7 @@ def wheel_driver() -> Path | None:
 
 
 def _odbc() -> Any:
+    choose_utf8_locale()
     try:
         import pyodbc  # noqa: PLC0415  (its import fails without the system's libodbc)
     except ImportError as error:
@@ -389,6 +392,23 @@ def _odbc() -> Any:
             "(Alpine) · brew install unixodbc (macOS)"
         ) from None
     return pyodbc
+
+
+def choose_utf8_locale() -> None:
+    """Let the process's character type be UTF-8, which under cron's C locale it is not.
+
+    Microsoft's driver reads the text of a query in the locale's encoding: with the C locale a column
+    named in Greek would be an "Invalid column name". The driver manager looks at the locale once,
+    when it is first used, so this comes before. Python itself does not look at it after its start.
+    """
+    if locale.getlocale(locale.LC_CTYPE)[1] == "UTF-8":
+        return
+    for name in UTF8_LOCALES:
+        try:
+            locale.setlocale(locale.LC_CTYPE, name)
+            return
+        except locale.Error:
+            continue
 
 
 def connect_source(settings: Settings) -> Any:

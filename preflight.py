@@ -449,7 +449,11 @@ def _data_remarks(database: Database, tables: Sequence[Table], settings: Setting
         request,
         lambda name: told.say(f"[{next(numbers)}/{len(tables)}] 🔍 Checking values: {name}"),
     )
-    return [data_remark(count, settings) for count in counts]
+    limits = Remark(
+        "notes", "not looked for", "values",
+        "unpaired surrogates, rows that violate an untrusted check, documents that PostgreSQL's xml refuses",
+    )  # fmt: skip
+    return [*(data_remark(count, settings) for count in counts), limits]
 
 
 def comparison(column: Column, settings: Settings) -> Comparison:
@@ -472,10 +476,10 @@ def data_remark(count: Count, settings: Settings) -> Remark:
 
 _PROBLEMS: Mapping[str, tuple[Severity, str, str]] = {
     "NUL characters": (
-        "blocks", "{rows} hold U+0000, which PostgreSQL's text cannot", "remove it there, or --exclude the table",
+        "blocks", "{rows} with U+0000, which PostgreSQL's text cannot hold", "remove it there, or --exclude the table",
     ),
     "seventh digit": (
-        "warns", "{rows} have a seventh fractional digit, which will be cut", "PostgreSQL keeps microseconds",
+        "warns", "{rows} with a seventh fractional digit, which will be cut", "PostgreSQL keeps microseconds",
     ),
     "duplicates": (
         "blocks", "{rows} too many: equal to another under PostgreSQL's rules, so the key cannot be made",
@@ -485,7 +489,7 @@ _PROBLEMS: Mapping[str, tuple[Severity, str, str]] = {
         "warns", "{rows} without a referenced one: the key stays NOT VALID", "mend them on either side, then VALIDATE",
     ),
     "unequal": (
-        "warns", "{rows} equal their referenced one only without regard to case, accents or trailing blanks: the key"
+        "warns", "{rows} equal to the referenced one only without regard to case, accents or trailing blanks: the key"
         " stays NOT VALID", "write both alike on the source, or see COLLATION_POLICY",
     ),
     "hidden rows": (
@@ -528,7 +532,10 @@ def page(source: str, target: str, remarks: Sequence[Remark], with_data: bool, a
             by_kind[remark.kind].append(remark)
         for kind, group in by_kind.items():
             shown = group if len(group) <= REMARKS_SHOWN else group[: REMARKS_SHOWN - 1]
-            lines += [line for remark in shown for line in _entry(remark)]
+            for place, remark in enumerate(shown):
+                # What several have in common is advised once, after the last of them.
+                is_last = place + 1 == len(shown) or shown[place + 1].advice != remark.advice
+                lines += _entry(remark, with_advice=is_last)
             if len(shown) < len(group):
                 lines.append(f"  - {len(group) - len(shown)} more of this kind ({kind}): see {JSON_FILE}")
     counts = _counts(remarks)
@@ -541,11 +548,11 @@ def page(source: str, target: str, remarks: Sequence[Remark], with_data: bool, a
     return "\n".join(lines)
 
 
-def _entry(remark: Remark) -> list[str]:
+def _entry(remark: Remark, with_advice: bool) -> list[str]:
     where = "" if remark.name in remark.text else f"{remark.name}: "
     text = _one_line(f"{remark.kind}: {where}{remark.text}")
     lines = textwrap.wrap(text, WIDTH, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)
-    return lines + ([f"    → {remark.advice}"] if remark.advice else [])
+    return lines + ([f"    → {remark.advice}"] if remark.advice and with_advice else [])
 
 
 def _counts(remarks: Iterable[Remark]) -> dict[Severity, int]:
@@ -566,8 +573,10 @@ def _list(names: Sequence[str], separator: str = ", ") -> str:
 
 def _many(count: int, what: str) -> str:
     """`1 index`, `2 indexes`; a name in the plural stays as it is."""
-    if count == 1 or what.endswith("s"):
-        return f"{count:,} {what}"
+    if what.endswith("s"):
+        return what if count == 1 else f"{count:,} {what}"
+    if count == 1:
+        return f"1 {what}"
     if what.endswith("y") and not what.endswith("ey"):
         return f"{count:,} {what[:-1]}ies"
     return f"{count:,} {what}{'es' if what.endswith('x') else 's'}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -141,6 +142,8 @@ class ProgressTracker:
             raise ProgressFileError(self._refused(f"it cannot be read: {error}")) from None
         try:
             document = json.loads(text)
+        except RecursionError:
+            raise ProgressFileError(self._refused("its brackets are nested too deep")) from None
         except json.JSONDecodeError as error:
             what = "it is empty" if not text.strip() else f"line {error.lineno}, column {error.colno}: {error.msg}"
             raise ProgressFileError(self._refused(what)) from None
@@ -353,10 +356,10 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _line_of(text: str, needle: str | None) -> str:
-    if needle is None or needle not in text:
-        return ""
-    return f"line {text[: text.index(needle)].count(chr(10)) + 1}: "
+def _line_of(text: str, name: str | None) -> str:
+    """Where a quoted name stands as the key of something, `line 12: `, or nothing where it cannot be seen."""
+    found = re.search(re.escape(name) + r"\s*:", text) if name is not None else None
+    return f"line {text[: found.start()].count(chr(10)) + 1}: " if found else ""
 
 
 def _cannot_write(path: Path, error: OSError) -> str:

@@ -275,7 +275,11 @@ def plan_run(run: Run) -> Plan:
         for number, table in enumerate(tables, start=1)
         if table.key in affected_keys and table.key not in done
     )
-    if not work:
+    if not tables:
+        run.display.say(
+            "⚠️ The source shows no table to this login: check MSSQL_DATABASE, and the login's rights (db_datareader)."
+        )
+    elif not work:
         run.display.say("✅ Nothing left to do: every table is completed.")
     return Plan(tables, work)
 

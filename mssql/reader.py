@@ -8,7 +8,6 @@ that outgrew it since is an error, never a shorter value.
 
 from __future__ import annotations
 
-import locale
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from catalog import WHOLE_TABLE, Chunk, Column, Table
 from db import (
     CONNECT_TIMEOUT_S,
     Settings,
+    choose_utf8_locale,
     is_temporary_source_error,
     odbc_words,
     probe_port,
@@ -38,7 +38,6 @@ READ_AHEAD_ROW_BYTES = 4 * 1024 * 1024
 #: room above the largest measured value, in which a longer one is noticed even by a driver that cuts
 _MARGIN = 4
 _OUTGROWN = "a value grew on the source after it was measured"
-UTF8_LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8")
 
 
 class SourceError(Exception):
@@ -68,22 +67,6 @@ def connect(settings: Settings) -> Any:
         return arrow_odbc.connect(settings.source.connection_string, login_timeout_sec=CONNECT_TIMEOUT_S)
     except arrow_odbc.Error as error:
         raise source_unreachable(settings, error) from None
-
-
-def choose_utf8_locale() -> None:
-    """Let the process's character type be UTF-8, which under cron's C locale it is not.
-
-    Microsoft's driver reads the text of a query in the locale's encoding: with the C locale a column
-    named in Greek would be an "Invalid column name". Python itself does not look at it after its start.
-    """
-    if locale.getlocale(locale.LC_CTYPE)[1] == "UTF-8":
-        return
-    for name in UTF8_LOCALES:
-        try:
-            locale.setlocale(locale.LC_CTYPE, name)
-            return
-        except locale.Error:
-            continue
 
 
 def select_list(columns: Sequence[Column]) -> str:
