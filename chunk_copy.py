@@ -209,7 +209,7 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
             if is_whole:
                 _finish(cursor, job)
 
-        batches = reader.read_batches(lane.source, job.table, job.plan.sources, settings.batch_size, chunk)
+        batches = reader.read_batches(lane.source, settings, job.table, job.plan.sources, chunk)
         loaded = loader.load(
             lane.target, job.plan, batches, empty_first=is_whole and job.empties, finish=finish, on_rows=note
         )

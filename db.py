@@ -149,6 +149,11 @@ class Settings:
 # -- reading the settings --------------------------------------------------------------------
 
 
+def as_utf8(text: str) -> str:
+    """An argument or environment value as the UTF-8 that it was typed in, whatever Python's locale took it for."""
+    return os.fsencode(text).decode("utf-8", errors="replace")
+
+
 def find_env_file(named: Path | None) -> Path | None:
     """The settings file: the one named, else `.env` here, else `.env` beside the scripts.
 
@@ -169,7 +174,8 @@ def load_settings(env_file: Path | None, environment: Mapping[str, str] | None =
 
     `environment` is the process environment (default `os.environ`); it wins over the file.
     """
-    environment = os.environ if environment is None else environment
+    if environment is None:
+        environment = {name: as_utf8(value) for name, value in os.environ.items()}
     try:
         # No interpolation: a `$` in a password is a `$`.
         from_file = dotenv_values(env_file, interpolate=False) if env_file else {}

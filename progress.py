@@ -116,7 +116,7 @@ class ProgressTracker:
         command = " ".join(Path(word).name if place == 0 else word for place, word in enumerate(sys.argv))
         text = f"process {os.getpid()} on {socket.gethostname()}, started {_now()} ({command})"
         try:
-            self._holder_path.write_text(text, encoding="utf-8")
+            self._holder_path.write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise ProgressFileError(_cannot_write(self.path, error)) from None
 

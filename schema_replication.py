@@ -281,15 +281,22 @@ class _Builder:
         #: the foreign keys that this run makes after the tables, by table
         self._promised = {plan.place: {named.name for named in plan.foreign_keys} for plan in plans}
         self._refused: dict[str, list[Finding]] = {}
+        self._missing_schemas: dict[str, str] = {}
 
     def make_schemas(self, schemas: Sequence[str]) -> None:
-        """All schemas of the plan that are missing. Raises UnreachableError."""
+        """All schemas of the plan that are missing; one that cannot be made fails its tables, each in its turn.
+
+        Raises UnreachableError.
+        """
         with self._target.connection.cursor() as cursor:
             cursor.execute("SELECT nspname FROM pg_namespace")
             there = {name for (name,) in cursor.fetchall()}
         for schema in schemas:
             if schema not in there:
-                self._transaction([Step(ddl.create_schema(schema))])
+                try:
+                    self._transaction([Step(ddl.create_schema(schema))])
+                except SchemaError as error:
+                    self._missing_schemas[schema] = str(error)
 
     def make_support(self, steps: Sequence[Step]) -> None:
         """What COLLATION_POLICY needs. Raises UsageError, before any table is made, where the server lacks it."""
@@ -324,6 +331,9 @@ class _Builder:
         tracker = self._run.tracker
         steps_done = tracker.entry(key).get("steps", {})
         tracker.start(key)
+        if plan.place.schema in self._missing_schemas:
+            words = self._missing_schemas[plan.place.schema]
+            raise SchemaError(f"the schema {plan.place.schema} cannot be made: {words}")
         if tracker.entry(key).get("refused"):
             # Whatever was refused before is tried again now.
             tracker.record(key, refused=[])

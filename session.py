@@ -22,7 +22,7 @@ from types import FrameType
 from typing import NoReturn
 
 from catalog import Table
-from db import Settings, SettingsError, UnreachableError, find_env_file, load_settings
+from db import Settings, SettingsError, UnreachableError, as_utf8, find_env_file, load_settings
 from display import Display, choose_display, closing_block, in_words, summary_banner
 from mssql.introspection import IntrospectionError
 from postgres.names import NameCollisionError, check_collisions
@@ -145,7 +145,7 @@ def shared_options(arguments: argparse.Namespace) -> Options:
     return Options(
         resume=arguments.resume,
         truncate=not arguments.no_truncate,
-        start_from_table=arguments.start_from_table,
+        start_from_table=as_utf8(arguments.start_from_table) if arguments.start_from_table else None,
         reset=arguments.reset,
         tables=_globs(arguments.tables),
         exclude=_globs(arguments.exclude),
@@ -156,7 +156,7 @@ def shared_options(arguments: argparse.Namespace) -> Options:
 
 
 def _globs(values: Sequence[str]) -> tuple[str, ...]:
-    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+    return tuple(part.strip() for value in values for part in as_utf8(value).split(",") if part.strip())
 
 
 # -- beginning -------------------------------------------------------------------------------
@@ -393,6 +393,10 @@ def run_script(run: Callable[[], int], debug: bool) -> int:
     except LockHeldError as error:
         _complain(f"❌ {error}")
         return LOCKED
+    except Exception as error:
+        _complain(f"❌ A fault of this tool: {type(error).__name__}: {error}. --debug shows where; --resume goes on.")
+        _trace(debug)
+        return SOME_FAILED
 
 
 def leave(code: int) -> NoReturn:

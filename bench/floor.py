@@ -25,7 +25,7 @@ def main() -> None:
     with closing(connect_source(settings)) as source:
         table = find_table(read_tables(source), arguments.table)
     connection = reader.connect(settings)
-    rows = sum(batch.num_rows for batch in reader.read_batches(connection, table, table.columns, settings.batch_size))
+    rows = sum(batch.num_rows for batch in reader.read_batches(connection, settings, table, table.columns))
     print(f"{rows} rows")
 
 

@@ -21,8 +21,10 @@ from mssql.quoting import quote, quote_table
 
 #: pairs of boundaries whose order one query checks
 PAIRS_A_CHECK = 100
-#: a key of more columns than this is compared by its first ones only
+#: a key of more columns than this is not used: each one doubles what the server compares
 MAX_KEY_COLUMNS = 8
+#: keys from which a boundary is chosen, where the first of them cannot stand in a query
+CANDIDATES = 100
 
 
 class PlanningError(Exception):
@@ -124,17 +126,23 @@ def _boundaries(connection: Any, table: Table, key: Sequence[Column], chunk_rows
     lower: tuple[str, ...] | None = None
     while True:
         where = where_clause(Chunk(0, names, lower))
-        page = f"OFFSET {chunk_rows - 1} ROWS FETCH NEXT 2 ROWS ONLY"
+        page = f"OFFSET {chunk_rows - 1} ROWS FETCH NEXT {CANDIDATES} ROWS ONLY"
         sql = f"SELECT {columns} FROM {place}{where} ORDER BY {order} {page}"
         rows = [row for batch in _read(connection, sql) for row in batch.to_pylist()]
-        # A boundary that is the last key would leave an empty chunk behind it; a NUL cannot stand in a query.
-        if len(rows) < 2 or any("\x00" in text for text in rows[0].values()):
+        # A boundary that is the last key would leave an empty chunk behind it.
+        row = next((row for row in rows[:-1] if all(map(_can_stand_in_a_query, row.values()))), None)
+        if row is None:
             return
-        found = tuple(_literal(column, rows[0][f"k{i}"]) for i, column in enumerate(key))
+        found = tuple(_literal(column, row[f"k{i}"]) for i, column in enumerate(key))
         if found == lower:
             return
         lower = found
         yield found
+
+
+def _can_stand_in_a_query(text: str) -> bool:
+    # A query ends at a NUL, and unixODBC garbles what lies beyond the basic plane: its order could not be checked.
+    return all("\x00" < character < "\ud800" or "\udfff" < character <= "\uffff" for character in text)
 
 
 def _literal(column: Column, text: str) -> str:

@@ -483,10 +483,13 @@ class _Reader:
         indexes: defaultdict[int, list[Index]] = defaultdict(list)
         for row in self._rows(INDEXES):
             place = _Place(row.object_id, row.index_id)
+            # Key ordinal 0 is a partitioning column that the server added to a B-tree by itself, and every column of
+            # the other kinds (Microsoft, "sys.index_columns").
+            is_tree = row.type_desc in ("CLUSTERED", "NONCLUSTERED")
             columns = tuple(
                 KeyColumn(part.name, bool(part.is_descending_key))
                 for part in parts[place]
-                if not part.is_included_column
+                if not part.is_included_column and (part.key_ordinal or not is_tree)
             )
             comment = self._comment(7, row.object_id, row.index_id)
             if row.is_primary_key or row.is_unique_constraint:

@@ -15,6 +15,7 @@ from typing import Any
 import arrow_odbc
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyodbc
 from arrow_odbc import TextEncoding
 
 from catalog import WHOLE_TABLE, Chunk, Column, Table
@@ -22,6 +23,7 @@ from db import (
     CONNECT_TIMEOUT_S,
     Settings,
     choose_utf8_locale,
+    connect_source,
     is_temporary_source_error,
     odbc_words,
     probe_port,
@@ -37,6 +39,9 @@ TRANSIT_BYTES = 16 * 1024 * 1024
 READ_AHEAD_ROW_BYTES = 4 * 1024 * 1024
 #: room above the largest measured value, in which a longer one is noticed even by a driver that cuts
 _MARGIN = 4
+#: rows a fetch where rows come one by one
+ROWS_A_FETCH = 1000
+LAST_OF_BMP = 0xFFFF
 _OUTGROWN = "a value grew on the source after it was measured"
 
 
@@ -79,14 +84,18 @@ def select_list(columns: Sequence[Column]) -> str:
 
 
 def read_batches(
-    connection: Any, table: Table, columns: Sequence[Column], batch_size: int, chunk: Chunk = WHOLE_TABLE
+    connection: Any, settings: Settings, table: Table, columns: Sequence[Column], chunk: Chunk = WHOLE_TABLE
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of a chunk of a table as record batches of at most `batch_size` rows, columns in the given order.
+    """The rows of a chunk of a table as record batches of at most BATCH_SIZE rows, columns in the given order.
 
-    A batch is smaller where its rows are wide, so that memory stays bounded. Raises SourceError.
+    A batch is smaller where its rows are wide, so that memory stays bounded. `connection` is an arrow-odbc
+    one. Raises SourceError, and UnreachableError where a second connection is needed and cannot be had.
     """
-    place = quote_table(table.schema, table.name)
-    source = f"{place}{where_clause(chunk)}"
+    source = f"{quote_table(table.schema, table.name)}{where_clause(chunk)}"
+    query = f"SELECT {select_list(columns)} FROM {source}"
+    if any(ord(character) > LAST_OF_BMP for character in query):
+        yield from _read_row_by_row(settings, columns, query)
+        return
     bounds = _measure_lobs(connection, columns, source)
     row_bytes = sum(_transit_bytes(column, bounds) for column in columns)
 
@@ -101,8 +110,8 @@ def read_batches(
 
     try:
         reader = connection.read_arrow_batches(
-            f"SELECT {select_list(columns)} FROM {source}",
-            batch_size=max(1, min(batch_size, TRANSIT_BYTES // max(row_bytes, 1))),
+            query,
+            batch_size=max(1, min(settings.batch_size, TRANSIT_BYTES // max(row_bytes, 1))),
             max_bytes_per_batch=1 << 40,
             max_text_size=max(bounds.text + _MARGIN, _longest_declared_text(columns)),
             max_binary_size=max(bounds.binary + _MARGIN, _longest_declared_binary(columns)),
@@ -115,6 +124,28 @@ def read_batches(
             yield batch
     except arrow_odbc.Error as error:
         raise _source_error(error) from None
+
+
+def _read_row_by_row(settings: Settings, columns: Sequence[Column], query: str) -> Iterator[pa.RecordBatch]:
+    """The same batches through pyodbc, which sends a query as UTF-16.
+
+    unixODBC garbles characters beyond the basic plane in the text that arrow-odbc gives it, so a table
+    with an emoji in its name goes this slower way.
+    """
+    connection = connect_source(settings)
+    schema = pa.schema([(column.name, read_type(column)) for column in columns])
+    try:
+        cursor = connection.cursor()
+        cursor.execute(query)
+        while rows := cursor.fetchmany(ROWS_A_FETCH):
+            arrays = [
+                pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+    except pyodbc.Error as error:
+        raise _source_error(error) from None
+    finally:
+        connection.close()
 
 
 def _source_error(error: BaseException) -> SourceError:

@@ -258,6 +258,7 @@ def drop_constraint(place: TargetName, name: str) -> str:
 def script(plan: SchemaPlan) -> str:
     """The whole plan as one script that psql accepts; what is not made stands in it as comments."""
     lines = ["-- DDL as replicate-schema.py would run it.", "\\set ON_ERROR_STOP on", "BEGIN;"]
+    lines.append("SET LOCAL client_min_messages = warning;")
     lines += [f"{create_schema(schema)};" for schema in plan.schemas]
     parts: list[tuple[str, Iterable[Step]]] = [("Before the tables", (*plan.support, *_all_steps(plan.sequences)))]
     parts += [(f"Table {table.place}", (*table.create, *table.details)) for table in plan.tables]
@@ -348,7 +349,7 @@ class _Planner:
     def table(self, table: Table) -> TablePlan:
         """Everything about one table."""
         place = target_name(table, self._settings)
-        findings = [self._table_finding(table)]
+        findings = [self._table_finding(table, place)]
         findings += [finding for column in table.columns for finding in self._column_findings(table, column)]
         findings += [
             Finding("column", f"{table.full_name}.{column.name}", "skipped", _why_internal(column))
@@ -377,16 +378,13 @@ class _Planner:
     def _name(self, name: str) -> str:
         return quote(fold(name, self._settings))
 
-    def _table_finding(self, table: Table) -> Finding:
-        if not table.traits:
-            return Finding("table", table.full_name)
-        return Finding(
-            "table",
-            table.full_name,
-            "changed",
-            f"{', '.join(table.traits)} on the source; an ordinary table in PostgreSQL",
-            suggestion="system versioning can be had from triggers" if "temporal" in table.traits else None,
-        )
+    def _table_finding(self, table: Table, place: TargetName) -> Finding:
+        remarks = []
+        if table.traits:
+            remarks.append(f"{', '.join(table.traits)} on the source; an ordinary table in PostgreSQL")
+        remarks += self._renamed(table.name, place.table)
+        suggestion = "system versioning can be had from triggers" if "temporal" in table.traits else None
+        return Finding("table", table.full_name, _state(remarks), "; ".join(remarks) or None, suggestion=suggestion)
 
     def _column_findings(self, table: Table, column: Column) -> Iterator[Finding]:
         name = f"{table.full_name}.{column.name}"
@@ -400,6 +398,7 @@ class _Planner:
 
     def _column_remarks(self, column: Column) -> Iterator[str]:
         kind = column.type
+        yield from self._renamed(column.name, fold(column.name, self._settings))
         if kind.name in {"time", "datetime2", "datetimeoffset"} and kind.scale > 6:
             yield "a seventh fractional digit is cut"
         if kind.name == "datetimeoffset":
@@ -797,6 +796,7 @@ class _Planner:
         remarks = []
         if (minimum, maximum) != (sequence.minimum, sequence.maximum):
             remarks.append(f"its range is cut to {kind}'s")
+        remarks += self._renamed(sequence.name, _sequence_place(sequence, self._settings).table)
         finding = Finding("sequence", f"{sequence.schema}.{sequence.name}", _state(remarks), "; ".join(remarks) or None)
         cache = f" CACHE {sequence.cache_size}" if sequence.cache_size else ""
         cycle = " CYCLE" if sequence.is_cycling else ""

@@ -1,0 +1,321 @@
+"""Chunks: they cut a table, whatever its key, into parts that are disjoint and cover it."""
+
+from __future__ import annotations
+
+import datetime
+import random
+import sqlite3
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal
+from itertools import pairwise
+
+import pyodbc
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from catalog import WHOLE_TABLE, Chunk, Column, Database, Index, Key, KeyColumn, SqlType, Table
+from db import Settings, connect_source, load_settings
+from demo.standin import StandIn
+from demo.tsql import create_script, load_rows
+from mssql import reader
+from mssql.chunks import CANDIDATES, chunk_key, plan_chunks, where_clause
+from mssql.introspection import read_tables
+from tests.conftest import source_settings
+
+ROWS = 700
+CHUNK_ROWS = 130
+LATIN = "SQL_Latin1_General_CP1_CI_AS"
+INT = SqlType("int", 4)
+
+Value = tuple[object, ...]
+
+
+def keyed(name: str, *kinds: SqlType, key: str = "k1", collation: str | None = None, **more: object) -> Table:
+    """A table of the columns k1, k2, … and n, which tells its rows apart; `key` is made of `-` and names."""
+    texts = {"char", "varchar", "nchar", "nvarchar"}
+    columns = [
+        Column(f"k{place}", kind, is_nullable=False, collation=collation if kind.name in texts else None)
+        for place, kind in enumerate(kinds, start=1)
+    ]
+    parts = tuple(KeyColumn(word.removeprefix("-"), word.startswith("-")) for word in key.split())
+    primary = Key(f"PK_{name}", parts, is_clustered=True) if parts else None
+    return Table("dbo", name, (*columns, Column("n", INT)), primary_key=primary, **more)  # type: ignore[arg-type]
+
+
+def text(number: int) -> str:
+    """Texts of which no two are equal without case, in no order, with what text may hold below the BMP's end."""
+    starts = ("a", "B", "ä", "Ö", "ß", "'", "''", "%", "_", "[", "]", " ", "-", "\\", '"')
+    return f"{starts[number % len(starts)]}{number:05d}{'  ' if number % 4 == 0 else ''}"
+
+
+def wide_text(number: int) -> str:
+    """The same with what only Unicode has; runs of texts that cannot stand in a query are short."""
+    return ("Ω", "日本", "Ж", "’", "🙂 ")[number % 5] * (1 if number % 5 else number % 3) + text(number)
+
+
+NOON = datetime.datetime(2000, 2, 29, 12)
+DAY = datetime.timedelta(days=1)
+US = datetime.timedelta(microseconds=1)
+UUIDS = [str(uuid.UUID(int=random.Random(7).getrandbits(128) ^ number << 64)) for number in range(ROWS)]
+
+
+def skewed(number: int) -> int:
+    """Two dense runs and gaps that double between them."""
+    return number if number < ROWS // 2 else 2 ** (10 + number // 40) + number
+
+
+#: tables that are cut, and the keys of their row number n
+CUT: Mapping[str, tuple[Table, Sequence[Value]]] = {
+    name: (table, keys)
+    for name, table, keys in (
+        ("int", keyed("int_key", INT), [(skewed(n) - 500,) for n in range(ROWS)]),
+        ("bigint", keyed("bigint_key", SqlType("bigint", 8)), [(-(2**63) + n * (2**63 // 400),) for n in range(ROWS)]),
+        ("smallint", keyed("smallint_key", SqlType("smallint", 2)), [(n * 93 - 32768,) for n in range(ROWS)]),
+        (
+            "decimal",
+            keyed("decimal_key", SqlType("decimal", 17, 38, 10)),
+            [(Decimal(n - 300) * Decimal("123456789012345678.0123456789"),) for n in range(ROWS)],
+        ),
+        ("money", keyed("money_key", SqlType("money", 8)), [(Decimal(n - 300) / 10000,) for n in range(ROWS)]),
+        ("date", keyed("date_key", SqlType("date", 3)), [(datetime.date(1, 1, 1) + n * 4000 * DAY,) for n in range(ROWS)]),
+        ("datetime", keyed("datetime_key", SqlType("datetime", 8)), [(NOON + n * 10000 * US,) for n in range(ROWS)]),
+        (
+            "smalldatetime",
+            keyed("smalldatetime_key", SqlType("smalldatetime", 4)),
+            [(NOON + n * datetime.timedelta(minutes=1),) for n in range(ROWS)],
+        ),
+        (
+            "datetime2",
+            keyed("datetime2_key", SqlType("datetime2", 8, 27, 7)),
+            [(f"{(NOON + n * US).isoformat(' ', 'microseconds')}{n % 10}",) for n in range(ROWS)],
+        ),
+        (
+            "datetimeoffset",
+            keyed("datetimeoffset_key", SqlType("datetimeoffset", 10, 34, 7)),
+            [(f"{(NOON + n * US).isoformat(' ', 'microseconds')} {n % 27 - 13:+03d}:30",) for n in range(ROWS)],
+        ),
+        (
+            "time",
+            keyed("time_key", SqlType("time", 5, 16, 7)),
+            [(f"{(NOON + n * 61 * US).time().isoformat('microseconds')}",) for n in range(ROWS)],
+        ),
+        ("varchar", keyed("varchar_key", SqlType("varchar", 40), collation=LATIN), [(text(n),) for n in range(ROWS)]),
+        ("char", keyed("char_key", SqlType("char", 30), collation=LATIN), [(text(n),) for n in range(ROWS)]),
+        (
+            "nvarchar",
+            keyed("nvarchar_key", SqlType("nvarchar", 80), collation="Latin1_General_100_CI_AS"),
+            [(wide_text(n),) for n in range(ROWS)],
+        ),
+        (
+            "nvarchar, binary",
+            keyed("binary_key", SqlType("nvarchar", 80), collation="Latin1_General_BIN2"),
+            [(wide_text(n),) for n in range(ROWS)],
+        ),
+        ("uniqueidentifier", keyed("uuid_key", SqlType("uniqueidentifier", 16)), [(one,) for one in UUIDS]),
+        (
+            "two columns",
+            keyed("two_columns", SqlType("date", 3), SqlType("nvarchar", 80), key="k1 k2", collation=LATIN),
+            [(NOON.date() + n // 300 * DAY, text(n)) for n in range(ROWS)],
+        ),
+        (
+            "three columns",
+            keyed("three_columns", INT, SqlType("varchar", 40), SqlType("datetime", 8), key="k1 k2 k3", collation=LATIN),
+            [(n // 350, text(n // 10 * 10), NOON + n % 10 * DAY) for n in range(ROWS)],
+        ),
+        ("descending", keyed("descending", INT, key="-k1"), [(skewed(n),) for n in range(ROWS)]),
+        (
+            "descending in part",
+            keyed("in_part", INT, SqlType("varchar", 40), key="-k1 k2", collation=LATIN),
+            [(n // 50, text(n)) for n in range(ROWS)],
+        ),
+        (
+            "a unique index in place of a primary key",
+            keyed("by_index", INT, key="", indexes=(Index("UX_by_index", (KeyColumn("k1", True),), is_unique=True),)),
+            [(skewed(n),) for n in range(ROWS)],
+        ),
+        (
+            "a unique constraint in place of a primary key",
+            keyed("by_constraint", INT, key="", unique=(Key("UQ_by_constraint", (KeyColumn("k1"),)),)),
+            [(skewed(n),) for n in range(ROWS)],
+        ),
+        (
+            "a unique constraint where the primary key is a float",
+            keyed("beside_float", SqlType("float", 8), INT, unique=(Key("UQ_beside_float", (KeyColumn("k2"),)),)),
+            [(n / 7, skewed(n)) for n in range(ROWS)],
+        ),
+    )
+}  # fmt: skip
+
+_NULLABLE = Table(
+    "dbo", "nullable_index", (Column("k1", INT), Column("n", INT)),
+    indexes=(Index("UX_nullable_index", (KeyColumn("k1"),), is_unique=True),),
+)  # fmt: skip
+#: tables that are not cut
+WHOLE: Mapping[str, tuple[Table, Sequence[Value]]] = {
+    "a nullable unique index": (_NULLABLE, [(n or None,) for n in range(ROWS)]),
+    "a float": (keyed("float_key", SqlType("float", 8)), [(n / 7,) for n in range(ROWS)]),
+    "a binary": (keyed("bytes_key", SqlType("binary", 4)), [(n.to_bytes(4, "big"),) for n in range(ROWS)]),
+    "no key": (keyed("no_key", INT, key=""), [(n % 3,) for n in range(ROWS)]),
+    "a unique index with a filter": (
+        keyed("filtered", INT, key="",
+              indexes=(Index("UX_filtered", (KeyColumn("k1"),), is_unique=True, filter="([k1]>(5))"),)),
+        [(n,) for n in range(ROWS)],
+    ),
+    "a plain index": (
+        keyed("plain_index", INT, key="", indexes=(Index("IX_plain_index", (KeyColumn("k1"),)),)),
+        [(n,) for n in range(ROWS)],
+    ),
+}  # fmt: skip
+EVERYTHING = {**CUT, **WHOLE}
+DATABASE = Database("chunks", tuple(table for table, _ in EVERYTHING.values()))
+
+
+def shuffled(keys: Sequence[Value]) -> list[Value]:
+    """The rows of a table in no order, so that none is read off how they were inserted."""
+    rows = [(*key, n) for n, key in enumerate(keys)]
+    random.Random(1).shuffle(rows)
+    return rows
+
+
+def database_rows() -> dict[str, list[Value]]:
+    """All tables' rows, as the stand-in takes them."""
+    return {table.full_name: shuffled(keys) for table, keys in EVERYTHING.values()}
+
+
+# -- the servers -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["the stand-in", "a T-SQL server"])
+def source(request: pytest.FixtureRequest) -> Iterator[tuple[Settings, Mapping[str, Table]]]:
+    """Settings of a server that holds all the tables, and the tables as its catalog shows them, by name."""
+    if request.param == "the stand-in":
+        with StandIn(DATABASE, database_rows()) as server:
+            yield _seen({**source_settings(server.port, DATABASE.name), "PGDATABASE": "none"})
+        return
+    server_settings = request.getfixturevalue("tsql_server")
+    name = f"chunks_{uuid.uuid4().hex[:12]}"
+    given = {**server_settings, "PGDATABASE": "none"}
+    with closing(connect_source(load_settings(None, {**given, "MSSQL_DATABASE": "master"}))) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+        try:
+            settings = load_settings(None, {**given, "MSSQL_DATABASE": name})
+            with closing(pyodbc.connect(settings.source.connection_string, autocommit=True)) as connection:
+                for statement in create_script(DATABASE, with_comments=False, with_others=False):
+                    connection.execute(statement)
+            with closing(pyodbc.connect(settings.source.connection_string)) as connection:
+                load_rows(connection, DATABASE, database_rows())
+            yield _seen({**given, "MSSQL_DATABASE": name})
+        finally:
+            admin.execute(f"DROP DATABASE {name}")
+
+
+def _seen(environment: Mapping[str, str]) -> tuple[Settings, Mapping[str, Table]]:
+    settings = load_settings(None, environment)
+    with closing(connect_source(settings)) as connection:
+        return settings, {table.name.lower(): table for table in read_tables(connection)}
+
+
+def numbers_of(settings: Settings, table: Table, chunk: Chunk) -> list[int]:
+    """The row numbers of a chunk, read the way a load reads rows."""
+    connection = reader.connect(settings)
+    (column,) = [column for column in table.columns if column.name == "n"]
+    batches = reader.read_batches(connection, settings, table, (column,), chunk)
+    return [number for batch in batches for number in batch.column(0).to_pylist()]
+
+
+# -- cut and not cut ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CUT)
+def test_chunks_are_disjoint_and_cover_the_table(source: tuple[Settings, Mapping[str, Table]], case: str) -> None:
+    settings, seen = source
+    table = seen[CUT[case][0].name]
+    chunks = plan_chunks(reader.connect(settings), table, CHUNK_ROWS)
+    parts = [numbers_of(settings, table, chunk) for chunk in chunks]
+    assert Counter(number for part in parts for number in part) == Counter(range(ROWS))
+    assert [chunk.number for chunk in chunks] == list(range(len(chunks)))
+    # A boundary that cannot stand in a query gives way to one soon after it; the last chunk takes what is left.
+    assert all(CHUNK_ROWS - 1 <= len(part) <= CHUNK_ROWS + CANDIDATES for part in parts[:-1])
+    assert 0 < len(parts[-1]) <= CHUNK_ROWS + CANDIDATES
+
+
+@pytest.mark.parametrize("case", WHOLE)
+def test_a_table_without_a_usable_key_is_one_chunk(source: tuple[Settings, Mapping[str, Table]], case: str) -> None:
+    settings, seen = source
+    table = seen[WHOLE[case][0].name]
+    assert chunk_key(table) == ()
+    assert plan_chunks(reader.connect(settings), table, CHUNK_ROWS) == (WHOLE_TABLE,)
+    assert sorted(numbers_of(settings, table, WHOLE_TABLE)) == list(range(ROWS))
+
+
+def test_a_table_of_few_rows_is_one_chunk(source: tuple[Settings, Mapping[str, Table]]) -> None:
+    settings, seen = source
+    assert plan_chunks(reader.connect(settings), seen["int_key"], ROWS) == (WHOLE_TABLE,)
+
+
+def test_chunks_of_one_row(source: tuple[Settings, Mapping[str, Table]]) -> None:
+    settings, seen = source
+    connection = reader.connect(settings)
+    (few,) = [table for table in seen.values() if table.name == "two_columns"]
+    chunks = plan_chunks(connection, few, CHUNK_ROWS)
+    inner = replace(chunks[1], number=0)
+    assert len(numbers_of(settings, few, inner)) >= CHUNK_ROWS - 1
+
+
+def test_sorted_by_the_server_not_by_python(source: tuple[Settings, Mapping[str, Table]]) -> None:
+    """The order of a uuid or a collation is the server's own: Python's would make other chunks."""
+    settings, seen = source
+    chunks = plan_chunks(reader.connect(settings), seen["varchar_key"], CHUNK_ROWS)
+    with closing(connect_source(settings)) as connection:
+        ordered = [n for (n,) in connection.execute("SELECT n FROM varchar_key ORDER BY k1")]
+    position = {number: place for place, number in enumerate(ordered)}
+    places = [sorted(position[n] for n in numbers_of(settings, seen["varchar_key"], chunk)) for chunk in chunks]
+    assert [place for part in places for place in part] == list(range(ROWS))
+
+
+def test_a_disabled_key_is_not_used() -> None:
+    table, _ = CUT["int"]
+    assert table.primary_key is not None
+    assert chunk_key(replace(table, primary_key=replace(table.primary_key, is_disabled=True))) == ()
+
+
+# -- the comparison of rows --------------------------------------------------------------------
+
+SMALL = st.integers(0, 3)
+WIDTHS = st.integers(1, 4)
+
+
+def rows_of(width: int, least: int = 0, most: int = 12) -> st.SearchStrategy[list[tuple[int, ...]]]:
+    """Lists of tuples of small numbers, so that equal parts are frequent."""
+    return st.lists(st.tuples(*[SMALL] * width), min_size=least, max_size=most, unique=True)
+
+
+@hypothesis_settings(deadline=None, max_examples=300)
+@given(WIDTHS.flatmap(lambda width: st.tuples(rows_of(width, 1, 40), rows_of(width))))
+def test_comparing_rows_in_sql_is_comparing_tuples(
+    given_rows: tuple[list[tuple[int, ...]], list[tuple[int, ...]]],
+) -> None:
+    """Every row is in the chunk that Python's order of tuples puts it into, and in no other."""
+    keys, cuts = given_rows
+    names = tuple(f"column {place}" for place in range(len(keys[0])))
+    boundaries = sorted(cuts)
+    edges = [None, *(tuple(map(str, boundary)) for boundary in boundaries), None]
+    with closing(sqlite3.connect(":memory:")) as connection:
+        # SQLite understands brackets, and compares whole numbers as SQL Server does.
+        connection.execute(f"CREATE TABLE t ({', '.join(f'[{name}] INTEGER NOT NULL' for name in names)})")
+        connection.executemany(f"INSERT INTO t VALUES ({', '.join('?' * len(names))})", keys)
+        for number, (lower, upper) in enumerate(pairwise(edges)):
+            found = connection.execute(f"SELECT * FROM t{where_clause(Chunk(number, names, lower, upper))}").fetchall()
+            wanted = [
+                key
+                for key in keys
+                if (number == 0 or key > boundaries[number - 1])
+                and (number == len(boundaries) or key <= boundaries[number])
+            ]
+            assert sorted(found) == sorted(wanted)
