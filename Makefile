@@ -9,7 +9,7 @@ demo: $(VENV)/.ready odbc
 	$(BIN)/python -m demo
 
 test: $(VENV)/.ready odbc
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadscope
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -1,0 +1,91 @@
+"""Every example in README.md and docs/ runs, in the order in which it is read.
+
+A fenced block says by its second word what its lines need: `scripts` the two scripts between a stand-in
+and an empty target, `progress` a progress file, `tsql` a T-SQL server (there, the flags that the lines
+use are checked against the programs' own help).
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from catalog import Database
+from demo.shop import shop
+from demo.standin import StandIn
+from tests.harness import DEFAULT_TIMEOUT_S, ROOT, Workplace, clean_environment
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+KINDS = {"scripts", "progress", "tsql", ""}
+
+
+def blocks(page: Path) -> list[tuple[str, list[str]]]:
+    """The shell blocks of a page: what each needs, and its lines without comments."""
+    found = re.findall(r"^```sh *(\w*)\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [
+        (kind, [line for raw in text.splitlines() if (line := raw.partition(" #")[0].strip()) and line[0] != "#"])
+        for kind, text in found
+    ]
+
+
+def run_line(line: str, place: Workplace) -> subprocess.CompletedProcess[str]:
+    """Run one line in a shell, `python` being this one and the scripts those of the project."""
+    spelled = re.sub(r"\bpython (replicate-schema|sync-data)\.py", rf"{shlex.quote(sys.executable)} {ROOT}/\1.py", line)
+    return subprocess.run(
+        ["bash", "-c", spelled], cwd=place.folder, env=clean_environment(place.environment), check=False,
+        capture_output=True, text=True, encoding="utf-8", timeout=DEFAULT_TIMEOUT_S,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(k == "scripts" for k, _ in blocks(page))], ids=str)
+def test_the_examples_with_the_scripts_run(
+    page: Path, serve: Callable[..., StandIn], workplace: Callable[[StandIn, Database], Workplace]
+) -> None:
+    database, rows = shop()
+    place = workplace(serve(database, rows), database)
+    if page.name != "README.md":
+        for line in ("python replicate-schema.py", "python sync-data.py"):
+            assert run_line(line, place).returncode == 0
+    for kind, lines in blocks(page):
+        if kind not in ("scripts", "progress"):
+            continue
+        if kind == "progress" and not place.data_progress.exists():
+            assert run_line("python sync-data.py", place).returncode == 0
+        for line in lines:
+            finished = run_line(line, place)
+            assert finished.returncode == 0, f"{line}\n{finished.stdout}\n{finished.stderr}"
+            assert finished.stdout, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_no_example_is_left_out(page: Path) -> None:
+    for kind, lines in blocks(page):
+        assert kind in KINDS, f"{page.name}: unknown kind of block {kind!r}"
+        for line in lines:
+            if line.startswith("make "):
+                assert re.search(rf"^{line.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), line
+            elif kind == "":
+                assert line.startswith(("cp .env.example", "pip install")), f"{page.name}: {line} is run by no test"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(k == "tsql" for k, _ in blocks(page))], ids=str)
+def test_the_examples_for_a_tsql_server_use_flags_that_exist(page: Path) -> None:
+    for kind, lines in blocks(page):
+        for line in lines if kind == "tsql" else []:
+            words = [word for word in shlex.split(line) if not re.match(r"[A-Z_]+=", word)]
+            if words[0] != "python":
+                continue
+            program = words[1:3] if words[1] == "-m" else words[1:2]
+            helped = subprocess.run(
+                [sys.executable, *program, "--help"], cwd=ROOT, check=False, capture_output=True, text=True
+            )
+            assert helped.returncode == 0, line
+            for word in words:
+                if word.startswith("--"):
+                    assert word in helped.stdout, f"{line}: {word}"
