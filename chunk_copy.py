@@ -23,7 +23,8 @@ from db import Settings, UnreachableError, connect_target
 from mssql import chunks as source_chunks
 from mssql import reader
 from postgres import loader, state
-from postgres.loader import Loaded, LoadPlan, TargetError
+from postgres.loader import LoadPlan, TargetError
+from postgres.state import Totals
 
 T = TypeVar("T")
 
@@ -56,6 +57,7 @@ class Job:
         parts = [
             self.table.full_name,
             str(self.plan.target),
+            self.plan.nul_policy,
             *(f"{column.name} {column.type} {column.is_nullable}" for column in self.plan.sources),
             *(f"{column.name} {column.wire}" for column in self.plan.columns),
             *(column.name for column in source_chunks.chunk_key(self.table)),
@@ -183,15 +185,15 @@ def begin(settings: Settings, job: Job, continues: bool, watch: Watch | None = N
     return _with_retries(once, settings, job, BEGIN, watch)
 
 
-def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None) -> int:
-    """Copy one chunk and its checkpoint in one transaction; returns its rows.
+def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None) -> Totals:
+    """Copy one chunk and its checkpoint in one transaction; returns what it brought.
 
     Raises SourceError, TargetError or UnreachableError when it failed for good, CancelledError when the run is
     stopping. A chunk that turns out to be committed already is not copied again.
     """
     is_whole = chunk.is_whole_table
 
-    def once(lane: Lane) -> int:
+    def once(lane: Lane) -> Totals:
         label = (job.table.key, chunk.number)
 
         def note(rows: int) -> None:
@@ -201,44 +203,42 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
                 if watch.stopping.is_set():
                     raise CancelledError
 
-        def finish(cursor: Any, loaded: Loaded) -> None:
+        def finish(cursor: Any, brought: Totals) -> None:
             if is_whole:
                 state.start_load(cursor, job.plan.target, job.session, job.fingerprint, [WHOLE_TABLE])
-            identity = (loaded.identity_low, loaded.identity_high)
-            state.record_chunk(cursor, job.plan.target, chunk.number, loaded.rows, identity)
+            state.record_chunk(cursor, job.plan.target, chunk.number, brought)
             if is_whole:
                 _finish(cursor, job)
 
         batches = reader.read_batches(lane.source, settings, job.table, job.plan.sources, chunk)
-        loaded = loader.load(
+        return loader.load(
             lane.target, job.plan, batches, empty_first=is_whole and job.empties, finish=finish, on_rows=note
         )
-        return loaded.rows
 
-    def once_more(lane: Lane) -> int:
+    def once_more(lane: Lane) -> Totals:
         committed = state.has_chunk(lane.target, job.plan.target, job.session, chunk.number)
-        return once(lane) if committed is None else committed
+        return once(lane) if committed is None else Totals(committed)
 
     return _with_retries(once, settings, job, chunk.number, watch, once_more)
 
 
-def finish(settings: Settings, job: Job, watch: Watch | None = None) -> int:
-    """End a table's load: its identity goes on after its rows, the planner knows it; returns its rows."""
+def finish(settings: Settings, job: Job, watch: Watch | None = None) -> Totals:
+    """End a table's load: its identity goes on after its rows, the planner knows it; returns all that it holds."""
 
-    def once(lane: Lane) -> int:
+    def once(lane: Lane) -> Totals:
         with _transaction(lane.target) as cursor:
-            rows = _finish(cursor, job)
+            totals = _finish(cursor, job)
         loader.analyze(lane.target, job.plan.target)
-        return rows
+        return totals
 
     return _with_retries(once, settings, job, FINISH, watch)
 
 
-def _finish(cursor: Any, job: Job) -> int:
+def _finish(cursor: Any, job: Job) -> Totals:
     totals = state.read_totals(cursor, job.plan.target)
     loader.set_identity(cursor, job.plan, totals, afresh=job.empties)
     state.finish_load(cursor, job.plan.target)
-    return totals.rows
+    return totals
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from postgres import loader, state, suspension
 from postgres.names import TargetName, target_name
 from postgres.shape import TargetTable, target_schemas
 from postgres.shape import read_tables as read_target_tables
+from postgres.state import Totals
 from postgres.suspension import Suspended
 from progress import DEFAULT_FILES, ProgressTracker
 from session import (
@@ -109,6 +110,7 @@ def _sync(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], la
     seconds = time.monotonic() - started
     totals = [
         ("Total rows synced", f"{loads.rows_synced:,}"),
+        *([("Values without NUL", f"{sum(loads.nuls.values()):,}")] if loads.nuls else []),
         ("Duration", f"{seconds:.2f} seconds"),
         ("Throughput", f"{loads.rows_synced / max(seconds, 0.001):,.0f} rows/second"),
     ]
@@ -183,7 +185,7 @@ class _Task:
     stalls: int = 0
 
 
-def _copy_chunk(chunk: Chunk, settings: Settings, job: Job, watch: Watch) -> int:
+def _copy_chunk(chunk: Chunk, settings: Settings, job: Job, watch: Watch) -> Totals:
     return copy(settings, job, chunk, watch)
 
 
@@ -220,6 +222,8 @@ class Loads:
         self._recorded_at = time.monotonic()
         self._unreachable: UnreachableError | None = None
         self.rows_synced = 0
+        #: values in which a NUL character was stripped or replaced, by table and column
+        self.nuls: dict[str, int] = {}
         self.failed: list[str] = []
 
     def run(self, executor: Executor) -> None:
@@ -341,25 +345,30 @@ class Loads:
             self._to_finish.append(load)
 
     def _chunk_done(self, chunk: Chunk, load: _TableLoad, result: object) -> None:
-        assert isinstance(result, int)
-        load.rows += result
+        assert isinstance(result, Totals)
+        load.rows += result.rows
         load.waiting.remove(chunk)
         self._bars.rows(load.table.key, load.rows)
         if chunk.is_whole_table:
-            self._complete(load, load.rows)
+            self._complete(load, result)
             return
         self._run.tracker.record(load.table.key, rows_synced=load.rows, rows_copied=load.rows)
         if not load.waiting:
             self._to_finish.append(load)
 
     def _finished(self, load: _TableLoad, result: object) -> None:
-        assert isinstance(result, int)
+        assert isinstance(result, Totals)
         self._complete(load, result)
 
-    def _complete(self, load: _TableLoad, rows: int) -> None:
-        self._run.tracker.complete(load.table.key, rows_synced=rows)
-        self.rows_synced += rows
-        load.lines.append(f"✅ {rows:,} rows synced successfully")
+    def _complete(self, load: _TableLoad, totals: Totals) -> None:
+        facts: dict[str, object] = {"nul_characters": dict(totals.nuls)} if totals.nuls else {}
+        self._run.tracker.complete(load.table.key, rows_synced=totals.rows, **facts)
+        self.rows_synced += totals.rows
+        done = {"strip": "stripped from", "replace": "replaced in"}.get(self._settings.nul_policy, "")
+        for column, count in totals.nuls.items():
+            self.nuls[f"{load.table.full_name}.{column}"] = count
+            load.lines.append(f"⚠️ NUL characters were {done} {count:,} values of column {column}")
+        load.lines.append(f"✅ {totals.rows:,} rows synced successfully")
         self._over(load)
 
     def _fail(self, load: _TableLoad, error: Exception) -> None:

@@ -26,6 +26,7 @@ from dotenv import dotenv_values
 
 Naming = Literal["lower", "preserve"]
 CollationPolicy = Literal["leave", "citext", "icu"]
+NulPolicy = Literal["strip", "replace", "error"]
 
 #: libpq's environment variables and the keyword each stands for
 #: (PostgreSQL documentation, "Environment Variables" of libpq).
@@ -131,6 +132,7 @@ class Settings:
     #: source schema (as the source spells it, lower-cased) → target schema
     schema_map: Mapping[str, str] = field(default_factory=dict)
     collation_policy: CollationPolicy = "leave"
+    nul_policy: NulPolicy = "strip"
     #: rows an Arrow batch
     batch_size: int = 50_000
     #: rows a committed chunk; a table of fewer is one chunk
@@ -192,6 +194,7 @@ def load_settings(env_file: Path | None, environment: Mapping[str, str] | None =
         target_schema=values.get("TARGET_SCHEMA", "").strip() or "public",
         schema_map=_schema_map(values.get("SCHEMA_MAP", "")),
         collation_policy=_choice(values, "COLLATION_POLICY", "leave", ("leave", "citext", "icu")),  # type: ignore[arg-type]
+        nul_policy=_choice(values, "NUL_POLICY", "strip", ("strip", "replace", "error")),  # type: ignore[arg-type]
         batch_size=_whole(values, "BATCH_SIZE", 50_000, 1, 10_000_000),
         chunk_rows=_whole(values, "CHUNK_ROWS", 250_000, 1, 1_000_000_000),
         workers=_whole(values, "WORKERS", default_workers(), 1, 64),

@@ -35,6 +35,7 @@ from type_mapping import Family, mapping_of, select_expression
 
 ROWS_A_FETCH = 1000
 _MODULUS = 1 << 128
+_ENCODING = r"^(<\?xml\s[^>]*?)\s+encoding\s*=\s*(\"[^\"]*\"|'[^']*')"
 
 
 class ComparisonError(Exception):
@@ -108,26 +109,29 @@ def run(this_run: Run) -> int:
 def compare(tables: Sequence[Table], settings: Settings) -> Iterable[Comparison]:
     """Compare table by table. Raises UnreachableError when a side cannot be reached."""
     with closing(connect_source(settings)) as source, closing(connect_target(settings)) as target:
+        _read_half_pairs(source)
         try:
             existing = read_tables(target, target_schemas(tables, settings))
         except psycopg2.Error as error:
             raise UnreachableError(f"the target's catalog cannot be read: {target_words(error)}") from None
+        nul = "\ufffd" if settings.nul_policy == "replace" else ""
         for table in tables:
             if target_name(table, settings) not in existing:
                 yield Comparison(table, problem=f"{target_name(table, settings)} does not exist on the target")
                 continue
             try:
-                yield Comparison(table, _digest_source(source, table), _digest_target(target, table, settings))
+                source_digest = _digest_source(source, table, nul)
+                yield Comparison(table, source_digest, _digest_target(target, table, settings))
             except ComparisonError as error:
                 yield Comparison(table, problem=str(error))
 
 
-def _digest_source(connection: Any, table: Table) -> Digest:
+def _digest_source(connection: Any, table: Table, nul: str) -> Digest:
     columns = ", ".join(_source_expression(column) for column in table.columns)
     cursor = connection.cursor()
     try:
         cursor.execute(f"SELECT {columns} FROM {quote_table(table.schema, table.name)}")
-        return _digest(cursor.fetchmany, table.columns)
+        return _digest(cursor.fetchmany, table.columns, nul)
     except pyodbc.Error as error:
         raise ComparisonError(f"the source cannot be read: {odbc_words(error)}") from None
     finally:
@@ -148,7 +152,7 @@ def _digest_target(connection: Any, table: Table, settings: Settings) -> Digest:
             plain.execute("SET LOCAL extra_float_digits = 3")
         with connection.cursor("verification") as cursor:
             cursor.execute(f"SELECT {columns} FROM {target_name(table, settings).quoted}")
-            digest = _digest(cursor.fetchmany, table.columns)
+            digest = _digest(cursor.fetchmany, table.columns, "")
         connection.rollback()
         return digest
     except psycopg2.Error as error:
@@ -157,8 +161,8 @@ def _digest_target(connection: Any, table: Table, settings: Settings) -> Digest:
         raise ComparisonError(f"the target cannot be read: {target_words(error)}") from None
 
 
-def _digest(fetch: Callable[[int], Sequence[Sequence[Any]]], columns: Sequence[Column]) -> Digest:
-    forms = [_form(column) for column in columns]
+def _digest(fetch: Callable[[int], Sequence[Sequence[Any]]], columns: Sequence[Column], nul: str) -> Digest:
+    forms = [_form(column, nul) for column in columns]
     count = total = 0
     while rows := fetch(ROWS_A_FETCH):
         for row in rows:
@@ -172,8 +176,8 @@ def _digest(fetch: Callable[[int], Sequence[Sequence[Any]]], columns: Sequence[C
     return Digest(count, total)
 
 
-def _form(column: Column) -> Callable[[Any], bytes]:
-    """How a value of the column is written down, the same from either driver."""
+def _form(column: Column, nul: str) -> Callable[[Any], bytes]:
+    """How a value of the column is written down, the same from either driver; `nul` stands for U+0000."""
     if column.type.name == "real":
         return lambda value: struct.pack(">f", value)
     forms: dict[Family, Callable[[Any], bytes]] = {
@@ -185,12 +189,23 @@ def _form(column: Column) -> Callable[[Any], bytes]:
         "time": lambda value: value.isoformat("microseconds").encode(),
         "timestamp": _moment,
         "timestamptz": _moment,
-        "text": lambda value: value.encode("utf-8", "surrogatepass"),
-        "xml": lambda value: re.sub(r"^(<\?xml\s[^>]*?)\s+encoding\s*=\s*(\"[^\"]*\"|'[^']*')", r"\1", value).encode(),
+        "text": lambda value: _text(value, nul),
+        "xml": lambda value: _text(re.sub(_ENCODING, r"\1", value), nul),
         "binary": bytes,
         "uuid": lambda value: str(value).lower().encode(),
     }
     return forms[mapping_of(column.type).family]
+
+
+def _text(value: str, nul: str) -> bytes:
+    """A text as PostgreSQL can hold it: NULs by policy."""
+    return value.replace("\0", nul).encode("utf-8")
+
+
+def _read_half_pairs(connection: Any) -> None:
+    """Let pyodbc read text that holds half a surrogate pair, as U+FFFD, in place of failing on it."""
+    for kind in (pyodbc.SQL_WCHAR, pyodbc.SQL_WVARCHAR, pyodbc.SQL_WLONGVARCHAR):
+        connection.add_output_converter(kind, lambda raw: None if raw is None else raw.decode("utf-16-le", "replace"))
 
 
 def _moment(value: datetime) -> bytes:

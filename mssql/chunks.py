@@ -118,7 +118,8 @@ def _row_comparison(left: Sequence[str], right: Sequence[str], operator: str) ->
 
 def _boundaries(connection: Any, table: Table, key: Sequence[Column], chunk_rows: int) -> Iterator[tuple[str, ...]]:
     place = quote_table(table.schema, table.name)
-    order = ", ".join(quote(column.name) for column in key)
+    # Qualified, so that none of them is taken for a result's name (k0, k1, …).
+    order = ", ".join(f"t.{quote(column.name)}" for column in key)
     columns = ", ".join(
         f"{_LITERALS[column.type.name][0].replace('{c}', quote(column.name))} AS k{i}" for i, column in enumerate(key)
     )
@@ -127,7 +128,7 @@ def _boundaries(connection: Any, table: Table, key: Sequence[Column], chunk_rows
     while True:
         where = where_clause(Chunk(0, names, lower))
         page = f"OFFSET {chunk_rows - 1} ROWS FETCH NEXT {CANDIDATES} ROWS ONLY"
-        sql = f"SELECT {columns} FROM {place}{where} ORDER BY {order} {page}"
+        sql = f"SELECT {columns} FROM {place} AS t{where} ORDER BY {order} {page}"
         rows = [row for batch in _read(connection, sql) for row in batch.to_pylist()]
         # A boundary that is the last key would leave an empty chunk behind it.
         row = next((row for row in rows[:-1] if all(map(_can_stand_in_a_query, row.values()))), None)

@@ -7,6 +7,7 @@ raises.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog import Column, Table
-from db import Settings, is_temporary_target_error, target_words
+from db import NulPolicy, Settings, is_temporary_target_error, target_words
 from postgres.names import TargetName, fold, quote
 from postgres.shape import TargetTable
 from postgres.state import LOCK_TIMEOUT_MS, Totals
@@ -59,6 +60,7 @@ class LoadPlan:
     sources: tuple[Column, ...]
     columns: tuple[LoadColumn, ...]
     is_partitioned: bool = False
+    nul_policy: NulPolicy = "strip"
 
     @property
     def identity(self) -> int | None:
@@ -83,16 +85,7 @@ def plan_load(table: Table, target: TargetTable, settings: Settings) -> LoadPlan
         wire = wire_type(column, there.base_type, there.modifier)
         sources.append(column)
         columns.append(LoadColumn(there.name, mapping_of(column.type).family, wire))
-    return LoadPlan(target.name, tuple(sources), tuple(columns), target.is_partitioned)
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What a COPY brought: its rows, and the lowest and highest value of the identity column."""
-
-    rows: int
-    identity_low: int | None = None
-    identity_high: int | None = None
+    return LoadPlan(target.name, tuple(sources), tuple(columns), target.is_partitioned, settings.nul_policy)
 
 
 def load(
@@ -101,14 +94,14 @@ def load(
     batches: Iterable[pa.RecordBatch],
     *,
     empty_first: bool,
-    finish: Callable[[Any, Loaded], None],
+    finish: Callable[[Any, Totals], None],
     on_rows: Callable[[int], None] = lambda _: None,
-) -> Loaded:
+) -> Totals:
     """Bring `batches` into a table in one transaction, together with what `finish` writes.
 
     The batches' columns match `plan.sources` by place. With `empty_first` the table is emptied in the same
     transaction, so readers see the old rows or all of the new ones. `finish` is called with the cursor
-    before the commit. `on_rows` is told the rows sent so far; they are committed only when this returns.
+    before the commit. `on_rows` is told the rows sent so far; they are committed only when this returns them.
     Raises TargetError, or whatever `batches` raises; either way everything is rolled back.
     """
     stream = _CopyStream(plan, batches, on_rows)
@@ -122,7 +115,7 @@ def load(
             cursor.copy_expert(f"COPY {plan.target.quoted} ({names}) FROM STDIN ({options})", stream, size=1 << 16)
             if cursor.rowcount != stream.rows:
                 raise TargetError(f"{stream.rows} rows were sent and {cursor.rowcount} arrived; rolled back")
-            loaded = Loaded(stream.rows, stream.identity_low, stream.identity_high)
+            loaded = Totals(stream.rows, stream.identity_low, stream.identity_high, dict(stream.nuls))
             finish(cursor, loaded)
         connection.commit()
     except psycopg2.Error as error:
@@ -190,9 +183,11 @@ class _CopyStream:
     def __init__(self, plan: LoadPlan, batches: Iterable[pa.RecordBatch], on_rows: Callable[[int], None]) -> None:
         self._columns = plan.columns
         self._identity = plan.identity
+        self._nul_policy = plan.nul_policy
         self._on_rows = on_rows
         self._pieces = self._encode(batches)
         self.rows = 0
+        self.nuls: Counter[str] = Counter()
         self.identity_low: int | None = None
         self.identity_high: int | None = None
         self.failure: BaseException | None = None
@@ -211,7 +206,9 @@ class _CopyStream:
         encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
         yield encoder.write_header()
         for batch in batches:
-            arrays = [_to_wire(batch.column(i), column) for i, column in enumerate(self._columns)]
+            arrays = [
+                _to_wire(self._without_nuls(batch.column(i), column), column) for i, column in enumerate(self._columns)
+            ]
             encoded = encoder.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
             if self._identity is not None:
                 self._note_identity(arrays[self._identity])
@@ -219,6 +216,21 @@ class _CopyStream:
             yield encoded
             self._on_rows(self.rows)
         yield encoder.finish()
+
+    def _without_nuls(self, values: pa.Array, column: LoadColumn) -> pa.Array:
+        """Text that PostgreSQL can store, by NUL_POLICY; what was changed is counted. Raises TargetError."""
+        if column.family not in ("text", "xml"):
+            return values
+        count = pc.sum(pc.match_substring(values, "\0")).as_py() or 0
+        if not count:
+            return values
+        if self._nul_policy == "error":
+            raise TargetError(
+                f"column {column.name}: {count} values of a batch hold the character U+0000, which PostgreSQL's text "
+                f"cannot; NUL_POLICY=strip or replace stores them without it"
+            )
+        self.nuls[column.name] += count
+        return pc.replace_substring(values, "\0", "" if self._nul_policy == "strip" else "\ufffd")
 
     def _note_identity(self, values: pa.Array) -> None:
         extremes = pc.min_max(values).as_py()

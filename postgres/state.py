@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import psycopg2
@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS replication.checkpoint (
     rows bigint NOT NULL,
     identity_low numeric,
     identity_high numeric,
+    nuls jsonb NOT NULL DEFAULT '{}',
     committed_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (table_schema, table_name, chunk),
     FOREIGN KEY (table_schema, table_name) REFERENCES replication.load ON DELETE CASCADE
@@ -52,8 +53,8 @@ START = """
 INSERT INTO replication.load (table_schema, table_name, session, fingerprint, chunks) VALUES (%s, %s, %s, %s, %s)
 """
 CHECKPOINT = """
-INSERT INTO replication.checkpoint (table_schema, table_name, chunk, rows, identity_low, identity_high)
-VALUES (%s, %s, %s, %s, %s, %s)
+INSERT INTO replication.checkpoint (table_schema, table_name, chunk, rows, identity_low, identity_high, nuls)
+VALUES (%s, %s, %s, %s, %s, %s, %s)
 """
 LOAD = """
 SELECT session, fingerprint, chunks, finished_at IS NOT NULL
@@ -63,6 +64,11 @@ CHECKPOINTS = "SELECT chunk, rows FROM replication.checkpoint WHERE table_schema
 TOTALS = """
 SELECT coalesce(sum(rows), 0)::bigint, min(identity_low), max(identity_high)
 FROM replication.checkpoint WHERE table_schema = %s AND table_name = %s
+"""
+NULS = """
+SELECT n.key, sum(n.value::bigint)
+FROM replication.checkpoint AS c CROSS JOIN LATERAL jsonb_each_text(c.nuls) AS n
+WHERE table_schema = %s AND table_name = %s GROUP BY n.key ORDER BY n.key
 """
 FINISH = "UPDATE replication.load SET finished_at = now() WHERE table_schema = %s AND table_name = %s"
 
@@ -87,11 +93,15 @@ class Load:
 
 @dataclass(frozen=True)
 class Totals:
-    """What all committed chunks of a table hold together."""
+    """What a chunk, or all committed chunks of a table together, hold.
+
+    `nuls` counts, by column, the values in which U+0000 was stripped or replaced.
+    """
 
     rows: int
-    identity_low: int | None
-    identity_high: int | None
+    identity_low: int | None = None
+    identity_high: int | None = None
+    nuls: Mapping[str, int] = field(default_factory=dict)
 
 
 def prepare(connection: Any) -> None:
@@ -121,18 +131,19 @@ def start_load(cursor: Any, table: TargetName, session: str, fingerprint: str, c
     cursor.execute(START, (*row, session, fingerprint, cut))
 
 
-def record_chunk(
-    cursor: Any, table: TargetName, chunk: int, rows: int, identity: tuple[int | None, int | None]
-) -> None:
-    """Write down, in the transaction of its rows, that a chunk is there."""
-    cursor.execute(CHECKPOINT, (table.schema, table.table, chunk, rows, *identity))
+def record_chunk(cursor: Any, table: TargetName, chunk: int, brought: Totals) -> None:
+    """Write down, in the transaction of its rows, that a chunk is there and what it brought."""
+    identity = (brought.identity_low, brought.identity_high)
+    cursor.execute(CHECKPOINT, (table.schema, table.table, chunk, brought.rows, *identity, json.dumps(brought.nuls)))
 
 
 def read_totals(cursor: Any, table: TargetName) -> Totals:
     """What the committed chunks of a table hold, the caller's own included."""
     cursor.execute(TOTALS, (table.schema, table.table))
     rows, low, high = cursor.fetchone()
-    return Totals(rows, None if low is None else int(low), None if high is None else int(high))
+    cursor.execute(NULS, (table.schema, table.table))
+    nuls = {column: int(count) for column, count in cursor.fetchall()}
+    return Totals(rows, None if low is None else int(low), None if high is None else int(high), nuls)
 
 
 def finish_load(cursor: Any, table: TargetName) -> None:

@@ -33,11 +33,15 @@ def target() -> Iterator[EmbeddedTarget]:
 
 
 @pytest.fixture
-def target_database(target: EmbeddedTarget) -> str:
-    """A fresh, empty database."""
+def target_database(target: EmbeddedTarget) -> Iterator[str]:
+    """A fresh, empty database, gone after the test."""
     name = f"test_{next(_numbers)}"
     target.create_database(name)
-    return name
+    yield name
+    connection = target.connect()
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    connection.close()
 
 
 @pytest.fixture

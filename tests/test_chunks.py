@@ -9,9 +9,10 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
+from typing import Any
 
 import pyodbc
 import pytest
@@ -27,17 +28,22 @@ from mssql import reader
 from mssql.chunks import CANDIDATES, chunk_key, plan_chunks, where_clause
 from mssql.introspection import read_tables
 from tests.conftest import source_settings
+from tests.harness import wait_until
 
 ROWS = 700
 CHUNK_ROWS = 130
 LATIN = "SQL_Latin1_General_CP1_CI_AS"
 INT = SqlType("int", 4)
+CODE = SqlType("varchar", 40)
 
 Value = tuple[object, ...]
 
 
 def keyed(name: str, *kinds: SqlType, key: str = "k1", collation: str | None = None, **more: object) -> Table:
-    """A table of the columns k1, k2, … and n, which tells its rows apart; `key` is made of `-` and names."""
+    """A table of the columns k1, k2, … and n, which tells its rows apart; `key` is made of `-` and names.
+
+    The columns' names are those that chunks.py gives to a query's results, which must not confuse the server.
+    """
     texts = {"char", "varchar", "nchar", "nvarchar"}
     columns = [
         Column(f"k{place}", kind, is_nullable=False, collation=collation if kind.name in texts else None)
@@ -59,6 +65,7 @@ def wide_text(number: int) -> str:
     return ("Ω", "日本", "Ж", "’", "🙂 ")[number % 5] * (1 if number % 5 else number % 3) + text(number)
 
 
+FIRST_DAY = datetime.date(1, 1, 1)
 NOON = datetime.datetime(2000, 2, 29, 12)
 DAY = datetime.timedelta(days=1)
 US = datetime.timedelta(microseconds=1)
@@ -83,7 +90,7 @@ CUT: Mapping[str, tuple[Table, Sequence[Value]]] = {
             [(Decimal(n - 300) * Decimal("123456789012345678.0123456789"),) for n in range(ROWS)],
         ),
         ("money", keyed("money_key", SqlType("money", 8)), [(Decimal(n - 300) / 10000,) for n in range(ROWS)]),
-        ("date", keyed("date_key", SqlType("date", 3)), [(datetime.date(1, 1, 1) + n * 4000 * DAY,) for n in range(ROWS)]),
+        ("date", keyed("date_key", SqlType("date", 3)), [(FIRST_DAY + n * 4000 * DAY,) for n in range(ROWS)]),
         ("datetime", keyed("datetime_key", SqlType("datetime", 8)), [(NOON + n * 10000 * US,) for n in range(ROWS)]),
         (
             "smalldatetime",
@@ -93,7 +100,7 @@ CUT: Mapping[str, tuple[Table, Sequence[Value]]] = {
         (
             "datetime2",
             keyed("datetime2_key", SqlType("datetime2", 8, 27, 7)),
-            [(f"{(NOON + n * US).isoformat(' ', 'microseconds')}{n % 10}",) for n in range(ROWS)],
+            [(f"{(NOON + 3 * n * US).isoformat(' ', 'microseconds')}{n % 10}",) for n in range(ROWS)],
         ),
         (
             "datetimeoffset",
@@ -105,11 +112,11 @@ CUT: Mapping[str, tuple[Table, Sequence[Value]]] = {
             keyed("time_key", SqlType("time", 5, 16, 7)),
             [(f"{(NOON + n * 61 * US).time().isoformat('microseconds')}",) for n in range(ROWS)],
         ),
-        ("varchar", keyed("varchar_key", SqlType("varchar", 40), collation=LATIN), [(text(n),) for n in range(ROWS)]),
+        ("varchar", keyed("varchar_key", CODE, collation=LATIN), [(text(n),) for n in range(ROWS)]),
         ("char", keyed("char_key", SqlType("char", 30), collation=LATIN), [(text(n),) for n in range(ROWS)]),
         (
             "nvarchar",
-            keyed("nvarchar_key", SqlType("nvarchar", 80), collation="Latin1_General_100_CI_AS"),
+            keyed("nvarchar_key", SqlType("nvarchar", 80), collation=LATIN),
             [(wide_text(n),) for n in range(ROWS)],
         ),
         (
@@ -125,13 +132,13 @@ CUT: Mapping[str, tuple[Table, Sequence[Value]]] = {
         ),
         (
             "three columns",
-            keyed("three_columns", INT, SqlType("varchar", 40), SqlType("datetime", 8), key="k1 k2 k3", collation=LATIN),
+            keyed("three_columns", INT, CODE, SqlType("datetime", 8), key="k1 k2 k3", collation=LATIN),
             [(n // 350, text(n // 10 * 10), NOON + n % 10 * DAY) for n in range(ROWS)],
         ),
         ("descending", keyed("descending", INT, key="-k1"), [(skewed(n),) for n in range(ROWS)]),
         (
             "descending in part",
-            keyed("in_part", INT, SqlType("varchar", 40), key="-k1 k2", collation=LATIN),
+            keyed("in_part", INT, CODE, key="-k1 k2", collation=LATIN),
             [(n // 50, text(n)) for n in range(ROWS)],
         ),
         (
@@ -191,9 +198,21 @@ def database_rows() -> dict[str, list[Value]]:
 # -- the servers -------------------------------------------------------------------------------
 
 
+@dataclass
+class Source:
+    """A server that holds all the tables, and the tables as its catalog shows them, by name."""
+
+    settings: Settings
+    tables: Mapping[str, Table]
+
+    def connect(self) -> Any:
+        """An arrow-odbc connection, closed when it is let go: a database in use could not be dropped."""
+        return reader.connect(self.settings)
+
+
 @pytest.fixture(scope="module", params=["the stand-in", "a T-SQL server"])
-def source(request: pytest.FixtureRequest) -> Iterator[tuple[Settings, Mapping[str, Table]]]:
-    """Settings of a server that holds all the tables, and the tables as its catalog shows them, by name."""
+def source(request: pytest.FixtureRequest) -> Iterator[Source]:
+    """Each server in turn."""
     if request.param == "the stand-in":
         with StandIn(DATABASE, database_rows()) as server:
             yield _seen({**source_settings(server.port, DATABASE.name), "PGDATABASE": "none"})
@@ -212,32 +231,47 @@ def source(request: pytest.FixtureRequest) -> Iterator[tuple[Settings, Mapping[s
                 load_rows(connection, DATABASE, database_rows())
             yield _seen({**given, "MSSQL_DATABASE": name})
         finally:
-            admin.execute(f"DROP DATABASE {name}")
+            # The server notices a moment later that its clients have gone.
+            wait_until(lambda: _is_dropped(admin, name), f"database {name} can be dropped")
 
 
-def _seen(environment: Mapping[str, str]) -> tuple[Settings, Mapping[str, Table]]:
+def _is_dropped(admin: pyodbc.Connection, name: str) -> bool:
+    try:
+        admin.execute(f"DROP DATABASE {name}")
+    except pyodbc.Error:
+        return False
+    return True
+
+
+def _seen(environment: Mapping[str, str]) -> Source:
     settings = load_settings(None, environment)
     with closing(connect_source(settings)) as connection:
-        return settings, {table.name.lower(): table for table in read_tables(connection)}
+        tables = {table.name.lower(): table for table in read_tables(connection)}
+    return Source(settings, tables)
 
 
-def numbers_of(settings: Settings, table: Table, chunk: Chunk) -> list[int]:
-    """The row numbers of a chunk, read the way a load reads rows."""
-    connection = reader.connect(settings)
+def numbers_of(source: Source, table: Table, *chunks: Chunk) -> list[list[int]]:
+    """The row numbers of each of the chunks, read the way a load reads rows."""
+    connection = source.connect()
     (column,) = [column for column in table.columns if column.name == "n"]
-    batches = reader.read_batches(connection, settings, table, (column,), chunk)
-    return [number for batch in batches for number in batch.column(0).to_pylist()]
+    return [
+        [
+            number
+            for batch in reader.read_batches(connection, source.settings, table, (column,), chunk)
+            for number in batch.column(0).to_pylist()
+        ]
+        for chunk in chunks
+    ]
 
 
 # -- cut and not cut ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("case", CUT)
-def test_chunks_are_disjoint_and_cover_the_table(source: tuple[Settings, Mapping[str, Table]], case: str) -> None:
-    settings, seen = source
-    table = seen[CUT[case][0].name]
-    chunks = plan_chunks(reader.connect(settings), table, CHUNK_ROWS)
-    parts = [numbers_of(settings, table, chunk) for chunk in chunks]
+def test_chunks_are_disjoint_and_cover_the_table(source: Source, case: str) -> None:
+    table = source.tables[CUT[case][0].name]
+    chunks = plan_chunks(source.connect(), table, CHUNK_ROWS)
+    parts = numbers_of(source, table, *chunks)
     assert Counter(number for part in parts for number in part) == Counter(range(ROWS))
     assert [chunk.number for chunk in chunks] == list(range(len(chunks)))
     # A boundary that cannot stand in a query gives way to one soon after it; the last chunk takes what is left.
@@ -246,36 +280,27 @@ def test_chunks_are_disjoint_and_cover_the_table(source: tuple[Settings, Mapping
 
 
 @pytest.mark.parametrize("case", WHOLE)
-def test_a_table_without_a_usable_key_is_one_chunk(source: tuple[Settings, Mapping[str, Table]], case: str) -> None:
-    settings, seen = source
-    table = seen[WHOLE[case][0].name]
+def test_a_table_without_a_usable_key_is_one_chunk(source: Source, case: str) -> None:
+    table = source.tables[WHOLE[case][0].name]
+    if case == "a unique index with a filter" and table.indexes[0].filter is None:
+        pytest.skip("this server's catalog hides the filters of indexes")
     assert chunk_key(table) == ()
-    assert plan_chunks(reader.connect(settings), table, CHUNK_ROWS) == (WHOLE_TABLE,)
-    assert sorted(numbers_of(settings, table, WHOLE_TABLE)) == list(range(ROWS))
+    assert plan_chunks(source.connect(), table, CHUNK_ROWS) == (WHOLE_TABLE,)
+    assert sorted(numbers_of(source, table, WHOLE_TABLE)[0]) == list(range(ROWS))
 
 
-def test_a_table_of_few_rows_is_one_chunk(source: tuple[Settings, Mapping[str, Table]]) -> None:
-    settings, seen = source
-    assert plan_chunks(reader.connect(settings), seen["int_key"], ROWS) == (WHOLE_TABLE,)
+def test_a_table_of_few_rows_is_one_chunk(source: Source) -> None:
+    assert plan_chunks(source.connect(), source.tables["int_key"], ROWS) == (WHOLE_TABLE,)
 
 
-def test_chunks_of_one_row(source: tuple[Settings, Mapping[str, Table]]) -> None:
-    settings, seen = source
-    connection = reader.connect(settings)
-    (few,) = [table for table in seen.values() if table.name == "two_columns"]
-    chunks = plan_chunks(connection, few, CHUNK_ROWS)
-    inner = replace(chunks[1], number=0)
-    assert len(numbers_of(settings, few, inner)) >= CHUNK_ROWS - 1
-
-
-def test_sorted_by_the_server_not_by_python(source: tuple[Settings, Mapping[str, Table]]) -> None:
+def test_sorted_by_the_server_not_by_python(source: Source) -> None:
     """The order of a uuid or a collation is the server's own: Python's would make other chunks."""
-    settings, seen = source
-    chunks = plan_chunks(reader.connect(settings), seen["varchar_key"], CHUNK_ROWS)
-    with closing(connect_source(settings)) as connection:
+    chunks = plan_chunks(source.connect(), source.tables["varchar_key"], CHUNK_ROWS)
+    with closing(connect_source(source.settings)) as connection:
         ordered = [n for (n,) in connection.execute("SELECT n FROM varchar_key ORDER BY k1")]
     position = {number: place for place, number in enumerate(ordered)}
-    places = [sorted(position[n] for n in numbers_of(settings, seen["varchar_key"], chunk)) for chunk in chunks]
+    parts = numbers_of(source, source.tables["varchar_key"], *chunks)
+    places = [sorted(position[n] for n in part) for part in parts]
     assert [place for part in places for place in part] == list(range(ROWS))
 
 
