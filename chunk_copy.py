@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import queue
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import psycopg2
@@ -67,10 +68,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Begun:
-    """How a table's load begins: its chunks, and those that are in the target already with their rows."""
+    """How a table's load begins: its chunks, and those that are in the target already with their rows.
 
+    `job` is what the chunks are to be copied for. `keeps_others` is true where the table holds rows of
+    another origin, which stay.
+    """
+
+    job: Job
     chunks: tuple[Chunk, ...]
     done: dict[int, int]
+    keeps_others: bool = False
 
 
 class Lane:
@@ -80,6 +87,7 @@ class Lane:
         self._settings = settings
         self._source: Any = None
         self._target: Any = None
+        self.is_given_up = False
 
     @property
     def source(self) -> Any:
@@ -90,19 +98,31 @@ class Lane:
 
     @property
     def target(self) -> Any:
-        """A psycopg2 connection outside a transaction. Raises UnreachableError."""
+        """A psycopg2 connection outside a transaction. Raises UnreachableError, CancelledError once given up."""
         if self._target is None or self._target.closed:
             self._target = connect_target(self._settings)
+        if self.is_given_up:
+            self.disconnect()
+            raise CancelledError
         return self._target
 
-    def cancel(self) -> None:
-        """Ask the target to end what it is doing for this lane; from any thread."""
+    def give_up(self) -> None:
+        """End this lane for good, from any thread, whatever its worker hangs in.
+
+        Nothing that its worker does when it wakes up can reach the target any more: the connection is
+        broken, and no other is opened.
+        """
+        self.is_given_up = True
         target = self._target
-        if target is not None and not target.closed:
-            try:
-                target.cancel()
-            except psycopg2.Error:
-                target.close()
+        if target is None or target.closed:
+            return
+        # Asking the server to stop takes a connection of its own, which may hang as well.
+        threading.Thread(target=_cancel, args=(target,), daemon=True).start()
+        with (
+            suppress(psycopg2.Error, OSError),
+            socket.fromfd(target.fileno(), socket.AF_INET, socket.SOCK_STREAM) as wire,
+        ):
+            wire.shutdown(socket.SHUT_RDWR)
 
     def disconnect(self) -> None:
         """Drop both connections; what was not committed is gone."""
@@ -123,8 +143,14 @@ class Watch:
     busy: dict[tuple[str, int], Lane] = field(default_factory=dict)
     rows: dict[tuple[str, int], int] = field(default_factory=dict)
     moved_at: dict[tuple[str, int], float] = field(default_factory=dict)
+    given_up: set[tuple[str, int]] = field(default_factory=set)
     stopping: threading.Event = field(default_factory=threading.Event)
     remarks: queue.SimpleQueue[tuple[str, str]] = field(default_factory=queue.SimpleQueue)
+
+
+def _cancel(connection: Any) -> None:
+    with suppress(psycopg2.Error):
+        connection.cancel()
 
 
 @contextmanager
@@ -159,11 +185,18 @@ def begin(settings: Settings, job: Job, continues: bool, watch: Watch | None = N
 
     A table of one chunk is not touched yet: its chunk empties and fills it in one transaction. Of a table
     of several, the emptying and the list of chunks are committed here. With `continues`, a load of the
-    same session goes on after its committed chunks. Raises what `copy` raises, and TargetError where the
-    structure changed since the load began.
+    same session goes on after its committed chunks, and a table of which no load is known is not emptied.
+    Raises what `copy` raises, and TargetError where the structure changed since the load began.
     """
 
+    def note() -> None:
+        if watch is not None:
+            watch.moved_at[job.table.key, BEGIN] = time.monotonic()
+            if watch.stopping.is_set():
+                raise CancelledError
+
     def once(lane: Lane) -> Begun:
+        its = job
         if continues:
             known = state.read_load(lane.target, job.plan.target)
             if known is not None and known.session == job.session:
@@ -172,15 +205,17 @@ def begin(settings: Settings, job: Job, continues: bool, watch: Watch | None = N
                         "its load cannot be continued: the columns or the key changed since it began. "
                         "Run without --no-truncate to load it from scratch"
                     )
-                return Begun(known.chunks, dict(known.done))
-        found = source_chunks.plan_chunks(lane.source, job.table, settings.chunk_rows)
-        if len(found) == 1:
-            return Begun(found, {})
-        with _transaction(lane.target) as cursor:
-            if job.empties:
-                loader.truncate(cursor, job.plan.target)
-            state.start_load(cursor, job.plan.target, job.session, job.fingerprint, found)
-        return Begun(found, {})
+                return Begun(job, known.chunks, dict(known.done))
+            if known is None:
+                its = replace(job, empties=False)
+        keeps_others = not its.empties and not loader.is_empty(lane.target, job.plan.target)
+        found = source_chunks.plan_chunks(lane.source, job.table, settings.chunk_rows, note)
+        if len(found) > 1:
+            with _transaction(lane.target) as cursor:
+                if its.empties:
+                    loader.truncate(cursor, job.plan.target)
+                state.start_load(cursor, job.plan.target, job.session, job.fingerprint, found)
+        return Begun(its, found, {}, keeps_others)
 
     return _with_retries(once, settings, job, BEGIN, watch)
 
@@ -219,7 +254,9 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
         committed = state.has_chunk(lane.target, job.plan.target, job.session, chunk.number)
         return once(lane) if committed is None else Totals(committed)
 
-    return _with_retries(once, settings, job, chunk.number, watch, once_more)
+    # A given-up attempt may have been committed in its last moment.
+    is_again = watch is not None and (job.table.key, chunk.number) in watch.given_up
+    return _with_retries(once_more if is_again else once, settings, job, chunk.number, watch, once_more)
 
 
 def finish(settings: Settings, job: Job, watch: Watch | None = None) -> Totals:
@@ -237,7 +274,8 @@ def finish(settings: Settings, job: Job, watch: Watch | None = None) -> Totals:
 def _finish(cursor: Any, job: Job) -> Totals:
     totals = state.read_totals(cursor, job.plan.target)
     loader.set_identity(cursor, job.plan, totals, afresh=job.empties)
-    state.finish_load(cursor, job.plan.target)
+    if not state.finish_load(cursor, job.plan.target):
+        raise TargetError("chunks of it are missing in replication.checkpoint: did another run load it meanwhile?")
     return totals
 
 
@@ -277,7 +315,7 @@ def _with_retries(
                 return (once if attempt == 1 or once_more is None else once_more)(lane)
             except (*EXPECTED, UnreachableError, psycopg2.Error) as error:
                 lane.disconnect()
-                if watch is not None and watch.stopping.is_set():
+                if lane.is_given_up or (watch is not None and watch.stopping.is_set()):
                     raise CancelledError from None
                 failure = loader.target_error(error) if isinstance(error, psycopg2.Error) else error
                 is_temporary = isinstance(failure, UnreachableError) or failure.is_temporary

@@ -46,6 +46,8 @@ from type_mapping import UnsupportedTypeError
 
 SECONDS_BETWEEN_RECORDS = 2.0
 SECONDS_TO_STOP = 10.0
+#: threads that may hang in a driver for ever before a run does
+MOST_HANGING = 1000
 #: from so many rows on, building a table's secondary indexes after the load is worth it
 LARGE_TABLE_ROWS = 100_000
 
@@ -64,11 +66,14 @@ def run(options: Options, verify: bool, workers: int | None = None) -> int:
         if options.reset:
             return reset(tracker, display)
         this_run = _read(options, tracker)
+        is_new = not (options.resume and tracker.path.exists())
         lane = Lane(this_run.settings)
         existing = _target_tables(lane, this_run)
         announce(this_run)
         plan = plan_run(this_run)
         state.prepare(lane.target)
+        if is_new:
+            state.begin_session(lane.target, tracker.session_id, keeps_rows=not options.truncate)
         if plan.work:
             return _sync(this_run, plan, existing, lane, workers or this_run.settings.workers)
         return ALL_DONE if _restore(this_run, 1) else SOME_FAILED
@@ -98,10 +103,13 @@ def _sync(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], la
     count = suspension.suspend(lane.target, list(places.values()), large)
     if count:
         display.say(f"🔗 {count} foreign keys, indexes and triggers put aside for the load")
+    keeps_rows = not this_run.options.truncate and state.keeps_rows(lane.target, this_run.tracker.session_id)
+    # A load may take hours, and a connection that idles so long may be dead when it is needed again.
+    lane.disconnect()
     with display.bars() as bars:
-        loads = Loads(this_run, plan, existing, workers, bars)
-        # More threads than workers: one that hangs in a driver must not keep a place.
-        executor = ThreadPoolExecutor(workers * 4 + 4, thread_name_prefix="copy")
+        loads = Loads(this_run, plan, existing, workers, bars, keeps_rows)
+        # Far more threads than workers, made when needed: one that hangs in a driver must not keep a place.
+        executor = ThreadPoolExecutor(workers + MOST_HANGING, thread_name_prefix="copy")
         try:
             loads.run(executor)
         finally:
@@ -128,8 +136,11 @@ def _restore(this_run: Run, workers: int) -> bool:
     left = suspension.read_suspended(lane.target)
     memory = this_run.settings.maintenance_work_mem
 
+    lanes: list[Lane] = []
+
     def restore(one: Suspended) -> str | None:
         own = Lane(this_run.settings)
+        lanes.append(own)
         try:
             return suspension.restore(own.target, one, memory)
         finally:
@@ -138,12 +149,16 @@ def _restore(this_run: Run, workers: int) -> bool:
     problems: list[str] = []
     for kind in suspension.KINDS:
         chosen = [one for one in left if one.kind == kind]
-        if kind == "index" and len(chosen) > 1 and workers > 1:
-            with ThreadPoolExecutor(workers, thread_name_prefix="index") as executor:
-                found = list(executor.map(restore, chosen))
-        else:
-            found = [suspension.restore(lane.target, one, memory) for one in chosen]
-        problems += [problem for problem in found if problem is not None]
+        # In threads also where it is one after the other: a signal would have to wait for the server's answer.
+        executor = ThreadPoolExecutor(workers if kind == "index" else 1, thread_name_prefix="restore")
+        try:
+            problems += [problem for problem in executor.map(restore, chosen) if problem is not None]
+        except BaseException:
+            for own in lanes:
+                own.give_up()
+            raise
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
     lane.disconnect()
     if left:
         back = f"{len(left) - len(problems)} of {len(left)}"
@@ -201,7 +216,13 @@ class Loads:
     """
 
     def __init__(
-        self, this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], workers: int, bars: Bars
+        self,
+        this_run: Run,
+        plan: Plan,
+        existing: dict[TargetName, TargetTable],
+        workers: int,
+        bars: Bars,
+        keeps_rows: bool = False,
     ) -> None:
         self._run = this_run
         self._settings: Settings = this_run.settings
@@ -209,6 +230,7 @@ class Loads:
         self._existing = existing
         self._workers = workers
         self._bars = bars
+        self._keeps_rows = keeps_rows
         self._watch = Watch()
         self._in_order = [_TableLoad(work) for work in plan.work]
         self._by_key = {load.table.key: load for load in self._in_order}
@@ -290,27 +312,8 @@ class Loads:
             self._fail(load, error)
             return
         continues = options.resume and not options.truncate and load.work.is_partial
-        load.job = Job(table, load_plan, tracker.session_id)
-        if not options.truncate and (continues or not options.resume):
-            load.job = self._keep_rows(load, load.job, continues)
+        load.job = Job(table, load_plan, tracker.session_id, empties=not self._keeps_rows)
         self._give(executor, load, BEGIN, partial(_begin_load, continues), self._begun)
-
-    def _keep_rows(self, load: _TableLoad, job: Job, continues: bool) -> Job:
-        """Without --truncate: go on exactly where checkpoints say how, else keep what is there and warn."""
-        with closing(_connected(self._settings)) as lane:
-            try:
-                known = state.read_load(lane.target, job.plan.target) if continues else None
-                if known is not None:
-                    return job
-                holds_rows = not loader.is_empty(lane.target, job.plan.target)
-            except psycopg2.Error as error:
-                raise UnreachableError(f"the target cannot be read: {target_words(error)}") from None
-        if holds_rows:
-            load.lines.append(
-                f"⚠️ WARNING: {load.table.full_name} is not truncated and {job.plan.target} already holds rows: its "
-                f"data may be partial or doubled. Run without --no-truncate to load it from scratch."
-            )
-        return Job(job.table, job.plan, job.session, empties=False)
 
     # -- taking back ------------------------------------------------------------------------------
 
@@ -327,6 +330,12 @@ class Loads:
 
     def _begun(self, load: _TableLoad, result: object) -> None:
         assert isinstance(result, Begun) and load.job is not None
+        load.job = result.job
+        if result.keeps_others:
+            load.lines.append(
+                f"⚠️ WARNING: {load.table.full_name} is not truncated and {result.job.plan.target} already holds rows: "
+                f"its data may be partial or doubled. Run without --no-truncate to load it from scratch."
+            )
         load.rows = sum(result.done.values())
         left = [chunk for chunk in result.chunks if chunk.number not in result.done]
         load.lines.append("🔍 Reading from MS SQL...")
@@ -432,11 +441,12 @@ class Loads:
     def _give_up(self, executor: Executor, future: Future[object], task: _Task) -> None:
         """End a task that brought no row for too long, and try it anew with another connection.
 
-        Its worker may hang in a driver for ever; its transaction is cancelled, so it cannot commit any more.
+        Its worker may hang in a driver for ever; its lane is broken, so it cannot commit any more.
         """
         lane = self._watch.busy.pop(task.label, None)
         if lane is not None:
-            lane.cancel()
+            lane.give_up()
+        self._watch.given_up.add(task.label)
         del self._tasks[future]
         self._watch.moved_at.pop(task.label, None)
         words = f"no row for {self._settings.stall_timeout} s"
@@ -451,7 +461,7 @@ class Loads:
         """End all workers; what they had not committed is rolled back."""
         self._watch.stopping.set()
         for lane in list(self._watch.busy.values()):
-            lane.cancel()
+            lane.give_up()
         _, left = wait(self._tasks, timeout=SECONDS_TO_STOP)
         for future in left:
             future.cancel()
@@ -461,12 +471,3 @@ def _traced(error: BaseException) -> str:
     import traceback  # noqa: PLC0415
 
     return "".join(traceback.format_exception(error)).rstrip()
-
-
-class _ClosingLane(Lane):
-    def close(self) -> None:
-        self.disconnect()
-
-
-def _connected(settings: Settings) -> _ClosingLane:
-    return _ClosingLane(settings)

@@ -329,14 +329,10 @@ class _Builder:
         """One table with its defaults, checks and comments. Raises SchemaError and UnreachableError."""
         key = plan.table.key
         tracker = self._run.tracker
-        steps_done = tracker.entry(key).get("steps", {})
-        tracker.start(key)
+        tracker.start(key)  # forgets what was refused before: it is tried again now
         if plan.place.schema in self._missing_schemas:
             words = self._missing_schemas[plan.place.schema]
             raise SchemaError(f"the schema {plan.place.schema} cannot be made: {words}")
-        if tracker.entry(key).get("refused"):
-            # Whatever was refused before is tried again now.
-            tracker.record(key, refused=[])
         there = self._target.tables.get(plan.place)
         replaces = False
         if there is not None:
@@ -352,8 +348,8 @@ class _Builder:
             refused = self._transaction(_missing(plan.details, there, parts)) if there is not None else []
             refused += _ordinary(plan, there, self._settings) if there is not None else []
         self._keep_refused(key, refused)
-        tracker.record(key, steps={**steps_done, "table": "completed"})
-        self._complete_if_last(plan, "table")
+        if not self._complete_if_last(plan, "table"):
+            tracker.record(key, steps={"table": "completed"})
         told = f"{len(plan.table.columns)} columns"
         self._run.display.say(f"✅ {told}" if there is None or replaces else f"✅ {plan.place} exists already and fits")
 
@@ -421,8 +417,6 @@ class _Builder:
                 self._run.tracker.fail(one.table.key, f"{words}: {'; '.join(problems)}")
                 self._run.display.say(f"❌ {one.table.full_name}: {'; '.join(problems)}")
                 continue
-            steps = self._run.tracker.entry(one.table.key).get("steps", {})
-            self._run.tracker.record(one.table.key, steps={**steps, step: "completed"})
             self._complete_if_last(plan, step)
         self._run.display.say(f"✅ {words} done" if not failed else f"⚠️ {words}: {len(failed)} tables failed")
         return failed
@@ -444,10 +438,13 @@ class _Builder:
             return []
         return self._transaction(step for step in unit.steps if step.lost)
 
-    def _complete_if_last(self, plan: TablePlan, step: str) -> None:
+    def _complete_if_last(self, plan: TablePlan, step: str) -> bool:
+        """Complete the table if no later step has anything to make for it."""
         later = STEPS[STEPS.index(step) + 1 :]
-        if not any(_named(plan, one) for one in later):
-            self._run.tracker.complete(plan.table.key)
+        if any(_named(plan, one) for one in later):
+            return False
+        self._run.tracker.complete(plan.table.key, steps=dict.fromkeys(STEPS, "completed"))
+        return True
 
     def _keep_refused(self, key: str, refused: Sequence[Finding]) -> None:
         if not refused:

@@ -8,7 +8,7 @@ because both neighbours compare with the same literal. Order is checked by the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -73,16 +73,22 @@ _LITERALS: dict[str, tuple[str, str]] = {
 }
 
 
-def plan_chunks(connection: Any, table: Table, chunk_rows: int) -> tuple[Chunk, ...]:
+def plan_chunks(
+    connection: Any, table: Table, chunk_rows: int, on_boundary: Callable[[], None] = lambda: None
+) -> tuple[Chunk, ...]:
     """The chunks of a table, about `chunk_rows` rows each; one whole-table chunk where it cannot be cut.
 
-    `connection` is an arrow-odbc connection. Raises PlanningError.
+    `connection` is an arrow-odbc connection. `on_boundary` is called for each boundary found, since a large
+    table has thousands. Raises PlanningError, and what `on_boundary` raises.
     """
     key = chunk_key(table)
     if not key or 0 < table.row_count <= chunk_rows:
         return (WHOLE_TABLE,)
     try:
-        boundaries = list(_boundaries(connection, table, key, chunk_rows))
+        boundaries = []
+        for boundary in _boundaries(connection, table, key, chunk_rows):
+            boundaries.append(boundary)
+            on_boundary()
         if not boundaries or not _are_ordered(connection, boundaries):
             return (WHOLE_TABLE,)
     except arrow_odbc.Error as error:

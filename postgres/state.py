@@ -19,7 +19,7 @@ from postgres import suspension
 from postgres.names import TargetName
 
 #: milliseconds that a load waits for others to leave a table
-LOCK_TIMEOUT_MS = 60_000
+LOCK_TIMEOUT_MS = suspension.LOCK_TIMEOUT_MS
 
 CREATE = """
 CREATE SCHEMA IF NOT EXISTS replication;
@@ -47,6 +47,12 @@ CREATE TABLE IF NOT EXISTS replication.checkpoint (
     FOREIGN KEY (table_schema, table_name) REFERENCES replication.load ON DELETE CASCADE
 );
 COMMENT ON TABLE replication.checkpoint IS 'Chunks that are whole in the target, committed with their rows.';
+CREATE TABLE IF NOT EXISTS replication.session (
+    session text PRIMARY KEY,
+    keeps_rows boolean NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE replication.session IS 'Sessions of sync-data.py. keeps_rows: begun with --no-truncate.';
 """
 
 START = """
@@ -70,7 +76,14 @@ SELECT n.key, sum(n.value::bigint)
 FROM replication.checkpoint AS c CROSS JOIN LATERAL jsonb_each_text(c.nuls) AS n
 WHERE table_schema = %s AND table_name = %s GROUP BY n.key ORDER BY n.key
 """
-FINISH = "UPDATE replication.load SET finished_at = now() WHERE table_schema = %s AND table_name = %s"
+FINISH = """
+UPDATE replication.load AS l SET finished_at = now()
+WHERE l.table_schema = %s AND l.table_name = %s AND jsonb_array_length(l.chunks) = (
+    SELECT count(*) FROM replication.checkpoint AS c
+    WHERE (c.table_schema, c.table_name) = (l.table_schema, l.table_name))
+"""
+#: held from a chunk's checkpoint to the end of its transaction
+CLAIM = "SELECT pg_advisory_xact_lock(hashtextextended(format('replication %%s.%%s %%s', %s, %s, %s::integer), 0))"
 
 
 class StateError(Exception):
@@ -108,7 +121,7 @@ def prepare(connection: Any) -> None:
     """Make the schema `replication` where it is missing. Raises StateError."""
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT to_regclass('replication.checkpoint') IS NOT NULL")
+            cursor.execute("SELECT to_regclass('replication.session') IS NOT NULL")
             (exists,) = cursor.fetchone()
             if not exists:
                 cursor.execute(CREATE)
@@ -123,6 +136,30 @@ def prepare(connection: Any) -> None:
         ) from None
 
 
+def begin_session(connection: Any, session: str, keeps_rows: bool) -> None:
+    """Remember whether a new session keeps the rows that are there, for those who resume it. Raises StateError."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO replication.session (session, keeps_rows) VALUES (%s, %s)", (session, keeps_rows)
+            )
+        connection.commit()
+    except psycopg2.Error as error:
+        raise StateError(f"the session cannot be written down: {target_words(error)}") from None
+
+
+def keeps_rows(connection: Any, session: str) -> bool:
+    """Whether a session was begun with --no-truncate; False where that is not known. Raises StateError."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT keeps_rows FROM replication.session WHERE session = %s", (session,))
+            found = cursor.fetchone()
+        connection.rollback()
+    except psycopg2.Error as error:
+        raise StateError(f"the session cannot be read: {target_words(error)}") from None
+    return found is not None and bool(found[0])
+
+
 def start_load(cursor: Any, table: TargetName, session: str, fingerprint: str, chunks: Sequence[Chunk]) -> None:
     """Write down a load that begins now, in the caller's transaction; an earlier one is forgotten."""
     row = (table.schema, table.table)
@@ -133,6 +170,7 @@ def start_load(cursor: Any, table: TargetName, session: str, fingerprint: str, c
 
 def record_chunk(cursor: Any, table: TargetName, chunk: int, brought: Totals) -> None:
     """Write down, in the transaction of its rows, that a chunk is there and what it brought."""
+    cursor.execute(CLAIM, (table.schema, table.table, chunk))
     identity = (brought.identity_low, brought.identity_high)
     cursor.execute(CHECKPOINT, (table.schema, table.table, chunk, brought.rows, *identity, json.dumps(brought.nuls)))
 
@@ -146,9 +184,10 @@ def read_totals(cursor: Any, table: TargetName) -> Totals:
     return Totals(rows, None if low is None else int(low), None if high is None else int(high), nuls)
 
 
-def finish_load(cursor: Any, table: TargetName) -> None:
-    """Write down, in the caller's transaction, that all chunks are there."""
+def finish_load(cursor: Any, table: TargetName) -> bool:
+    """Write down, in the caller's transaction, that all chunks are there; False where one is missing."""
     cursor.execute(FINISH, (table.schema, table.table))
+    return bool(cursor.rowcount == 1)
 
 
 def read_load(connection: Any, table: TargetName) -> Load | None:
@@ -182,11 +221,12 @@ def _chunk(part: Mapping[str, Any]) -> Chunk:
 def has_chunk(connection: Any, table: TargetName, session: str, chunk: int) -> int | None:
     """The rows of a chunk that this session has committed already, None if it has not.
 
-    What a retry asks first: a connection that broke during COMMIT leaves open whether it happened.
-    Raises psycopg2.Error.
+    What a retry asks first: a connection that broke during COMMIT leaves open whether it happened, so this
+    waits until the server has decided. Raises psycopg2.Error.
     """
     with connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+        cursor.execute(CLAIM, (table.schema, table.table, chunk))
         cursor.execute(
             "SELECT c.rows FROM replication.checkpoint AS c JOIN replication.load USING (table_schema, table_name)"
             " WHERE table_schema = %s AND table_name = %s AND chunk = %s AND session = %s",

@@ -17,6 +17,9 @@ import psycopg2
 from db import target_words
 from postgres.names import TargetName, quote
 
+#: milliseconds to wait for others to leave a table
+LOCK_TIMEOUT_MS = 60_000
+
 Kind = Literal["trigger", "index", "foreign key"]
 #: the order in which things come back: keys may point to an index, and are checked by it
 KINDS: tuple[Kind, ...] = ("trigger", "index", "foreign key")
@@ -132,6 +135,9 @@ def suspend(connection: Any, tables: Sequence[TargetName], large: Sequence[Targe
     count = 0
     try:
         with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+            # Definitions then name every schema, and mean the same to a later run with another search_path.
+            cursor.execute("SET LOCAL search_path = pg_catalog")
             for kind, sql, chosen in (
                 ("foreign key", FOREIGN_KEYS, tables),
                 ("index", INDEXES, large),

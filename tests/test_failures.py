@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from catalog import Column, Database, SqlType, Table
+from db import SettingsError, load_settings
 from demo.standin import LOGIN, StandIn
 from demo.target import EmbeddedTarget
 from tests.harness import Finished, Proxy, Workplace, wait_until
@@ -170,9 +171,8 @@ def test_a_wrong_password_of_the_source_is_told_and_never_shown(shop: Shop, scri
     assert not shop.progress(script).exists()
 
 
-@both_scripts
-def test_an_unknown_source_database_is_told(shop: Shop, script: str) -> None:
-    finished = shop.place.with_settings(MSSQL_DATABASE="nowhere").run(script)
+def test_an_unknown_source_database_is_told(shop: Shop) -> None:
+    finished = shop.place.with_settings(MSSQL_DATABASE="nowhere").run("schema")
     assert finished.code == 3, finished.text
     assert "nowhere" in finished.err
     assert "MSSQL_DATABASE" in finished.err
@@ -216,9 +216,8 @@ def test_a_target_that_is_down_is_told(shop: Shop, script: str) -> None:
     assert not shop.progress(script).exists()
 
 
-@both_scripts
-def test_an_unknown_target_database_is_told(shop: Shop, script: str) -> None:
-    finished = shop.place.with_settings(PGDATABASE="nowhere").run(script)
+def test_an_unknown_target_database_is_told(shop: Shop) -> None:
+    finished = shop.place.with_settings(PGDATABASE="nowhere").run("data")
     assert finished.code == 3, finished.text
     assert 'database "nowhere" does not exist' in finished.err
     assert "PGDATABASE" in finished.err
@@ -288,38 +287,51 @@ def test_a_target_address_that_cannot_be_read_is_refused_without_its_password(sh
 # -- settings ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["MSSQL_HOST", "MSSQL_DATABASE", "MSSQL_USER", "MSSQL_PASSWORD", "PGDATABASE"])
+REQUIRED = ["MSSQL_HOST", "MSSQL_DATABASE", "MSSQL_USER", "MSSQL_PASSWORD", "PGDATABASE"]
+SENSELESS = [
+    ("MSSQL_PORT", "abc"),
+    ("MSSQL_PORT", "65536"),
+    ("PGPORT", "abc"),
+    ("BATCH_SIZE", "0"),
+    ("CHUNK_ROWS", "many"),
+    ("WORKERS", "0"),
+    ("NAMING", "upper"),
+    ("MSSQL_ENCRYPT", "perhaps"),
+    ("SCHEMA_MAP", "dbo"),
+]
+
+
+@pytest.mark.parametrize("name", REQUIRED)
 def test_a_missing_setting_is_named(shop: Shop, name: str) -> None:
-    finished = shop.place.with_settings(**{name: ""}).run("data")
-    assert finished.code == 2, finished.text
-    assert f"{name} is missing" in finished.err
-    assert not shop.place.data_progress.exists()
+    there = {key: value for key, value in shop.place.environment.items() if key != name}
+    with pytest.raises(SettingsError, match=f"{name} is missing"):
+        load_settings(None, there)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("MSSQL_PORT", "abc"),
-        ("MSSQL_PORT", "65536"),
-        ("PGPORT", "abc"),
-        ("BATCH_SIZE", "0"),
-        ("NAMING", "upper"),
-        ("MSSQL_ENCRYPT", "perhaps"),
-        ("SCHEMA_MAP", "dbo"),
-    ],
-)
-def test_a_setting_with_a_senseless_value_is_refused_by_name(shop: Shop, name: str, value: str) -> None:
-    finished = shop.place.with_settings(**{name: value}).run("schema")
-    assert finished.code == 2, finished.text
-    assert name in finished.err
-    assert value in finished.err
-    assert "Traceback" not in finished.text
+@pytest.mark.parametrize(("name", "value"), SENSELESS)
+def test_a_setting_with_a_senseless_value_is_named(shop: Shop, name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name) as refused:
+        load_settings(None, {**shop.place.environment, name: value})
+    assert value in str(refused.value)
+
+
+def test_a_run_with_a_missing_or_a_senseless_setting_ends_before_it_begins(shop: Shop) -> None:
+    for settings, words in (
+        ({"MSSQL_PASSWORD": ""}, "MSSQL_PASSWORD is missing"),
+        ({"MSSQL_PORT": "abc"}, "MSSQL_PORT must be"),
+        ({"BATCH_SIZE": "0"}, "BATCH_SIZE must be"),
+    ):
+        finished = shop.place.with_settings(**settings).run("schema")
+        assert finished.code == 2, finished.text
+        assert words in finished.err
+        assert "Traceback" not in finished.text
     assert shop.tables == []
+    assert not shop.place.schema_progress.exists()
 
 
 # -- passwords -----------------------------------------------------------------------------------
 
-HARD_PASSWORDS = ["a;b{c}d'e\"f\\g h$i#j%k", "}};PWD=x;{", "pässwörd €漢字", " both ends "]
+HARD_PASSWORDS = ["a;b{c}d'e\"f\\g h$i#j%k", "}};PWD=x;{ both ", " pässwörd €漢字"]
 
 
 @pytest.mark.parametrize("password", HARD_PASSWORDS)

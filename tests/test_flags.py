@@ -58,11 +58,10 @@ def test_a_plain_run_after_an_unfinished_session_says_so_and_starts_over(shop: S
     assert EARLIER not in shop.progress(script).read_text(encoding="utf-8")
 
 
-@both_scripts
-def test_a_plain_run_after_a_finished_session_starts_over_without_a_warning(shop: Shop, script: str) -> None:
-    shop.ready(script)
-    write_progress(shop.progress(script), script, **dict.fromkeys(("Customers", "Orders", "Products"), "completed"))
-    finished = shop.place.run(script)
+def test_a_plain_run_after_a_finished_session_starts_over_without_a_warning(shop: Shop) -> None:
+    shop.ready("data")
+    write_progress(shop.progress("data"), "data", **dict.fromkeys(("Customers", "Orders", "Products"), "completed"))
+    finished = shop.place.run("data")
     assert finished.code == 0, finished.text
     assert "did not finish" not in finished.text
     assert processed(finished.out) == SHOP_KEYS
@@ -90,12 +89,11 @@ def test_resume_skips_completed_tables_and_does_all_others_in_order(shop: Shop, 
     assert "failed_at" not in after["Sales.Orders"]
 
 
-@both_scripts
-def test_resume_keeps_the_start_of_the_session(shop: Shop, script: str) -> None:
-    shop.ready(script)
-    write_progress(shop.progress(script), script, Customers="completed")
-    assert shop.place.run(script, "--resume").code == 0
-    text = shop.progress(script).read_text(encoding="utf-8")
+def test_resume_keeps_the_start_of_the_session(shop: Shop) -> None:
+    shop.ready("schema")
+    write_progress(shop.progress("schema"), "schema", Customers="completed")
+    assert shop.place.run("schema", "--resume").code == 0
+    text = shop.progress("schema").read_text(encoding="utf-8")
     assert f'"session_start": "{EARLIER}"' in text
     assert f'"last_updated": "{EARLIER}"' not in text
 
@@ -121,12 +119,11 @@ def test_resume_truncates_a_partial_table_and_loads_it_whole(shop: Shop, status:
     shop.assert_equal()
 
 
-@both_scripts
-def test_resume_leaves_the_target_of_completed_tables_alone(shop: Shop, script: str) -> None:
+def test_resume_leaves_the_target_of_completed_tables_alone(shop: Shop) -> None:
     shop.ready("data")
     shop.query("DROP TABLE customers; CREATE TABLE customers (other text); INSERT INTO customers VALUES ('mine')")
-    write_progress(shop.progress(script), script, Customers="completed")
-    finished = shop.place.run(script, "--resume")
+    write_progress(shop.progress("schema"), "schema", Customers="completed")
+    finished = shop.place.run("schema", "--resume")
     assert finished.code == 0, finished.text
     assert shop.query("SELECT * FROM customers") == [("mine",)]
 
@@ -147,14 +144,13 @@ def test_resume_with_nothing_left_says_so_and_changes_nothing(shop: Shop, script
     assert shop.done(script) == []
 
 
-@both_scripts
-def test_resume_without_a_progress_file_is_a_plain_run_and_says_so(shop: Shop, script: str) -> None:
-    shop.ready(script)
-    finished = shop.place.run(script, "--resume")
+def test_resume_without_a_progress_file_is_a_plain_run_and_says_so(shop: Shop) -> None:
+    shop.ready("data")
+    finished = shop.place.run("data", "--resume")
     assert finished.code == 0, finished.text
-    assert f"no progress file {shop.progress(script).name}" in finished.out
+    assert f"no progress file {shop.place.data_progress.name}" in finished.out
     assert processed(finished.out) == SHOP_KEYS
-    assert shop.done(script) == ALL_PLACES
+    assert shop.done("data") == ALL_PLACES
 
 
 # -- --no-truncate -------------------------------------------------------------------------------
@@ -250,46 +246,43 @@ def test_start_from_table_keeps_the_entries_of_tables_before_it_and_does_complet
     assert after["Sales.Orders"]["started_at"] > EARLIER
 
 
-@both_scripts
-def test_resume_start_from_table_skips_completed_tables_after_it(shop: Shop, script: str) -> None:
-    shop.ready(script)
+def test_resume_start_from_table_skips_completed_tables_after_it(shop: Shop) -> None:
+    shop.ready("data")
     write_progress(
-        shop.progress(script), script, Customers="failed", Orders="completed", Products="failed",
+        shop.progress("data"), "data", Customers="failed", Orders="completed", Products="failed",
         Sales_Orders="completed",
     )  # fmt: skip
-    before = entries(shop.progress(script), script)
-    finished = shop.place.run(script, "--resume", "--start-from-table", "dbo.Orders")
+    before = entries(shop.progress("data"), "data")
+    finished = shop.place.run("data", "--resume", "--start-from-table", "dbo.Orders")
     assert finished.code == 0, finished.text
     assert processed(finished.out) == ["Products"]
-    after = entries(shop.progress(script), script)
+    after = entries(shop.progress("data"), "data")
     assert {key: after[key] for key in before if key != "Products"} == {
         key: before[key] for key in before if key != "Products"
     }
     assert after["Products"]["status"] == "completed"
 
 
-@both_scripts
-def test_an_unknown_start_table_is_refused_with_near_matches(shop: Shop, script: str) -> None:
-    shop.ready(script)
-    write_progress(shop.progress(script), script, Customers="failed")
-    before = shop.progress(script).read_bytes()
-    finished = shop.place.run(script, "--start-from-table", "Prodcuts")
+def test_an_unknown_start_table_is_refused_with_near_matches(shop: Shop) -> None:
+    shop.ready("data")
+    write_progress(shop.progress("data"), "data", Customers="failed")
+    before = shop.progress("data").read_bytes()
+    finished = shop.place.run("data", "--start-from-table", "Prodcuts")
     assert finished.code == 2
     assert "no such table" in finished.err
     assert "dbo.Products" in finished.err
     assert "Traceback" not in finished.text
-    assert shop.done(script) == []
-    assert shop.progress(script).read_bytes() == before
+    assert shop.done("data") == []
+    assert shop.progress("data").read_bytes() == before
 
 
-@both_scripts
-def test_a_start_table_that_two_schemas_have_is_refused_with_the_candidates(shop: Shop, script: str) -> None:
-    shop.ready(script)
-    finished = shop.place.run(script, "--start-from-table", "orders")
+def test_a_start_table_that_two_schemas_have_is_refused_with_the_candidates(shop: Shop) -> None:
+    shop.ready("schema")
+    finished = shop.place.run("schema", "--start-from-table", "orders")
     assert finished.code == 2
     assert "dbo.Orders, Sales.Orders" in finished.err
-    assert shop.done(script) == []
-    assert not shop.progress(script).exists()
+    assert shop.done("schema") == []
+    assert not shop.progress("schema").exists()
 
 
 # -- --reset -------------------------------------------------------------------------------------
@@ -331,9 +324,8 @@ def test_two_resets_in_a_row_keep_both_files(shop: Shop) -> None:
     assert kept == {"first", "second"}
 
 
-@both_scripts
-def test_reset_without_a_progress_file_says_so(shop: Shop, script: str) -> None:
-    finished = shop.place.run(script, "--reset")
+def test_reset_without_a_progress_file_says_so(shop: Shop) -> None:
+    finished = shop.place.run("schema", "--reset")
     assert finished.code == 0, finished.text
     assert "no progress file" in finished.out
 
@@ -406,17 +398,16 @@ def test_an_unknown_argument_is_refused(shop: Shop, script: str, argument: str) 
     assert "usage:" in finished.err
 
 
-@both_scripts
-def test_settings_come_from_an_env_file_and_the_environment_wins(shop: Shop, script: str, tmp_path: Path) -> None:
-    shop.ready(script)
+def test_settings_come_from_an_env_file_and_the_environment_wins(shop: Shop, tmp_path: Path) -> None:
+    shop.ready("data")
     settings = {**shop.place.environment, "MSSQL_PORT": "1", "PGDATABASE": "nowhere"}
     file = tmp_path / "elsewhere.env"
     file.write_text("".join(f"{name}='{value}'\n" for name, value in settings.items()), encoding="utf-8")
     kept = {"MSSQL_PORT", "PGDATABASE"}
     bare = shop.place.with_settings(**{name: "" for name in shop.place.environment if name not in kept})
-    finished = bare.run(script, "--env-file", str(file))
+    finished = bare.run("data", "--env-file", str(file))
     assert finished.code == 0, finished.text
-    assert shop.done(script) == ALL_PLACES
+    assert shop.done("data") == ALL_PLACES
 
 
 def test_a_dot_env_file_in_the_current_folder_is_read(shop: Shop) -> None:
@@ -427,12 +418,11 @@ def test_a_dot_env_file_in_the_current_folder_is_read(shop: Shop) -> None:
     assert shop.tables == ALL_PLACES
 
 
-@both_scripts
-def test_a_missing_env_file_is_refused_by_name(shop: Shop, script: str) -> None:
-    finished = shop.place.run(script, "--env-file", "no-such.env")
+def test_a_missing_env_file_is_refused_by_name(shop: Shop) -> None:
+    finished = shop.place.run("data", "--env-file", "no-such.env")
     assert finished.code == 2
     assert "no-such.env" in finished.err
-    assert shop.done(script) == []
+    assert shop.done("data") == []
 
 
 @both_scripts

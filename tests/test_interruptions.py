@@ -238,7 +238,7 @@ def test_a_target_connection_cut_in_mid_table_is_made_again_and_nothing_is_lost(
 def test_a_source_that_goes_away_for_good_ends_the_run_and_resume_goes_on(big_shop: Shop) -> None:
     proxy = Proxy(("127.0.0.1", big_shop.source.port))
     proxy.stall_after(PART_OF_BIG)
-    with running(through(big_shop, proxy)) as process:
+    with running(through(big_shop, proxy).with_settings(RETRY_ATTEMPTS="2", RETRY_SECONDS="0")) as process:
         stop_in_the_middle(big_shop, process, proxy)
         proxy.close()
         out, err = process.communicate(timeout=90)

@@ -218,12 +218,9 @@ def test_a_file_of_nothing_but_brackets_is_refused(tmp_path: Path) -> None:
     ("script", "arguments", "name"),
     [
         ("data", ["--resume"], "a comma too much"),
-        ("data", ["--resume"], "half written"),
         ("data", ["--resume"], "an unknown status"),
         ("data", [], "empty"),
-        ("data", ["--start-from-table", "Products"], "tables as a list"),
         ("schema", ["--resume"], "half written"),
-        ("schema", [], "no tables"),
     ],
 )
 def test_a_run_refuses_a_broken_file_before_it_touches_anything(

@@ -1,0 +1,529 @@
+"""Count both sides of a schema replication, and name whatever got lost without a word.
+
+    python -m bench.account [--env-file FILE] [--report schema_report.json]
+
+Everything that the source's catalog shows must either be in PostgreSQL as what it is (columns, order,
+uniqueness, actions, not just by name) or stand in the report as changed or skipped, with a reason. Both
+catalogs are read by queries of this module's own, and types are compared with a list of its own, so that a
+fault of the tool is not repeated here. Exits 1 if anything is unaccounted for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyodbc
+
+from catalog import Table
+from db import Settings, connect_source, connect_target, find_env_file, load_settings
+from postgres.names import TargetName, fold, quote, target_name
+
+#: the PostgreSQL type of each T-SQL type, `{0}` the length in characters or the precision, `{1}` the scale
+TYPES = {
+    "bit": "boolean", "tinyint": "smallint", "smallint": "smallint", "int": "integer", "bigint": "bigint",
+    "decimal": "numeric({0},{1})", "numeric": "numeric({0},{1})", "money": "numeric(19,4)",
+    "smallmoney": "numeric(10,4)", "real": "real", "float": "double precision", "date": "date",
+    "time": "time({1}) without time zone", "smalldatetime": "timestamp(0) without time zone",
+    "datetime": "timestamp(3) without time zone", "datetime2": "timestamp({1}) without time zone",
+    "datetimeoffset": "timestamp({1}) with time zone", "char": "character({0})", "nchar": "character({0})",
+    "varchar": "character varying({0})", "nvarchar": "character varying({0})", "sysname": "character varying(128)",
+    "text": "text", "ntext": "text", "xml": "xml", "binary": "bytea", "varbinary": "bytea", "image": "bytea",
+    "timestamp": "bytea", "uniqueidentifier": "uuid",
+}  # fmt: skip
+SYSTEM_SCHEMAS = {"guest", "sys", "information_schema"}
+#: sys.objects.type of what is told of in other ways: tables, their constraints, and the server's own
+ACCOUNTED_ELSEWHERE = {"U", "PK", "UQ", "F", "C", "SO", "SN", "IT", "S"}
+
+SOURCE = {
+    "schemas": "SELECT schema_id, name FROM sys.schemas",
+    "tables": "SELECT object_id, schema_id, name FROM sys.tables WHERE is_ms_shipped = 0",
+    "types": "SELECT user_type_id, system_type_id, schema_id, name, is_user_defined, is_table_type FROM sys.types",
+    "columns": "SELECT object_id, column_id, name, user_type_id, max_length, precision, scale, is_nullable,"
+    " is_identity, is_computed FROM sys.columns",
+    "indexes": "SELECT object_id, index_id, name, is_unique, is_primary_key, is_unique_constraint, has_filter"
+    " FROM sys.indexes WHERE is_hypothetical = 0",
+    "index_columns": "SELECT object_id, index_id, column_id, index_column_id, key_ordinal, is_descending_key,"
+    " is_included_column FROM sys.index_columns",
+    "foreign_keys": "SELECT object_id, name, parent_object_id, referenced_object_id, is_disabled, is_not_trusted,"
+    " delete_referential_action_desc AS on_delete, update_referential_action_desc AS on_update FROM sys.foreign_keys",
+    "foreign_key_columns": "SELECT constraint_object_id, constraint_column_id, parent_column_id, referenced_column_id"
+    " FROM sys.foreign_key_columns",
+    "checks": "SELECT object_id, parent_object_id, name, is_disabled, is_not_trusted FROM sys.check_constraints",
+    "defaults": "SELECT object_id, parent_object_id, parent_column_id, name FROM sys.default_constraints",
+    "objects": "SELECT object_id, schema_id, parent_object_id, name, type, type_desc FROM sys.objects"
+    " WHERE is_ms_shipped = 0",
+    "synonyms": "SELECT object_id, schema_id, name FROM sys.synonyms",
+    "sequences": "SELECT schema_id, name, CAST(start_value AS varchar(40)) AS starts,"
+    " CAST(increment AS varchar(40)) AS increment, CAST(minimum_value AS varchar(40)) AS low,"
+    " CAST(maximum_value AS varchar(40)) AS high, is_cycling FROM sys.sequences",
+    "properties": "SELECT class, major_id, minor_id, name, CAST(value AS nvarchar(max)) AS value"
+    " FROM sys.extended_properties",
+    "identities": "SELECT t.object_id, CAST(IDENT_SEED(QUOTENAME(s.name) + '.' + QUOTENAME(t.name)) AS varchar(40))"
+    " AS seed, CAST(IDENT_INCR(QUOTENAME(s.name) + '.' + QUOTENAME(t.name)) AS varchar(40)) AS increment"
+    " FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE t.is_ms_shipped = 0",
+}
+
+COLUMNS = """
+SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, a.attgenerated <> '',
+       pg_get_expr(d.adbin, d.adrelid), s.seqstart, s.seqincrement, col_description(c.oid, a.attnum)
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
+LEFT JOIN pg_depend AS p ON p.refobjid = c.oid AND p.refobjsubid = a.attnum AND p.classid = 'pg_class'::regclass
+                        AND p.deptype IN ('a', 'i')
+LEFT JOIN pg_sequence AS s ON s.seqrelid = p.objid
+WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^(pg_|information_schema$|replication$)'
+ORDER BY c.oid, a.attnum, s.seqrelid
+"""
+TABLES = """
+SELECT n.nspname, c.relname, obj_description(c.oid, 'pg_class')
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'S')
+"""
+INDEXES = """
+SELECT n.nspname, c.relname, i.relname, coalesce(k.contype::text, 'i'), x.indisunique, x.indpred IS NOT NULL,
+       x.indnkeyatts,
+       ARRAY(SELECT pg_get_indexdef(x.indexrelid, g, false) FROM generate_series(1, x.indnatts) AS g ORDER BY g),
+       ARRAY(SELECT pg_index_column_has_property(x.indexrelid, g, 'desc') FROM generate_series(1, x.indnkeyatts) AS g
+             ORDER BY g),
+       coalesce(obj_description(k.oid, 'pg_constraint'), obj_description(i.oid, 'pg_class'))
+FROM pg_index AS x
+JOIN pg_class AS c ON c.oid = x.indrelid
+JOIN pg_class AS i ON i.oid = x.indexrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_constraint AS k ON k.conindid = x.indexrelid AND k.contype IN ('p', 'u')
+"""
+CONSTRAINTS = """
+SELECT n.nspname, c.relname, k.conname, k.contype, k.convalidated, rn.nspname, r.relname, k.confdeltype, k.confupdtype,
+       ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u (n, place)
+             JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = u.n ORDER BY place),
+       ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u (n, place)
+             JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY place),
+       obj_description(k.oid, 'pg_constraint')
+FROM pg_constraint AS k
+JOIN pg_class AS c ON c.oid = k.conrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_class AS r ON r.oid = k.confrelid
+LEFT JOIN pg_namespace AS rn ON rn.oid = r.relnamespace
+WHERE k.contype IN ('c', 'f')
+"""
+SEQUENCES = """
+SELECT n.nspname, c.relname, s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcycle
+FROM pg_sequence AS s JOIN pg_class AS c ON c.oid = s.seqrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+"""
+SCHEMAS = "SELECT nspname FROM pg_namespace"
+ACTIONS = {"NO_ACTION": "a", "CASCADE": "c", "SET_NULL": "n", "SET_DEFAULT": "d"}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One object of the source: what kind, its name in the report, and what is wrong with it in PostgreSQL.
+
+    `table` is the table that it belongs to, with which it may be told of as skipped. What is absent may not
+    be told of as changed.
+    """
+
+    kind: str
+    name: str
+    wrong: str | None
+    table: str = ""
+    is_absent: bool = False
+
+
+@dataclass
+class Target:
+    """What PostgreSQL's catalog shows; `tables` with their descriptions, the rest by table."""
+
+    connection: Any
+    schemas: set[str] = field(default_factory=set)
+    tables: dict[TargetName, str | None] = field(default_factory=dict)
+    columns: defaultdict[TargetName, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
+    indexes: defaultdict[TargetName, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    constraints: defaultdict[TargetName, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    sequences: dict[TargetName, tuple[Any, ...]] = field(default_factory=dict)
+
+    @staticmethod
+    def read(connection: Any) -> Target:
+        """Read it all. Raises psycopg2.Error."""
+        found = Target(connection)
+        with connection.cursor() as cursor:
+
+            def rows(sql: str) -> list[Any]:
+                cursor.execute(sql)
+                return list(cursor.fetchall())
+
+            found.schemas = {name for (name,) in rows(SCHEMAS)}
+            found.tables = {TargetName(schema, table): text for schema, table, text in rows(TABLES)}
+            found.sequences = {TargetName(schema, name): tuple(rest) for schema, name, *rest in rows(SEQUENCES)}
+            for schema, table, column, *rest in rows(COLUMNS):
+                found.columns[TargetName(schema, table)].setdefault(column, rest)
+            for schema, table, *rest in rows(INDEXES):
+                found.indexes[TargetName(schema, table)].append(rest)
+            for schema, table, *rest in rows(CONSTRAINTS):
+                found.constraints[TargetName(schema, table)].append(rest)
+        return found
+
+
+class Source:
+    """What the source's catalog shows, by the names of SOURCE. Views that a server lacks are empty, and said so."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.rows: dict[str, list[Any]] = {name: self._read(sql) for name, sql in SOURCE.items()}
+        self.schemas = {row.schema_id: row.name for row in self.rows["schemas"]}
+        self.tables = {row.object_id: row for row in self.rows["tables"]}
+        self.columns: defaultdict[int, dict[int, Any]] = defaultdict(dict)
+        for row in sorted(self.rows["columns"], key=lambda row: row.column_id):
+            if row.object_id in self.tables:
+                self.columns[row.object_id][row.column_id] = row
+
+    def _read(self, sql: str) -> list[Any]:
+        try:
+            return list(self._connection.execute(sql).fetchall())
+        except pyodbc.Error as error:
+            print(f"not read: {sql[:60]}…: {error.args[-1]}", file=sys.stderr)
+            return []
+
+    def texts(self, view: str, ids: Iterable[int]) -> dict[int, str]:
+        """Definitions by object; those that the server cannot show are left out."""
+        found: dict[int, str] = {}
+        for object_id in ids:
+            try:
+                row = self._connection.execute(
+                    f"SELECT definition FROM {view} WHERE object_id = {object_id}"
+                ).fetchone()
+                found[object_id] = row[0] or ""
+            except pyodbc.Error:
+                continue
+        return found
+
+    def full_name(self, object_id: int) -> str:
+        """schema.table of a table."""
+        return f"{self.schemas[self.tables[object_id].schema_id]}.{self.tables[object_id].name}"
+
+
+class Account:
+    """The objects of the source, one after another, each held against the target."""
+
+    def __init__(self, source: Source, target: Target, settings: Settings, skipped: set[str]) -> None:
+        self._source, self._target, self._settings = source, target, settings
+        self._skipped_columns = skipped
+
+    def _place(self, object_id: int) -> TargetName:
+        row = self._source.tables[object_id]
+        return self._named(row.schema_id, row.name)
+
+    def _named(self, schema_id: int, name: str) -> TargetName:
+        return target_name(Table(self._source.schemas[schema_id], name, ()), self._settings)
+
+    def _fold(self, name: str) -> str:
+        return fold(name, self._settings)
+
+    def items(self) -> Iterator[Item]:
+        """Everything."""
+        yield from self._schemas()
+        for object_id in self._source.tables:
+            yield from self._table(object_id)
+        yield from self._indexes()
+        yield from self._foreign_keys()
+        yield from self._checks()
+        yield from self._defaults()
+        yield from self._sequences()
+        yield from self._others()
+        yield from self._properties()
+
+    def _schemas(self) -> Iterator[Item]:
+        for name in self._source.schemas.values():
+            if name.lower() in SYSTEM_SCHEMAS or re.fullmatch(
+                r"(?i)db_(\w*(owner|admin|operator|reader|writer))", name
+            ):
+                continue
+            place = target_name(Table(name, "x", ()), self._settings).schema
+            yield Item("schema", name, None if place in self._target.schemas else f"there is no schema {place}")
+
+    # -- tables and columns ------------------------------------------------------------------------
+
+    def _table(self, object_id: int) -> Iterator[Item]:
+        name, place = self._source.full_name(object_id), self._place(object_id)
+        there = self._target.columns[place]
+        wanted = [
+            self._fold(column.name)
+            for column in self._source.columns[object_id].values()
+            if f"{name}.{column.name}" not in self._skipped_columns
+        ]
+        wrong = None if place in self._target.tables else f"there is no table {place}"
+        if wrong is None and list(there) != wanted:
+            wrong = f"its columns are {', '.join(there)}, not {', '.join(wanted)}"
+        yield Item("table", name, wrong, is_absent=place not in self._target.tables)
+        identities = {row.object_id: row for row in self._source.rows["identities"]}
+        for column in self._source.columns[object_id].values():
+            own = f"{name}.{column.name}"
+            found = there.get(self._fold(column.name))
+            yield Item("column", own, self._column(column, found), name, found is None)
+            if column.is_identity:
+                row = identities.get(object_id)
+                numbers = (int(row.seed), int(row.increment)) if row else None
+                has = found and found[4] is not None and (found[4], found[5])
+                yield Item("identity", own, None if has == numbers else f"it is {has}, not {numbers}", name, not has)
+            if column.is_computed:
+                yield Item(
+                    "computed column", own, None if found and found[2] else "it is not generated", name, not found
+                )
+
+    def _column(self, column: Any, found: Sequence[Any] | None) -> str | None:
+        if found is None:
+            return "it is not there"
+        names = {row.user_type_id: row for row in self._source.rows["types"]}
+        kind = names[column.user_type_id]
+        base = (names.get(kind.system_type_id, kind) if kind.is_user_defined else kind).name.lower()
+        length = column.max_length // 2 if base in ("nchar", "nvarchar") else column.max_length
+        scale = column.scale if base in ("decimal", "numeric") else min(column.scale, 6)
+        number = column.precision if base in ("decimal", "numeric") else length
+        wanted = TYPES.get(base, "?").format(number, scale)
+        if base in ("varchar", "nvarchar") and column.max_length == -1:
+            wanted = "text"
+        if found[0] != wanted:
+            return f"it is {found[0]}, not {wanted}"
+        # Generated columns need no NOT NULL of their own, but what may be NULL must be able to be.
+        return None if bool(found[1]) == bool(column.is_nullable) else f"NULL is {'' if found[1] else 'not '}allowed"
+
+    # -- keys and indexes ----------------------------------------------------------------------------
+
+    def _indexes(self) -> Iterator[Item]:
+        parts: defaultdict[tuple[int, int], list[Any]] = defaultdict(list)
+        for part in sorted(self._source.rows["index_columns"], key=lambda row: (row.key_ordinal, row.index_column_id)):
+            parts[part.object_id, part.index_id].append(part)
+        for row in self._source.rows["indexes"]:
+            if row.name is None or row.object_id not in self._source.tables:
+                continue
+            kind = "primary key" if row.is_primary_key else "unique constraint" if row.is_unique_constraint else "index"
+            names = self._source.columns[row.object_id]
+            of_index = parts[row.object_id, row.index_id]
+            keys = [
+                (self._fold(names[part.column_id].name), kind == "index" and bool(part.is_descending_key))
+                for part in of_index
+                if part.key_ordinal  # 0 is included, or a partitioning column that is no part of the key
+            ]
+            included = {self._fold(names[part.column_id].name) for part in of_index if part.is_included_column}
+            wanted = (keys, included, bool(row.is_unique), bool(row.has_filter))
+            candidates = self._target.indexes[self._place(row.object_id)]
+            code = {"primary key": "p", "unique constraint": "u", "index": "i"}[kind]
+            alike = [one for one in candidates if one[1] == code and _index_shape(one) == wanted]
+            # Two alike on the source need two in PostgreSQL.
+            if alike:
+                candidates.remove(next((one for one in alike if one[0] == self._fold(row.name)), alike[0]))
+            others = [one[0] for one in candidates if one[0] == self._fold(row.name)]
+            wrong = None if alike else f"there is no such {kind}{' but one of its name' if others else ''}: {wanted}"
+            table = self._source.full_name(row.object_id)
+            is_absent = not alike and not others and all(_index_shape(one)[0] != keys for one in candidates)
+            yield Item(kind, f"{table}.{row.name}", wrong, table, is_absent)
+
+    def _foreign_keys(self) -> Iterator[Item]:
+        pairs: defaultdict[int, list[Any]] = defaultdict(list)
+        for row in sorted(self._source.rows["foreign_key_columns"], key=lambda row: row.constraint_column_id):
+            pairs[row.constraint_object_id].append(row)
+        for row in self._source.rows["foreign_keys"]:
+            here, there = (self._source.columns[one] for one in (row.parent_object_id, row.referenced_object_id))
+            wanted = (
+                not (row.is_disabled or row.is_not_trusted),
+                self._place(row.referenced_object_id),
+                ACTIONS[row.on_delete],
+                ACTIONS[row.on_update],
+                [self._fold(here[pair.parent_column_id].name) for pair in pairs[row.object_id]],
+                [self._fold(there[pair.referenced_column_id].name) for pair in pairs[row.object_id]],
+            )
+            found = [
+                (valid, TargetName(schema, table), deletes, updates, columns, others)
+                for name, kind, valid, schema, table, deletes, updates, columns, others, _ in self._target.constraints[
+                    self._place(row.parent_object_id)
+                ]
+                if kind == "f" and name == self._fold(row.name)
+            ]
+            wrong = None if wanted in found else f"it is {found or 'not there'}, not {wanted}"
+            table = self._source.full_name(row.parent_object_id)
+            yield Item("foreign key", f"{table}.{row.name}", wrong, table, not found)
+
+    # -- expressions ---------------------------------------------------------------------------------
+
+    def _checks(self) -> Iterator[Item]:
+        texts = self._source.texts("sys.check_constraints", [row.object_id for row in self._source.rows["checks"]])
+        for row in self._source.rows["checks"]:
+            table = row.parent_object_id
+            known = {column.name.lower(): self._fold(column.name) for column in self._source.columns[table].values()}
+            words = _words(texts.get(row.object_id, ""))
+            wanted = {folded for name, folded in known.items() if name in words}
+            found = [
+                (valid, set(columns))
+                for name, kind, valid, _, _, _, _, columns, *_ in self._target.constraints[self._place(table)]
+                if kind == "c" and name == self._fold(row.name)
+            ]
+            expected = (not (row.is_disabled or row.is_not_trusted), wanted)
+            wrong = None if expected in found else f"it is {found or 'not there'}, not {expected}"
+            own = self._source.full_name(table)
+            yield Item("check", f"{own}.{row.name}", wrong, own, not found)
+
+    def _defaults(self) -> Iterator[Item]:
+        texts = self._source.texts("sys.default_constraints", [row.object_id for row in self._source.rows["defaults"]])
+        for row in self._source.rows["defaults"]:
+            column = self._source.columns[row.parent_object_id][row.parent_column_id].name
+            found = self._target.columns[self._place(row.parent_object_id)].get(self._fold(column))
+            text = texts.get(row.object_id, "")
+            wrong = None
+            if re.sub(r"[()\s]", "", text).upper() != "NULL":
+                wrong = "there is none" if found is None or found[3] is None else self._unlike(text, found[3], found[0])
+            table = self._source.full_name(row.parent_object_id)
+            yield Item("default", f"{table}.{column}", wrong, table, found is None or found[3] is None)
+
+    def _unlike(self, text: str, expression: str, kind: str) -> str | None:
+        """Whether a constant default is another constant now; what is no constant is taken as it is."""
+        bare = text.strip()
+        while bare.startswith("(") and bare.endswith(")"):
+            bare = bare[1:-1].strip()
+        constant = re.fullmatch(r"N?'((?:[^']|'')*)'|(-?\d+(?:\.\d+)?)", bare)
+        if constant is None:
+            return None
+        wanted = constant[2] if constant[1] is None else constant[1].replace("''", "'")
+        expression = expression.replace("%", "%%")
+        with self._target.connection.cursor() as cursor:
+            cursor.execute(f"SELECT ({expression})::text, ({expression}) = CAST(%s AS {kind})", (wanted,))
+            value, is_same = cursor.fetchone()
+        return None if is_same else f"it is {value}, not {wanted}"
+
+    # -- the rest ------------------------------------------------------------------------------------
+
+    def _sequences(self) -> Iterator[Item]:
+        for row in self._source.rows["sequences"]:
+            wanted = (int(row.starts), int(row.increment), int(row.low), int(row.high), bool(row.is_cycling))
+            found = self._target.sequences.get(self._named(row.schema_id, row.name))
+            wrong = None if found == wanted else f"it is {found}, not {wanted}"
+            name = f"{self._source.schemas[row.schema_id]}.{row.name}"
+            yield Item("sequence", name, wrong, is_absent=found is None)
+
+    def _others(self) -> Iterator[Item]:
+        """Views, code, synonyms and types: they do not come, and each has to be in the report."""
+        schemas, names = self._source.schemas, {row.object_id: row.name for row in self._source.rows["objects"]}
+        for row in self._source.rows["objects"]:
+            code = row.type.strip()
+            if code in ACCOUNTED_ELSEWHERE or (code == "D" and row.parent_object_id):
+                continue
+            where = f" on {names[row.parent_object_id]}" if row.parent_object_id in names else ""
+            kind = row.type_desc.lower().replace("_", " ")
+            yield Item(kind, f"{schemas[row.schema_id]}.{row.name}{where}", "it is not translated")
+        for row in self._source.rows["synonyms"]:
+            yield Item("synonym", f"{schemas[row.schema_id]}.{row.name}", "it is not translated")
+        for row in self._source.rows["types"]:
+            if row.is_user_defined and not row.is_table_type:
+                yield Item("alias type", f"{schemas[row.schema_id]}.{row.name}", "it is not translated")
+
+    def _properties(self) -> Iterator[Item]:
+        """Comments, by the text that stands on the same thing in PostgreSQL."""
+        kinds = {"PK": "primary key", "UQ": "unique constraint", "F": "foreign key", "C": "check"}
+        constraints = {
+            row.object_id: (row.parent_object_id, kinds[row.type.strip()], row.name)
+            for row in self._source.rows["objects"]
+            if row.type.strip() in kinds and row.parent_object_id in self._source.tables
+        }
+        indexes = {(row.object_id, row.index_id): row.name for row in self._source.rows["indexes"]}
+        for row in self._source.rows["properties"]:
+            if row.name != "MS_Description":
+                yield Item(f"extended property {row.name}", "", "it is not translated")
+                continue
+            found: list[Any] = list(self._target.tables.values())  # of a sequence, say
+            name = table = ""
+            if row[0] == 1 and row.major_id in self._source.tables:
+                place, table = self._place(row.major_id), self._source.full_name(row.major_id)
+                name, found = f"table {table}", [self._target.tables.get(place)]
+                if row.minor_id:
+                    column = self._source.columns[row.major_id][row.minor_id].name
+                    found = [self._target.columns[place].get(self._fold(column), [None])[-1]]
+                    name = f"column {table}.{column}"
+            elif row[0] == 7 and row.major_id in self._source.tables:
+                table = self._source.full_name(row.major_id)
+                name = f"index {table}.{indexes.get((row.major_id, row.minor_id))}"
+                found = self._texts_beside(self._place(row.major_id))
+            elif row[0] == 1 and row.major_id in constraints:
+                parent, kind, own = constraints[row.major_id]
+                table = self._source.full_name(parent)
+                name, found = f"{kind} {table}.{own}", self._texts_beside(self._place(parent))
+            wrong = None if row.value in found else f"its text is not there: {row.value[:60]}"
+            yield Item("comment", name, wrong, table)
+
+    def _texts_beside(self, place: TargetName) -> list[str]:
+        sql = (
+            "SELECT description FROM pg_description WHERE objoid IN (SELECT indexrelid FROM pg_index WHERE indrelid = "
+            "%(table)s::regclass UNION SELECT oid FROM pg_constraint WHERE conrelid = %(table)s::regclass)"
+        )
+        if place not in self._target.tables:
+            return []
+        with self._target.connection.cursor() as cursor:
+            cursor.execute(sql, {"table": f"{quote(place.schema)}.{quote(place.table)}"})
+            return [text for (text,) in cursor.fetchall()]
+
+
+def _index_shape(index: Sequence[Any]) -> tuple[Any, ...]:
+    _, _, is_unique, has_filter, width, names, descending, _ = index
+    bare = [name[1:-1].replace('""', '"') if name.startswith('"') else name for name in names]
+    keys = [(name, bool(down)) for name, down in zip(bare[:width], descending, strict=True)]
+    return keys, set(bare[width:]), is_unique, has_filter
+
+
+def _words(text: str) -> set[str]:
+    """The names that an expression may mention: bracketed, quoted or bare, outside of string constants."""
+    found = re.findall(r"\[((?:[^\]]|\]\])+)\]|\"([^\"]+)\"|([^\W\d]\w*)", re.sub(r"'(?:[^']|'')*'", "''", text))
+    return {(one.replace("]]", "]") or two or three).lower() for one, two, three in found}
+
+
+def unaccounted(items: Sequence[Item], report: Mapping[tuple[str, str], Mapping[str, str]]) -> list[Item]:
+    """Those that are neither in PostgreSQL nor changed or skipped, with a reason, in the report."""
+
+    told = {key: entry["state"] for key, entry in report.items() if entry["state"] != "done" and entry.get("reason")}
+    skipped = {name for (kind, name), state in told.items() if kind == "table" and state == "skipped"}
+    kinds = {kind for kind, _ in told}
+
+    def is_told(item: Item) -> bool:
+        if not item.name:
+            return item.kind in kinds
+        state = told.get((item.kind, item.name))
+        return item.table in skipped or state == "skipped" or (state == "changed" and not item.is_absent)
+
+    return [item for item in items if item.wrong is not None and not is_told(item)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Count, print, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--env-file", type=Path)
+    parser.add_argument("--report", type=Path, default=Path("schema_report.json"))
+    options = parser.parse_args(arguments)
+    settings = load_settings(find_env_file(options.env_file))
+    document = json.loads(options.report.read_text(encoding="utf-8"))
+    report = {(entry["kind"], entry["name"]): entry for entry in document["objects"]}
+    skipped = {name for (kind, name), entry in report.items() if kind == "column" and entry["state"] == "skipped"}
+    with connect_target(settings) as connection:
+        account = Account(Source(connect_source(settings)), Target.read(connection), settings, skipped)
+        items = list(account.items())
+    lost = unaccounted(items, report)
+    counts, there = Counter(item.kind for item in items), Counter(item.kind for item in items if item.wrong is None)
+    missing = Counter(item.kind for item in lost)
+    print(f"{'kind':34} {'source':>7} {'PostgreSQL':>11} {'reported':>9} {'lost':>5}")
+    for kind, count in sorted(counts.items()):
+        told = count - there[kind] - missing[kind]
+        print(f"{kind:34} {count:7} {there[kind]:11} {told:9} {missing[kind]:5}")
+    print(f"{'all':34} {len(items):7} {there.total():11} {len(items) - there.total() - len(lost):9} {len(lost):5}")
+    for item in lost:
+        print(f"  {item.kind} {item.name}: {item.wrong}")
+    print(f"objects unaccounted for: {len(lost)}")
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
