@@ -257,6 +257,8 @@ class Loads:
                 if not self._tasks:
                     break
                 done, _ = wait(self._tasks, timeout=0.25, return_when=FIRST_COMPLETED)
+                # Before results, since what is remarked about a table comes before its end.
+                self._take_remarks()
                 for future in done:
                     self._take(self._tasks.pop(future), future)
                 self._tick(executor)
@@ -400,6 +402,11 @@ class Loads:
 
     # -- showing ----------------------------------------------------------------------------------
 
+    def _take_remarks(self) -> None:
+        while not self._watch.remarks.empty():
+            key, remark = self._watch.remarks.get()
+            self._by_key[key].lines.append(remark)
+
     def _show(self) -> None:
         """Say what is new of the table whose turn it is, and go on to the next when it is over."""
         display = self._run.display
@@ -417,10 +424,7 @@ class Loads:
                 display.say("\n" + summary_lines(self._run, self._plan))
 
     def _tick(self, executor: Executor) -> None:
-        """A quarter of a second has passed: bars, remarks, the progress file, and chunks that stand still."""
-        while not self._watch.remarks.empty():
-            key, remark = self._watch.remarks.get()
-            self._by_key[key].lines.append(remark)
+        """A quarter of a second has passed: bars, the progress file, and chunks that stand still."""
         self._show()
         under_way: dict[str, int] = {}
         for (key, _), rows in list(self._watch.rows.items()):

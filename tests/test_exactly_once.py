@@ -83,7 +83,12 @@ class Scene:
             process.wait()
         # The server's end of a killed connection is given up a moment later.
         wait_until(
-            lambda: not self.query("SELECT FROM pg_stat_activity WHERE application_name = 'mssql-to-postgres'"),
+            lambda: (
+                not self.query(
+                    "SELECT pid FROM pg_stat_activity"
+                    " WHERE application_name = 'mssql-to-postgres' AND datname = current_database()"
+                )
+            ),
             "PostgreSQL has rolled back what the killed run left open",
         )
 

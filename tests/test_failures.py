@@ -351,6 +351,31 @@ def test_a_password_of_any_characters_opens_the_source_and_is_never_shown(
     assert password not in wrong.text
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param([], id="plain"),
+        pytest.param(
+            ["--debug"],
+            marks=pytest.mark.xfail(strict=True, reason="a traceback of the data phase is shown with its secrets"),
+            id="debug",
+        ),
+    ],
+)
+def test_a_password_that_the_server_itself_repeats_is_hidden_on_screen_and_in_the_file(
+    own_shop: Shop, arguments: list[str]
+) -> None:
+    own_shop.ready("data")
+    password = own_shop.source.password
+    own_shop.source.fail_next("dbo.Orders", 50000, f"Linked login <{password}> was refused.", times=99)
+    finished = own_shop.place.run("data", *arguments)
+    assert finished.code == 1, finished.text
+    error = entries(own_shop.place.data_progress)["Orders"]["error"]
+    assert "Linked login <***> was refused." in error
+    assert "Linked login <***> was refused." in finished.out
+    assert password not in finished.text + own_shop.place.data_progress.read_text(encoding="utf-8")
+
+
 def test_a_password_in_an_env_file_is_taken_as_it_stands(shop: Shop, serve: Serve, tmp_path: Path) -> None:
     source = serve(SHOP, SHOP_ROWS, password="a;b{c}$HOME ${USER} #d")
     file = tmp_path / "its.env"

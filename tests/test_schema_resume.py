@@ -111,7 +111,7 @@ def _wait_for_work(place: Workplace, before: int, process: subprocess.Popen[str]
     wait_until(has_begun, "the run has begun")
 
 
-@pytest.mark.parametrize("table", ["acts0", "children", "indexed", "computed"])
+@pytest.mark.parametrize("table", ["children", "indexed"])
 def test_killed_while_a_statement_waits_and_resumed(runs: _Runs, target: EmbeddedTarget, table: str) -> None:
     """A kill at a moment that is known: while PostgreSQL keeps the run waiting for a table."""
     name = f"waiting_{table}"

@@ -1,0 +1,313 @@
+"""Errors that may pass are tried again, so many times and visibly; others are not; what hangs is given up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+import chunk_copy
+from catalog import Chunk, Database
+from chunk_copy import BEGIN, Begun, CancelledError, Job, Lane, Watch
+from db import Settings, load_settings
+from demo.standin import StandIn
+from demo.target import EmbeddedTarget
+from mssql import chunks as source_chunks
+from postgres import loader, state
+from postgres.loader import TargetError
+from postgres.names import TargetName
+from postgres.shape import read_tables as read_target_tables
+from postgres.state import Totals
+from tests.conftest import source_settings
+from tests.harness import Proxy, Workplace, wait_until
+from tests.samples import Shop, entries, query, statuses, table
+
+DEADLOCK = "Transaction (Process ID 51) was deadlocked on lock resources and has been chosen as the deadlock victim."
+
+
+def impatient(place: Workplace, **settings: str) -> Workplace:
+    """Two attempts and no waits between them."""
+    return place.with_settings(**{"RETRY_ATTEMPTS": "2", "RETRY_SECONDS": "0", "WORKERS": "1", **settings})
+
+
+# -- errors of the source --------------------------------------------------------------------------
+
+
+def test_temporary_errors_are_tried_again_so_many_times_and_others_are_not(own_shop: Shop) -> None:
+    own_shop.ready("data")
+    own_shop.source.fail_next("dbo.Customers", 1205, DEADLOCK)
+    own_shop.source.fail_next("dbo.Orders", 1205, DEADLOCK, times=5)
+    own_shop.source.fail_next("dbo.Products", 8134, "Divide by zero error encountered.")
+    own_shop.source.fail_after_rows("Sales.Orders", 4)
+    finished = impatient(own_shop.place).run("data")
+    assert finished.code == 1
+    assert statuses(own_shop.place.data_progress) == {
+        "Customers": "completed", "Orders": "failed", "Products": "failed", "Sales.Orders": "completed",
+    }  # fmt: skip
+    said = dict(
+        zip(("Customers", "Orders", "Products", "Sales.Orders"), finished.out.split("Processing: ")[1:], strict=True)
+    )
+    assert {key: part.count("🔁") for key, part in said.items()} == {
+        "Customers": 1, "Orders": 1, "Products": 0, "Sales.Orders": 1,
+    }  # fmt: skip
+    assert "1205" in said["Customers"]
+    assert "attempt 2 of 2 in 0.0 s" in said["Customers"]
+    assert "1205" in entries(own_shop.place.data_progress)["Orders"]["error"]
+    assert "8134" in entries(own_shop.place.data_progress)["Products"]["error"]
+    # Three of the five deadlocks are left.
+    assert impatient(own_shop.place, RETRY_ATTEMPTS="4").run("data", "--resume").code == 0
+    own_shop.assert_equal()
+
+
+def test_waits_double_up_to_a_limit_with_jitter(monkeypatch: pytest.MonkeyPatch, settings: Settings, job: Job) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+
+    def fail(_lane: Lane) -> None:
+        raise TargetError("not now", is_temporary=True)
+
+    with pytest.raises(TargetError, match="not now"):
+        chunk_copy._with_retries(fail, replace(settings, retry_attempts=9, retry_seconds=1.0), job, 0, None)
+    assert len(waits) == 8
+    for attempt, wait in enumerate(waits):
+        expected = min(2.0**attempt, chunk_copy.LONGEST_WAIT_S)
+        assert 0.5 * expected <= wait <= 1.5 * expected
+    assert len(set(waits)) == 8
+
+
+# -- silence, and closed doors ---------------------------------------------------------------------
+
+BIG_ROWS = 30_000
+#: bytes from the source by which the big table is on its way
+PART = 1_000_000
+BIG = Database("silence", (table("Big"),))
+BIG_DDL = "CREATE TABLE big (id integer PRIMARY KEY, label varchar(60))"
+
+
+@pytest.fixture
+def big(
+    serve: Callable[..., StandIn],
+    workplace: Callable[[StandIn, Database], Workplace],
+    target: EmbeddedTarget,
+    target_database: str,
+) -> Shop:
+    """A table of several chunks."""
+    query(target, target_database, BIG_DDL)
+    rows = f"SELECT i, 'a text that takes some room, of row ' || i FROM range({BIG_ROWS}) AS t(i)"
+    source = serve(BIG, {"dbo.Big": rows})
+    place = impatient(workplace(source, BIG), CHUNK_ROWS="10000", BATCH_SIZE="1000")
+    return Shop(source, place, target, target_database)
+
+
+@pytest.mark.parametrize("chunk_rows", ["10000", "100000"])
+def test_a_chunk_that_stands_still_is_given_up_and_tried_with_another_connection(big: Shop, chunk_rows: str) -> None:
+    with Proxy(("127.0.0.1", big.source.port)) as proxy:
+        proxy.stall_after(PART)
+        settings = {"MSSQL_PORT": str(proxy.port), "STALL_TIMEOUT": "2", "CHUNK_ROWS": chunk_rows}
+        process = big.place.with_settings(**settings).start("data", "--no-truncate")
+        assert process.stdout is not None
+        assert any("🔁 no row for 2 s; tried anew with another connection" in line for line in process.stdout)
+        # The connection that was given up wakes up as well, beside the new one.
+        proxy.resume()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    big.assert_equal()
+
+
+def test_a_chunk_that_always_stands_still_fails_its_table_and_the_run_ends(big: Shop) -> None:
+    with Proxy(("127.0.0.1", big.source.port)) as proxy:
+        proxy.stall_after(PART)
+        stalled = big.place.with_settings(MSSQL_PORT=str(proxy.port), STALL_TIMEOUT="1").run("data")
+    assert stalled.code == 1
+    assert "no row for 1 s, 2 times; it was given up" in entries(big.place.data_progress)["Big"]["error"]
+    assert big.place.run("data", "--resume", "--no-truncate").code == 0
+    big.assert_equal()
+
+
+def test_a_target_that_refuses_connections_for_good_ends_the_run_in_plain_words(big: Shop) -> None:
+    place = big.place.environment
+    with (
+        Proxy(("127.0.0.1", big.source.port)) as source,
+        Proxy(Path(place["PGHOST"]) / f".s.PGSQL.{place['PGPORT']}") as target,
+    ):
+        source.stall_after(PART)
+        settings = {"MSSQL_PORT": str(source.port), "PGHOST": "127.0.0.1", "PGPORT": str(target.port)}
+        process = big.place.with_settings(**settings).start("data")
+        wait_until(lambda: source.is_stalled, "the table is on its way")
+        target.close()
+        source.resume()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 3, out + err
+    assert "🔁" in out
+    assert "PostgreSQL 127.0.0.1" in err
+    assert "Check PGHOST and PGPORT" in err
+    assert "Traceback" not in out + err
+    assert statuses(big.place.data_progress) == {"Big": "in_progress"}
+    assert big.place.run("data", "--resume", "--no-truncate").code == 0
+    big.assert_equal()
+
+
+def test_target_connections_that_are_cut_are_opened_again(big: Shop) -> None:
+    place = big.place.environment
+    with (
+        Proxy(("127.0.0.1", big.source.port)) as source,
+        Proxy(Path(place["PGHOST"]) / f".s.PGSQL.{place['PGPORT']}") as target,
+    ):
+        source.stall_after(PART)
+        settings = {"MSSQL_PORT": str(source.port), "PGHOST": "127.0.0.1", "PGPORT": str(target.port)}
+        process = big.place.with_settings(**settings).start("data")
+        wait_until(lambda: source.is_stalled, "the table is on its way")
+        target.cut()
+        source.resume()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert out.count("🔁") == 1
+    big.assert_equal()
+
+
+# -- the functions of a chunk ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def source() -> Iterator[StandIn]:
+    """The table of several chunks, for tests that only read it."""
+    with StandIn(BIG, {"dbo.Big": "SELECT i, 'row ' || i FROM range(3000) AS t(i)"}) as running:
+        yield running
+
+
+@pytest.fixture
+def settings(source: StandIn, target: EmbeddedTarget, target_database: str) -> Settings:
+    """Settings from that source to an empty table."""
+    query(target, target_database, BIG_DDL)
+    place = {**source_settings(source.port, BIG.name), **target.environment(target_database)}
+    made = load_settings(None, {**place, "CHUNK_ROWS": "1000", "RETRY_ATTEMPTS": "2", "RETRY_SECONDS": "0"})
+    with closing(target.connect(target_database)) as connection:
+        connection.autocommit = False
+        state.prepare(connection)
+    return made
+
+
+@pytest.fixture
+def job(settings: Settings, target: EmbeddedTarget, target_database: str) -> Job:
+    """The load of that table."""
+    (big,) = BIG.tables
+    with closing(target.connect(target_database)) as connection:
+        there = read_target_tables(connection, ["public"])
+    return Job(big, loader.plan_load(big, there[TargetName("public", "big")], settings), "a session")
+
+
+def test_a_lane_that_is_given_up_never_reaches_the_target_again(
+    settings: Settings, target: EmbeddedTarget, target_database: str
+) -> None:
+    lane = Lane(settings)
+    with lane.target.cursor() as cursor:
+        cursor.execute("INSERT INTO big VALUES (1, 'too late')")
+    connection = lane.target
+    lane.give_up()
+    with pytest.raises(psycopg2.OperationalError):
+        connection.commit()
+    with pytest.raises(CancelledError):
+        _ = lane.target
+    assert query(target, target_database, "SELECT * FROM big") == []
+
+
+def test_a_beginning_that_was_given_up_empties_nothing_when_it_wakes_up(
+    settings: Settings, job: Job, target: EmbeddedTarget, target_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would truncate the table, and forget the checkpoints, of those who went on without it."""
+    hangs, wakes_up = threading.Event(), threading.Event()
+    plan_chunks = source_chunks.plan_chunks
+
+    def hang(*arguments: Any) -> tuple[Chunk, ...]:
+        monkeypatch.setattr(source_chunks, "plan_chunks", plan_chunks)
+        hangs.set()
+        assert wakes_up.wait(60)
+        return plan_chunks(*arguments)
+
+    monkeypatch.setattr(source_chunks, "plan_chunks", hang)
+    watch = Watch()
+    ended: list[type[BaseException] | Begun] = []
+
+    def begin() -> None:
+        try:
+            ended.append(chunk_copy.begin(settings, job, continues=False, watch=watch))
+        except BaseException as error:
+            ended.append(type(error))
+
+    sleeper = threading.Thread(target=begin, daemon=True)
+    sleeper.start()
+    assert hangs.wait(60)
+    # As the watching thread does with what stands still.
+    watch.busy.pop((job.table.key, BEGIN)).give_up()
+    begun = chunk_copy.begin(settings, job, continues=False, watch=watch)
+    for chunk in begun.chunks:
+        chunk_copy.copy(settings, job, chunk, watch)
+    wakes_up.set()
+    sleeper.join(60)
+    assert ended == [CancelledError]
+    assert chunk_copy.finish(settings, job, watch).rows == 3000
+    assert query(target, target_database, "SELECT count(*), count(DISTINCT id) FROM big") == [(3000, 3000)]
+
+
+@pytest.mark.parametrize("empties", [True, False])
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_chunk_that_was_committed_before_its_connection_broke_is_not_copied_again(
+    settings: Settings, job: Job, target: EmbeddedTarget, target_database: str, monkeypatch: pytest.MonkeyPatch,
+    is_whole: bool, empties: bool,
+) -> None:  # fmt: skip
+    job = replace(job, empties=empties)
+    settings = replace(settings, chunk_rows=10_000 if is_whole else 1000)
+    begun = chunk_copy.begin(settings, job, continues=False)
+    load = loader.load
+
+    def commit_and_break(*arguments: Any, **more: Any) -> Totals:
+        monkeypatch.setattr(loader, "load", load)
+        load(*arguments, **more)
+        raise TargetError("the connection broke", is_temporary=True)
+
+    for chunk in begun.chunks:
+        monkeypatch.setattr(loader, "load", commit_and_break)
+        chunk_copy.copy(settings, job, chunk)
+    assert len(begun.chunks) == (1 if is_whole else 3)
+    assert query(target, target_database, "SELECT count(*), count(DISTINCT id) FROM big") == [(3000, 3000)]
+
+
+def test_a_retry_waits_for_a_commit_that_is_still_on_its_way(
+    settings: Settings, job: Job, target: EmbeddedTarget, target_database: str
+) -> None:
+    begun = chunk_copy.begin(settings, job, continues=False)
+    place = job.plan.target
+    with closing(target.connect(target_database)) as first, closing(target.connect(target_database)) as second:
+        first.autocommit = second.autocommit = False
+        with first.cursor() as cursor:
+            state.record_chunk(cursor, place, begun.chunks[0].number, Totals(1000))
+        answers: list[int | None] = []
+        asking = threading.Thread(
+            target=lambda: answers.append(state.has_chunk(second, place, job.session, begun.chunks[0].number))
+        )
+        asking.start()
+        waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        wait_until(lambda: len(query(target, target_database, waiting)) == 1, "the question waits for the commit")
+        first.commit()
+        asking.join(60)
+        assert answers == [1000]
+
+
+def test_a_job_is_picklable_and_needs_no_watcher(
+    settings: Settings, job: Job, target: EmbeddedTarget, target_database: str
+) -> None:
+    """What another executor, on another machine perhaps, gets and gives back."""
+    import pickle  # noqa: PLC0415
+
+    there: tuple[Settings, Job] = pickle.loads(pickle.dumps((settings, job)))
+    begun = pickle.loads(pickle.dumps(chunk_copy.begin(*there, continues=False)))
+    rows = [chunk_copy.copy(*there, chunk).rows for chunk in begun.chunks]
+    assert pickle.loads(pickle.dumps(chunk_copy.finish(*there))).rows == sum(rows) == 3000
+    assert query(target, target_database, "SELECT count(DISTINCT id) FROM big") == [(3000,)]

@@ -1,0 +1,353 @@
+"""What a load puts aside comes back as it was: after a run, a failed run, a kill, and with nothing left to do."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import data_sync
+from bench.chaos import OBJECTS
+from catalog import Database
+from demo.standin import StandIn
+from demo.target import EmbeddedTarget
+from postgres import state, suspension
+from postgres.names import TargetName
+from session import Options
+from tests.harness import Proxy, Workplace, wait_until
+from tests.samples import query, set_status, statuses, table
+
+ORDERS, PEOPLE = TargetName("public", "orders"), TargetName("public", "people")
+ODD = TargetName("Odd ones", 'a "table" of 100%')
+TABLES = [ORDERS, PEOPLE, ODD]
+
+DDL = r"""
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TABLE people (id integer PRIMARY KEY, label varchar(60), boss integer REFERENCES people,
+                     favourite integer, UNIQUE (id, label));
+CREATE TABLE orders (id integer PRIMARY KEY, label varchar(60), person integer, person_label varchar(60));
+ALTER TABLE orders ADD CONSTRAINT "orders' person" FOREIGN KEY (person) REFERENCES people
+    ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED;
+COMMENT ON CONSTRAINT "orders' person" ON orders IS 'who ordered; 100% sure, it''s said';
+ALTER TABLE orders ADD CONSTRAINT both_columns FOREIGN KEY (person, person_label) REFERENCES people (id, label)
+    MATCH FULL ON UPDATE SET NULL NOT VALID;
+ALTER TABLE people ADD CONSTRAINT in_a_circle FOREIGN KEY (favourite) REFERENCES orders;
+
+CREATE INDEX orders_label ON orders (label DESC NULLS LAST) WITH (fillfactor = 70);
+CREATE UNIQUE INDEX orders_some ON orders (person_label, id) WHERE person > 0;
+CREATE INDEX "orders %s wide" ON orders USING btree (lower(label)) INCLUDE (id, person);
+COMMENT ON INDEX "orders %s wide" IS '100% of the "labels", it''s said';
+CREATE INDEX orders_hash ON orders USING hash (label);
+CREATE UNIQUE INDEX people_pair ON people (boss, id) NULLS NOT DISTINCT;
+
+CREATE TRIGGER after_row AFTER INSERT OR UPDATE OF label ON orders FOR EACH ROW WHEN (NEW.id > 0)
+    EXECUTE FUNCTION nothing();
+COMMENT ON TRIGGER after_row ON orders IS 'does nothing';
+CREATE TRIGGER "on truncate" BEFORE TRUNCATE ON orders EXECUTE FUNCTION nothing();
+CREATE TRIGGER asleep BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION nothing();
+ALTER TABLE orders DISABLE TRIGGER asleep;
+
+CREATE SCHEMA "Odd ones";
+CREATE TABLE "Odd ones"."a ""table"" of 100%" (id integer PRIMARY KEY, "per cent %s" integer);
+CREATE INDEX "odd %(index)s" ON "Odd ones"."a ""table"" of 100%" ("per cent %s");
+ALTER TABLE "Odd ones"."a ""table"" of 100%" ADD CONSTRAINT "odd %s key" FOREIGN KEY ("per cent %s") REFERENCES people;
+COMMENT ON CONSTRAINT "odd %s key" ON "Odd ones"."a ""table"" of 100%" IS 'odd';
+CREATE TRIGGER "odd %s" AFTER DELETE ON "Odd ones"."a ""table"" of 100%" EXECUTE FUNCTION nothing();
+"""
+#: OBJECTS, in all schemas of these tests
+EVERYTHING = OBJECTS.replace("= 'public'::regnamespace", "IN ('public'::regnamespace, '\"Odd ones\"'::regnamespace)")
+
+
+@pytest.fixture
+def lane(target: EmbeddedTarget, target_database: str) -> Iterator[Any]:
+    """A connection to a database with everything that can be put aside, as the tool opens one."""
+    query(target, target_database, DDL)
+    connection = target.connect(target_database)
+    connection.autocommit = False
+    state.prepare(connection)
+    yield connection
+    connection.close()
+
+
+def objects(connection: Any) -> list[str]:
+    """Definitions and comments of keys, indexes and triggers."""
+    with connection.cursor() as cursor:
+        cursor.execute(EVERYTHING)
+        found = [text for (text,) in cursor.fetchall()]
+    connection.rollback()
+    return found
+
+
+def run(connection: Any, sql: str) -> list[tuple[Any, ...]]:
+    """Run a statement and commit it; returns its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        found: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
+    connection.commit()
+    return found
+
+
+def restore_all(connection: Any) -> list[str]:
+    """Put everything back; returns what is wrong."""
+    found = [suspension.restore(connection, one, "64MB") for one in suspension.read_suspended(connection)]
+    return [problem for problem in found if problem is not None]
+
+
+# -- there and back --------------------------------------------------------------------------------
+
+
+def test_everything_is_put_aside_and_comes_back_as_it_was(lane: Any) -> None:
+    before = objects(lane)
+    assert suspension.suspend(lane, TABLES, TABLES) == 5 + 6 + 3
+    aside = objects(lane)
+    assert not [text for text in aside if "FOREIGN KEY" in text]
+    assert [text for text in aside if text.startswith("index ")] == [
+        text for text in before if text.startswith("index ") and ("_pkey" in text or "people_id_label_key" in text)
+    ]
+    assert not [text for text in aside if text.startswith("trigger ") and text.endswith(" O")]
+    assert restore_all(lane) == []
+    assert objects(lane) == before
+    assert suspension.read_suspended(lane) == []
+
+
+def test_indexes_of_other_tables_than_large_ones_stay(lane: Any) -> None:
+    before = {text for text in objects(lane) if text.startswith("index ")}
+    suspension.suspend(lane, TABLES, [PEOPLE])
+    after = {text for text in objects(lane) if text.startswith("index ")}
+    assert [text.split(" ON ")[0] for text in before - after] == ["index CREATE UNIQUE INDEX people_pair"]
+
+
+def test_what_comes_back_does_not_depend_on_the_search_path(lane: Any) -> None:
+    before = objects(lane)
+    suspension.suspend(lane, TABLES, TABLES)
+    run(lane, "CREATE SCHEMA other; CREATE TABLE other.people (id integer PRIMARY KEY); SET search_path = other")
+    assert restore_all(lane) == []
+    run(lane, "SET search_path = public")
+    assert [text for text in objects(lane) if " other." not in text] == before
+
+
+@pytest.mark.parametrize("restored", range(15))
+def test_a_kill_at_any_step_of_the_way_back_loses_nothing(lane: Any, restored: int) -> None:
+    before = objects(lane)
+    suspension.suspend(lane, TABLES, TABLES)
+    for one in suspension.read_suspended(lane)[:restored]:
+        assert suspension.restore(lane, one, "64MB") is None
+    # The next run puts aside again what is back, on top of what is not.
+    suspension.suspend(lane, TABLES, TABLES)
+    assert restore_all(lane) == []
+    assert objects(lane) == before
+
+
+def test_a_kill_before_the_validation_of_a_key_does_not_make_it_forget_that_it_was_valid(lane: Any) -> None:
+    before = objects(lane)
+    suspension.suspend(lane, TABLES, TABLES)
+    (one,) = [one for one in suspension.read_suspended(lane) if one.name == "orders' person"]
+    with lane.cursor() as cursor:
+        # As far as restore comes before the rows are checked.
+        cursor.execute(
+            f'ALTER TABLE orders ADD CONSTRAINT "orders\' person" {one.definition} NOT VALID;'
+            "COMMENT ON CONSTRAINT \"orders' person\" ON orders IS 'who ordered; 100% sure, it''s said'"
+        )
+        cursor.execute(suspension.MARK_BACK, one.row)
+    lane.commit()
+    suspension.suspend(lane, TABLES, TABLES)
+    assert restore_all(lane) == []
+    assert objects(lane) == before
+
+
+def test_a_key_that_rows_violate_stays_unvalidated_and_is_told_until_it_fits(lane: Any) -> None:
+    before = objects(lane)
+    suspension.suspend(lane, TABLES, TABLES)
+    run(lane, "INSERT INTO orders VALUES (1, 'of nobody', 7)")
+    for _ in range(2):
+        (problem,) = restore_all(lane)
+        assert "foreign key public.orders.orders' person" in problem
+        assert "Key (person)=(7) is not present" in problem
+        assert run(lane, "SELECT count(*) FROM orders") == [(1,)]
+        assert run(lane, "SELECT convalidated FROM pg_constraint WHERE conname = 'orders'' person'") == [(False,)]
+    run(lane, "INSERT INTO people VALUES (7, 'somebody')")
+    assert restore_all(lane) == []
+    assert objects(lane) == before
+
+
+def test_what_somebody_put_back_by_hand_is_no_trouble(lane: Any) -> None:
+    before = objects(lane)
+    suspension.suspend(lane, TABLES, TABLES)
+    by_hand = {"orders_hash", "in_a_circle"}
+    for one in suspension.read_suspended(lane):
+        if one.name in by_hand:
+            run(
+                lane,
+                one.definition
+                if one.kind == "index"
+                else f"ALTER TABLE people ADD CONSTRAINT {one.name} {one.definition}",
+            )
+    assert restore_all(lane) == []
+    assert objects(lane) == before
+
+
+def test_a_table_that_others_hold_is_told_within_a_bounded_time(
+    lane: Any, target: EmbeddedTarget, target_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = objects(lane)
+    monkeypatch.setattr(suspension, "LOCK_TIMEOUT_MS", 50)
+    with closing(target.connect(target_database)) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE people IN ACCESS SHARE MODE")
+        with pytest.raises(suspension.SuspensionError, match=r"cannot be put aside.*lock timeout"):
+            suspension.suspend(lane, TABLES, TABLES)
+    assert objects(lane) == before
+    assert suspension.read_suspended(lane) == []
+
+
+# -- in a run --------------------------------------------------------------------------------------
+
+ROW_COUNT = 20_000
+DATABASE = Database("aside", (table("Orders"), table("People")))
+ROWS = {
+    "dbo.Orders": f"SELECT i, 'order number ' || i FROM range({ROW_COUNT}) AS t(i)",
+    "dbo.People": f"SELECT i, 'person number ' || i FROM range({ROW_COUNT}) AS t(i)",
+}
+#: bytes from the source after which the tables are on their way
+PART = 400_000
+
+
+class Aside:
+    """Both tables on a stand-in, and on the target with everything that can be put aside."""
+
+    def __init__(self, source: StandIn, place: Workplace, target: EmbeddedTarget, database: str) -> None:
+        self.source, self.place, self.target, self.database = source, place, target, database
+        self.query('DROP SCHEMA IF EXISTS "Odd ones" CASCADE')
+        self.before = self.objects
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """All rows of a query on the target."""
+        return query(self.target, self.database, sql)
+
+    @property
+    def objects(self) -> list[tuple[Any, ...]]:
+        """Definitions and comments of keys, indexes and triggers."""
+        return self.query(OBJECTS)
+
+    def assert_back(self) -> None:
+        """Everything is there as it was."""
+        assert self.objects == self.before
+        assert self.query("SELECT * FROM replication.suspended") == []
+
+
+@pytest.fixture
+def aside(
+    lane: Any,
+    serve: Callable[..., StandIn],
+    workplace: Callable[[StandIn, Database], Workplace],
+    target: EmbeddedTarget,
+    target_database: str,
+) -> Aside:
+    """The scene of a run."""
+    lane.close()
+    source = serve(DATABASE, ROWS)
+    place = workplace(source, DATABASE).with_settings(BATCH_SIZE="500", RETRY_ATTEMPTS="1")
+    return Aside(source, place, target, target_database)
+
+
+def test_after_a_run_with_large_tables(aside: Aside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(data_sync, "LARGE_TABLE_ROWS", 1)
+    monkeypatch.chdir(tmp_path)
+    for name, value in aside.place.environment.items():
+        monkeypatch.setenv(name, value)
+    assert data_sync.run(Options(), verify=False, workers=2) == 0
+    assert aside.query("SELECT count(*) FROM orders") == [(ROW_COUNT,)]
+    aside.assert_back()
+
+
+def test_after_a_run_in_which_a_table_failed(aside: Aside) -> None:
+    aside.source.fail_next("dbo.Orders", 8134, "Divide by zero error encountered.")
+    failed = aside.place.run("data")
+    assert failed.code == 1
+    assert "foreign keys, indexes and triggers are back" in failed.out
+    aside.assert_back()
+
+
+def test_after_a_kill_and_resume_and_after_a_kill_with_nothing_left_to_do(aside: Aside) -> None:
+    with Proxy(("127.0.0.1", aside.source.port)) as proxy:
+        proxy.stall_after(PART)
+        process = aside.place.with_settings(MSSQL_PORT=str(proxy.port)).start("data")
+        wait_until(lambda: proxy.is_stalled, "the source is silent")
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert aside.query("SELECT count(*) FROM replication.suspended") != [(0,)]
+    assert aside.objects != aside.before
+    assert aside.place.run("data", "--resume").code == 0
+    aside.assert_back()
+
+    # Killed after its last table: everything is completed, and still put aside.
+    with closing(aside.target.connect(aside.database)) as connection:
+        connection.autocommit = False
+        suspension.suspend(connection, [ORDERS, PEOPLE], [ORDERS, PEOPLE])
+    resumed = aside.place.run("data", "--resume")
+    assert resumed.code == 0
+    assert "Nothing left to do" in resumed.out
+    assert "11 of 11 foreign keys, indexes and triggers are back" in resumed.out
+    aside.assert_back()
+
+
+def test_a_violated_key_makes_exit_code_1_and_deletes_nothing(aside: Aside) -> None:
+    aside.query("ALTER TABLE orders ALTER person SET DEFAULT -1")
+    run = aside.place.run("data")
+    assert run.code == 1
+    assert "WARNING: foreign key public.orders.orders' person" in run.text
+    assert "No row was deleted" in run.text
+    assert set(statuses(aside.place.data_progress).values()) == {"completed"}
+    assert aside.query("SELECT count(*) FROM orders") == [(ROW_COUNT,)]
+    assert aside.query("SELECT name, is_back FROM replication.suspended") == [("orders' person", True)]
+    assert aside.query("SELECT convalidated FROM pg_constraint WHERE conname = 'orders'' person'") == [(False,)]
+
+    aside.query("ALTER TABLE orders ALTER person DROP DEFAULT; INSERT INTO people VALUES (-1, 'found')")
+    resumed = aside.place.run("data", "--resume")
+    assert resumed.code == 0, resumed.text
+    aside.assert_back()
+
+
+def test_ctrl_c_does_not_wait_for_an_index_or_a_key(aside: Aside) -> None:
+    assert aside.place.run("data").code == 0
+    with closing(aside.target.connect(aside.database)) as connection:
+        connection.autocommit = False
+        suspension.suspend(connection, [ORDERS, PEOPLE], [ORDERS, PEOPLE])
+    with closing(aside.target.connect(aside.database)) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE orders IN ROW EXCLUSIVE MODE")
+        process = aside.place.start("data", "--resume")
+        waiting = "SELECT pid FROM pg_locks WHERE relation = 'orders'::regclass AND NOT granted"
+        wait_until(lambda: bool(aside.query(waiting)), "the run waits for the table")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert "--resume continues from here" in err
+        wait_until(lambda: not aside.query(waiting), "PostgreSQL was told that nobody waits any more")
+    assert aside.place.run("data", "--resume").code == 0
+    aside.assert_back()
+
+
+def test_a_role_without_rights_is_told_what_it_lacks(aside: Aside) -> None:
+    aside.query(
+        "DROP SCHEMA replication CASCADE; DROP ROLE IF EXISTS guest; CREATE ROLE guest LOGIN;"
+        "GRANT ALL ON ALL TABLES IN SCHEMA public TO guest"
+    )
+    refused = aside.place.with_settings(PGUSER="guest").run("data")
+    assert refused.code == 1
+    assert "the schema `replication`, where loads keep their checkpoints, cannot be made" in refused.err
+    assert "grant CREATE on the database" in refused.err
+    assert "Traceback" not in refused.text
+
+    aside.query(f'GRANT CREATE ON DATABASE "{aside.database}" TO guest')
+    refused = aside.place.with_settings(PGUSER="guest").run("data")
+    assert refused.code == 1
+    assert "cannot be put aside for the load: must be owner of table" in refused.err
+    assert aside.objects == aside.before
+    aside.query("DROP SCHEMA replication CASCADE; DROP OWNED BY guest; DROP ROLE guest")
+    set_status(aside.place.data_progress, "Orders", "pending")
+    assert aside.place.run("data", "--resume").code == 0
+    aside.assert_back()
