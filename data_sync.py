@@ -389,7 +389,7 @@ class Loads:
         is_expected = isinstance(error, (*EXPECTED, UnsupportedTypeError))
         words = self._settings.secrets.hide(str(error) if is_expected else f"{type(error).__name__}: {error}")
         if self._run.options.debug:
-            load.lines.append(_traced(error))
+            load.lines.append(self._settings.secrets.hide(_traced(error)))
         self._run.tracker.fail(load.table.key, words)
         self.failed.append(load.table.key)
         load.lines.append(f"❌ {load.table.full_name} failed: {words}")

@@ -275,7 +275,9 @@ def plan_run(run: Run) -> Plan:
         for number, table in enumerate(tables, start=1)
         if table.key in affected_keys and table.key not in done
     )
-    if not tables:
+    if not tables and (options.tables or options.exclude):
+        run.display.say("⚠️ --tables and --exclude leave no table.")
+    elif not tables:
         run.display.say(
             "⚠️ The source shows no table to this login: check MSSQL_DATABASE, and the login's rights (db_datareader)."
         )
@@ -377,6 +379,7 @@ def run_script(run: Callable[[], int], debug: bool) -> int:
     except Stopped as stop:
         name = "Ctrl-C" if stop.number == signal.SIGINT else signal.Signals(stop.number).name
         _complain(f"🛑 Stopped by {name}. Progress is saved; --resume continues from here.")
+        _leave_hanging_workers(128 + stop.number)
         return 128 + stop.number
     except (UsageError, SettingsError, ProgressFileError, UnsupportedTypeError, NameCollisionError) as error:
         _complain(f"❌ {error}")
@@ -389,6 +392,7 @@ def run_script(run: Callable[[], int], debug: bool) -> int:
     except (UnreachableError, IntrospectionError) as error:
         _complain(f"❌ {error}")
         _trace(debug)
+        _leave_hanging_workers(UNREACHABLE)
         return UNREACHABLE
     except LockHeldError as error:
         _complain(f"❌ {error}")
@@ -401,11 +405,19 @@ def run_script(run: Callable[[], int], debug: bool) -> int:
 
 def leave(code: int) -> NoReturn:
     """End the process with this exit code, also when a worker hangs in a driver for ever."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
-        os._exit(code)
+    _leave_hanging_workers(code)
     sys.exit(code)
+
+
+def _leave_hanging_workers(code: int) -> None:
+    """End the process at once if workers still run.
+
+    While the error is still held: letting go of it frees what a worker hangs in, and that waits for ever.
+    """
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _trace(debug: bool) -> None:

@@ -142,7 +142,7 @@ def scene(source: StandIn, target: EmbeddedTarget, target_database: str, tmp_pat
 
 def test_random_kills_and_cuts_lose_and_double_nothing() -> None:
     finished = subprocess.run(
-        [sys.executable, "-m", "bench.chaos", "--kills", "4", "--cuts", "3"],
+        [sys.executable, "-m", "bench.chaos", "--kills", "4", "--cuts", "2"],
         cwd=ROOT, env=clean_environment({}), capture_output=True, text=True, timeout=580, check=False,
     )  # fmt: skip
     assert finished.returncode == 0, finished.stdout + finished.stderr

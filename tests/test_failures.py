@@ -355,11 +355,7 @@ def test_a_password_of_any_characters_opens_the_source_and_is_never_shown(
     "arguments",
     [
         pytest.param([], id="plain"),
-        pytest.param(
-            ["--debug"],
-            marks=pytest.mark.xfail(strict=True, reason="a traceback of the data phase is shown with its secrets"),
-            id="debug",
-        ),
+        pytest.param(["--debug"], id="debug"),
     ],
 )
 def test_a_password_that_the_server_itself_repeats_is_hidden_on_screen_and_in_the_file(
