@@ -12,12 +12,13 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import psycopg2
+import pyarrow as pa
 
 from catalog import WHOLE_TABLE, Chunk, Table
 from db import Settings, UnreachableError, connect_target
@@ -247,7 +248,12 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
 
         batches = reader.read_batches(lane.source, settings, job.table, job.plan.sources, chunk)
         return loader.load(
-            lane.target, job.plan, batches, empty_first=is_whole and job.empties, finish=finish, on_rows=note
+            lane.target,
+            job.plan,
+            _all_of(lane, job, batches),
+            empty_first=is_whole and job.empties,
+            finish=finish,
+            on_rows=note,
         )
 
     def once_more(lane: Lane) -> Totals:
@@ -257,6 +263,24 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
     # A given-up attempt may have been committed in its last moment.
     is_again = watch is not None and (job.table.key, chunk.number) in watch.given_up
     return _with_retries(once_more if is_again else once, settings, job, chunk.number, watch, once_more)
+
+
+def _all_of(lane: Lane, job: Job, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches, and SourceError after them unless they are all that the server sent.
+
+    Drivers that fetch rows in blocks can end a result too early without a word: FreeTDS at an error of the
+    server in mid-result, Microsoft's where the connection breaks between two rows.
+    """
+    arrived = 0
+    for batch in batches:
+        arrived += batch.num_rows
+        yield batch
+    names = [job.table.schema, job.table.name, *(column.name for column in job.table.columns)]
+    if any(ord(character) > reader.LAST_OF_BMP for name in names for character in name):
+        return  # read row by row, on another connection
+    sent = source_chunks.rows_sent(lane.source, arrived)
+    if sent != arrived:
+        raise reader.SourceError(f"the source's answer broke off: {arrived:,} rows arrived, {sent:,} sent", True)
 
 
 def finish(settings: Settings, job: Job, watch: Watch | None = None) -> Totals:

@@ -23,6 +23,8 @@ from mssql.quoting import quote, quote_table
 PAIRS_A_CHECK = 100
 #: a key of more columns than this is not used: each one doubles what the server compares
 MAX_KEY_COLUMNS = 8
+#: rows that @@ROWCOUNT, an int, is sure to count
+MOST_COUNTED = 2_000_000_000
 #: keys from which a boundary is chosen, where the first of them cannot stand in a query
 CANDIDATES = 100
 
@@ -92,8 +94,7 @@ def plan_chunks(
         if not boundaries or not _are_ordered(connection, boundaries):
             return (WHOLE_TABLE,)
     except arrow_odbc.Error as error:
-        words = odbc_words(error)
-        raise PlanningError(f"chunks of the table cannot be found: {words}", is_temporary_source_error(words)) from None
+        raise _failed("chunks of the table cannot be found", error) from None
     names = tuple(column.name for column in key)
     edges = [None, *boundaries, None]
     return tuple(Chunk(number, names, low, high) for number, (low, high) in enumerate(pairwise(edges)))
@@ -135,7 +136,7 @@ def _boundaries(connection: Any, table: Table, key: Sequence[Column], chunk_rows
         where = where_clause(Chunk(0, names, lower))
         page = f"OFFSET {chunk_rows - 1} ROWS FETCH NEXT {CANDIDATES} ROWS ONLY"
         sql = f"SELECT {columns} FROM {place} AS t{where} ORDER BY {order} {page}"
-        rows = [row for batch in _read(connection, sql) for row in batch.to_pylist()]
+        rows = _rows(connection, sql)
         # A boundary that is the last key would leave an empty chunk behind it.
         row = next((row for row in rows[:-1] if all(map(_can_stand_in_a_query, row.values()))), None)
         if row is None:
@@ -168,11 +169,29 @@ def _are_ordered(connection: Any, boundaries: Sequence[Sequence[str]]) -> bool:
             f"CASE WHEN {_row_comparison(higher, lower, '>')} THEN 0 ELSE 1 END"
             for lower, higher in pairs[start : start + PAIRS_A_CHECK]
         ]
-        (batch,) = list(_read(connection, f"SELECT {' + '.join(terms)} AS unordered"))
-        if batch.column(0)[0].as_py() != 0:
+        answer = [row["unordered"] for row in _rows(connection, f"SELECT {' + '.join(terms)} AS unordered")]
+        if answer != [0]:
             return False
     return True
 
 
-def _read(connection: Any, sql: str) -> Any:
-    return connection.read_arrow_batches(sql, batch_size=100, payload_text_encoding=TextEncoding.UTF16)
+def rows_sent(connection: Any, arrived: int) -> int:
+    """How many rows the server says it sent in answer to this connection's last query. Raises PlanningError."""
+    count = "@@ROWCOUNT" if arrived <= MOST_COUNTED else "ROWCOUNT_BIG()"
+    try:
+        answer = [row["sent"] for row in _rows(connection, f"SELECT {count} AS sent")]
+    except arrow_odbc.Error as error:
+        raise _failed("the rows that were sent cannot be counted", error) from None
+    if len(answer) != 1:
+        raise PlanningError("the rows that were sent cannot be counted: no answer", is_temporary=True)
+    return int(answer[0])
+
+
+def _rows(connection: Any, sql: str) -> list[dict[str, Any]]:
+    batches = connection.read_arrow_batches(sql, batch_size=100, payload_text_encoding=TextEncoding.UTF16)
+    return [row for batch in batches for row in batch.to_pylist()]
+
+
+def _failed(what: str, error: arrow_odbc.Error) -> PlanningError:
+    words = odbc_words(error)
+    return PlanningError(f"{what}: {words}", is_temporary_source_error(words))
