@@ -122,21 +122,8 @@ def read_batches(
         for batch in reader:
             _refuse_outgrown(batch, columns, bounds)
             yield batch
-        # Freed first: the connection can only then answer something else.
-        del reader
-        _confirm_end(connection)
     except arrow_odbc.Error as error:
         raise _source_error(error) from None
-
-
-def _confirm_end(connection: Any) -> None:
-    """Ask the connection for one more answer, which it cannot give if it was cut.
-
-    A connection that is cut while rows are on their way can look like the end of the rows: the drivers
-    do not always raise. Without this a chunk could be committed short.
-    """
-    if sum(batch.num_rows for batch in connection.read_arrow_batches("SELECT 1 AS c0", batch_size=1)) != 1:
-        raise SourceError("the connection broke while rows were on their way", is_temporary=True)
 
 
 def _read_row_by_row(settings: Settings, columns: Sequence[Column], query: str) -> Iterator[pa.RecordBatch]:
@@ -155,7 +142,6 @@ def _read_row_by_row(settings: Settings, columns: Sequence[Column], query: str) 
                 pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)
             ]
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-        cursor.execute("SELECT 1").fetchone()
     except pyodbc.Error as error:
         raise _source_error(error) from None
     finally:
