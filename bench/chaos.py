@@ -443,7 +443,9 @@ def play(made: Arena, chance: random.Random, number: int, cuts: bool) -> Round:
     while code != 0:
         if len(this.steps) >= MOST_RUNS:
             raise RuntimeError(f"round {number} did not end: {this.steps}\n{this.output[-4000:]}")
-        arguments = ["--resume", "--no-truncate"] if chance.random() < 0.6 else ["--resume"]
+        if made.place.data_progress.exists():
+            arguments = ["--resume", "--no-truncate"] if chance.random() < 0.6 else ["--resume"]
+        # Else there is no session yet; one begun with --no-truncate now would rightly double the rows that are there.
         if chance.random() < 0.4:
             code = _disturbed(made, chance, this, arguments, cuts)
             continue

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
+import pyodbc
 import pytest
 
 import chunk_copy
-from catalog import Chunk, Database
-from chunk_copy import BEGIN, Begun, CancelledError, Job, Lane, Watch
+from catalog import WHOLE_TABLE, Chunk, Database
+from chunk_copy import BEGIN, EXPECTED, Begun, CancelledError, Job, Lane, Watch
 from db import Settings, load_settings
 from demo.standin import StandIn
 from demo.target import EmbeddedTarget
@@ -187,18 +188,20 @@ def settings(source: StandIn, target: EmbeddedTarget, target_database: str) -> S
     """Settings from that source to an empty table."""
     query(target, target_database, BIG_DDL)
     place = {**source_settings(source.port, BIG.name), **target.environment(target_database)}
-    made = load_settings(None, {**place, "CHUNK_ROWS": "1000", "RETRY_ATTEMPTS": "2", "RETRY_SECONDS": "0"})
-    with closing(target.connect(target_database)) as connection:
-        connection.autocommit = False
-        state.prepare(connection)
-    return made
+    return load_settings(None, {**place, "CHUNK_ROWS": "1000", "RETRY_ATTEMPTS": "2", "RETRY_SECONDS": "0"})
 
 
 @pytest.fixture
 def job(settings: Settings, target: EmbeddedTarget, target_database: str) -> Job:
     """The load of that table."""
+    return _job(target, target_database, settings)
+
+
+def _job(target: EmbeddedTarget, target_database: str, settings: Settings) -> Job:
     (big,) = BIG.tables
     with closing(target.connect(target_database)) as connection:
+        connection.autocommit = False
+        state.prepare(connection)
         there = read_target_tables(connection, ["public"])
     return Job(big, loader.plan_load(big, there[TargetName("public", "big")], settings), "a session")
 
@@ -298,6 +301,39 @@ def test_a_retry_waits_for_a_commit_that_is_still_on_its_way(
         first.commit()
         asking.join(60)
         assert answers == [1000]
+
+
+def drivers() -> list[object]:
+    """The driver that is found by itself, and FreeTDS where it is installed."""
+    has_freetds = "FreeTDS" in pyodbc.drivers()
+    return ["", pytest.param("FreeTDS", marks=pytest.mark.skipif(not has_freetds, reason="FreeTDS is not installed"))]
+
+
+@pytest.mark.parametrize("driver", drivers())
+def test_an_answer_that_breaks_off_is_never_taken_for_a_whole_one(
+    source: StandIn, target: EmbeddedTarget, target_database: str, driver: str
+) -> None:
+    """Drivers that fetch rows in blocks can swallow an error, or a cut between two rows, and say that was all."""
+    with Proxy(("127.0.0.1", source.port)) as proxy:
+        query(target, target_database, BIG_DDL)
+        environment = {**source_settings(proxy.port, BIG.name), **target.environment(target_database)}
+        given = {"MSSQL_DRIVER": driver, "BATCH_SIZE": "100", "RETRY_ATTEMPTS": "2", "RETRY_SECONDS": "0"}
+        settings = load_settings(None, {**environment, **given})
+        job = _job(target, target_database, settings)
+        passed = proxy.passed
+        assert chunk_copy.copy(settings, job, WHOLE_TABLE).rows == 3000
+        traffic = proxy.passed - passed
+        for step in range(1, 30):
+            source.fail_after_rows("dbo.Big", step * 100 + step % 3, 1205, DEADLOCK)
+            assert chunk_copy.copy(settings, job, WHOLE_TABLE).rows == 3000, f"error after {step * 100} rows"
+            proxy.cut_after(traffic // 3 + traffic * 2 // 3 * step // 30)
+            try:
+                assert chunk_copy.copy(settings, job, WHOLE_TABLE).rows == 3000, f"cut in step {step}"
+            except EXPECTED:
+                # Not every word that FreeTDS has for a cut is known as temporary; what counts is that it is heard.
+                assert driver == "FreeTDS"
+            proxy.resume()
+    assert query(target, target_database, "SELECT count(*), count(DISTINCT id) FROM big") == [(3000, 3000)]
 
 
 def test_a_job_is_picklable_and_needs_no_watcher(
