@@ -21,6 +21,7 @@ import psycopg2
 import pyarrow as pa
 
 from catalog import WHOLE_TABLE, Chunk, Table
+from changes import Changes, Kind
 from db import Settings, UnreachableError, connect_target
 from mssql import chunks as source_chunks
 from mssql import reader
@@ -246,7 +247,12 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
             if is_whole:
                 _finish(cursor, job)
 
-        batches = reader.read_batches(lane.source, settings, job.table, job.plan.sources, chunk)
+        changes = Changes()
+
+        def count(kind: Kind, place: int, values: int) -> None:
+            changes.add(kind, job.plan.columns[place].name, values)
+
+        batches = reader.read_batches(lane.source, settings, job.table, job.plan.sources, chunk, count)
         return loader.load(
             lane.target,
             job.plan,
@@ -254,6 +260,7 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
             empty_first=is_whole and job.empties,
             finish=finish,
             on_rows=note,
+            changes=changes,
         )
 
     def once_more(lane: Lane) -> Totals:

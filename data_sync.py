@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg2
 
+import changes
 import verification
 from catalog import Chunk, Table
 from chunk_copy import BEGIN, EXPECTED, FINISH, Begun, CancelledError, Job, Lane, Watch, begin, copy, finish
@@ -118,7 +119,7 @@ def _sync(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], la
     seconds = time.monotonic() - started
     totals = [
         ("Total rows synced", f"{loads.rows_synced:,}"),
-        *([("Values without NUL", f"{sum(loads.nuls.values()):,}")] if loads.nuls else []),
+        *changes.totals(loads.changes.counts),
         ("Duration", f"{seconds:.2f} seconds"),
         ("Throughput", f"{loads.rows_synced / max(seconds, 0.001):,.0f} rows/second"),
     ]
@@ -244,8 +245,8 @@ class Loads:
         self._recorded_at = time.monotonic()
         self._unreachable: UnreachableError | None = None
         self.rows_synced = 0
-        #: values in which a NUL character was stripped or replaced, by table and column
-        self.nuls: dict[str, int] = {}
+        #: values that were changed on their way, by kind, table and column
+        self.changes = changes.Changes()
         self.failed: list[str] = []
 
     def run(self, executor: Executor) -> None:
@@ -372,13 +373,13 @@ class Loads:
         self._complete(load, result)
 
     def _complete(self, load: _TableLoad, totals: Totals) -> None:
-        facts: dict[str, object] = {"nul_characters": dict(totals.nuls)} if totals.nuls else {}
-        self._run.tracker.complete(load.table.key, rows_synced=totals.rows, **facts)
+        self._run.tracker.complete(load.table.key, rows_synced=totals.rows, **totals.changes)
         self.rows_synced += totals.rows
-        done = {"strip": "stripped from", "replace": "replaced in"}.get(self._settings.nul_policy, "")
-        for column, count in totals.nuls.items():
-            self.nuls[f"{load.table.full_name}.{column}"] = count
-            load.lines.append(f"⚠️ NUL characters were {done} {count:,} values of column {column}")
+        for kind, columns in totals.changes.items():
+            for column, count in columns.items():
+                self.changes.add(kind, f"{load.table.full_name}.{column}", count)
+                words = changes.describe(kind, column, count, self._settings.nul_policy)
+                load.lines.append(f"⚠️ {words}")
         load.lines.append(f"✅ {totals.rows:,} rows synced successfully")
         self._over(load)
 

@@ -471,12 +471,14 @@ def data_remark(count: Count, settings: Settings) -> Remark:
         advice = "GRANT SELECT to the login, or leave the table out" if count.is_refused else None
         return Remark(severity, "not checked", count.name, settings.secrets.hide(count.words or ""), advice)
     severity, text, advice = _PROBLEMS[count.problem]
+    if count.problem == "NUL characters" and settings.nul_policy == "error":
+        severity, advice = "blocks", "NUL_POLICY=strip or replace stores them without it; else remove it there"
     return Remark(severity, count.problem, count.name, text.format(rows=rows), advice, count.rows)
 
 
 _PROBLEMS: Mapping[str, tuple[Severity, str, str]] = {
     "NUL characters": (
-        "blocks", "{rows} with U+0000, which PostgreSQL's text cannot hold", "remove it there, or --exclude the table",
+        "warns", "{rows} with U+0000, which PostgreSQL's text cannot hold", "NUL_POLICY says what becomes of it",
     ),
     "seventh digit": (
         "warns", "{rows} with a seventh fractional digit, which will be cut", "PostgreSQL keeps microseconds",

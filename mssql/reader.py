@@ -8,7 +8,7 @@ that outgrew it since is an error, never a shorter value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ import pyodbc
 from arrow_odbc import TextEncoding
 
 from catalog import WHOLE_TABLE, Chunk, Column, Table
+from changes import Kind
 from db import (
     CONNECT_TIMEOUT_S,
     Settings,
@@ -30,6 +31,8 @@ from db import (
     source_unreachable,
 )
 from mssql.chunks import where_clause
+from mssql.data_checks import has_seventh_digit
+from mssql.losses import WIDE_TEXTS, count_half_pairs, cut_to_microseconds, holds_replacement, seventh_digit_flag
 from mssql.quoting import quote, quote_table
 from type_mapping import Lob, mapping_of, read_type, select_expression
 
@@ -43,6 +46,10 @@ _MARGIN = 4
 ROWS_A_FETCH = 1000
 LAST_OF_BMP = 0xFFFF
 _OUTGROWN = "a value grew on the source after it was measured"
+#: the years that a count of nanoseconds since 1970 in 64 bits holds whole
+NANOSECOND_YEARS = (1678, 2261)
+#: told how a value was changed, of which column (by its place), in how many values
+OnChange = Callable[[Kind, int, int], None]
 
 
 class SourceError(Exception):
@@ -57,11 +64,16 @@ class SourceError(Exception):
 
 
 @dataclass(frozen=True)
-class LobBounds:
-    """The largest values of a table's unbounded columns: UTF-16 units of text, bytes of binary."""
+class Bounds:
+    """What the server measured of a chunk's values before they are read.
+
+    The largest values of its unbounded columns (UTF-16 units of text, bytes of binary), and the places of
+    the columns with seven fractional digits in which a moment lies beyond what nanoseconds can count.
+    """
 
     text: int = 0
     binary: int = 0
+    beyond_nanoseconds: frozenset[int] = frozenset()
 
 
 def connect(settings: Settings) -> Any:
@@ -84,33 +96,76 @@ def select_list(columns: Sequence[Column]) -> str:
 
 
 def read_batches(
-    connection: Any, settings: Settings, table: Table, columns: Sequence[Column], chunk: Chunk = WHOLE_TABLE
+    connection: Any,
+    settings: Settings,
+    table: Table,
+    columns: Sequence[Column],
+    chunk: Chunk = WHOLE_TABLE,
+    on_change: OnChange = lambda *_: None,
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a chunk of a table as record batches of at most BATCH_SIZE rows, columns in the given order.
 
-    A batch is smaller where its rows are wide, so that memory stays bounded. `connection` is an arrow-odbc
-    one. Raises SourceError, and UnreachableError where a second connection is needed and cannot be had.
+    A batch is smaller where its rows are wide, so that memory stays bounded. `on_change` is told of values
+    that lost something on their way. `connection` is an arrow-odbc one. Raises SourceError, and
+    UnreachableError where a second connection is needed and cannot be had.
     """
     source = f"{quote_table(table.schema, table.name)}{where_clause(chunk)}"
-    query = f"SELECT {select_list(columns)} FROM {source}"
-    if any(ord(character) > LAST_OF_BMP for character in query):
-        yield from _read_row_by_row(settings, columns, query)
-        return
-    bounds = _measure_lobs(connection, columns, source)
+    suspects: set[int] = set()
+    if any(ord(character) > LAST_OF_BMP for character in f"{source}{select_list(columns)}"):
+        batches = _read_row_by_row(settings, columns, source)
+    else:
+        batches = _read_in_blocks(connection, settings, columns, source)
+    for batch in batches:
+        yield _settled(batch, columns, suspects, on_change)
+    if suspects:
+        places = sorted(suspects)
+        try:
+            counts = count_half_pairs(settings, table, [columns[place] for place in places], chunk)
+        except pyodbc.Error as error:
+            raise _source_error(error) from None
+        for place, count in zip(places, counts, strict=True):
+            on_change("unpaired_surrogates", place, count)
+
+
+def _settled(
+    batch: pa.RecordBatch, columns: Sequence[Column], suspects: set[int], on_change: OnChange
+) -> pa.RecordBatch:
+    """The batch with the columns alone, in the types they are read as; what was lost is told or suspected.
+
+    Columns behind them are flags, named after the place of the column whose seventh digits they show.
+    """
+    arrays = batch.columns[: len(columns)]
+    for place, column in enumerate(columns):
+        if arrays[place].type in _NANOSECONDS:
+            arrays[place], count = cut_to_microseconds(arrays[place])
+            on_change("seventh_digits", place, count)
+        elif column.type.name in WIDE_TEXTS and place not in suspects and holds_replacement(arrays[place]):
+            suspects.add(place)
+    for name, flags in zip(batch.schema.names[len(columns) :], batch.columns[len(columns) :], strict=True):
+        on_change("seventh_digits", int(name), flags.true_count)
+    return pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])
+
+
+_NANOSECONDS = {pa.time64("ns"), pa.timestamp("ns")}
+
+
+def _read_in_blocks(
+    connection: Any, settings: Settings, columns: Sequence[Column], source: str
+) -> Iterator[pa.RecordBatch]:
+    """Batches by the fast lane; seventh digits either in nanoseconds, or as flags behind the columns."""
+    bounds = _measure(connection, columns, source)
     row_bytes = sum(_transit_bytes(column, bounds) for column in columns)
 
     def as_needed(offered: pa.Schema) -> pa.Schema:
-        # The driver hands a time(7) over as text, for which a microsecond field has no room.
-        return pa.schema(
-            [
-                (column.name, field.type if field.type == pa.time64("ns") else read_type(column))
-                for column, field in zip(columns, offered, strict=True)
-            ]
-        )
+        fields = [
+            (column.name, _arriving_type(column, field.type, place in bounds.beyond_nanoseconds))
+            for place, (column, field) in enumerate(zip(columns, offered, strict=False))
+        ]
+        return pa.schema(fields + [(str(place), pa.bool_()) for place in sorted(bounds.beyond_nanoseconds)])
 
     try:
         reader = connection.read_arrow_batches(
-            query,
+            f"SELECT {select_list(columns)}{_flags(columns, bounds.beyond_nanoseconds)} FROM {source}",
             batch_size=max(1, min(settings.batch_size, TRANSIT_BYTES // max(row_bytes, 1))),
             max_bytes_per_batch=1 << 40,
             max_text_size=max(bounds.text + _MARGIN, _longest_declared_text(columns)),
@@ -126,17 +181,34 @@ def read_batches(
         raise _source_error(error) from None
 
 
-def _read_row_by_row(settings: Settings, columns: Sequence[Column], query: str) -> Iterator[pa.RecordBatch]:
-    """The same batches through pyodbc, which sends a query as UTF-16.
+def _arriving_type(column: Column, offered: pa.DataType, is_beyond_nanoseconds: bool) -> pa.DataType:
+    # The driver hands a time(7) over as text, for which a microsecond field has no room.
+    if offered == pa.time64("ns"):
+        return offered
+    is_whole = has_seventh_digit(column) and offered == pa.timestamp("ns") and not is_beyond_nanoseconds
+    return offered if is_whole else read_type(column)
+
+
+def _flags(columns: Sequence[Column], places: Iterable[int]) -> str:
+    return "".join(f", {seventh_digit_flag(quote(columns[place].name))} AS x{place}" for place in sorted(places))
+
+
+def _read_row_by_row(settings: Settings, columns: Sequence[Column], source: str) -> Iterator[pa.RecordBatch]:
+    """The same batches through pyodbc, which sends a query as UTF-16; seventh digits as flags.
 
     unixODBC garbles characters beyond the basic plane in the text that arrow-odbc gives it, so a table
     with an emoji in its name goes this slower way.
     """
     connection = connect_source(settings)
-    schema = pa.schema([(column.name, read_type(column)) for column in columns])
+    cut = [place for place, column in enumerate(columns) if has_seventh_digit(column)]
+    fields = [(column.name, read_type(column)) for column in columns]
+    schema = pa.schema(fields + [(str(place), pa.bool_()) for place in cut])
+    for kind in (pyodbc.SQL_WCHAR, pyodbc.SQL_WVARCHAR, pyodbc.SQL_WLONGVARCHAR):
+        # Half a pair would be an error; the other drivers replace it.
+        connection.add_output_converter(kind, lambda raw: None if raw is None else raw.decode("utf-16-le", "replace"))
     try:
         cursor = connection.cursor()
-        cursor.execute(query)
+        cursor.execute(f"SELECT {select_list(columns)}{_flags(columns, cut)} FROM {source}")
         while rows := cursor.fetchmany(ROWS_A_FETCH):
             arrays = [
                 pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)
@@ -152,41 +224,61 @@ def _source_error(error: BaseException) -> SourceError:
     words = odbc_words(error)
     if "too large to be written into the allocated buffer" in words:
         return SourceError(_OUTGROWN, is_temporary=True)
+    if "Timestamp is not representable in arrow" in words:
+        return SourceError("a moment on the source left the range that was measured", is_temporary=True)
     return SourceError(words, is_temporary_source_error(words))
 
 
-def _measure_lobs(connection: Any, columns: Sequence[Column], source: str) -> LobBounds:
-    """Ask the server for the largest value of each unbounded column.
+def _measure(connection: Any, columns: Sequence[Column], source: str) -> Bounds:
+    """Ask the server for the largest value of each unbounded column, and the range of moments of seven digits.
 
     DATALENGTH counts bytes. SQL Server stores two for a UTF-16 unit of nvarchar; a server that counts
     UTF-8 bytes says so through DATALENGTH(N'a') and needs no division. xml's DATALENGTH is that of its
     internal form, so the text itself is measured.
     """
     measures: list[str] = []
-    kinds: list[Lob] = []
-    for column in columns:
-        lob = mapping_of(column.type).lob(column.type)
-        if lob is None:
-            continue
+    lobs: list[tuple[str, Lob]] = []
+    moments: list[tuple[str, int]] = []
+
+    def ask(measure: str) -> str:
+        measures.append(f"{measure} AS m{len(measures)}")
+        return f"m{len(measures) - 1}"
+
+    for place, column in enumerate(columns):
         expression = select_expression(column, quote(column.name))
-        wide = column.type.name in {"nvarchar", "ntext", "xml"}
-        measure = f"MAX(DATALENGTH({expression}))" + (" / DATALENGTH(N'a')" if wide else "")
-        measures.append(f"CAST({measure} AS bigint) AS m{len(measures)}")
-        kinds.append(lob)
+        lob = mapping_of(column.type).lob(column.type)
+        if lob is not None:
+            wide = column.type.name in {"nvarchar", "ntext", "xml"}
+            unit = " / DATALENGTH(N'a')" if wide else ""
+            lobs.append((ask(f"CAST(MAX(DATALENGTH({expression})){unit} AS bigint)"), lob))
+        elif has_seventh_digit(column) and read_type(column) == pa.timestamp("us"):
+            moments += [(ask(f"{edge}({expression})"), place) for edge in ("MIN", "MAX")]
     if not measures:
-        return LobBounds()
+        return Bounds()
+
+    def in_microseconds(offered: pa.Schema) -> pa.Schema:
+        moment = pa.timestamp("us")
+        return pa.schema(
+            [field.with_type(moment if pa.types.is_timestamp(field.type) else field.type) for field in offered]
+        )
+
+    query = f"SELECT {', '.join(measures)} FROM {source}"
     try:
-        (batch,) = list(connection.read_arrow_batches(f"SELECT {', '.join(measures)} FROM {source}", batch_size=1))
+        (batch,) = list(connection.read_arrow_batches(query, batch_size=1, map_schema=in_microseconds))
     except arrow_odbc.Error as error:
         raise _source_error(error) from None
-    lengths = [column[0].as_py() or 0 for column in batch.columns]
-    return LobBounds(
-        text=max((length for length, kind in zip(lengths, kinds, strict=True) if kind == "text"), default=0),
-        binary=max((length for length, kind in zip(lengths, kinds, strict=True) if kind == "binary"), default=0),
+    found = batch.to_pylist()[0]
+    first, last = NANOSECOND_YEARS
+    return Bounds(
+        text=max((found[name] or 0 for name, kind in lobs if kind == "text"), default=0),
+        binary=max((found[name] or 0 for name, kind in lobs if kind == "binary"), default=0),
+        beyond_nanoseconds=frozenset(
+            place for name, place in moments if found[name] is not None and not first <= found[name].year <= last
+        ),
     )
 
 
-def _transit_bytes(column: Column, bounds: LobBounds) -> int:
+def _transit_bytes(column: Column, bounds: Bounds) -> int:
     """Bytes one value of the column takes in the transit buffer, its length indicator included."""
     mapping = mapping_of(column.type)
     lob = mapping.lob(column.type)
@@ -215,7 +307,7 @@ def _longest_declared_binary(columns: Sequence[Column]) -> int:
     return max((c.type.max_length for c in columns if mapping_of(c.type).family in ("binary", "uuid")), default=0)
 
 
-def _refuse_outgrown(batch: pa.RecordBatch, columns: Sequence[Column], bounds: LobBounds) -> None:
+def _refuse_outgrown(batch: pa.RecordBatch, columns: Sequence[Column], bounds: Bounds) -> None:
     # FreeTDS hands over the beginning of a value that does not fit, without an error.
     for index, column in enumerate(columns):
         lob = mapping_of(column.type).lob(column.type)

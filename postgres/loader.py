@@ -7,7 +7,6 @@ raises.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog import Column, Table
+from changes import Changes
 from db import NulPolicy, Settings, is_temporary_target_error, target_words
 from postgres.names import TargetName, fold, quote
 from postgres.shape import TargetTable
@@ -96,15 +96,18 @@ def load(
     empty_first: bool,
     finish: Callable[[Any, Totals], None],
     on_rows: Callable[[int], None] = lambda _: None,
+    changes: Changes | None = None,
 ) -> Totals:
     """Bring `batches` into a table in one transaction, together with what `finish` writes.
 
     The batches' columns match `plan.sources` by place. With `empty_first` the table is emptied in the same
     transaction, so readers see the old rows or all of the new ones. `finish` is called with the cursor
     before the commit. `on_rows` is told the rows sent so far; they are committed only when this returns them.
+    `changes` receives the values that were changed here, beside those that the source's side counted.
     Raises TargetError, or whatever `batches` raises; either way everything is rolled back.
     """
-    stream = _CopyStream(plan, batches, on_rows)
+    changes = changes or Changes()
+    stream = _CopyStream(plan, batches, on_rows, changes)
     names = ", ".join(quote(column.name) for column in plan.columns)
     # Rows of a table that was emptied in this transaction need no later visit to mark them as visible.
     options = "FORMAT binary, FREEZE" if empty_first and not plan.is_partitioned else "FORMAT binary"
@@ -115,7 +118,7 @@ def load(
             cursor.copy_expert(f"COPY {plan.target.quoted} ({names}) FROM STDIN ({options})", stream, size=1 << 16)
             if cursor.rowcount != stream.rows:
                 raise TargetError(f"{stream.rows} rows were sent and {cursor.rowcount} arrived; rolled back")
-            loaded = Totals(stream.rows, stream.identity_low, stream.identity_high, dict(stream.nuls))
+            loaded = Totals(stream.rows, stream.identity_low, stream.identity_high, changes.counts)
             finish(cursor, loaded)
         connection.commit()
     except psycopg2.Error as error:
@@ -180,14 +183,16 @@ def set_identity(cursor: Any, plan: LoadPlan, totals: Totals, *, afresh: bool) -
 class _CopyStream:
     """The file that psycopg2 reads the COPY stream from: each batch encoded whole, handed over uncopied."""
 
-    def __init__(self, plan: LoadPlan, batches: Iterable[pa.RecordBatch], on_rows: Callable[[int], None]) -> None:
+    def __init__(
+        self, plan: LoadPlan, batches: Iterable[pa.RecordBatch], on_rows: Callable[[int], None], changes: Changes
+    ) -> None:
         self._columns = plan.columns
         self._identity = plan.identity
         self._nul_policy = plan.nul_policy
         self._on_rows = on_rows
         self._pieces = self._encode(batches)
         self.rows = 0
-        self.nuls: Counter[str] = Counter()
+        self._changes = changes
         self.identity_low: int | None = None
         self.identity_high: int | None = None
         self.failure: BaseException | None = None
@@ -221,6 +226,10 @@ class _CopyStream:
         """Text that PostgreSQL can store, by NUL_POLICY; what was changed is counted. Raises TargetError."""
         if column.family not in ("text", "xml"):
             return values
+        data = values.buffers()[2]
+        # Its lowest byte says of a whole column in a moment that there is none.
+        if data is None or not data.size or np.frombuffer(data, dtype=np.uint8).min() > 0:
+            return values
         count = pc.sum(pc.match_substring(values, "\0")).as_py() or 0
         if not count:
             return values
@@ -229,7 +238,7 @@ class _CopyStream:
                 f"column {column.name}: {count} values of a batch hold the character U+0000, which PostgreSQL's text "
                 f"cannot; NUL_POLICY=strip or replace stores them without it"
             )
-        self.nuls[column.name] += count
+        self._changes.add("nul_characters", column.name, count)
         return pc.replace_substring(values, "\0", "" if self._nul_policy == "strip" else "\ufffd")
 
     def _note_identity(self, values: pa.Array) -> None:

@@ -7,6 +7,7 @@ killed when. The progress file only mirrors it for people.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import psycopg2
 
 from catalog import Chunk
+from changes import Counts
 from db import target_words
 from postgres import suspension
 from postgres.names import TargetName
@@ -41,7 +43,7 @@ CREATE TABLE IF NOT EXISTS replication.checkpoint (
     rows bigint NOT NULL,
     identity_low numeric,
     identity_high numeric,
-    nuls jsonb NOT NULL DEFAULT '{}',
+    changes jsonb NOT NULL DEFAULT '{}',
     committed_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (table_schema, table_name, chunk),
     FOREIGN KEY (table_schema, table_name) REFERENCES replication.load ON DELETE CASCADE
@@ -55,11 +57,27 @@ CREATE TABLE IF NOT EXISTS replication.session (
 COMMENT ON TABLE replication.session IS 'Sessions of sync-data.py. keeps_rows: begun with --no-truncate.';
 """
 
+# What versions before had in other words: `checkpoint` counted NUL characters only, by column.
+UPGRADE = """
+ALTER TABLE replication.checkpoint ADD COLUMN IF NOT EXISTS changes jsonb NOT NULL DEFAULT '{}';
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'replication.checkpoint'::regclass AND attname = 'nuls') THEN
+        UPDATE replication.checkpoint SET changes = jsonb_build_object('nul_characters', nuls) WHERE nuls <> '{}';
+        ALTER TABLE replication.checkpoint DROP COLUMN nuls;
+    END IF;
+END $$;
+"""
+IS_CURRENT = """
+SELECT to_regclass('replication.session') IS NOT NULL AND EXISTS (
+    SELECT FROM pg_attribute WHERE attrelid = to_regclass('replication.checkpoint') AND attname = 'changes')
+"""
+
 START = """
 INSERT INTO replication.load (table_schema, table_name, session, fingerprint, chunks) VALUES (%s, %s, %s, %s, %s)
 """
 CHECKPOINT = """
-INSERT INTO replication.checkpoint (table_schema, table_name, chunk, rows, identity_low, identity_high, nuls)
+INSERT INTO replication.checkpoint (table_schema, table_name, chunk, rows, identity_low, identity_high, changes)
 VALUES (%s, %s, %s, %s, %s, %s, %s)
 """
 LOAD = """
@@ -71,10 +89,12 @@ TOTALS = """
 SELECT coalesce(sum(rows), 0)::bigint, min(identity_low), max(identity_high)
 FROM replication.checkpoint WHERE table_schema = %s AND table_name = %s
 """
-NULS = """
-SELECT n.key, sum(n.value::bigint)
-FROM replication.checkpoint AS c CROSS JOIN LATERAL jsonb_each_text(c.nuls) AS n
-WHERE table_schema = %s AND table_name = %s GROUP BY n.key ORDER BY n.key
+CHANGES = """
+SELECT kind.key, changed.key, sum(changed.value::bigint)::bigint
+FROM replication.checkpoint AS c
+CROSS JOIN LATERAL jsonb_each(c.changes) AS kind
+CROSS JOIN LATERAL jsonb_each_text(kind.value) AS changed
+WHERE table_schema = %s AND table_name = %s GROUP BY 1, 2 ORDER BY 1, 2
 """
 FINISH = """
 UPDATE replication.load AS l SET finished_at = now()
@@ -108,23 +128,24 @@ class Load:
 class Totals:
     """What a chunk, or all committed chunks of a table together, hold.
 
-    `nuls` counts, by column, the values in which U+0000 was stripped or replaced.
+    `changes` counts the values that were changed on their way, by kind and column.
     """
 
     rows: int
     identity_low: int | None = None
     identity_high: int | None = None
-    nuls: Mapping[str, int] = field(default_factory=dict)
+    changes: Counts = field(default_factory=dict)
 
 
 def prepare(connection: Any) -> None:
-    """Make the schema `replication` where it is missing. Raises StateError."""
+    """Make the schema `replication` where it is missing, or made by an older version. Raises StateError."""
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT to_regclass('replication.session') IS NOT NULL")
-            (exists,) = cursor.fetchone()
-            if not exists:
+            cursor.execute(IS_CURRENT)
+            (is_current,) = cursor.fetchone()
+            if not is_current:
                 cursor.execute(CREATE)
+                cursor.execute(UPGRADE)
                 cursor.execute(suspension.CREATE)
         connection.commit()
     except psycopg2.Error as error:
@@ -172,16 +193,18 @@ def record_chunk(cursor: Any, table: TargetName, chunk: int, brought: Totals) ->
     """Write down, in the transaction of its rows, that a chunk is there and what it brought."""
     cursor.execute(CLAIM, (table.schema, table.table, chunk))
     identity = (brought.identity_low, brought.identity_high)
-    cursor.execute(CHECKPOINT, (table.schema, table.table, chunk, brought.rows, *identity, json.dumps(brought.nuls)))
+    cursor.execute(CHECKPOINT, (table.schema, table.table, chunk, brought.rows, *identity, json.dumps(brought.changes)))
 
 
 def read_totals(cursor: Any, table: TargetName) -> Totals:
     """What the committed chunks of a table hold, the caller's own included."""
     cursor.execute(TOTALS, (table.schema, table.table))
     rows, low, high = cursor.fetchone()
-    cursor.execute(NULS, (table.schema, table.table))
-    nuls = {column: int(count) for column, count in cursor.fetchall()}
-    return Totals(rows, None if low is None else int(low), None if high is None else int(high), nuls)
+    cursor.execute(CHANGES, (table.schema, table.table))
+    changes: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for kind, column, count in cursor.fetchall():
+        changes[kind][column] = count
+    return Totals(rows, None if low is None else int(low), None if high is None else int(high), changes)
 
 
 def finish_load(cursor: Any, table: TargetName) -> bool:

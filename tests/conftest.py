@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import pyodbc
 import pytest
 
 from catalog import Database
@@ -57,6 +58,16 @@ def serve() -> Iterator[Callable[..., StandIn]]:
     yield start
     for source in running:
         source.stop()
+
+
+@pytest.fixture(params=["microsoft", "freetds"])
+def odbc_driver(request: pytest.FixtureRequest) -> str:
+    """MSSQL_DRIVER for the driver that is found by itself, and for FreeTDS where it is installed."""
+    if request.param == "microsoft":
+        return ""
+    if "FreeTDS" not in pyodbc.drivers():
+        pytest.skip("FreeTDS is not installed")
+    return "FreeTDS"
 
 
 def source_settings(port: int, database: str) -> dict[str, str]:

@@ -409,7 +409,7 @@ def values_check(values: Workplace) -> Remarks:
 @pytest.mark.parametrize(
     ("kind", "severity", "planted"),
     [
-        ("NUL characters", "blocks", NULS), ("seventh digit", "warns", SEVENTH), ("duplicates", "blocks", DUPLICATES),
+        ("NUL characters", "warns", NULS), ("seventh digit", "warns", SEVENTH), ("duplicates", "blocks", DUPLICATES),
         ("orphans", "warns", ORPHANS), ("unequal", "warns", UNEQUAL), ("hidden rows", "blocks", []),
         ("not checked", "warns", []),
     ],
@@ -418,6 +418,11 @@ def test_planted_values_are_counted(
     values_check: Remarks, kind: str, severity: str, planted: list[tuple[str, int]]
 ) -> None:
     assert found(values_check[1], kind) == [(severity, name, count) for name, count in planted]
+
+
+def test_nul_characters_block_where_the_policy_is_to_fail(values: Workplace) -> None:
+    _, remarks = check(values.with_settings(NUL_POLICY="error"), "--check", "--check-data")
+    assert found(remarks, "NUL characters") == [("blocks", name, count) for name, count in NULS]
 
 
 def test_what_is_not_looked_for_is_said(values_check: Remarks) -> None:

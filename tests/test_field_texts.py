@@ -1,0 +1,180 @@
+"""Texts, binaries and moments that broke other tools (each test is named after its number in the field's list).
+
+What changes on the way is counted exactly: on screen, in the progress file, in the closing summary.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catalog import Column, Database, Key, KeyColumn, SqlType, Table
+from demo.standin import StandIn
+from demo.target import EmbeddedTarget
+from postgres import state
+from postgres.names import TargetName
+from tests.conftest import source_settings
+from tests.harness import Finished, Workplace
+from tests.samples import entries, query
+
+#: collation → a text of the code page that it stands for
+CODE_PAGES: Mapping[str, str] = {
+    "SQL_Latin1_General_CP437_CI_AS": "437: é£½╬Σ",
+    "SQL_Latin1_General_CP850_CI_AS": "850: éð±╚",
+    "Polish_CI_AS": "1250: łąż€",
+    "Cyrillic_General_CI_AS": "1251: Жяё№",
+    "Latin1_General_CI_AS": "1252: é€ßÿ™",
+    "Greek_CI_AS": "1253: Ωλά",
+    "Turkish_CI_AS": "1254: ğİıŞ",
+    "Hebrew_CI_AS": "1255: אבגש",
+    "Arabic_CI_AS": "1256: عربيپ",
+    "Lithuanian_CI_AS": "1257: ąčęžų",
+    "Vietnamese_CI_AS": "1258: ơư₫",
+    "Thai_CI_AS": "874: ภาษาไทย",
+    "Japanese_CI_AS": "932: 日本語ｶﾅ",
+    "Chinese_PRC_CI_AS": "936: 简体中文",
+    "Korean_Wansung_CI_AS": "949: 한국어",
+    "Chinese_Taiwan_Stroke_CI_AS": "950: 繁體中文",
+    "Latin1_General_100_CI_AS_SC_UTF8": "UTF-8: é€Ж日😀",
+}
+
+
+def table(name: str, *columns: Column) -> Table:
+    """A table with an integer key and these columns."""
+    return Table(
+        "dbo",
+        name,
+        (Column("Id", SqlType("int", 4), is_nullable=False), *columns),
+        Key(f"PK_{name}", (KeyColumn("Id"),)),
+    )
+
+
+class Copied:
+    """Tables that went through both scripts, with the given driver and settings."""
+
+    def __init__(
+        self, source: StandIn, folder: Path, target: EmbeddedTarget, database: str, settings: Mapping[str, str]
+    ) -> None:
+        environment = {**source_settings(source.port, source.database.name), **target.environment(database)}
+        self.place = Workplace(folder, environment).with_settings(**settings)
+        self._target, self._database = target, database
+        made = self.place.run("schema")
+        assert made.code == 0, made.text
+        self.finished: Finished = self.place.run("data")
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """All rows of a query on the target."""
+        return query(self._target, self._database, sql)
+
+    def entry(self, key: str) -> dict[str, Any]:
+        """What stands in the progress file about a table."""
+        return entries(self.place.data_progress)[key]
+
+
+@pytest.fixture
+def copy(
+    serve: Callable[..., StandIn], tmp_path: Path, target: EmbeddedTarget, target_database: str
+) -> Callable[..., Copied]:
+    """Copies tables with these rows from a stand-in of their own."""
+
+    def run(tables: Sequence[Table], rows: Mapping[str, Sequence[tuple[object, ...]]], **settings: str) -> Copied:
+        return Copied(serve(Database("texts", tuple(tables)), rows), tmp_path, target, target_database, settings)
+
+    return run
+
+
+def test_field_12_each_code_page_arrives_right(copy: Callable[..., Copied], odbc_driver: str) -> None:
+    varying = [Column(f"v{i}", SqlType("varchar", 60), collation=name) for i, name in enumerate(CODE_PAGES)]
+    long = [Column(f"m{i}", SqlType("varchar", -1), collation=name) for i, name in enumerate(CODE_PAGES)]
+    row = (1, *CODE_PAGES.values(), *CODE_PAGES.values())
+    copied = copy([table("Pages", *varying, *long)], {"dbo.Pages": [row]}, MSSQL_DRIVER=odbc_driver)
+    assert copied.finished.code == 0, copied.finished.text
+    assert copied.query("SELECT * FROM pages") == [row]
+
+
+PAIRS = [
+    (1, "a\ud83db", "\udc00\ud83d", None),
+    (2, "its own \ufffd", "\ufffd and \ud800", "\ufffd"),
+    (3, "\U0001f600", "\ud83d\ude00 a whole pair", "plain"),
+    (4, None, "\udfff", None),
+]
+SEVENTH = [
+    (1, "23:59:59.9999999", "1969-12-31 23:59:59.9999999", "9999-12-31 23:59:59.9999999", "2024-05-01 00:00:00.0000001 +05:30"),  # noqa: E501
+    (2, "00:00:00.0000010", "2024-01-01 00:00:00.1234560", "0001-01-01 00:00:00.0000009", None),
+    (3, None, None, None, "1960-01-01 00:00:00.1234560 -08:00"),
+    (4, "12:00:00.0000001", "2262-04-11 23:47:16.8547758", "2024-01-01 00:00:00", "9999-12-31 10:00:00.9999999 +00:00"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("chunk_rows", ["250000", "2"])
+def test_field_13_half_pairs_become_fffd_and_are_told_from_those_of_the_source(
+    copy: Callable[..., Copied], odbc_driver: str, chunk_rows: str
+) -> None:
+    pairs = table(
+        "Pairs", Column("Short", SqlType("nvarchar", 60)), Column("Long", SqlType("nvarchar", -1)),
+        Column("Old", SqlType("ntext", 16)),
+    )  # fmt: skip
+    copied = copy([pairs], {"dbo.Pairs": PAIRS}, MSSQL_DRIVER=odbc_driver, CHUNK_ROWS=chunk_rows)
+    assert copied.finished.code == 0, copied.finished.text
+    assert copied.query("SELECT * FROM pairs ORDER BY id") == [
+        (1, "a\ufffdb", "\ufffd\ufffd", None),
+        (2, "its own \ufffd", "\ufffd and \ufffd", "\ufffd"),
+        (3, "\U0001f600", "\U0001f600 a whole pair", "plain"),
+        (4, None, "\ufffd", None),
+    ]
+    assert copied.entry("Pairs")["unpaired_surrogates"] == {"short": 1, "long": 3}
+    assert "half a surrogate pair became U+FFFD in 3 values of column long" in copied.finished.out
+    assert re.search(r"Values with half pairs replaced: +4\n", copied.finished.out)
+
+
+@pytest.mark.parametrize("chunk_rows", ["250000", "1"])
+def test_seventh_digits_are_cut_never_rounded_and_counted_by_column(
+    copy: Callable[..., Copied], odbc_driver: str, chunk_rows: str
+) -> None:
+    moments = table(
+        "Moments", Column("At", SqlType("time", 5, 16, 7)), Column("Near", SqlType("datetime2", 8, 27, 7)),
+        Column("Far", SqlType("datetime2", 8, 27, 7)), Column("Zoned", SqlType("datetimeoffset", 10, 34, 7)),
+    )  # fmt: skip
+    copied = copy([moments], {"dbo.Moments": SEVENTH}, MSSQL_DRIVER=odbc_driver, CHUNK_ROWS=chunk_rows)
+    assert copied.finished.code == 0, copied.finished.text
+    found = copied.query("SELECT at::text, near::text, far::text, zoned AT TIME ZONE 'UTC' FROM moments ORDER BY id")
+    assert [tuple(None if value is None else str(value) for value in row) for row in found] == [
+        ("23:59:59.999999", "1969-12-31 23:59:59.999999", "9999-12-31 23:59:59.999999", "2024-04-30 18:30:00"),
+        ("00:00:00.000001", "2024-01-01 00:00:00.123456", "0001-01-01 00:00:00", None),
+        (None, None, None, "1960-01-01 08:00:00.123456"),
+        ("12:00:00", "2262-04-11 23:47:16.854775", "2024-01-01 00:00:00", "9999-12-31 10:00:00.999999"),
+    ]
+    assert copied.entry("Moments")["seventh_digits"] == {"at": 2, "near": 2, "far": 2, "zoned": 2}
+    assert "a seventh fractional digit was cut from 2 values of column near" in copied.finished.out
+    assert re.search(r"Values without a seventh digit: +8\n", copied.finished.out)
+
+
+def test_values_that_lose_nothing_are_not_spoken_of(copy: Callable[..., Copied]) -> None:
+    plain = table("Plain", Column("Text", SqlType("nvarchar", 60)), Column("At", SqlType("datetime2", 8, 27, 7)))
+    copied = copy([plain], {"dbo.Plain": [(1, "ok ，ﾟ", "2024-01-01 00:00:00.1234560")]})
+    assert copied.finished.code == 0
+    assert set(copied.entry("Plain")) == {"status", "started_at", "rows_synced", "completed_at", "error"}
+    assert "Values" not in copied.finished.out
+
+
+def test_counts_that_an_older_version_left_in_the_target_are_kept(target: EmbeddedTarget, target_database: str) -> None:
+    connection = target.connect(target_database)
+    state.prepare(connection)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE replication.checkpoint ADD nuls jsonb NOT NULL DEFAULT '{}', DROP changes")
+        cursor.execute("INSERT INTO replication.load VALUES ('public', 'notes', 'session', 'fingerprint', '[]')")
+        cursor.execute(
+            "INSERT INTO replication.checkpoint VALUES ('public', 'notes', 0, 5, NULL, NULL, DEFAULT, '{\"a b\": 2}'),"
+            " ('public', 'notes', 1, 5, NULL, NULL, DEFAULT, '{}')"
+        )
+    connection.commit()
+    for _ in range(2):
+        state.prepare(connection)
+        with connection.cursor() as cursor:
+            totals = state.read_totals(cursor, TargetName("public", "notes"))
+        assert (totals.rows, totals.changes) == (10, {"nul_characters": {"a b": 2}})
+    connection.close()
