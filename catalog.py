@@ -21,8 +21,12 @@ class SqlType:
     `name` is the base type in lower case (`nvarchar`, `decimal`, `timestamp` for rowversion).
     `max_length` is in bytes, as in `sys.columns`: twice the characters for nchar and nvarchar, -1 for
     (max) and xml. `precision` and `scale` are 0 where they mean nothing. `alias` is the quoted-free
-    name of the alias type the column was declared with, `None` otherwise. `is_clr` marks a
-    user-defined CLR type, whose `name` is then the type's own name.
+    name of the alias type the column was declared with, `None` otherwise, and `alias_schema` where that
+    type lives. `is_clr` marks a user-defined CLR type, whose `name` is then the type's own name.
+    A vector's `precision` is its dimensions, 0 where the catalog does not say.
+
+    The last two are not the source's: `option` is what a type map asks for in place of the type's usual
+    way into PostgreSQL, and `is_domain` that the alias type is to become a domain.
     """
 
     name: str
@@ -31,6 +35,9 @@ class SqlType:
     scale: int = 0
     alias: str | None = None
     is_clr: bool = False
+    alias_schema: str = DEFAULT_SCHEMA
+    option: str | None = None
+    is_domain: bool = False
 
     @property
     def characters(self) -> int:
@@ -99,6 +106,13 @@ class Column:
     generated_always: str | None = None
     #: `sys.columns.graph_type_desc`, `None` outside graph tables.
     graph_type: str | None = None
+    #: the source's column that this one is made of, for a column that only the target has
+    made_of: str | None = None
+
+    @property
+    def source_name(self) -> str:
+        """The name of the column that is read on the source."""
+        return self.made_of or self.name
 
 
 @dataclass(frozen=True)
@@ -176,7 +190,7 @@ class Table:
     `traits` names what makes the table one that needs care, in words a person reads:
     "temporal", "memory-optimised", "graph node", … Empty for an ordinary table. `internal_columns` are
     columns that the server keeps for itself or derives from others, so that they cannot or need not be
-    copied; `columns` leaves them out.
+    copied, and those that a type map drops; `columns` leaves them out.
     """
 
     schema: str

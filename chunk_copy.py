@@ -61,8 +61,11 @@ class Job:
             self.table.full_name,
             str(self.plan.target),
             self.plan.nul_policy,
-            *(f"{column.name} {column.type} {column.is_nullable}" for column in self.plan.sources),
-            *(f"{column.name} {column.wire}" for column in self.plan.columns),
+            *(
+                f"{column.name} {column.type} {column.type.option or ''} {column.is_nullable}"
+                for column in self.plan.sources
+            ),
+            *(f"{column.name} {column.wire} {column.base_type}" for column in self.plan.columns),
             *(column.name for column in source_chunks.chunk_key(self.table)),
         ]
         return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

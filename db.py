@@ -146,6 +146,8 @@ class Settings:
     stall_timeout: int = 600
     #: PostgreSQL's memory for building each index that a load put aside
     maintenance_work_mem: str = "256MB"
+    #: the file that says how types cross, where not as usual
+    type_map: Path | None = None
 
 
 # -- reading the settings --------------------------------------------------------------------
@@ -202,6 +204,7 @@ def load_settings(env_file: Path | None, environment: Mapping[str, str] | None =
         retry_seconds=_whole(values, "RETRY_SECONDS", 1, 0, 3600),
         maintenance_work_mem=values.get("MAINTENANCE_WORK_MEM", "").strip() or "256MB",
         stall_timeout=_whole(values, "STALL_TIMEOUT", 600, 1, 86_400),
+        type_map=Path(named) if (named := values.get("TYPE_MAP", "").strip()) else None,
     )
 
 

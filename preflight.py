@@ -32,6 +32,7 @@ from postgres.names import MAX_BYTES, NameCollisionError, TargetName, check_coll
 from postgres.shape import TargetTable, read_features, read_tables, target_schemas
 from progress import ProgressFileError, write_atomically
 from session import ALL_DONE, SOME_FAILED, Options, find_table, load_run_settings, select_tables
+from type_map import read_type_map
 from type_mapping import TargetFeatures, UnsupportedTypeError, mapping_of
 
 #: `blocks`: something would fail, or be lost or changed in a way that somebody must decide about;
@@ -122,8 +123,10 @@ def run(options: Options, folder: Path, with_data: bool, foresee: Foresight) -> 
     `session.run_script` turns into words.
     """
     settings = load_run_settings(options)
+    type_map = read_type_map(settings.type_map)
     with closing(connect_source(settings)) as source:
         database = read_database(source)
+    database = replace(database, tables=type_map.resolved(database.tables).apply(database.tables))
     tables = select_tables(database.tables, options)
     if options.start_from_table:
         first = find_table(tables, options.start_from_table)

@@ -164,6 +164,9 @@ class ProgressTracker:
 
         if not isinstance(document, dict):
             raise refuse("the whole must be a JSON object")
+        options = document.get("type_map", {})
+        if not isinstance(options, dict) or not all(isinstance(part, dict) for part in options.values()):
+            raise refuse('"type_map" must be an object like the type map itself', '"type_map"')
         tables = document.get("tables")
         if not isinstance(tables, dict):
             raise refuse('"tables" must be an object with an entry for each table', '"tables"')
@@ -193,10 +196,16 @@ class ProgressTracker:
         """How many tables of the loaded session are neither completed nor skipped."""
         return sum(self.status(table) not in ("completed", "skipped") for table in self._tables)
 
-    def start_session(self, tables: Iterable[str], keep_others: bool = False) -> None:
+    def start_session(
+        self,
+        tables: Iterable[str],
+        keep_others: bool = False,
+        type_map: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         """Begin a new session in which every one of `tables` is pending.
 
-        With `keep_others` (a start in mid-list), the entries of all other tables stay as they are.
+        With `keep_others` (a start in mid-list), the entries of all other tables stay as they are. `type_map`
+        is a `TypeMap.document`.
         """
         kept = dict(self._tables) if keep_others else {}
         kept.update({table: {self.phase: {"status": "pending", "error": None}} for table in tables})
@@ -204,6 +213,7 @@ class ProgressTracker:
             "session_start": _now(),
             "last_updated": _now(),
             "session_id": uuid.uuid4().hex,
+            **({"type_map": {name: dict(part) for name, part in type_map.items()}} if type_map else {}),
             "tables": kept,
         }
         self._write()
@@ -238,6 +248,12 @@ class ProgressTracker:
             self._write()
         identifier: str = self._document["session_id"]
         return identifier
+
+    @property
+    def type_map(self) -> Mapping[str, Mapping[str, str]]:
+        """The type options that the session was begun with; empty where there were none."""
+        found: Mapping[str, Mapping[str, str]] = self._document.get("type_map", {})
+        return found
 
     # -- a table's status -------------------------------------------------------------------
 

@@ -79,7 +79,8 @@ def run(options: Options, schema_options: SchemaOptions) -> int:
         this_run, database = _read(options, tracker)
         with closing(connect_target(this_run.settings)) as target:
             plan = _plan(this_run, database, _Target.read(target, this_run))
-        print(ddl.script(plan), end="")
+        remarks = [f"type map {this_run.type_map.path}: {line}" for line in this_run.type_map.lines]
+        print(ddl.script(plan, remarks), end="")
         return ALL_DONE
     with tracker.lock():
         if options.reset:
@@ -97,7 +98,8 @@ def _read(options: Options, tracker: ProgressTracker) -> tuple[Run, Database]:
     settings = load_run_settings(options)
     with closing(connect_source(settings)) as source:
         database = read_database(source)
-    return run_over(database.tables, options, settings, tracker), database
+    this_run = run_over(database.tables, options, settings, tracker)
+    return this_run, replace(database, tables=this_run.type_map.apply(database.tables))
 
 
 @dataclass
@@ -173,6 +175,13 @@ JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE k.contype = 'f' AND k.confrelid = %s::regclass AND k.conrelid <> k.confrelid
 """
 
+DOMAIN_BASE = """
+SELECT format_type(t.typbasetype, t.typtypmod)
+FROM pg_type AS t
+JOIN pg_namespace AS n ON n.oid = t.typnamespace
+WHERE t.typtype = 'd' AND n.nspname || '.' || t.typname = %s
+"""
+
 # -- carrying it out -------------------------------------------------------------------------
 
 
@@ -190,7 +199,7 @@ class _Outcomes:
     def planned(self, plan: SchemaPlan) -> None:
         """What holds if nothing is refused."""
         self.note(plan.findings)
-        self.note(finding for named in plan.sequences for finding in _findings(named.steps))
+        self.note(finding for named in (*plan.domains, *plan.sequences) for finding in _findings(named.steps))
         for table in plan.tables:
             self.note(table.all_findings)
 
@@ -228,6 +237,8 @@ def _replicate(
     if work.work:
         builder.make_schemas(plan.schemas)
         builder.make_support(plan.support)
+        for named in plan.domains:
+            builder.make_domain(named)
         for named in plan.sequences:
             builder.make_sequence(named)
         failed = work_through(this_run, work, lambda one: builder.make_table(plans[one.table.key]), (SchemaError,))
@@ -305,6 +316,29 @@ class _Builder:
         except SchemaError as error:
             policy = self._settings.collation_policy
             raise UsageError(f"COLLATION_POLICY={policy} cannot be had from this PostgreSQL: {error}") from None
+
+    def make_domain(self, named: NamedStep) -> None:
+        """An alias type as a domain; one of the same base type is used as it is.
+
+        Raises UsageError, before any table is made, where there cannot be such a domain.
+        """
+        with self._target.connection.cursor() as cursor:
+            cursor.execute(DOMAIN_BASE, (named.name,))
+            (base,) = cursor.fetchone() or (None,)
+        self._target.connection.rollback()
+        if base == named.shape:
+            return
+        words = f"it exists, over {base}"
+        if base is None:
+            try:
+                self._outcomes.note(self._transaction(named.steps))
+                return
+            except SchemaError as error:
+                words = str(error)
+        raise UsageError(
+            f"the alias type {named.finding.name} cannot be the domain {named.name} over {named.shape}: {words}. "
+            f'Nothing was made of it; mend that, or let the type map say "base" for its columns'
+        )
 
     def make_sequence(self, named: NamedStep) -> None:
         """A sequence object, which tables may build on; one that exists stays as it is."""

@@ -16,7 +16,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -29,6 +29,7 @@ from postgres.names import NameCollisionError, check_collisions
 from postgres.state import StateError
 from postgres.suspension import SuspensionError
 from progress import DEFAULT_FILES, LockHeldError, Phase, ProgressFileError, ProgressTracker
+from type_map import TypeMap, difference, read_type_map
 from type_mapping import UnsupportedTypeError, check_types
 
 ALL_DONE, SOME_FAILED, BAD_ARGUMENTS, UNREACHABLE, LOCKED = range(5)
@@ -59,6 +60,7 @@ class Options:
     exclude: tuple[str, ...] = ()
     env_file: Path | None = None
     progress_file: Path | None = None
+    type_map: Path | None = None
     debug: bool = False
 
     @property
@@ -76,6 +78,7 @@ class Run:
     tracker: ProgressTracker
     display: Display
     tables: tuple[Table, ...]
+    type_map: TypeMap = field(default_factory=TypeMap)
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,9 @@ def add_shared_arguments(parser: argparse.ArgumentParser, phase: Phase) -> None:
     parser.add_argument(
         "--progress-file", type=Path, metavar="FILE", help=f"where progress is kept (default: {DEFAULT_FILES[phase]})"
     )
+    parser.add_argument(
+        "--type-map", type=Path, metavar="FILE", help="how types and columns cross, where not as usual (JSON)"
+    )
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
 
 
@@ -151,6 +157,7 @@ def shared_options(arguments: argparse.Namespace) -> Options:
         exclude=_globs(arguments.exclude),
         env_file=arguments.env_file,
         progress_file=arguments.progress_file,
+        type_map=arguments.type_map,
         debug=arguments.debug,
     )
 
@@ -170,26 +177,31 @@ def reset(tracker: ProgressTracker, display: Display) -> int:
 
 
 def load_run_settings(options: Options) -> Settings:
-    """The settings that the options point at. Raises SettingsError."""
-    return load_settings(find_env_file(options.env_file))
+    """The settings that the options point at, and those that flags override. Raises SettingsError."""
+    settings = load_settings(find_env_file(options.env_file))
+    return replace(settings, type_map=options.type_map) if options.type_map is not None else settings
 
 
 def run_over(tables: Sequence[Table], options: Options, settings: Settings, tracker: ProgressTracker) -> Run:
     """A run over those of the source's tables that the options ask for.
 
-    Refuses what cannot be carried out, before anything is touched: raises UsageError, UnsupportedTypeError
-    and NameCollisionError.
+    Refuses what cannot be carried out, before anything is touched: raises UsageError, TypeMapError,
+    UnsupportedTypeError and NameCollisionError.
     """
-    selected = select_tables(tables, options)
+    type_map = read_type_map(settings.type_map).resolved(tables)
+    selected = select_tables(type_map.apply(tables), options)
     check_types(selected)
     check_collisions(selected, settings)
-    return Run(options, settings, tracker, choose_display(), selected)
+    return Run(options, settings, tracker, choose_display(), selected, type_map)
 
 
 def announce(run: Run) -> None:
     """Say between what the run works, and where it keeps its progress."""
     run.display.say(f"🔌 Source: {run.settings.source.label} through {run.settings.source.driver.label}")
     run.display.say(f"🔌 Target: {run.settings.target.label}")
+    if run.type_map.path is not None:
+        entries = len(run.type_map.lines)
+        run.display.say(f"🗺️ Type map: {run.type_map.path} ({entries} entr{'y' if entries == 1 else 'ies'})")
     run.display.say(f"📋 Progress: {run.tracker.path}")
 
 
@@ -255,6 +267,7 @@ def plan_run(run: Run) -> Plan:
     done: set[str] = set()
     partial: set[str] = set()
     if options.resume and known:
+        _refuse_other_types(run)
         tracker.add_tables(table.key for table in affected)
         for table in affected:
             status = tracker.status(table.key)
@@ -268,7 +281,9 @@ def plan_run(run: Run) -> Plan:
             _tell_about_last_session(tracker, options, run.display)
         elif options.resume:
             run.display.say(f"There is no progress file {tracker.path}: this is a new session.")
-        tracker.start_session((table.key for table in affected), keep_others=options.is_partial)
+        tracker.start_session(
+            (table.key for table in affected), keep_others=options.is_partial, type_map=run.type_map.document
+        )
     affected_keys = {table.key for table in affected}
     work = tuple(
         Work(number, table, table.key in partial)
@@ -284,6 +299,17 @@ def plan_run(run: Run) -> Plan:
     elif not work:
         run.display.say("✅ Nothing left to do: every table is completed.")
     return Plan(tables, work)
+
+
+def _refuse_other_types(run: Run) -> None:
+    """Raise UsageError where the session was begun with other type options: its tables would not fit the rest."""
+    unlike = difference(run.tracker.type_map, run.type_map)
+    if unlike:
+        listed = "\n  ".join(unlike)
+        raise UsageError(
+            f"--resume: the session in {run.tracker.path} was begun with another type map:\n  {listed}\n"
+            f"Nothing was changed. Resume with the type map that it began with, or start over without --resume."
+        )
 
 
 def _tell_about_last_session(tracker: ProgressTracker, options: Options, display: Display) -> None:

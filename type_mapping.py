@@ -8,14 +8,17 @@ Each entry of MAPPINGS says four things about a type, and every part of the tool
 - the family, which decides the PostgreSQL types that can receive the values (WIRE) and the
   conversion on the way (`uuid` turns byte order, `xml` drops an encoding declaration).
 
-Sources: Microsoft, "Data types (Transact-SQL)"; PostgreSQL, "Data Types" and the binary format of
-each type's receive function.
+OPTIONS names the other ways that a type map may ask for; VARIANTS are their entries.
+
+Sources: Microsoft, "Data types (Transact-SQL)", "CAST and CONVERT (Transact-SQL)" for styles,
+"AsBinaryZM (geometry Data Type)"; PostgreSQL, "Data Types" and the binary format of each type's receive
+function.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import pyarrow as pa
@@ -24,7 +27,7 @@ from catalog import Column, SqlType, Table
 
 Family = Literal[
     "boolean", "integer", "decimal", "float", "date", "time",
-    "timestamp", "timestamptz", "text", "xml", "binary", "uuid",
+    "timestamp", "timestamptz", "text", "xml", "binary", "uuid", "json", "spatial", "vector",
 ]  # fmt: skip
 Lob = Literal["text", "binary"]
 
@@ -39,6 +42,8 @@ class TargetFeatures:
 
     has_xml: bool = True
     version: int = 160000
+    #: types of installed extensions (geometry, geography, vector), each as SQL must spell it there
+    extension_types: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,12 @@ class TypeMapping:
     lob: Callable[[SqlType], Lob | None] = lambda _: None
     #: a CHECK that keeps the source's range where PostgreSQL's type is wider, `{c}` the quoted column
     check: str | None = None
+    #: the extension's type that is used in place of `ddl` where the target has it
+    extension_type: str | None = None
+    #: what a person should know of every column of the type
+    remark: str | None = None
+    #: the same, where the extension's type is missing
+    remark_without: str | None = None
 
 
 def _fixed(text: str) -> Callable[[SqlType], str]:
@@ -80,7 +91,51 @@ def _binary_lob(t: SqlType) -> Lob | None:
     return "binary" if t.max_length == -1 else None
 
 
+def _any_text(_: SqlType) -> Lob:
+    return "text"
+
+
+def _any_binary(_: SqlType) -> Lob:
+    return "binary"
+
+
 _MICROSECONDS = pa.timestamp("us")
+#: base types of a sql_variant whose text CAST alone would shorten, each with the text that keeps every digit.
+#: By style: 23 and 121 are ISO 8601 with the type's own digits, 3 has the digits that tell every float from its
+#: neighbours, 1 is hexadecimal with 0x. Money has four digits as a decimal, and two as text.
+_VARIANT_TEXTS = {
+    "money": "CAST(CAST({c} AS decimal(19,4)) AS nvarchar(max))",
+    "smallmoney": "CAST(CAST({c} AS decimal(19,4)) AS nvarchar(max))",
+    "float": "CONVERT(nvarchar(max), CAST({c} AS float), 3)",
+    "real": "CONVERT(nvarchar(max), CAST({c} AS real), 3)",
+    "date": "CONVERT(nvarchar(max), CAST({c} AS date), 23)",
+    "time": "CONVERT(nvarchar(max), CAST({c} AS time(7)), 121)",
+    "datetime": "CONVERT(nvarchar(max), CAST({c} AS datetime), 121)",
+    "smalldatetime": "CONVERT(nvarchar(max), CAST({c} AS smalldatetime), 120)",
+    "datetime2": "CONVERT(nvarchar(max), CAST({c} AS datetime2(7)), 121)",
+    "datetimeoffset": "CONVERT(nvarchar(max), CAST({c} AS datetimeoffset(7)), 121)",
+    "binary": "CONVERT(nvarchar(max), CAST({c} AS varbinary(8000)), 1)",
+    "varbinary": "CONVERT(nvarchar(max), CAST({c} AS varbinary(8000)), 1)",
+}
+_VARIANT = (
+    "CASE CAST(SQL_VARIANT_PROPERTY({c}, 'BaseType') AS nvarchar(128))"
+    + "".join(f" WHEN N'{base}' THEN {text}" for base, text in _VARIANT_TEXTS.items())
+    + " ELSE CAST({c} AS nvarchar(max)) END"
+)
+
+
+def _spatial(name: str) -> TypeMapping:
+    # The four bytes of the SRID, then well-known binary, which has no place for it; EWKB is made of both on the way.
+    return TypeMapping(
+        "spatial",
+        _fixed("bytea"),
+        _arrow(pa.binary()),
+        select="CAST(CAST({c}.STSrid AS binary(4)) AS varbinary(max)) + {c}.AsBinaryZM()",
+        lob=_any_binary,
+        extension_type=name,
+        remark_without="bytea that holds EWKB, the SRID in it, because PostGIS is not installed in the target",
+    )
+
 
 MAPPINGS: Mapping[str, TypeMapping] = {
     "bit": TypeMapping("boolean", _fixed("boolean"), _arrow(pa.bool_())),
@@ -127,6 +182,99 @@ MAPPINGS: Mapping[str, TypeMapping] = {
     # rowversion: sys.types calls it timestamp. Eight bytes, and never a date.
     "timestamp": TypeMapping("binary", _fixed("bytea"), _arrow(pa.binary())),
     "uniqueidentifier": TypeMapping("uuid", _fixed("uuid"), _arrow(pa.binary(16)), select="CAST({c} AS binary(16))"),
+    "sql_variant": TypeMapping(
+        "text",
+        _fixed("text"),
+        _arrow(pa.string()),
+        select=_VARIANT,
+        lob=_any_text,
+        remark="each value as text, by its base type, which is not kept",
+    ),
+    "hierarchyid": TypeMapping(
+        "text",
+        _fixed("text"),
+        _arrow(pa.string()),
+        select="CAST({c}.ToString() AS nvarchar(4000))",
+        lob=_any_text,
+        remark="text like /1/2/; its order is not the tree's",
+    ),
+    "geography": _spatial("geography"),
+    "geometry": _spatial("geometry"),
+    "json": TypeMapping(
+        "json",
+        _fixed("jsonb"),
+        _arrow(pa.string()),
+        select="CAST({c} AS nvarchar(max))",
+        lob=_any_text,
+        remark="jsonb keeps neither the order of keys nor doubled ones",
+    ),
+    "vector": TypeMapping(
+        "vector",
+        _fixed("real[]"),
+        _arrow(pa.string()),
+        select="CAST({c} AS nvarchar(max))",
+        lob=_any_text,
+        extension_type="vector",
+        remark="its numbers have the digits with which the server writes them",
+        remark_without="an array without fixed length, because pgvector is not installed in the target",
+    ),
+}
+
+#: the minutes of a datetimeoffset's offset, in a column of their own that only the target has
+OFFSET_MINUTES = "offset minutes"
+#: what a type map may ask for, by type; the first of each is what happens without one
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "rowversion": ("bytea", "bigint", "drop"),
+    "datetimeoffset": ("timestamptz", "offset"),
+    "geography": ("postgis", "ewkb", "wkb", "wkt"),
+    "geometry": ("postgis", "ewkb", "wkb", "wkt"),
+    "json": ("jsonb", "json", "text"),
+    "vector": ("pgvector", "array"),
+    "xml": ("xml", "text"),
+    "alias": ("base", "domain"),
+}
+_WITHOUT_SRID = TypeMapping(
+    "binary",
+    _fixed("bytea"),
+    _arrow(pa.binary()),
+    select="{c}.AsBinaryZM()",
+    lob=_any_binary,
+    remark="bytea that holds well-known binary, without the SRID, by the type map",
+)
+_WELL_KNOWN_TEXT = TypeMapping(
+    "text",
+    _fixed("text"),
+    _arrow(pa.string()),
+    select="N'SRID=' + CAST({c}.STSrid AS nvarchar(10)) + N';' + {c}.AsTextZM()",
+    lob=_any_text,
+    remark="text like SRID=4326;POINT (1 2), with the digits that the server writes, by the type map",
+)
+#: type and option → the entry in place of the type's own; an option that is not here changes nothing in it
+VARIANTS: Mapping[tuple[str, str], TypeMapping] = {
+    ("timestamp", "bigint"): TypeMapping(
+        "integer", _fixed("bigint"), _arrow(pa.int64()), select="CAST({c} AS bigint)", remark="bigint, by the type map"
+    ),
+    ("datetimeoffset", OFFSET_MINUTES): TypeMapping(
+        "integer", _fixed("smallint"), _arrow(pa.int16()), select="CAST(DATEPART(TZOFFSET, {c}) AS smallint)"
+    ),
+    **{
+        (name, option): mapping
+        for name in ("geography", "geometry")
+        for option, mapping in {
+            "ewkb": replace(
+                MAPPINGS[name],
+                extension_type=None,
+                remark_without=None,
+                remark="bytea that holds EWKB, by the type map",
+            ),
+            "wkb": _WITHOUT_SRID,
+            "wkt": _WELL_KNOWN_TEXT,
+        }.items()
+    },
+    ("json", "json"): replace(MAPPINGS["json"], ddl=_fixed("json"), remark="json, by the type map"),
+    ("json", "text"): replace(MAPPINGS["json"], ddl=_fixed("text"), remark="text, by the type map"),
+    ("vector", "array"): replace(MAPPINGS["vector"], extension_type=None, remark_without=None),
+    ("xml", "text"): replace(MAPPINGS["xml"], ddl=_fixed("text"), remark="text, by the type map"),
 }
 
 #: family → PostgreSQL base type (`pg_type.typname`) that may receive it → Arrow type its receive function
@@ -144,6 +292,9 @@ WIRE: Mapping[Family, Mapping[str, pa.DataType | None]] = {
     "xml": {"xml": pa.string(), "text": pa.string(), "varchar": pa.string()},
     "binary": {"bytea": pa.binary()},
     "uuid": {"uuid": pa.binary(16)},
+    "json": {"jsonb": pa.string(), "json": pa.string(), "text": pa.string(), "varchar": pa.string()},
+    "spatial": {"geometry": pa.binary(), "geography": pa.binary(), "bytea": pa.binary()},
+    "vector": {"_float4": pa.list_(pa.float32()), "vector": pa.binary()},
 }
 
 
@@ -151,7 +302,7 @@ def mapping_of(sql_type: SqlType) -> TypeMapping:
     """The entry for a declared type. Raises UnsupportedTypeError with the type's name."""
     if sql_type.is_clr or sql_type.name not in MAPPINGS:
         raise UnsupportedTypeError(str(sql_type))
-    return MAPPINGS[sql_type.name]
+    return VARIANTS.get((sql_type.name, sql_type.option or ""), MAPPINGS[sql_type.name])
 
 
 def check_types(tables: Iterable[Table]) -> None:
@@ -168,21 +319,37 @@ def check_types(tables: Iterable[Table]) -> None:
     if unknown:
         listed = "\n  ".join(unknown)
         raise UnsupportedTypeError(
-            f"{len(unknown)} column(s) have a type that cannot be copied yet:\n  {listed}\n"
-            f"Nothing was changed. Leave these tables out with --exclude, or read the columns through a view "
-            f"that casts them."
+            f"{len(unknown)} column(s) have a type that cannot be copied, a CLR type or one that is not known:\n"
+            f"  {listed}\n"
+            f"Nothing was changed. Leave these tables out with --exclude."
         )
 
 
 def postgres_type(column: Column, features: TargetFeatures) -> str:
     """The PostgreSQL type of a column, exactly as `format_type` writes it.
 
-    An xml column becomes text on a server that was built without libxml.
+    An xml column becomes text on a server that was built without libxml; types of extensions are used where
+    they are installed.
     """
     mapping = mapping_of(column.type)
     if mapping.family == "xml" and not features.has_xml:
         return "text"
+    spelled = features.extension_types.get(mapping.extension_type or "")
+    if spelled is not None:
+        dimensions = f"({column.type.precision})" if mapping.family == "vector" and column.type.precision else ""
+        return spelled + dimensions
     return mapping.ddl(column.type)
+
+
+def type_remarks(column: Column, features: TargetFeatures) -> Iterator[str]:
+    """What a person should know of how the column's type crosses."""
+    mapping = mapping_of(column.type)
+    if mapping.remark is not None:
+        yield mapping.remark
+    if mapping.remark_without is not None and mapping.extension_type not in features.extension_types:
+        yield mapping.remark_without
+    if mapping.family == "xml" and not features.has_xml and column.type.option != "text":
+        yield "text, because the target was built without libxml"
 
 
 def select_expression(column: Column, quoted: str) -> str:
@@ -212,8 +379,8 @@ def wire_type(column: Column, target_type: str, modifier: int = -1) -> pa.DataTy
     accepted = WIRE[mapping.family]
     if target_type not in accepted or (column.type.name == "float" and target_type == "float4"):
         raise UnsupportedTypeError(
-            f"column {column.name}: {column.type} cannot be loaded into a target column of type {target_type} "
-            f"(possible: {', '.join(accepted)})"
+            f"column {column.name}: {column.type} cannot be loaded into a target column of type "
+            f"{_spelled(target_type)} (possible: {', '.join(map(_spelled, accepted))})"
         )
     kept, needed = _kept_and_needed(column.type, mapping.family, target_type, modifier)
     if kept < needed:
@@ -222,6 +389,11 @@ def wire_type(column: Column, target_type: str, modifier: int = -1) -> pa.DataTy
             f"so values could be cut or rounded; widen the target column"
         )
     return accepted[target_type] or read_type(column)
+
+
+def _spelled(type_name: str) -> str:
+    """A `pg_type.typname` as a person writes it: `_float4` is float4[]."""
+    return f"{type_name[1:]}[]" if type_name.startswith("_") else type_name
 
 
 def _kept_and_needed(sql_type: SqlType, family: Family, target_type: str, modifier: int) -> tuple[int, int]:
@@ -235,9 +407,16 @@ def _kept_and_needed(sql_type: SqlType, family: Family, target_type: str, modifi
         digits = {"datetime": 3, "smalldatetime": 0}.get(sql_type.name, min(sql_type.scale, 6))
         return modifier, digits
     if target_type in ("varchar", "bpchar"):
-        characters = 128 if sql_type.name == "sysname" else sql_type.characters
-        return modifier - 4, characters if characters > 0 else 1 << 30
+        return modifier - 4, declared_characters(sql_type) or 1 << 30
     return 0, 0
+
+
+def declared_characters(sql_type: SqlType) -> int:
+    """The longest text that the type allows, in UTF-16 units or bytes; 0 where it sets no bound or is no text."""
+    mapping = mapping_of(sql_type)
+    if mapping.family != "text" or mapping.lob(sql_type) is not None:
+        return 0
+    return 128 if sql_type.name == "sysname" else max(sql_type.characters, 0)
 
 
 def exact_scale(sql_type: SqlType) -> int:

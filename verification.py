@@ -9,6 +9,7 @@ whatever the size of a table.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import struct
 import time
@@ -36,6 +37,10 @@ from type_mapping import Family, mapping_of, select_expression
 ROWS_A_FETCH = 1000
 _MODULUS = 1 << 128
 _ENCODING = r"^(<\?xml\s[^>]*?)\s+encoding\s*=\s*(\"[^\"]*\"|'[^']*')"
+
+
+#: types that pyodbc cannot read as they are
+_READ_AS_LOADED = {"datetimeoffset", "sql_variant", "hierarchyid", "geography", "geometry", "json", "vector"}
 
 
 class ComparisonError(Exception):
@@ -140,8 +145,8 @@ def _digest_source(connection: Any, table: Table, nul: str) -> Digest:
 
 def _source_expression(column: Column) -> str:
     # pyodbc has no datetimeoffset; everything else is read as the column itself, unlike in the load.
-    name = quote_source(column.name)
-    return select_expression(column, name) if column.type.name == "datetimeoffset" else name
+    name = quote_source(column.source_name)
+    return select_expression(column, name) if column.type.name in _READ_AS_LOADED else name
 
 
 def _digest_target(connection: Any, table: Table, settings: Settings) -> Digest:
@@ -193,6 +198,11 @@ def _form(column: Column, nul: str) -> Callable[[Any], bytes]:
         "xml": lambda value: _text(re.sub(_ENCODING, r"\1", value), nul),
         "binary": bytes,
         "uuid": lambda value: str(value).lower().encode(),
+        "json": lambda value: json.dumps(
+            json.loads(value) if isinstance(value, str) else value, sort_keys=True
+        ).encode(),
+        "spatial": bytes,
+        "vector": lambda value: str(value).encode(),
     }
     return forms[mapping_of(column.type).family]
 

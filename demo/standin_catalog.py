@@ -34,7 +34,8 @@ _COLUMN = (
     "generated_always_type_desc:nvarchar(60) encryption_type:int encryption_type_desc:nvarchar(64) "
     "encryption_algorithm_name:sysname column_encryption_key_id:int column_encryption_key_database_name:sysname "
     "is_hidden:bit is_masked:bit graph_type:int graph_type_desc:nvarchar(60) is_data_deletion_filter_column:bit "
-    "ledger_view_column_type:int ledger_view_column_type_desc:nvarchar(60) is_dropped_ledger_column:bit"
+    "ledger_view_column_type:int ledger_view_column_type_desc:nvarchar(60) is_dropped_ledger_column:bit "
+    "vector_dimensions:int vector_base_type:tinyint vector_base_type_desc:nvarchar(10)"
 )
 
 #: Columns of each view as `name:type`, with `!` where they are not nullable.
@@ -171,7 +172,7 @@ MACROS = (
     " JOIN sys.standin_names n ON n.object_id = c.object_id WHERE n.spelled = lower(x))",
 )
 
-_COLLATED = TEXTS - {"xml"}
+_COLLATED = TEXTS - {"xml", "json", "vector", "sql_variant", "hierarchyid"}
 _DATE = "2025-01-01 00:00:00"
 
 # Name: system_type_id, user_type_id, max_length, precision, scale.
@@ -209,6 +210,8 @@ _TYPES: Mapping[str, tuple[int, int, int, int, int]] = {
     "geometry": (240, 129, -1, 0, 0),
     "geography": (240, 130, -1, 0, 0),
     "xml": (241, 241, -1, 0, 0),
+    "json": (244, 244, -1, 0, 0),
+    "vector": (255, 255, -1, 0, 0),
     "sysname": (231, 256, 256, 0, 0),
 }
 _ACTIONS = ("NO_ACTION", "CASCADE", "SET_NULL", "SET_DEFAULT")
@@ -313,6 +316,8 @@ def stored_type(kind: SqlType) -> tuple[int, int, int, int, int]:
     elif kind.name in {"decimal", "numeric"}:
         precision, scale = kind.precision, kind.scale
         length = 5 if precision <= 9 else 9 if precision <= 19 else 13 if precision <= 28 else 17
+    elif kind.name == "vector":
+        length = 8 + 4 * kind.precision
     elif kind.name in {"time", "datetime2", "datetimeoffset"}:
         scale = kind.scale
         whole = {"time": 8, "datetime2": 19, "datetimeoffset": 26}[kind.name]
@@ -330,7 +335,7 @@ def _types(catalog: _Catalog) -> None:
         row: Row = {
             "name": name, "system_type_id": system, "user_type_id": user, "schema_id": 4, "max_length": length,
             "precision": precision, "scale": scale, "is_nullable": name != "sysname", "is_assembly_type": is_clr,
-            "collation_name": collation if name in _COLLATED and name not in {"sql_variant", "hierarchyid"} else None,
+            "collation_name": collation if name in _COLLATED else None,
         }  # fmt: skip
         catalog.rows["types"].append(row)
         if is_clr:
@@ -364,7 +369,7 @@ def _column(catalog: _Catalog, table: int, number: int, column: Column) -> Row:
     elif kind.name.lower() in catalog.aliases:
         user = catalog.aliases[kind.name.lower()]
     generated = column.generated_always or "NOT_APPLICABLE"
-    is_text = kind.name in _COLLATED and kind.name not in {"sql_variant", "hierarchyid"}
+    is_text = kind.name in _COLLATED
     collation = (column.collation or catalog.database.collation or DEFAULT_COLLATION_NAME) if is_text else None
     return {
         "object_id": table, "name": column.name, "column_id": number, "system_type_id": system, "user_type_id": user,
@@ -376,6 +381,7 @@ def _column(catalog: _Catalog, table: int, number: int, column: Column) -> Row:
         "encryption_type": 1 if column.is_encrypted else None,
         "encryption_type_desc": "DETERMINISTIC" if column.is_encrypted else None,
         "is_hidden": column.is_hidden, "is_masked": column.is_masked,
+        "vector_dimensions": kind.precision if kind.name == "vector" else None,
         "graph_type": _GRAPH.index(column.graph_type) + 1 if column.graph_type in _GRAPH else None,
         "graph_type_desc": column.graph_type,
     }  # fmt: skip

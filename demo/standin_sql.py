@@ -26,6 +26,7 @@ from demo.standin_types import (
     DECIMALS,
     INTEGERS,
     MOMENTS,
+    SPATIAL,
     TEXTS,
     WIDE,
     Parameter,
@@ -270,7 +271,7 @@ def named_type(text: str, default_length: int = 1) -> SqlType:
 _PRECEDENCE = (
     "sql_variant", "xml", "datetimeoffset", "datetime2", "datetime", "smalldatetime", "date", "time", "float", "real",
     "decimal", "money", "smallmoney", "bigint", "int", "smallint", "tinyint", "bit", "ntext", "text", "image",
-    "timestamp", "uniqueidentifier", "nvarchar", "nchar", "varchar", "char", "varbinary", "binary",
+    "timestamp", "uniqueidentifier", "nvarchar", "nchar", "varchar", "char", "varbinary", "binary", "json", "vector",
 )  # fmt: skip
 _DIGITS = {"bit": 1, "tinyint": 3, "smallint": 5, "int": 10, "bigint": 19}
 
@@ -396,8 +397,10 @@ def _number_text(value: Typed, kind: SqlType, style: int | None) -> str:
     if kind.name in {"money", "smallmoney"} and style != 2:
         return f"CAST(CAST({value.sql} AS DECIMAL(19,2)) AS VARCHAR)"
     if kind.name in {"float", "real"}:
-        digits = 9 if kind.name == "real" else 17
-        formats = {None: "%.6g", 0: "%.6g", 1: "%.7e", 2: "%.15e", 3: f"%.{digits}g"}
+        digits = 8 if kind.name == "real" else 16
+        formats = {None: "%.6g", 0: "%.6g", 1: "%.7e", 2: "%.15e", 3: f"%.{digits}e"}
+        if style in {1, 2, 3}:
+            return f"tds_exponent(printf('{formats[style]}', CAST({value.sql} AS DOUBLE)))"
         return f"printf('{formats.get(style, '%.6g')}', CAST({value.sql} AS DOUBLE))"
     return f"CAST({value.sql} AS VARCHAR)"
 
@@ -475,6 +478,9 @@ def convert(value: Typed, target: SqlType, style: int | None = None) -> str:
     kind = value.kind
     if kind is None or value.sql == "NULL":
         return f"CAST({value.sql} AS {storage(target)})"
+    if kind.name == "sql_variant" and target.name != "sql_variant":
+        text = Typed(f"tds_variant_text({value.sql})", NVARCHAR_MAX, value.is_nullable)
+        return convert(text, target, 1 if target.name in BINARIES else None)
     source, goal = family(kind), family(target)
     if target.name in TEXTS:
         return _to_text(value, kind, target, style)
@@ -940,6 +946,11 @@ class Translator:
             if node.table and any(_answers(source, node) for source in level.sources):
                 raise SqlError(207, f"Invalid column name '{name}'.")
             level = level.parent
+        if name.lower() == "stsrid":
+            # A property, which looks like a column of a table that is called as the column is.
+            owner = self._column(exp.column(node.table, table=node.db or None, quoted=True), scope)
+            if owner.kind is not None and owner.kind.name in SPATIAL:
+                return Typed(f"tds_srid({owner.sql})", INT, owner.is_nullable)
         if node.table:
             written = ".".join(part for part in (node.db, node.table, name) if part)
             raise SqlError(4104, f'The multi-part identifier "{written}" could not be bound.')
@@ -1177,11 +1188,20 @@ class Translator:
         column = exp.column(names[-1], table=names[-2] if len(names) > 1 else None, quoted=True)
         value = self._column(column, scope)
         method = chain[-1].name.lower()
-        raw = SqlType("varbinary", -1)
-        kinds = {"tostring": NVARCHAR_MAX, "asbinaryzm": raw, "stasbinary": raw}
-        if method not in kinds:
+        is_spatial = value.kind is not None and value.kind.name in SPATIAL
+        text, raw = NVARCHAR_MAX, SqlType("varbinary", -1)
+        methods = {"tostring": ("{}", text)}
+        if is_spatial:
+            methods = {
+                "tostring": ("tds_wkt({})", text),
+                "astextzm": ("tds_wkt({})", text),
+                "asbinaryzm": ("tds_wkb({})", raw),
+                "stsrid": ("tds_srid({})", INT),
+            }
+        if method not in methods:
             raise SqlError(6506, f"Could not find method '{chain[-1].name}'.")
-        return Typed(value.sql, kinds[method], value.is_nullable)
+        template, kind = methods[method]
+        return Typed(template.format(value.sql), kind, value.is_nullable)
 
     def _next_value(self, _node: exp.Expression, _scope: _Scope) -> Typed:
         raise SqlError(50000, "NEXT VALUE FOR is not supported by the stand-in.")
@@ -1678,6 +1698,16 @@ def _server_property(translator: Translator, arguments: Sequence[exp.Expression]
     return translator.value(INT if isinstance(found, int) else SYSNAME, found)
 
 
+def _variant_property(translator: Translator, arguments: Sequence[exp.Expression], scope: _Scope) -> Typed:
+    value = translator.expression(arguments[0], scope)
+    if arguments[1].name.lower() != "basetype":
+        raise SqlError(50000, f"The stand-in knows only the base type of a sql_variant, not {arguments[1].name}.")
+    kind = value.kind or INT
+    if kind.name == "sql_variant":
+        return Typed(f"tds_variant_type({value.sql})", SYSNAME)
+    return Typed(f"CASE WHEN {value.sql} IS NOT NULL THEN '{kind.name}' END", SYSNAME)
+
+
 def _lookup(template: str, kind: SqlType) -> _Handler:
     """A metadata function: a scalar query over the stand-in's catalog; missing arguments are NULL."""
 
@@ -1831,7 +1861,7 @@ _FUNCTIONS: Mapping[str, _Handler] = {
         " WHEN lower({1}) = 'lcid' THEN 1033 END",
         INT,
     ),
-    "SQL_VARIANT_PROPERTY": _lookup("CASE WHEN {0} IS NULL THEN NULL ELSE 'nvarchar' END", SYSNAME),
+    "SQL_VARIANT_PROPERTY": _variant_property,
     "FULLTEXTSERVICEPROPERTY": _ZERO,
     "CONNECTIONPROPERTY": _lookup("CASE WHEN lower({0}) = 'net_transport' THEN 'TCP' END", SYSNAME),
 }

@@ -8,6 +8,8 @@ column at a time, since a Python call for every value would dominate the demo's 
 DuckDB's TIMESTAMP and TIME hold microseconds. Columns that can hold a seventh digit (`time(7)`,
 `datetime2(7)`) and every `datetimeoffset` are therefore stored as text of fixed width, which compares
 and sorts as the values do: `2024-02-29 23:59:59.9999999`, followed by ` +05:30` for datetimeoffset.
+A sql_variant is its value's text, with a mark and the base type behind it (`Variant`); a geography or
+geometry its SRID, well-known binary and text in one blob (`Shape`), since nothing here computes with it.
 """
 
 from __future__ import annotations
@@ -28,9 +30,10 @@ from pysqlbridge.tds import ColumnType
 from catalog import SqlType
 
 NARROW = frozenset({"char", "varchar", "text"})
-WIDE = frozenset({"nchar", "nvarchar", "ntext", "sysname", "xml", "sql_variant", "hierarchyid", "json"})
+WIDE = frozenset({"nchar", "nvarchar", "ntext", "sysname", "xml", "sql_variant", "hierarchyid", "json", "vector"})
 TEXTS = NARROW | WIDE
-BINARIES = frozenset({"binary", "varbinary", "image", "timestamp", "geography", "geometry"})
+SPATIAL = frozenset({"geography", "geometry"})
+BINARIES = frozenset({"binary", "varbinary", "image", "timestamp"}) | SPATIAL
 INTEGERS = {"bit": 1, "tinyint": 1, "smallint": 2, "int": 4, "bigint": 8}
 DECIMALS = frozenset({"decimal", "numeric", "money", "smallmoney"})
 MOMENTS = frozenset({"smalldatetime", "datetime", "datetime2"})
@@ -73,8 +76,43 @@ _SORT_IDS = (("sql_latin1_general_cp437", 32, "cp437"), ("sql_latin1_general_cp8
 _UTF8_FLAG = 1 << 26
 
 
+#: stands between a sql_variant's text and its base type
+_BASE_TYPE_MARK = "\U0010e000"
+
+
 class EncodingError(Exception):
     """A value does not fit the type it is to be sent as."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A value of a sql_variant column with its base type; plain text needs none, and is nvarchar."""
+
+    kind: SqlType
+    value: object
+
+    @property
+    def stored(self) -> str:
+        """The value's text, the mark, the base type's name."""
+        value = stored_value(self.kind, self.value)
+        text = "0x" + value.hex() if isinstance(value, bytes) else str(value)
+        if self.kind.name == "uniqueidentifier":
+            text = text.upper()
+        return f"{text}{_BASE_TYPE_MARK}{self.kind.name}"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A value of a geography or geometry column, in the forms in which it can be asked for."""
+
+    wkb: bytes
+    srid: int = 4326
+    wkt: str = ""
+
+    @property
+    def stored(self) -> bytes:
+        """SRID and length of the binary, four bytes each, the binary, the text."""
+        return struct.pack(">iI", self.srid, len(self.wkb)) + self.wkb + self.wkt.encode()
 
 
 def keep_surrogates(text: str) -> str:
@@ -175,6 +213,16 @@ MACROS = (
     " WHEN regexp_matches(x, ':.*[+-]\\d\\d$') THEN right(x, 3) || ':00' ELSE '+00:00' END",
     "tds_norm_dto(x) AS tds_norm_dt2(trim(regexp_replace(x, '(:.*?) ?(Z|[+-]\\d\\d(:\\d\\d)?)$', '\\1')))"
     " || ' ' || tds_offset_text(x)",
+    f"tds_variant_text(x) AS CASE WHEN contains(x, '{_BASE_TYPE_MARK}') THEN split_part(x, '{_BASE_TYPE_MARK}', 1)"
+    " ELSE x END",
+    f"tds_variant_type(x) AS CASE WHEN contains(x, '{_BASE_TYPE_MARK}') THEN split_part(x, '{_BASE_TYPE_MARK}', 2)"
+    " WHEN x IS NOT NULL THEN 'nvarchar' END",
+    "tds_shape_number(x) AS CAST('0x' || hex(x) AS BIGINT)",
+    "tds_srid(x) AS CAST(tds_shape_number(x[1:4]) AS INTEGER)",
+    "tds_wkb(x) AS x[9:8 + tds_shape_number(x[5:8])]",
+    "tds_wkt(x) AS decode(x[9 + tds_shape_number(x[5:8]):])",
+    # Exponents have three digits.
+    "tds_exponent(x) AS regexp_replace(x, 'e([+-])(\\d\\d)$', 'e\\10\\2')",
     "tds_offset(x) AS CAST(substr(x, 29, 1) || '1' AS BIGINT)"
     " * (CAST(substr(x, 30, 2) AS BIGINT) * 60 + CAST(substr(x, 33, 2) AS BIGINT))",
     "tds_dto_ticks(x) AS tds_dt2_ticks(left(x, 27)) - tds_offset(x) * 600000000",
@@ -554,21 +602,22 @@ def _characters(kind: SqlType, collation: Collation) -> WireType:
             has_table_name=True,
         )
     length = 256 if kind.name == "sysname" else kind.max_length
-    if kind.name in {"sql_variant", "hierarchyid", "json"}:
-        length = 8000 if kind.name != "json" else -1
+    if kind.name in {"sql_variant", "hierarchyid", "json", "vector"}:
+        length = 8000 if kind.name == "hierarchyid" else -1
+    projection = "CAST(tds_variant_text({}) AS VARCHAR)" if kind.name == "sql_variant" else "CAST({} AS VARCHAR)"
     token = {"char": 0xAF, "nchar": 0xEF}.get(kind.name, 0xE7 if is_wide else 0xA7)
     if not 0 < length <= 8000:
         return WireType(
             kind,
             bytes([token]) + b"\xff\xff" + collation.wire,
-            "CAST({} AS VARCHAR)",
+            projection,
             lambda array: [_plp(value) for value in _encoded_texts(array, encoding)],
             _PLP_NULL,
         )
     return WireType(
         kind,
         bytes([token]) + struct.pack("<H", length) + collation.wire,
-        "CAST({} AS VARCHAR)",
+        projection,
         lambda array: _framed(_encoded_texts(array, encoding), length),
         b"\xff\xff",
     )
@@ -670,8 +719,12 @@ def stored_value(kind: SqlType, value: object) -> object:
     """A Python value in the form its column's Arrow array takes, see `arrow_type`."""
     if value is None:
         return None
+    if isinstance(value, (Variant, Shape)):
+        return keep_surrogates(value.stored) if isinstance(value, Variant) else value.stored
     if kind.name in TEXTS:
         return keep_surrogates(str(value))
+    if kind.name in SPATIAL and isinstance(value, bytes):
+        return Shape(value).stored
     if kind.name in BINARIES and isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
     if kind.name in INTEGERS:

@@ -50,7 +50,7 @@ def _type(kind: SqlType) -> str:
     if kind.alias == "sysname":
         return "sysname"
     if kind.alias:
-        return f"{bracket('dbo')}.{bracket(kind.alias)}"
+        return f"{bracket(kind.alias_schema)}.{bracket(kind.alias)}"
     return "rowversion" if kind.name == "timestamp" else str(kind)
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import pyodbc
 
 from catalog import (
+    DEFAULT_SCHEMA,
     AliasType,
     Check,
     Column,
@@ -82,16 +83,20 @@ WHERE p.index_id IN (0, 1)
 GROUP BY p.object_id
 """
 
-COLUMN_FLAGS = ("is_masked", "is_hidden", "encryption_type", "generated_always_type_desc", "graph_type_desc")
+COLUMN_FLAGS = (
+    "is_masked", "is_hidden", "encryption_type", "generated_always_type_desc", "graph_type_desc", "vector_dimensions",
+)  # fmt: skip
 
 COLUMNS = """
 SELECT c.object_id, c.column_id, c.name, type.name AS type_name, base.name AS base_name, type.is_user_defined,
        type.is_assembly_type, c.max_length, c.precision, c.scale, c.is_nullable, c.is_identity, c.is_computed,
-       c.collation_name, c.is_rowguidcol, c.is_sparse, c.is_column_set, c.is_filestream{flags}
+       c.collation_name, c.is_rowguidcol, c.is_sparse, c.is_column_set, c.is_filestream,
+       type_schema.name AS type_schema{flags}
 FROM sys.columns AS c
 JOIN sys.tables AS t ON t.object_id = c.object_id
 LEFT JOIN sys.types AS type ON type.user_type_id = c.user_type_id
 LEFT JOIN sys.types AS base ON base.user_type_id = type.system_type_id
+LEFT JOIN sys.schemas AS type_schema ON type_schema.schema_id = type.schema_id
 WHERE t.is_ms_shipped = 0
 ORDER BY c.object_id, c.column_id
 """
@@ -653,11 +658,13 @@ def _type(row: Any) -> SqlType:
     if row.type_name is None:
         return SqlType("(unknown)")
     is_alias = bool(row.is_user_defined) and not row.is_assembly_type and row.base_name is not None
+    is_clr = bool(row.is_user_defined and row.is_assembly_type)
     return SqlType(
-        name=(row.base_name if is_alias else row.type_name).lower(),
+        name=row.type_name if is_clr else (row.base_name if is_alias else row.type_name).lower(),
         max_length=row.max_length,
-        precision=row.precision,
+        precision=(row.vector_dimensions or 0) if row.type_name == "vector" else row.precision,
         scale=row.scale,
         alias=row.type_name if is_alias else None,
-        is_clr=bool(row.is_user_defined and row.is_assembly_type),
+        alias_schema=(row.type_schema if is_alias else None) or DEFAULT_SCHEMA,
+        is_clr=is_clr,
     )

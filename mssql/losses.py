@@ -20,7 +20,7 @@ from mssql.chunks import where_clause
 from mssql.quoting import quote, quote_table
 
 #: types whose text may hold half a surrogate pair; text of a code page and xml cannot
-WIDE_TEXTS = {"nchar", "nvarchar", "ntext", "sysname"}
+WIDE_TEXTS = {"nchar", "nvarchar", "ntext", "sysname", "sql_variant"}
 REPLACEMENT = "\ufffd"
 _LEAD_BYTE = REPLACEMENT.encode()[0]
 

@@ -34,7 +34,7 @@ from mssql.chunks import where_clause
 from mssql.data_checks import has_seventh_digit
 from mssql.losses import WIDE_TEXTS, count_half_pairs, cut_to_microseconds, holds_replacement, seventh_digit_flag
 from mssql.quoting import quote, quote_table
-from type_mapping import Lob, mapping_of, read_type, select_expression
+from type_mapping import Lob, declared_characters, mapping_of, read_type, select_expression
 
 #: bytes of one transit buffer between driver and Arrow; arrow-odbc holds two while it reads ahead
 TRANSIT_BYTES = 16 * 1024 * 1024
@@ -91,7 +91,7 @@ def select_list(columns: Sequence[Column]) -> str:
 
     Results are named c0, c1, …: drivers hand a column's name over in encodings of their own.
     """
-    expressions = [select_expression(column, quote(column.name)) for column in columns]
+    expressions = [select_expression(column, quote(column.source_name)) for column in columns]
     return ", ".join(f"{expression} AS c{place}" for place, expression in enumerate(expressions))
 
 
@@ -245,10 +245,10 @@ def _measure(connection: Any, columns: Sequence[Column], source: str) -> Bounds:
         return f"m{len(measures) - 1}"
 
     for place, column in enumerate(columns):
-        expression = select_expression(column, quote(column.name))
+        expression = select_expression(column, quote(column.source_name))
         lob = mapping_of(column.type).lob(column.type)
         if lob is not None:
-            wide = column.type.name in {"nvarchar", "ntext", "xml"}
+            wide = lob == "text" and column.type.name not in {"varchar", "text"}
             unit = " / DATALENGTH(N'a')" if wide else ""
             lobs.append((ask(f"CAST(MAX(DATALENGTH({expression})){unit} AS bigint)"), lob))
         elif has_seventh_digit(column) and read_type(column) == pa.timestamp("us"):
@@ -287,7 +287,7 @@ def _transit_bytes(column: Column, bounds: Bounds) -> int:
     if lob == "binary":
         return bounds.binary + _MARGIN + 8
     if mapping.family == "text":
-        return 2 * (_declared_characters(column) + 1) + 8
+        return 2 * (declared_characters(column.type) + 1) + 8
     if mapping.family == "binary":
         return column.type.max_length + 8
     if mapping.family == "decimal":
@@ -295,12 +295,8 @@ def _transit_bytes(column: Column, bounds: Bounds) -> int:
     return 16 + 8
 
 
-def _declared_characters(column: Column) -> int:
-    return 128 if column.type.name == "sysname" else max(column.type.characters, 0)
-
-
 def _longest_declared_text(columns: Sequence[Column]) -> int:
-    return max((_declared_characters(c) for c in columns if mapping_of(c.type).family == "text"), default=0)
+    return max((declared_characters(column.type) for column in columns), default=0)
 
 
 def _longest_declared_binary(columns: Sequence[Column]) -> int:

@@ -20,6 +20,7 @@ from catalog import (
     Index,
     Key,
     KeyColumn,
+    SqlType,
     State,
     Table,
     Translation,
@@ -27,7 +28,7 @@ from catalog import (
 from catalog import Sequence as SourceSequence
 from db import Settings
 from postgres.names import TargetName, cut, fold, quote, target_name
-from type_mapping import TargetFeatures, check_expression, mapping_of, postgres_type
+from type_mapping import TargetFeatures, check_expression, mapping_of, postgres_type, type_remarks
 
 #: PostgreSQL type → the range of a sequence that feeds it
 _RANGES = {
@@ -36,6 +37,8 @@ _RANGES = {
     "bigint": (-(2**63), 2**63 - 1),
 }
 _ACTIONS = {"NO_ACTION": "NO ACTION", "CASCADE": "CASCADE", "SET_NULL": "SET NULL", "SET_DEFAULT": "SET DEFAULT"}
+#: the option of columns that the target does not get
+_DROP = "drop"
 NULLS_NOT_DISTINCT_SINCE = 150000
 #: PostgreSQL's INDEX_MAX_KEYS, which counts included columns too
 _INDEX_COLUMNS = 32
@@ -141,11 +144,13 @@ class TablePlan:
 class SchemaPlan:
     """The whole database: what comes before the tables, the tables, and findings about everything else.
 
-    `support` is what `COLLATION_POLICY` cannot do without.
+    `support` is what `COLLATION_POLICY` cannot do without; `domains` are alias types, each with its base type
+    as `shape`.
     """
 
     schemas: tuple[str, ...]
     support: tuple[Step, ...]
+    domains: tuple[NamedStep, ...]
     sequences: tuple[NamedStep, ...]
     tables: tuple[TablePlan, ...]
     findings: tuple[Finding, ...]
@@ -230,10 +235,13 @@ def plan_schema(
     support = tuple(planner.collation_support(selected))
     if support:
         schemas.add(settings.target_schema)
+    domains = planner.domains(selected)
+    schemas |= {place.schema for place in domains}
     findings = list(planner.database_findings(selected, schemas))
     return SchemaPlan(
         schemas=tuple(sorted(schemas)),
         support=support,
+        domains=tuple(domains.values()),
         sequences=tuple(planner.sequences(findings)),
         tables=tables,
         findings=tuple(findings),
@@ -255,12 +263,15 @@ def drop_constraint(place: TargetName, name: str) -> str:
     return f"ALTER TABLE {place.quoted} DROP CONSTRAINT {quote(name)}"
 
 
-def script(plan: SchemaPlan) -> str:
-    """The whole plan as one script that psql accepts; what is not made stands in it as comments."""
-    lines = ["-- DDL as replicate-schema.py would run it.", "\\set ON_ERROR_STOP on", "BEGIN;"]
+def script(plan: SchemaPlan, remarks: Iterable[str] = ()) -> str:
+    """The whole plan as one script that psql accepts; `remarks`, and what is not made, stand in it as comments."""
+    lines = ["-- DDL as replicate-schema.py would run it.", *(_one_line(f"-- {remark}") for remark in remarks)]
+    lines += ["\\set ON_ERROR_STOP on", "BEGIN;"]
     lines.append("SET LOCAL client_min_messages = warning;")
     lines += [f"{create_schema(schema)};" for schema in plan.schemas]
-    parts: list[tuple[str, Iterable[Step]]] = [("Before the tables", (*plan.support, *_all_steps(plan.sequences)))]
+    parts: list[tuple[str, Iterable[Step]]] = [
+        ("Before the tables", (*plan.support, *_all_steps((*plan.domains, *plan.sequences))))
+    ]
     parts += [(f"Table {table.place}", (*table.create, *table.details)) for table in plan.tables]
     parts += [(f"Keys and indexes of {table.place}", _all_steps(table.keys)) for table in plan.tables if table.keys]
     parts += [
@@ -294,7 +305,19 @@ def column_type(column: Column, settings: Settings, features: TargetFeatures) ->
     """The PostgreSQL type of a column, by the type mapping and `COLLATION_POLICY`."""
     if settings.collation_policy == "citext" and _ignores_case(column) and _is_varying(column):
         return "citext"
+    if _has_domain(column):
+        return domain_place(column.type, settings).quoted
     return postgres_type(column, features)
+
+
+def _has_domain(column: Column) -> bool:
+    # An identity must be of a plain type.
+    return column.type.is_domain and column.identity is None
+
+
+def domain_place(kind: SqlType, settings: Settings) -> TargetName:
+    """Where the domain of an alias type goes: beside the tables of its schema."""
+    return target_name(Table(kind.alias_schema, kind.alias or "", ()), settings)
 
 
 def _sequence_place(sequence: SourceSequence, settings: Settings) -> TargetName:
@@ -401,13 +424,16 @@ class _Planner:
         yield from self._renamed(column.name, fold(column.name, self._settings))
         if kind.name in {"time", "datetime2", "datetimeoffset"} and kind.scale > 6:
             yield "a seventh fractional digit is cut"
-        if kind.name == "datetimeoffset":
+        if column.made_of is not None:
+            yield f"made of {column.made_of}: its offset in minutes, by the type map"
+        elif kind.name == "datetimeoffset" and kind.option == "offset":
+            yield f"the instant is kept; the offset stands in {fold(f'{column.name}_offset', self._settings)}"
+        elif kind.name == "datetimeoffset":
             yield "the instant is kept, the offset is not"
         if kind.name == "timestamp":
             yield "a rowversion's value is copied; PostgreSQL does not advance it"
-        if kind.name == "xml" and not self._features.has_xml:
-            yield "text, because the target was built without libxml"
-        if kind.alias:
+        yield from type_remarks(column, self._features)
+        if kind.alias and not kind.is_domain:
             yield f"alias type {kind.alias} became its base type {kind}"
         if column.is_masked:
             yield "masked on the source, not in PostgreSQL"
@@ -605,7 +631,7 @@ class _Planner:
         shown = self._shown(table, key.columns)
         why = "disabled on the source, so its rows may break it" if key.is_disabled else None
         if shown is None:
-            why = "on a column that the server keeps for itself"
+            why = _why_not_shown(table, key.columns)
         if why or shown is None:
             findings.append(Finding(kind, source_name, "skipped", why, spelled, "create it by hand if wanted"))
             return None
@@ -666,7 +692,7 @@ class _Planner:
             return None
         shown = self._shown(table, index.columns)
         if shown is None:
-            why = "on a column that the server keeps for itself"
+            why = _why_not_shown(table, index.columns)
             findings.append(Finding("index", source_name, "skipped", why, _spelled(index)))
             return None
         where = ""
@@ -686,7 +712,10 @@ class _Planner:
         remarks = ["a hash index on the source, a B-tree here"] if index.kind == "NONCLUSTERED HASH" else []
         if shown != index.columns:
             remarks.append("on the column that shows the server's own")
-        if left_out := [name for name in index.included if name not in kept]:
+        gone = {column.name for column in table.internal_columns if column.type.option == _DROP}
+        if dropped := [name for name in index.included if name in gone]:
+            remarks.append(f"without the included {', '.join(dropped)}, which the type map drops")
+        if left_out := [name for name in index.included if name not in kept and name not in gone]:
             remarks.append(
                 f"without the included {', '.join(left_out)}: a PostgreSQL index holds neither large values "
                 f"nor more than {_INDEX_COLUMNS} columns"
@@ -813,6 +842,19 @@ class _Planner:
             steps.append(self._comment(f"SEQUENCE {name}", sequence.comment, f"sequence {finding.name}"))
         return NamedStep(name, tuple(steps))
 
+    def domains(self, tables: Sequence[Table]) -> dict[TargetName, NamedStep]:
+        """A domain for each alias type that columns of these tables are to have as one."""
+        found: dict[TargetName, NamedStep] = {}
+        for column in (column for table in tables for column in table.columns):
+            place = domain_place(column.type, self._settings)
+            if place in found or column_type(column, self._settings, self._features) != place.quoted:
+                continue
+            base = postgres_type(column, self._features)
+            finding = Finding("alias type", f"{column.type.alias_schema}.{column.type.alias}")
+            step = Step(f"CREATE DOMAIN {place.quoted} AS {base}", finding)
+            found[place] = NamedStep(str(place), (step,), base)
+        return found
+
     def collation_support(self, tables: Sequence[Table]) -> Iterator[Step]:
         """What `COLLATION_POLICY` needs to be there before the tables."""
         columns = [column for table in tables for column in table.columns if column.collation]
@@ -848,8 +890,11 @@ class _Planner:
         for table in self._database.tables:
             if (table.schema, table.name) not in chosen:
                 yield Finding("table", table.full_name, "skipped", "not among the tables of this run")
+        domains = self.domains(selected)
         for alias in self._database.alias_types:
             name = f"{alias.schema}.{alias.name}"
+            if domain_place(SqlType("", alias=alias.name, alias_schema=alias.schema), self._settings) in domains:
+                continue
             if alias.base.is_clr:
                 yield Finding("CLR type", name, "skipped", "CLR types have no counterpart in PostgreSQL")
             else:
@@ -926,7 +971,16 @@ def _untranslated(kind: str, name: str, translation: Translation) -> Finding:
     return Finding(kind, name, "skipped", translation.reason, translation.original, translation.suggestion)
 
 
+def _why_not_shown(table: Table, columns: Sequence[KeyColumn]) -> str:
+    dropped = {column.name for column in table.internal_columns if column.type.option == _DROP}
+    if any(part.name in dropped for part in columns):
+        return "on a column that the type map drops"
+    return "on a column that the server keeps for itself"
+
+
 def _why_internal(column: Column) -> str:
+    if column.type.option == _DROP:
+        return "dropped by the type map"
     if column.is_column_set:
         return "a column set: its XML is made of the sparse columns, which are all copied"
     return "kept by the server for itself (graph)"

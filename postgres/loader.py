@@ -7,7 +7,7 @@ raises.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from catalog import Column, Table
 from changes import Changes
 from db import NulPolicy, Settings, is_temporary_target_error, target_words
+from postgres import wire
 from postgres.names import TargetName, fold, quote
 from postgres.shape import TargetTable
 from postgres.state import LOCK_TIMEOUT_MS, Totals
@@ -45,11 +46,12 @@ class TargetError(Exception):
 
 @dataclass(frozen=True)
 class LoadColumn:
-    """A column on its way: its name on the target, its family, the Arrow type that COPY needs."""
+    """A column on its way: its name and base type on the target, its family, the Arrow type that COPY needs."""
 
     name: str
     family: Family
     wire: pa.DataType
+    base_type: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,9 @@ def plan_load(table: Table, target: TargetTable, settings: Settings) -> LoadPlan
             raise UnsupportedTypeError(f"column {column.name} is missing in the target table {target.name}")
         if there.is_generated:
             continue
-        wire = wire_type(column, there.base_type, there.modifier)
+        arrow = wire_type(column, there.base_type, there.modifier)
         sources.append(column)
-        columns.append(LoadColumn(there.name, mapping_of(column.type).family, wire))
+        columns.append(LoadColumn(there.name, mapping_of(column.type).family, arrow, there.base_type))
     return LoadPlan(target.name, tuple(sources), tuple(columns), target.is_partitioned, settings.nul_policy)
 
 
@@ -250,6 +252,15 @@ class _CopyStream:
         self.identity_high = high if self.identity_high is None else max(high, self.identity_high)
 
 
+#: family and base type on the target ("" for all of them) → how the values are put into its binary form
+_CONVERSIONS: Mapping[tuple[Family, str], Callable[[pa.Array], pa.Array]] = {
+    ("json", "jsonb"): wire.to_jsonb,
+    ("spatial", ""): wire.to_ewkb,
+    ("vector", "_float4"): wire.to_real_array,
+    ("vector", "vector"): wire.to_vector,
+}
+
+
 def _to_wire(values: pa.Array, column: LoadColumn) -> pa.Array:
     """One column of a batch in the type and byte order that the target's receive function reads."""
     if column.family == "uuid":
@@ -257,6 +268,9 @@ def _to_wire(values: pa.Array, column: LoadColumn) -> pa.Array:
     if column.family == "time" and values.type != column.wire:
         # Cut, never rounded: 23:59:59.9999999 would become 24:00:00.
         return values.cast(column.wire, safe=False)
+    convert = _CONVERSIONS.get((column.family, column.base_type)) or _CONVERSIONS.get((column.family, ""))
+    if convert is not None:
+        values = convert(values)
     if column.family == "xml":
         values = pc.replace_substring_regex(values, _XML_ENCODING, r"\1")
     return values if values.type == column.wire else values.cast(column.wire, safe=True)

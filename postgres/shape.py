@@ -19,8 +19,8 @@ from type_mapping import TargetFeatures
 class TargetColumn:
     """A column of a PostgreSQL table.
 
-    `type` as `format_type` writes it; `base_type` and `modifier` as the binary format needs them,
-    a domain's being those of the type under it.
+    `type` as `format_type` writes it, a domain with its schema and quoted; `base_type` and `modifier` as
+    the binary format needs them, a domain's being those of the type under it.
     """
 
     name: str
@@ -49,7 +49,10 @@ class TargetTable:
 
 
 TABLES_AND_COLUMNS = """
-SELECT n.nspname, c.relname, c.relkind = 'p', a.attname, format_type(a.atttypid, a.atttypmod),
+SELECT n.nspname, c.relname, c.relkind = 'p', a.attname,
+       CASE WHEN t.typtype = 'd'
+            THEN '"' || replace(tn.nspname, '"', '""') || '"."' || replace(t.typname, '"', '""') || '"'
+            ELSE format_type(a.atttypid, a.atttypmod) END,
        coalesce(base.typname, t.typname),
        CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END,
        a.attnotnull, a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid), '') LIKE 'nextval(%%',
@@ -58,6 +61,7 @@ FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_type AS t ON t.oid = a.atttypid
+LEFT JOIN pg_namespace AS tn ON tn.oid = t.typnamespace
 LEFT JOIN pg_type AS base ON t.typtype = 'd' AND base.oid = t.typbasetype
 LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
 WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY (%(schemas)s)
@@ -120,8 +124,17 @@ def read_tables(connection: Any, schemas: Iterable[str]) -> dict[TargetName, Tar
     }
 
 
+EXTENSION_TYPES = """
+SELECT t.typname, format_type(t.oid, NULL)
+FROM pg_type AS t
+JOIN pg_depend AS d ON d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
+JOIN pg_extension AS e ON e.oid = d.refobjid
+WHERE (e.extname, t.typname) IN (('postgis', 'geometry'), ('postgis', 'geography'), ('vector', 'vector'))
+"""
+
+
 def read_features(connection: Any) -> TargetFeatures:
-    """What this server can do: its version (`server_version_num`), and whether it was built with libxml."""
+    """What this server can do: its version (`server_version_num`), libxml, types of extensions."""
     with connection.cursor() as cursor:
         try:
             cursor.execute("SELECT xmlparse(CONTENT '<a/>')")
@@ -129,7 +142,11 @@ def read_features(connection: Any) -> TargetFeatures:
         except psycopg2.errors.FeatureNotSupported:
             has_xml = False
     connection.rollback()
-    return TargetFeatures(has_xml=has_xml, version=connection.server_version)
+    with connection.cursor() as cursor:
+        cursor.execute(EXTENSION_TYPES)
+        extension_types = dict(cursor.fetchall())
+    connection.rollback()
+    return TargetFeatures(has_xml=has_xml, version=connection.server_version, extension_types=extension_types)
 
 
 def target_schemas(tables: Iterable[Table], settings: Settings) -> list[str]:

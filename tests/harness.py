@@ -16,7 +16,9 @@ from types import TracebackType
 
 ROOT = Path(__file__).resolve().parent.parent
 #: settings of the caller's shell that must not leak into a test
-OWN_SETTINGS = ("MSSQL_", "PG", "DATABASE_URL", "TARGET_SCHEMA", "SCHEMA_MAP", "NAMING", "BATCH_SIZE", "WORKERS")
+OWN_SETTINGS = (
+    "MSSQL_", "PG", "DATABASE_URL", "TARGET_SCHEMA", "SCHEMA_MAP", "NAMING", "BATCH_SIZE", "WORKERS", "TYPE_MAP",
+)  # fmt: skip
 DEFAULT_TIMEOUT_S = 120
 
 

@@ -1,0 +1,73 @@
+"""Whole columns into the bytes that PostgreSQL's receive functions read, where Arrow has no type for them.
+
+Sources: PostgreSQL, `jsonb_recv`; PostGIS manual, "ST_AsEWKB" and its notes on extended well-known binary; pgvector,
+`vector_recv`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+#: bytes of an SRID in front of well-known binary, as the reader delivers it
+_SRID_BYTES = 4
+#: in the highest byte of a geometry's type: an SRID follows (EWKB)
+_HAS_SRID = 0x20
+_LITTLE_ENDIAN = 1
+_JSONB_VERSION = "\x01"
+
+
+class WireError(Exception):
+    """A value is not in the form that the source was asked for; the message says how."""
+
+
+def to_jsonb(values: pa.Array) -> pa.Array:
+    """JSON text as jsonb's binary form: the text behind a version number of one byte."""
+    return pc.binary_join_element_wise(_JSONB_VERSION, values, "")
+
+
+def to_ewkb(values: pa.Array) -> pa.Array:
+    """Big-endian SRID and well-known binary → EWKB, which holds the SRID behind the type.
+
+    The nine bytes in front change places, the rest stays. Raises WireError for binary that is not little-endian,
+    which SQL Server never sends.
+    """
+    validity, offsets, data = values.buffers()
+    raw = np.frombuffer(data if data is not None else b"", dtype=np.uint8)
+    starts = np.frombuffer(offsets, dtype=np.int32)[values.offset : values.offset + len(values)]
+    starts = starts[np.asarray(values.is_valid())] if values.null_count else starts
+    if np.any(raw[starts + _SRID_BYTES] != _LITTLE_ENDIAN):
+        raise WireError("well-known binary that is not little-endian")
+    turned = raw.copy()
+    for place in range(4):
+        turned[starts + place] = raw[starts + _SRID_BYTES + place]
+        turned[starts + 5 + place] = raw[starts + _SRID_BYTES - 1 - place]
+    turned[starts + 4] = raw[starts + 8] | _HAS_SRID
+    buffers = [validity, offsets, pa.py_buffer(turned)]
+    return pa.Array.from_buffers(values.type, len(values), buffers, values.null_count, values.offset)
+
+
+def to_real_array(values: pa.Array) -> pa.Array:
+    """Vectors as the source writes them, `[1.0e+000,2.5e-001]`, as lists of float32, each rounded to the nearest."""
+    bare = pc.utf8_trim(pc.replace_substring(values, " ", ""), characters="[]")
+    return pc.split_pattern(bare, ",").cast(pa.list_(pa.float32()))
+
+
+def to_vector(values: pa.Array) -> pa.Array:
+    """The same as pgvector's binary form: the number of elements, two bytes of nothing, float4 after float4."""
+    lists = to_real_array(values)
+    dimensions = pc.max(pc.list_value_length(lists)).as_py()
+    if dimensions is None:
+        return pa.nulls(len(values), pa.binary())
+    there = np.asarray(lists.is_valid())
+    elements = np.asarray(lists.flatten(), dtype=">f4")
+    rows = np.zeros((np.count_nonzero(there), 2 + 2 * dimensions), dtype=">u2")
+    if elements.size != len(rows) * dimensions:
+        raise WireError("vectors of different lengths in one column")
+    rows[:, 0] = dimensions
+    rows[:, 2:] = elements.view(">u2").reshape(len(rows), 2 * dimensions)
+    offsets = np.concatenate(([0], np.cumsum(there, dtype=np.int32))).astype(np.int32) * np.int32(4 + 4 * dimensions)
+    validity = pa.array(there).cast(pa.bool_()).buffers()[1]
+    buffers = [validity, pa.py_buffer(offsets), pa.py_buffer(rows.tobytes())]
+    return pa.Array.from_buffers(pa.binary(), len(values), buffers)
