@@ -337,3 +337,11 @@ class Chunk:
 
 
 WHOLE_TABLE = Chunk()
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Single rows of a table, found by their keys: T-SQL literals, one for each of `columns`."""
+
+    columns: tuple[str, ...]
+    keys: tuple[tuple[str, ...], ...]

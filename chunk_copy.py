@@ -12,9 +12,10 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg2
@@ -25,9 +26,11 @@ from changes import Changes, Kind
 from db import Settings, UnreachableError, connect_target
 from mssql import chunks as source_chunks
 from mssql import reader
-from postgres import loader, state
+from postgres import loader, rejects, state
 from postgres.loader import LoadPlan, TargetError
+from postgres.rejects import Recorded, Rejects
 from postgres.state import Totals
+from recorded_rows import read_rows
 
 T = TypeVar("T")
 
@@ -46,13 +49,15 @@ class CancelledError(Exception):
 class Job:
     """One table's load: what to read, where to put it, and which session it belongs to.
 
-    `empties` is false where rows that were in the table before are to stay.
+    `empties` is false where rows that were in the table before are to stay. Without a `reject_limit` a row that
+    PostgreSQL refuses fails the table; with one it is recorded and left out, up to so many (0: any number).
     """
 
     table: Table
     plan: LoadPlan
     session: str
     empties: bool = True
+    reject_limit: int | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -243,9 +248,11 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
                 if watch.stopping.is_set():
                     raise CancelledError
 
-        def finish(cursor: Any, brought: Totals) -> None:
+        def begin(cursor: Any) -> None:
             if is_whole:
                 state.start_load(cursor, job.plan.target, job.session, job.fingerprint, [WHOLE_TABLE])
+
+        def finish(cursor: Any, brought: Totals) -> None:
             state.record_chunk(cursor, job.plan.target, chunk.number, brought)
             if is_whole:
                 _finish(cursor, job)
@@ -256,11 +263,15 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
             changes.add(kind, job.plan.columns[place].name, values)
 
         batches = reader.read_batches(lane.source, settings, job.table, job.plan.sources, chunk, count)
-        return loader.load(
+        load = loader.load
+        if job.reject_limit is not None:
+            load = partial(rejects.load, refused=_refused_by(job, chunk.number))
+        return load(
             lane.target,
             job.plan,
             _all_of(lane, job, batches),
             empty_first=is_whole and job.empties,
+            begin=begin,
             finish=finish,
             on_rows=note,
             changes=changes,
@@ -268,7 +279,12 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
 
     def once_more(lane: Lane) -> Totals:
         committed = state.has_chunk(lane.target, job.plan.target, job.session, chunk.number)
-        return once(lane) if committed is None else Totals(committed)
+        if committed is None:
+            return once(lane)
+        if not is_whole:
+            return Totals(committed)
+        with _transaction(lane.target) as cursor:
+            return state.read_totals(cursor, job.plan.target)
 
     # A given-up attempt may have been committed in its last moment.
     is_again = watch is not None and (job.table.key, chunk.number) in watch.given_up
@@ -291,6 +307,75 @@ def _all_of(lane: Lane, job: Job, batches: Iterable[pa.RecordBatch]) -> Iterator
     sent = source_chunks.rows_sent(lane.source, arrived)
     if sent != arrived:
         raise reader.SourceError(f"the source's answer broke off: {arrived:,} rows arrived, {sent:,} sent", True)
+
+
+def _refused_by(job: Job, chunk: int) -> Rejects:
+    assert job.reject_limit is not None
+    return Rejects(job.plan, chunk, job.reject_limit, partial(source_chunks.find_again, job.table))
+
+
+@dataclass(frozen=True)
+class Retried:
+    """What became of a table's rejected rows: now in it, refused again, no longer on the source."""
+
+    loaded: int
+    refused: int
+    gone: int
+
+
+def retry_rejects(settings: Settings, job: Job, watch: Watch | None = None) -> Retried:
+    """Load a table's rejected rows once more: read anew by their key, or, without one, as they were recorded.
+
+    A few at a time, each time in one transaction with what is recorded about them. Raises what `copy` raises.
+    """
+    target = job.plan.target
+    done: list[Retried] = []
+    after = 0
+    last = _with_retries(lambda lane: rejects.last_id(lane.target, target), settings, job, BEGIN, watch)
+
+    def once(lane: Lane) -> tuple[Retried, int] | None:
+        rows = rejects.read(lane.target, target, after, last)
+        if not rows:
+            return None
+        # Of one chunk, whose checkpoint counts them, and either all with a key or all without.
+        like = [row for row in rows if (row.chunk, row.key is None) == (rows[0].chunk, rows[0].key is None)]
+        many = next((place for place, row in enumerate(rows) if row not in like), len(rows))
+        rows = rows[:many]
+        refused = _refused_by(replace(job, reject_limit=0), rows[0].chunk)
+
+        def begin(cursor: Any) -> None:
+            rejects.forget(cursor, rows)
+
+        def finish(cursor: Any, brought: Totals) -> None:
+            state.add_rows(cursor, target, rows[0].chunk, brought.rows)
+            loader.set_identity(cursor, job.plan, brought, afresh=False)
+
+        brought = rejects.load(
+            lane.target, job.plan, _once_more(lane, settings, job, rows), refused=refused,
+            empty_first=False, begin=begin, finish=finish,
+        )  # fmt: skip
+        gone = len(rows) - brought.rows - brought.rejected
+        return Retried(brought.rows, brought.rejected, gone), rows[-1].id
+
+    while True:
+        step = _with_retries(once, settings, job, FINISH, watch)
+        if step is None:
+            break
+        done.append(step[0])
+        after = step[1]
+    return Retried(sum(r.loaded for r in done), sum(r.refused for r in done), sum(r.gone for r in done))
+
+
+def _once_more(lane: Lane, settings: Settings, job: Job, rows: Sequence[Recorded]) -> Iterator[pa.RecordBatch]:
+    keys = [row.key for row in rows if row.key is not None]
+    try:
+        if keys:
+            picked = source_chunks.pick(job.table, keys)
+            yield from reader.read_batches(lane.source, settings, job.table, job.plan.sources, picked)
+        else:
+            yield read_rows([row.row for row in rows], job.plan.sources)
+    except (KeyError, ValueError) as error:
+        raise TargetError(f"its rejected rows do not fit the table any more ({error}); load the table again") from None
 
 
 def finish(settings: Settings, job: Job, watch: Watch | None = None) -> Totals:

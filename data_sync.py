@@ -14,9 +14,22 @@ from pathlib import Path
 import psycopg2
 
 import changes
+import rejecting
 import verification
 from catalog import Chunk, Table
-from chunk_copy import BEGIN, EXPECTED, FINISH, Begun, CancelledError, Job, Lane, Watch, begin, copy, finish
+from chunk_copy import (
+    BEGIN,
+    EXPECTED,
+    FINISH,
+    Begun,
+    CancelledError,
+    Job,
+    Lane,
+    Watch,
+    begin,
+    copy,
+    finish,
+)
 from db import Settings, UnreachableError, connect_source, target_words
 from display import Bars, choose_display
 from mssql.introspection import read_tables
@@ -27,6 +40,7 @@ from postgres.shape import read_tables as read_target_tables
 from postgres.state import Totals
 from postgres.suspension import Suspended
 from progress import DEFAULT_FILES, ProgressTracker
+from rejecting import FAIL, OnRefusal
 from session import (
     ALL_DONE,
     SOME_FAILED,
@@ -53,7 +67,7 @@ MOST_HANGING = 1000
 LARGE_TABLE_ROWS = 100_000
 
 
-def run(options: Options, verify: bool, workers: int | None = None) -> int:
+def run(options: Options, verify: bool, workers: int | None = None, on_refusal: OnRefusal = FAIL) -> int:
     """Copy the rows of all tables that the options ask for; returns the exit code.
 
     With `verify` nothing is copied: the rows of both sides are compared. `workers` overrides the setting.
@@ -71,13 +85,17 @@ def run(options: Options, verify: bool, workers: int | None = None) -> int:
         lane = Lane(this_run.settings)
         existing = _target_tables(lane, this_run)
         announce(this_run)
+        if on_refusal.retries:
+            return _retry(this_run, existing, lane)
         plan = plan_run(this_run)
         state.prepare(lane.target)
         if is_new:
             state.begin_session(lane.target, tracker.session_id, keeps_rows=not options.truncate)
         if plan.work:
-            return _sync(this_run, plan, existing, lane, workers or this_run.settings.workers)
-        return ALL_DONE if _restore(this_run, 1) else SOME_FAILED
+            return _sync(this_run, plan, existing, lane, workers or this_run.settings.workers, on_refusal.leaves_out)
+        is_restored = _restore(this_run, 1)
+        rejecting.write_files(this_run)
+        return ALL_DONE if is_restored else SOME_FAILED
 
 
 def _read(options: Options, tracker: ProgressTracker) -> Run:
@@ -94,21 +112,28 @@ def _target_tables(lane: Lane, this_run: Run) -> dict[TargetName, TargetTable]:
         raise UnreachableError(f"the target's catalog cannot be read: {target_words(error)}") from None
 
 
-def _sync(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], lane: Lane, workers: int) -> int:
+def _sync(
+    this_run: Run,
+    plan: Plan,
+    existing: dict[TargetName, TargetTable],
+    lane: Lane,
+    workers: int,
+    leaves_out: bool,
+) -> int:
     display = this_run.display
     started = time.monotonic()
     if workers > 1:
         display.say(f"👷 {workers} workers")
     places = {work.table.key: target_name(work.table, this_run.settings) for work in plan.work}
     large = [places[work.table.key] for work in plan.work if work.table.row_count >= LARGE_TABLE_ROWS]
-    count = suspension.suspend(lane.target, list(places.values()), large)
+    count = suspension.suspend(lane.target, list(places.values()), large, keeps_unique=leaves_out)
     if count:
         display.say(f"🔗 {count} foreign keys, indexes and triggers put aside for the load")
     keeps_rows = not this_run.options.truncate and state.keeps_rows(lane.target, this_run.tracker.session_id)
     # A load may take hours, and a connection that idles so long may be dead when it is needed again.
     lane.disconnect()
     with display.bars() as bars:
-        loads = Loads(this_run, plan, existing, workers, bars, keeps_rows)
+        loads = Loads(this_run, plan, existing, workers, bars, keeps_rows, leaves_out)
         # Far more threads than workers, made when needed: one that hangs in a driver must not keep a place.
         executor = ThreadPoolExecutor(workers + MOST_HANGING, thread_name_prefix="copy")
         try:
@@ -116,15 +141,35 @@ def _sync(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], la
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
     is_restored = _restore(this_run, workers)
+    rejecting.write_files(this_run)
     seconds = time.monotonic() - started
     totals = [
         ("Total rows synced", f"{loads.rows_synced:,}"),
         *changes.totals(loads.changes.counts),
+        *([("Rows rejected", f"{loads.rows_rejected:,}")] if loads.rows_rejected else []),
         ("Duration", f"{seconds:.2f} seconds"),
         ("Throughput", f"{loads.rows_synced / max(seconds, 0.001):,.0f} rows/second"),
     ]
     code = close_run(this_run, plan, loads.failed, "Synchronization Summary", "sync", totals)
-    return code if is_restored else SOME_FAILED
+    return code if is_restored and not loads.rows_rejected else SOME_FAILED
+
+
+def _retry(this_run: Run, existing: dict[TargetName, TargetTable], lane: Lane) -> int:
+    """Load the rejected rows of the run's tables again; returns the exit code."""
+    state.prepare(lane.target)
+    tables = rejecting.rejected_tables(this_run, lane)
+    if tables:
+        suspension.suspend_triggers(lane.target, [target_name(table, this_run.settings) for table in tables])
+    # Loading takes its time, and a connection that idles so long may be dead when it is needed again.
+    lane.disconnect()
+    is_loaded = rejecting.retry(this_run, existing, tables)
+    is_restored = _restore(this_run, 1)
+    left = rejecting.write_files(this_run)
+    if not tables:
+        this_run.display.say("✅ Nothing to do: no row is rejected.")
+    elif not left and is_loaded:
+        this_run.display.say("✅ No row is rejected any more.")
+    return ALL_DONE if is_restored and is_loaded and not left else SOME_FAILED
 
 
 def _restore(this_run: Run, workers: int) -> bool:
@@ -224,6 +269,7 @@ class Loads:
         workers: int,
         bars: Bars,
         keeps_rows: bool = False,
+        leaves_out: bool = False,
     ) -> None:
         self._run = this_run
         self._settings: Settings = this_run.settings
@@ -232,6 +278,7 @@ class Loads:
         self._workers = workers
         self._bars = bars
         self._keeps_rows = keeps_rows
+        self._reject_limit = this_run.settings.reject_limit if leaves_out else None
         self._watch = Watch()
         self._in_order = [_TableLoad(work) for work in plan.work]
         self._by_key = {load.table.key: load for load in self._in_order}
@@ -245,6 +292,7 @@ class Loads:
         self._recorded_at = time.monotonic()
         self._unreachable: UnreachableError | None = None
         self.rows_synced = 0
+        self.rows_rejected = 0
         #: values that were changed on their way, by kind, table and column
         self.changes = changes.Changes()
         self.failed: list[str] = []
@@ -315,7 +363,7 @@ class Loads:
             self._fail(load, error)
             return
         continues = options.resume and not options.truncate and load.work.is_partial
-        load.job = Job(table, load_plan, tracker.session_id, empties=not self._keeps_rows)
+        load.job = Job(table, load_plan, tracker.session_id, not self._keeps_rows, self._reject_limit)
         self._give(executor, load, BEGIN, partial(_begin_load, continues), self._begun)
 
     # -- taking back ------------------------------------------------------------------------------
@@ -373,13 +421,17 @@ class Loads:
         self._complete(load, result)
 
     def _complete(self, load: _TableLoad, totals: Totals) -> None:
-        self._run.tracker.complete(load.table.key, rows_synced=totals.rows, **totals.changes)
+        rejected = {"rows_rejected": totals.rejected} if totals.rejected else {}
+        self._run.tracker.complete(load.table.key, rows_synced=totals.rows, **rejected, **totals.changes)
         self.rows_synced += totals.rows
+        self.rows_rejected += totals.rejected
         for kind, columns in totals.changes.items():
             for column, count in columns.items():
                 self.changes.add(kind, f"{load.table.full_name}.{column}", count)
                 words = changes.describe(kind, column, count, self._settings.nul_policy)
                 load.lines.append(f"⚠️ {words}")
+        if totals.rejected:
+            load.lines.append(f"⚠️ {totals.rejected:,} rows were rejected")
         load.lines.append(f"✅ {totals.rows:,} rows synced successfully")
         self._over(load)
 

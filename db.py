@@ -144,6 +144,8 @@ class Settings:
     retry_seconds: float = 1.0
     #: seconds without a row after which a chunk is given up
     stall_timeout: int = 600
+    #: rejected rows of a table beyond which it fails (--on-error reject); 0 for no limit
+    reject_limit: int = 10_000
     #: PostgreSQL's memory for building each index that a load put aside
     maintenance_work_mem: str = "256MB"
     #: the file that says how types cross, where not as usual
@@ -200,6 +202,7 @@ def load_settings(env_file: Path | None, environment: Mapping[str, str] | None =
         batch_size=_whole(values, "BATCH_SIZE", 50_000, 1, 10_000_000),
         chunk_rows=_whole(values, "CHUNK_ROWS", 250_000, 1, 1_000_000_000),
         workers=_whole(values, "WORKERS", default_workers(), 1, 64),
+        reject_limit=_whole(values, "REJECT_LIMIT", 10_000, 0, 1_000_000_000),
         retry_attempts=_whole(values, "RETRY_ATTEMPTS", 5, 1, 100),
         retry_seconds=_whole(values, "RETRY_SECONDS", 1, 0, 3600),
         maintenance_work_mem=values.get("MAINTENANCE_WORK_MEM", "").strip() or "256MB",

@@ -335,11 +335,16 @@ class ProgressTracker:
 
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file's content so that no reader and no kill ever sees half of it. Raises OSError."""
+    write_lines_atomically(path, (text,))
+
+
+def write_lines_atomically(path: Path, lines: Iterable[str]) -> None:
+    """The same for a content that comes line by line. Raises OSError, and what `lines` raises."""
     handle, name = tempfile.mkstemp(prefix=path.name + ".", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+            file.writelines(lines)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(_mode_of(path))

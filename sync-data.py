@@ -4,6 +4,7 @@
 import argparse
 
 import data_sync
+from rejecting import OnRefusal
 from session import add_shared_arguments, leave, positive, run_script, shared_options
 
 EXAMPLES = """\
@@ -15,9 +16,11 @@ examples:
   python sync-data.py --tables 'Sales.*' --exclude '*Log'
   python sync-data.py --workers 4                four tables or chunks at a time
   python sync-data.py --verify                   compare both sides, row by row
+  python sync-data.py --on-error reject          leave out rows that PostgreSQL refuses, into rejects/
+  python sync-data.py --retry-rejects            load them again, after the cause was mended
   python sync-data.py --reset                    move the progress file aside
 
-exit codes: 0 all done, 1 some tables failed, 2 bad arguments or settings, 3 a server
+exit codes: 0 all done, 1 some tables failed or rows were rejected, 2 bad arguments or settings, 3 a server
 cannot be reached, 4 another run is active, 130/143 stopped (progress is saved)
 """
 
@@ -30,9 +33,19 @@ def main() -> int:
     add_shared_arguments(parser, "data")
     parser.add_argument("--verify", action="store_true", help="copy nothing; compare every row of both sides")
     parser.add_argument("--workers", type=positive, metavar="N", help="tables and chunks copied at the same time")
+    parser.add_argument(
+        "--on-error", choices=("fail", "reject"), default="fail",
+        help="what a row does that PostgreSQL refuses: fail its table (default), or go to rejects/",
+    )  # fmt: skip
+    parser.add_argument(
+        "--retry-rejects", action="store_true", help="copy nothing else; read rejected rows anew and load them"
+    )
     arguments = parser.parse_args()
+    if arguments.verify and arguments.retry_rejects:
+        parser.error("--verify and --retry-rejects are two runs")
     options = shared_options(arguments)
-    return run_script(lambda: data_sync.run(options, arguments.verify, arguments.workers), options.debug)
+    on_refusal = OnRefusal(arguments.on_error == "reject", arguments.retry_rejects)
+    return run_script(lambda: data_sync.run(options, arguments.verify, arguments.workers, on_refusal), options.debug)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,16 @@ because both neighbours compare with the same literal. Order is checked by the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import arrow_odbc
 from arrow_odbc import TextEncoding
 
-from catalog import WHOLE_TABLE, Chunk, Column, Table
+from catalog import WHOLE_TABLE, Chunk, Column, Picked, Table
 from db import is_temporary_source_error, odbc_words
+from mssql.data_checks import has_seventh_digit
 from mssql.quoting import quote, quote_table
 
 #: pairs of boundaries whose order one query checks
@@ -100,9 +101,43 @@ def plan_chunks(
     return tuple(Chunk(number, names, low, high) for number, (low, high) in enumerate(pairwise(edges)))
 
 
-def where_clause(chunk: Chunk) -> str:
-    """` WHERE …` for the chunk's rows, empty for a whole table."""
+def find_again(table: Table, row: Mapping[str, object]) -> Mapping[str, object] | None:
+    """The part of a row, written down as text and numbers, by which it is found on the source again.
+
+    None where the table has no key to rely on, or the key's values lost something on their way (a seventh
+    digit, half a surrogate pair) or cannot stand in a query.
+    """
+    key = chunk_key(table)
+    if not key or any(has_seventh_digit(column) for column in key):
+        return None
+    values = {column.name: row[column.name] for column in key}
+    is_whole = all(_can_stand_in_a_query(str(value)) and "\ufffd" not in str(value) for value in values.values())
+    return values if is_whole else None
+
+
+def pick(table: Table, keys: Sequence[Mapping[str, object]]) -> Picked:
+    """The rows with these keys, each as `find_again` gave it. Raises KeyError where the table's key is another now."""
+    columns = chunk_key(table)
+    return Picked(
+        tuple(column.name for column in columns),
+        tuple(tuple(_literal(column, _as_read(column, str(key[column.name]))) for column in columns) for key in keys),
+    )
+
+
+def _as_read(column: Column, text: str) -> str:
+    """A moment written with six digits as the column's type takes it."""
+    fraction = {"smalldatetime": 7, "datetime": 3}.get(column.type.name, 0)
+    if column.type.name == "datetimeoffset":
+        return f"{text} +00:00"
+    return text[:-fraction] if fraction else text
+
+
+def where_clause(chunk: Chunk | Picked) -> str:
+    """` WHERE …` for the chunk's rows, or those picked; empty for a whole table."""
     names = [quote(column) for column in chunk.columns]
+    if isinstance(chunk, Picked):
+        rows = (" AND ".join(map(" = ".join, zip(names, key, strict=True))) for key in chunk.keys)
+        return f" WHERE {' OR '.join(f'({row})' for row in rows)}"
     parts = []
     if chunk.lower is not None:
         parts.append(_row_comparison(names, chunk.lower, ">"))

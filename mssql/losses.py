@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog import Chunk, Column, Table
+from catalog import Chunk, Column, Picked, Table
 from db import Settings, connect_source
 from mssql.chunks import where_clause
 from mssql.quoting import quote, quote_table
@@ -58,7 +58,7 @@ def holds_replacement(values: pa.Array) -> bool:
     return bool(pc.any(pc.match_substring(values, REPLACEMENT)).as_py())
 
 
-def count_half_pairs(settings: Settings, table: Table, columns: Sequence[Column], chunk: Chunk) -> list[int]:
+def count_half_pairs(settings: Settings, table: Table, columns: Sequence[Column], chunk: Chunk | Picked) -> list[int]:
     """How many values of each of these columns of a chunk hold half a surrogate pair.
 
     The text is read once more, as the bytes of its UTF-16, over a connection of its own. A server that keeps

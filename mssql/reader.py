@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyodbc
 from arrow_odbc import TextEncoding
 
-from catalog import WHOLE_TABLE, Chunk, Column, Table
+from catalog import WHOLE_TABLE, Chunk, Column, Picked, Table
 from changes import Kind
 from db import (
     CONNECT_TIMEOUT_S,
@@ -100,7 +100,7 @@ def read_batches(
     settings: Settings,
     table: Table,
     columns: Sequence[Column],
-    chunk: Chunk = WHOLE_TABLE,
+    chunk: Chunk | Picked = WHOLE_TABLE,
     on_change: OnChange = lambda *_: None,
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a chunk of a table as record batches of at most BATCH_SIZE rows, columns in the given order.

@@ -29,6 +29,8 @@ from type_mapping import Family, UnsupportedTypeError, mapping_of, wire_type
 #: where byte i of PostgreSQL's uuid stands in SQL Server's sixteen bytes (its first three groups are little-endian)
 _UUID_ORDER = np.array([3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15])
 
+REPLACEMENT = "\ufffd"
+
 # What precedes the encoding, and the encoding itself, in an XML declaration.
 _XML_ENCODING = r"^(<\?xml\s+version\s*=\s*(?:\"[^\"]*\"|'[^']*'))\s+encoding\s*=\s*(?:\"[^\"]*\"|'[^']*')"
 
@@ -42,6 +44,14 @@ class TargetError(Exception):
     def __init__(self, words: str, is_temporary: bool = False) -> None:
         super().__init__(words)
         self.is_temporary = is_temporary
+
+
+class ValueRefusedError(TargetError):
+    """A value does not fit the target's column; found before it was sent."""
+
+    def __init__(self, column: str, words: str) -> None:
+        super().__init__(f"column {column}: {words}")
+        self.column = column
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,7 @@ def load(
     batches: Iterable[pa.RecordBatch],
     *,
     empty_first: bool,
+    begin: Callable[[Any], None] = lambda _: None,
     finish: Callable[[Any, Totals], None],
     on_rows: Callable[[int], None] = lambda _: None,
     changes: Changes | None = None,
@@ -103,35 +114,92 @@ def load(
     """Bring `batches` into a table in one transaction, together with what `finish` writes.
 
     The batches' columns match `plan.sources` by place. With `empty_first` the table is emptied in the same
-    transaction, so readers see the old rows or all of the new ones. `finish` is called with the cursor
-    before the commit. `on_rows` is told the rows sent so far; they are committed only when this returns them.
-    `changes` receives the values that were changed here, beside those that the source's side counted.
+    transaction, so readers see the old rows or all of the new ones. `begin` is called with the cursor before
+    the first row, `finish` before the commit. `on_rows` is told the rows sent so far; they are committed only
+    when this returns them. `changes` receives the values that were changed here, beside those that the source's
+    side counted.
     Raises TargetError, or whatever `batches` raises; either way everything is rolled back.
     """
     changes = changes or Changes()
-    stream = _CopyStream(plan, batches, on_rows, changes)
-    names = ", ".join(quote(column.name) for column in plan.columns)
-    # Rows of a table that was emptied in this transaction need no later visit to mark them as visible.
-    options = "FORMAT binary, FREEZE" if empty_first and not plan.is_partitioned else "FORMAT binary"
+
+    def storable() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield without_nuls(plan, batch, changes, refuses=plan.nul_policy == "error")
+
     try:
         with connection.cursor() as cursor:
             if empty_first:
                 truncate(cursor, plan.target)
-            cursor.copy_expert(f"COPY {plan.target.quoted} ({names}) FROM STDIN ({options})", stream, size=1 << 16)
-            if cursor.rowcount != stream.rows:
-                raise TargetError(f"{stream.rows} rows were sent and {cursor.rowcount} arrived; rolled back")
+            begin(cursor)
+            # Rows of a table that was emptied in this transaction need no later visit to mark them as visible.
+            stream = copy_rows(cursor, plan, storable(), on_rows, freezes=empty_first and not plan.is_partitioned)
             loaded = Totals(stream.rows, stream.identity_low, stream.identity_high, changes.counts)
             finish(cursor, loaded)
         connection.commit()
     except psycopg2.Error as error:
         roll_back(connection)
-        if stream.failure is not None:
-            raise stream.failure from None
         raise target_error(error) from None
     except BaseException:
         roll_back(connection)
         raise
     return loaded
+
+
+def copy_rows(
+    cursor: Any,
+    plan: LoadPlan,
+    batches: Iterable[pa.RecordBatch],
+    on_rows: Callable[[int], None] = lambda _: None,
+    *,
+    freezes: bool = False,
+) -> CopyStream:
+    """COPY `batches`, whose text is storable, in the caller's transaction; returns what went in.
+
+    Raises psycopg2.Error, ValueRefusedError, or whatever `batches` raises.
+    """
+    stream = CopyStream(plan, batches, on_rows)
+    names = ", ".join(quote(column.name) for column in plan.columns)
+    options = "FORMAT binary, FREEZE" if freezes else "FORMAT binary"
+    try:
+        cursor.copy_expert(f"COPY {plan.target.quoted} ({names}) FROM STDIN ({options})", stream, size=1 << 16)
+    except psycopg2.Error:
+        if stream.failure is not None:
+            raise stream.failure from None
+        raise
+    if cursor.rowcount != stream.rows:
+        raise TargetError(f"{stream.rows} rows were sent and {cursor.rowcount} arrived; rolled back")
+    return stream
+
+
+def without_nuls(plan: LoadPlan, batch: pa.RecordBatch, changes: Changes, *, refuses: bool) -> pa.RecordBatch:
+    """The batch with text that PostgreSQL can store, by NUL_POLICY; what was changed is counted.
+
+    With the policy `error` NULs stay for the server to refuse them, or raise TargetError where it `refuses`.
+    """
+    arrays = batch.columns
+    for place, column in enumerate(plan.columns):
+        if column.family in ("text", "xml"):
+            arrays[place] = _without_nuls(plan, arrays[place], column, changes, refuses)
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+
+
+def _without_nuls(plan: LoadPlan, values: pa.Array, column: LoadColumn, changes: Changes, refuses: bool) -> pa.Array:
+    data = values.buffers()[2]
+    # Its lowest byte says of a whole column in a moment that there is none.
+    if data is None or not data.size or np.frombuffer(data, dtype=np.uint8).min() > 0:
+        return values
+    count = pc.sum(pc.match_substring(values, "\0")).as_py() or 0
+    if not count:
+        return values
+    if refuses:
+        raise TargetError(
+            f"column {column.name}: {count} values of a batch hold the character U+0000, which PostgreSQL's text "
+            f"cannot; NUL_POLICY=strip or replace stores them without it"
+        )
+    if plan.nul_policy == "error":
+        return values
+    changes.add("nul_characters", column.name, count)
+    return pc.replace_substring(values, "\0", "" if plan.nul_policy == "strip" else REPLACEMENT)
 
 
 def truncate(cursor: Any, place: TargetName) -> None:
@@ -182,19 +250,15 @@ def set_identity(cursor: Any, plan: LoadPlan, totals: Totals, *, afresh: bool) -
     cursor.execute("SELECT setval(%s::regclass, %s, %s)", (sequence, furthest, not is_untouched))
 
 
-class _CopyStream:
+class CopyStream:
     """The file that psycopg2 reads the COPY stream from: each batch encoded whole, handed over uncopied."""
 
-    def __init__(
-        self, plan: LoadPlan, batches: Iterable[pa.RecordBatch], on_rows: Callable[[int], None], changes: Changes
-    ) -> None:
+    def __init__(self, plan: LoadPlan, batches: Iterable[pa.RecordBatch], on_rows: Callable[[int], None]) -> None:
         self._columns = plan.columns
         self._identity = plan.identity
-        self._nul_policy = plan.nul_policy
         self._on_rows = on_rows
         self._pieces = self._encode(batches)
         self.rows = 0
-        self._changes = changes
         self.identity_low: int | None = None
         self.identity_high: int | None = None
         self.failure: BaseException | None = None
@@ -213,9 +277,7 @@ class _CopyStream:
         encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
         yield encoder.write_header()
         for batch in batches:
-            arrays = [
-                _to_wire(self._without_nuls(batch.column(i), column), column) for i, column in enumerate(self._columns)
-            ]
+            arrays = [_to_wire(batch.column(i), column) for i, column in enumerate(self._columns)]
             encoded = encoder.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
             if self._identity is not None:
                 self._note_identity(arrays[self._identity])
@@ -223,25 +285,6 @@ class _CopyStream:
             yield encoded
             self._on_rows(self.rows)
         yield encoder.finish()
-
-    def _without_nuls(self, values: pa.Array, column: LoadColumn) -> pa.Array:
-        """Text that PostgreSQL can store, by NUL_POLICY; what was changed is counted. Raises TargetError."""
-        if column.family not in ("text", "xml"):
-            return values
-        data = values.buffers()[2]
-        # Its lowest byte says of a whole column in a moment that there is none.
-        if data is None or not data.size or np.frombuffer(data, dtype=np.uint8).min() > 0:
-            return values
-        count = pc.sum(pc.match_substring(values, "\0")).as_py() or 0
-        if not count:
-            return values
-        if self._nul_policy == "error":
-            raise TargetError(
-                f"column {column.name}: {count} values of a batch hold the character U+0000, which PostgreSQL's text "
-                f"cannot; NUL_POLICY=strip or replace stores them without it"
-            )
-        self._changes.add("nul_characters", column.name, count)
-        return pc.replace_substring(values, "\0", "" if self._nul_policy == "strip" else "\ufffd")
 
     def _note_identity(self, values: pa.Array) -> None:
         extremes = pc.min_max(values).as_py()
@@ -273,7 +316,12 @@ def _to_wire(values: pa.Array, column: LoadColumn) -> pa.Array:
         values = convert(values)
     if column.family == "xml":
         values = pc.replace_substring_regex(values, _XML_ENCODING, r"\1")
-    return values if values.type == column.wire else values.cast(column.wire, safe=True)
+    if values.type == column.wire:
+        return values
+    try:
+        return values.cast(column.wire, safe=True)
+    except pa.ArrowInvalid as error:
+        raise ValueRefusedError(column.name, str(error)) from None
 
 
 def _reorder_uuid(values: pa.Array) -> pa.Array:

@@ -54,6 +54,22 @@ CREATE TABLE IF NOT EXISTS replication.session (
     keeps_rows boolean NOT NULL,
     started_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE TABLE IF NOT EXISTS replication.reject (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    chunk integer NOT NULL,
+    key json,
+    column_name text,
+    sqlstate text NOT NULL,
+    reason text NOT NULL,
+    content json NOT NULL,
+    rejected_at timestamptz NOT NULL DEFAULT now(),
+    FOREIGN KEY (table_schema, table_name) REFERENCES replication.load ON DELETE CASCADE
+);
+CREATE INDEX IF NOT EXISTS reject_table ON replication.reject (table_schema, table_name, id);
+COMMENT ON TABLE replication.reject IS
+    'Rows that PostgreSQL refused (--on-error reject), committed with those around them.';
 COMMENT ON TABLE replication.session IS 'Sessions of sync-data.py. keeps_rows: begun with --no-truncate.';
 """
 
@@ -69,7 +85,7 @@ BEGIN
 END $$;
 """
 IS_CURRENT = """
-SELECT to_regclass('replication.session') IS NOT NULL AND EXISTS (
+SELECT to_regclass('replication.reject') IS NOT NULL AND EXISTS (
     SELECT FROM pg_attribute WHERE attrelid = to_regclass('replication.checkpoint') AND attname = 'changes')
 """
 
@@ -86,8 +102,9 @@ FROM replication.load WHERE table_schema = %s AND table_name = %s
 """
 CHECKPOINTS = "SELECT chunk, rows FROM replication.checkpoint WHERE table_schema = %s AND table_name = %s"
 TOTALS = """
-SELECT coalesce(sum(rows), 0)::bigint, min(identity_low), max(identity_high)
-FROM replication.checkpoint WHERE table_schema = %s AND table_name = %s
+SELECT coalesce(sum(rows), 0)::bigint, min(identity_low), max(identity_high), (
+    SELECT count(*) FROM replication.reject AS r WHERE (r.table_schema, r.table_name) = (%(schema)s, %(table)s))
+FROM replication.checkpoint WHERE table_schema = %(schema)s AND table_name = %(table)s
 """
 CHANGES = """
 SELECT kind.key, changed.key, sum(changed.value::bigint)::bigint
@@ -95,6 +112,9 @@ FROM replication.checkpoint AS c
 CROSS JOIN LATERAL jsonb_each(c.changes) AS kind
 CROSS JOIN LATERAL jsonb_each_text(kind.value) AS changed
 WHERE table_schema = %s AND table_name = %s GROUP BY 1, 2 ORDER BY 1, 2
+"""
+GREW = """
+UPDATE replication.checkpoint SET rows = rows + %s WHERE table_schema = %s AND table_name = %s AND chunk = %s
 """
 FINISH = """
 UPDATE replication.load AS l SET finished_at = now()
@@ -129,12 +149,14 @@ class Totals:
     """What a chunk, or all committed chunks of a table together, hold.
 
     `changes` counts the values that were changed on their way, by kind and column.
+    `rejected` rows were refused and are recorded in `replication.reject`; they are not among `rows`.
     """
 
     rows: int
     identity_low: int | None = None
     identity_high: int | None = None
     changes: Counts = field(default_factory=dict)
+    rejected: int = 0
 
 
 def prepare(connection: Any) -> None:
@@ -196,15 +218,20 @@ def record_chunk(cursor: Any, table: TargetName, chunk: int, brought: Totals) ->
     cursor.execute(CHECKPOINT, (table.schema, table.table, chunk, brought.rows, *identity, json.dumps(brought.changes)))
 
 
+def add_rows(cursor: Any, table: TargetName, chunk: int, rows: int) -> None:
+    """Write down, in the transaction of its rows, that a committed chunk has grown."""
+    cursor.execute(GREW, (rows, table.schema, table.table, chunk))
+
+
 def read_totals(cursor: Any, table: TargetName) -> Totals:
     """What the committed chunks of a table hold, the caller's own included."""
-    cursor.execute(TOTALS, (table.schema, table.table))
-    rows, low, high = cursor.fetchone()
+    cursor.execute(TOTALS, {"schema": table.schema, "table": table.table})
+    rows, low, high, rejected = cursor.fetchone()
     cursor.execute(CHANGES, (table.schema, table.table))
     changes: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for kind, column, count in cursor.fetchall():
         changes[kind][column] = count
-    return Totals(rows, None if low is None else int(low), None if high is None else int(high), changes)
+    return Totals(rows, None if low is None else int(low), None if high is None else int(high), changes, rejected)
 
 
 def finish_load(cursor: Any, table: TargetName) -> bool:

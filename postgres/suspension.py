@@ -8,7 +8,7 @@ drops it, and forgotten in the same transaction that puts it back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -64,7 +64,8 @@ FROM pg_index AS x
 JOIN pg_class AS i ON i.oid = x.indexrelid
 JOIN pg_class AS c ON c.oid = x.indrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE x.indisvalid AND NOT x.indisprimary AND NOT x.indisclustered AND NOT x.indisreplident
+WHERE x.indisvalid AND NOT (x.indisunique AND %(keeps_unique)s)
+  AND NOT x.indisprimary AND NOT x.indisclustered AND NOT x.indisreplident
   AND i.relkind = 'i' AND i.reltablespace = 0 AND c.relkind = 'r'
   AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = x.indexrelid)
   AND NOT EXISTS (SELECT FROM pg_inherits AS h WHERE h.inhrelid = x.indexrelid)
@@ -126,26 +127,35 @@ class Suspended:
         return f"{self.kind} {self.table}.{self.name}"
 
 
-def suspend(connection: Any, tables: Sequence[TargetName], large: Sequence[TargetName]) -> int:
+def suspend(
+    connection: Any, tables: Sequence[TargetName], large: Sequence[TargetName], *, keeps_unique: bool = False
+) -> int:
     """Record and drop, in one transaction, what is in the way of loading `tables`; returns how many things.
 
-    Foreign keys from and to them, their triggers, and the secondary indexes of those that are `large`.
-    Raises SuspensionError; then nothing was dropped.
+    Foreign keys from and to them, their triggers, and the secondary indexes of those that are `large`; with
+    `keeps_unique`, unique ones stay, to refuse rows one by one. Raises SuspensionError; then nothing was dropped.
     """
+    chosen = (("foreign key", FOREIGN_KEYS, tables), ("index", INDEXES, large), ("trigger", TRIGGERS, tables))
+    return _put_aside(connection, chosen, keeps_unique)
+
+
+def suspend_triggers(connection: Any, tables: Sequence[TargetName]) -> int:
+    """Like `suspend`, but the triggers alone, for a few rows that all else may check. Raises SuspensionError."""
+    return _put_aside(connection, [("trigger", TRIGGERS, tables)], keeps_unique=True)
+
+
+def _put_aside(connection: Any, things: Iterable[tuple[str, str, Sequence[TargetName]]], keeps_unique: bool) -> int:
     count = 0
     try:
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
             # Definitions then name every schema, and mean the same to a later run with another search_path.
             cursor.execute("SET LOCAL search_path = pg_catalog")
-            for kind, sql, chosen in (
-                ("foreign key", FOREIGN_KEYS, tables),
-                ("index", INDEXES, large),
-                ("trigger", TRIGGERS, tables),
-            ):
+            for kind, sql, chosen in things:
                 if not chosen:
                     continue
-                cursor.execute(sql, {"schemas": [t.schema for t in chosen], "tables": [t.table for t in chosen]})
+                names = {"schemas": [t.schema for t in chosen], "tables": [t.table for t in chosen]}
+                cursor.execute(sql, {**names, "keeps_unique": keeps_unique})
                 for schema, table, name, definition, comment, is_validated in cursor.fetchall():
                     # A key that is not validated is written down without that, so that it always comes back.
                     bare = definition.removesuffix(" NOT VALID")
