@@ -18,6 +18,7 @@ from catalog import Chunk, Column, Picked, Table
 from db import Settings, connect_source
 from mssql.chunks import where_clause
 from mssql.quoting import quote, quote_table
+from type_mapping import select_expression
 
 #: types whose text may hold half a surrogate pair; text of a code page and xml cannot
 WIDE_TEXTS = {"nchar", "nvarchar", "ntext", "sysname", "sql_variant"}
@@ -64,7 +65,8 @@ def count_half_pairs(settings: Settings, table: Table, columns: Sequence[Column]
     The text is read once more, as the bytes of its UTF-16, over a connection of its own. A server that keeps
     text as UTF-8, and says so through DATALENGTH, has no such values. Raises UnreachableError, pyodbc.Error.
     """
-    texts = ", ".join(f"CAST(CAST({quote(column.name)} AS nvarchar(max)) AS varbinary(max))" for column in columns)
+    expressions = (select_expression(column, quote(column.source_name)) for column in columns)
+    texts = ", ".join(f"CAST(CAST({expression} AS nvarchar(max)) AS varbinary(max))" for expression in expressions)
     counts = [0] * len(columns)
     with closing(connect_source(settings)) as connection:
         cursor = connection.cursor()

@@ -190,7 +190,7 @@ def _arriving_type(column: Column, offered: pa.DataType, is_beyond_nanoseconds: 
 
 
 def _flags(columns: Sequence[Column], places: Iterable[int]) -> str:
-    return "".join(f", {seventh_digit_flag(quote(columns[place].name))} AS x{place}" for place in sorted(places))
+    return "".join(f", {seventh_digit_flag(quote(columns[place].source_name))} AS x{place}" for place in sorted(places))
 
 
 def _read_row_by_row(settings: Settings, columns: Sequence[Column], source: str) -> Iterator[pa.RecordBatch]:
