@@ -26,10 +26,11 @@ from changes import Changes, Kind
 from db import Settings, UnreachableError, connect_target
 from mssql import chunks as source_chunks
 from mssql import reader
-from postgres import loader, rejects, state
+from postgres import loader, rejects, state, suspension
 from postgres.loader import LoadPlan, TargetError
 from postgres.rejects import Recorded, Rejects
 from postgres.state import Totals
+from postgres.suspension import Suspended
 from recorded_rows import read_rows
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ LONGEST_WAIT_S = 30.0
 #: what stands in for a chunk's number while a load begins and ends
 BEGIN, FINISH = -1, -2
 #: errors whose text is meant for a person
-EXPECTED = (reader.SourceError, source_chunks.PlanningError, loader.TargetError)
+EXPECTED = (reader.SourceError, source_chunks.PlanningError, loader.TargetError, suspension.SuspensionError)
 
 
 class CancelledError(Exception):
@@ -51,6 +52,7 @@ class Job:
 
     `empties` is false where rows that were in the table before are to stay. Without a `reject_limit` a row that
     PostgreSQL refuses fails the table; with one it is recorded and left out, up to so many (0: any number).
+    `has_aside` is true where keys or indexes of the table are put aside; they come back when its load finishes.
     """
 
     table: Table
@@ -58,6 +60,7 @@ class Job:
     session: str
     empties: bool = True
     reject_limit: int | None = None
+    has_aside: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -256,6 +259,8 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
             state.record_chunk(cursor, job.plan.target, chunk.number, brought)
             if is_whole:
                 _finish(cursor, job)
+                if not job.has_aside:
+                    loader.analyze(cursor, job.plan.target)
 
         changes = Changes()
 
@@ -379,15 +384,35 @@ def _once_more(lane: Lane, settings: Settings, job: Job, rows: Sequence[Recorded
 
 
 def finish(settings: Settings, job: Job, watch: Watch | None = None) -> Totals:
-    """End a table's load: its identity goes on after its rows, the planner knows it; returns all that it holds."""
+    """End a table's load; returns all that it holds.
+
+    Its identity goes on after its rows, its keys and indexes are back, the planner knows it. Raises TargetError
+    where a key or an index cannot be built from the rows.
+    """
 
     def once(lane: Lane) -> Totals:
         with _transaction(lane.target) as cursor:
             totals = _finish(cursor, job)
-        loader.analyze(lane.target, job.plan.target)
+        if watch is not None:
+            # Building an index takes as long as it takes; the connection's keepalives notice a dead one.
+            watch.moved_at.pop((job.table.key, FINISH), None)
+        for one in suspension.read_suspended(lane.target):
+            if one.table == job.plan.target and one.kind in suspension.BUILT:
+                _put_back(lane, one, settings.maintenance_work_mem)
+        with _transaction(lane.target) as cursor:
+            loader.analyze(cursor, job.plan.target)
         return totals
 
     return _with_retries(once, settings, job, FINISH, watch)
+
+
+def _put_back(lane: Lane, one: Suspended, memory: str) -> None:
+    try:
+        suspension.put_back(lane.target, one, memory)
+    except psycopg2.Error as error:
+        loader.roll_back(lane.target)
+        failure = loader.target_error(error)
+        raise TargetError(f"its {one} cannot be put back: {failure}", failure.is_temporary) from None
 
 
 def _finish(cursor: Any, job: Job) -> Totals:

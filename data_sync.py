@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -126,21 +126,24 @@ def _sync(
         display.say(f"👷 {workers} workers")
     places = {work.table.key: target_name(work.table, this_run.settings) for work in plan.work}
     large = [places[work.table.key] for work in plan.work if work.table.row_count >= LARGE_TABLE_ROWS]
-    count = suspension.suspend(lane.target, list(places.values()), large, keeps_unique=leaves_out)
-    if count:
-        display.say(f"🔗 {count} foreign keys, indexes and triggers put aside for the load")
     keeps_rows = not this_run.options.truncate and state.keeps_rows(lane.target, this_run.tracker.session_id)
+    emptied = [] if keeps_rows else large
+    count = suspension.suspend(lane.target, list(places.values()), large, emptied, keeps_unique=leaves_out)
+    if count:
+        display.say(f"🔗 {count} keys, indexes and triggers put aside for the load")
+    aside = suspension.read_suspended(lane.target)
+    built = {one.table for one in aside if one.kind in suspension.BUILT}
     # A load may take hours, and a connection that idles so long may be dead when it is needed again.
     lane.disconnect()
     with display.bars() as bars:
-        loads = Loads(this_run, plan, existing, workers, bars, keeps_rows, leaves_out)
+        loads = Loads(this_run, plan, existing, workers, bars, built, keeps_rows, leaves_out)
         # Far more threads than workers, made when needed: one that hangs in a driver must not keep a place.
         executor = ThreadPoolExecutor(workers + MOST_HANGING, thread_name_prefix="copy")
         try:
             loads.run(executor)
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
-    is_restored = _restore(this_run, workers)
+    is_restored = _restore(this_run, workers, len(aside))
     rejecting.write_files(this_run)
     seconds = time.monotonic() - started
     totals = [
@@ -172,10 +175,13 @@ def _retry(this_run: Run, existing: dict[TargetName, TargetTable], lane: Lane) -
     return ALL_DONE if is_restored and is_loaded and not left else SOME_FAILED
 
 
-def _restore(this_run: Run, workers: int) -> bool:
+def _restore(this_run: Run, workers: int, aside: int = 0) -> bool:
     """Put back what this load, or one that was killed, put aside; False if something could not be.
 
-    Indexes are built by as many workers as copied; foreign keys follow, since they may need them.
+    `aside` is how much of it there was when the load began.
+
+    Keys and indexes come back with their own table; those of tables that failed, or that a killed run left, are
+    built here, by as many workers as copied. Foreign keys follow, since they may need them.
     """
     # A connection of its own: the one that the load began with may have been cut since.
     lane = Lane(this_run.settings)
@@ -196,7 +202,7 @@ def _restore(this_run: Run, workers: int) -> bool:
     for kind in suspension.KINDS:
         chosen = [one for one in left if one.kind == kind]
         # In threads also where it is one after the other: a signal would have to wait for the server's answer.
-        executor = ThreadPoolExecutor(workers if kind == "index" else 1, thread_name_prefix="restore")
+        executor = ThreadPoolExecutor(workers if kind in suspension.BUILT else 1, thread_name_prefix="restore")
         try:
             problems += [problem for problem in executor.map(restore, chosen) if problem is not None]
         except BaseException:
@@ -206,9 +212,10 @@ def _restore(this_run: Run, workers: int) -> bool:
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
     lane.disconnect()
-    if left:
-        back = f"{len(left) - len(problems)} of {len(left)}"
-        this_run.display.say(f"\n🔗 {back} foreign keys, indexes and triggers are back")
+    aside = max(aside, len(left))
+    if aside:
+        back = f"{aside - len(problems)} of {aside}"
+        this_run.display.say(f"\n🔗 {back} keys, indexes and triggers are back")
     for problem in problems:
         this_run.display.say(f"⚠️ WARNING: {problem}. No row was deleted; the next run tries again.")
     return not problems
@@ -268,6 +275,7 @@ class Loads:
         existing: dict[TargetName, TargetTable],
         workers: int,
         bars: Bars,
+        aside: Set[TargetName] = frozenset(),
         keeps_rows: bool = False,
         leaves_out: bool = False,
     ) -> None:
@@ -277,6 +285,7 @@ class Loads:
         self._existing = existing
         self._workers = workers
         self._bars = bars
+        self._aside = aside
         self._keeps_rows = keeps_rows
         self._reject_limit = this_run.settings.reject_limit if leaves_out else None
         self._watch = Watch()
@@ -363,7 +372,14 @@ class Loads:
             self._fail(load, error)
             return
         continues = options.resume and not options.truncate and load.work.is_partial
-        load.job = Job(table, load_plan, tracker.session_id, not self._keeps_rows, self._reject_limit)
+        load.job = Job(
+            table,
+            load_plan,
+            tracker.session_id,
+            empties=not self._keeps_rows,
+            reject_limit=self._reject_limit,
+            has_aside=place in self._aside,
+        )
         self._give(executor, load, BEGIN, partial(_begin_load, continues), self._begun)
 
     # -- taking back ------------------------------------------------------------------------------
@@ -409,11 +425,14 @@ class Loads:
         load.rows += result.rows
         load.waiting.remove(chunk)
         self._bars.rows(load.table.key, load.rows)
-        if chunk.is_whole_table:
+        if chunk.is_whole_table and load.job is not None and not load.job.has_aside:
             self._complete(load, result)
             return
         self._run.tracker.record(load.table.key, rows_synced=load.rows, rows_copied=load.rows)
         if not load.waiting:
+            if load.job is not None and load.job.has_aside:
+                load.lines.append("🔑 Building its keys and indexes...")
+                self._show()
             self._to_finish.append(load)
 
     def _finished(self, load: _TableLoad, result: object) -> None:

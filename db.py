@@ -56,6 +56,8 @@ LIBPQ_VARIABLES: Mapping[str, str] = {
     "PGTARGETSESSIONATTRS": "target_session_attrs",
 }
 
+#: libpq's parameters (PostgreSQL, "Parameter Key Words"): a dead peer is noticed after about two minutes
+KEEPALIVES = {"keepalives_idle": "60", "keepalives_interval": "15", "keepalives_count": "4"}
 CONNECT_TIMEOUT_S = 15
 UTF8_LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8")
 
@@ -275,6 +277,9 @@ def _target(values: Mapping[str, str]) -> tuple[Target, list[str]]:
         raise SettingsError(f"PGPORT must be a number, not {port!r}")
     host = parameters.get("host") or "local socket"
     parameters.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
+    # Building an index is silent for as long as it takes: only these tell a busy server from a dead one.
+    for keyword, value in KEEPALIVES.items():
+        parameters.setdefault(keyword, value)
     parameters.setdefault("application_name", "mssql-to-postgres")
     label = f"{host}:{port}/{parameters.get('dbname', '')}"
     return Target(parameters, label), [parameters.get("password", "")]

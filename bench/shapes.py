@@ -33,6 +33,13 @@ SHAPES: Mapping[str, tuple[str, str]] = {
             for i in range(10)
         ),
     ),
+    # A skewed first key column: half of all rows are of one region.
+    "composite": (
+        "region tinyint NOT NULL, code varchar(12) NOT NULL, number int NOT NULL, amount decimal(18,4),"
+        " created datetime2(3), name nvarchar(40), quantity int, PRIMARY KEY (region, code, number)",
+        "CASE WHEN n % 2 = 0 THEN 1 ELSE n % 11 END, CONCAT('C', n % 5000), n, CAST(n % 1000000 AS decimal(18,4)) / 7,"
+        " DATEADD(minute, n % 3000000, CAST('2015-01-01' AS datetime2(3))), CONCAT(N'Name ', n % 100000), n % 1000",
+    ),
     "lob": (
         "id int NOT NULL PRIMARY KEY, body nvarchar(max), picture varbinary(max)",
         "n, REPLICATE(CAST(CONCAT(N'Über ', n, N' ') AS nvarchar(max)), 200 + n % 1800),"

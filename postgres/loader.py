@@ -218,11 +218,9 @@ def is_empty(connection: Any, place: TargetName) -> bool:
     return bool(empty)
 
 
-def analyze(connection: Any, place: TargetName) -> None:
-    """Let the planner know what the table holds now. Raises psycopg2.Error."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"ANALYZE {place.quoted}")
-    connection.commit()
+def analyze(cursor: Any, place: TargetName) -> None:
+    """Let the planner know, in the caller's transaction, what the table holds now. Raises psycopg2.Error."""
+    cursor.execute(f"ANALYZE {place.quoted}")
 
 
 def set_identity(cursor: Any, plan: LoadPlan, totals: Totals, *, afresh: bool) -> None:

@@ -1,9 +1,9 @@
 """What a load puts aside in the target, and how it comes back, after a kill too.
 
 Foreign keys would refuse rows that arrive before the ones they point to, and TRUNCATE altogether;
-secondary indexes of large tables are quicker to build once than to keep up row by row; triggers would
-fire for rows that are not new. Each is recorded in `replication.suspended` in the same transaction that
-drops it, and forgotten in the same transaction that puts it back.
+keys and indexes of large tables are quicker to build once than to keep up row by row, the more so where
+rows come in another order; triggers would fire for rows that are not new. Each is recorded in
+`replication.suspended` in the same transaction that drops it, and forgotten in the one that puts it back.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from typing import Any, Literal
 
 import psycopg2
 
-from db import target_words
+from db import is_temporary_target_error, target_words
 from postgres.names import TargetName, quote
 
 #: milliseconds to wait for others to leave a table
 LOCK_TIMEOUT_MS = 60_000
 
-Kind = Literal["trigger", "index", "foreign key"]
-#: the order in which things come back: keys may point to an index, and are checked by it
-KINDS: tuple[Kind, ...] = ("trigger", "index", "foreign key")
+Kind = Literal["trigger", "key", "index", "foreign key"]
+#: the order in which things come back: foreign keys may point to a key or an index, and are checked by it
+KINDS: tuple[Kind, ...] = ("trigger", "key", "index", "foreign key")
+#: what is built, and comes back with its own table
+BUILT: tuple[Kind, ...] = ("key", "index")
 
 CREATE = """
 CREATE TABLE IF NOT EXISTS replication.suspended (
@@ -73,6 +75,25 @@ WHERE x.indisvalid AND NOT (x.indisunique AND %(keeps_unique)s)
 ORDER BY 1, 2, 3
 """
 
+# Primary keys and unique constraints about which their definition says everything, and on which nothing rests.
+# Asked for when the foreign keys are dropped already.
+KEYS = f"""
+SELECT n.nspname, c.relname, k.conname, pg_get_constraintdef(k.oid), obj_description(k.oid, 'pg_constraint'), true
+FROM pg_constraint AS k
+JOIN pg_index AS x ON x.indexrelid = k.conindid
+JOIN pg_class AS i ON i.oid = x.indexrelid
+JOIN pg_class AS c ON c.oid = k.conrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE k.contype IN ('p', 'u') AND x.indisvalid AND NOT x.indisclustered AND NOT x.indisreplident
+  AND i.reltablespace = 0 AND i.reloptions IS NULL AND obj_description(i.oid, 'pg_class') IS NULL AND c.relkind = 'r'
+  AND NOT EXISTS (SELECT FROM pg_inherits AS h WHERE h.inhrelid = c.oid)
+  AND NOT EXISTS (
+    SELECT FROM pg_depend AS d WHERE d.deptype = 'n' AND (d.refclassid, d.refobjid) IN (
+        ('pg_constraint'::regclass, k.oid), ('pg_class'::regclass, i.oid)))
+  AND EXISTS ({_LOADED} WHERE (loaded.table_schema, loaded.table_name) = (n.nspname, c.relname))
+ORDER BY 1, 2, 3
+"""
+
 TRIGGERS = f"""
 SELECT n.nspname, c.relname, t.tgname, pg_get_triggerdef(t.oid), NULL, true
 FROM pg_trigger AS t
@@ -103,7 +124,14 @@ CONSTRAINT_EXISTS = "SELECT FROM pg_constraint WHERE conname = %s AND conrelid =
 
 
 class SuspensionError(Exception):
-    """Something cannot be put aside, or what was cannot be read; the message holds the server's words."""
+    """Something cannot be put aside, or what was cannot be read; the message holds the server's words.
+
+    `is_temporary` says whether another attempt may succeed.
+    """
+
+    def __init__(self, words: str, is_temporary: bool = False) -> None:
+        super().__init__(words)
+        self.is_temporary = is_temporary
 
 
 @dataclass(frozen=True)
@@ -128,14 +156,26 @@ class Suspended:
 
 
 def suspend(
-    connection: Any, tables: Sequence[TargetName], large: Sequence[TargetName], *, keeps_unique: bool = False
+    connection: Any,
+    tables: Sequence[TargetName],
+    large: Sequence[TargetName],
+    emptied: Sequence[TargetName] = (),
+    *,
+    keeps_unique: bool = False,
 ) -> int:
     """Record and drop, in one transaction, what is in the way of loading `tables`; returns how many things.
 
-    Foreign keys from and to them, their triggers, and the secondary indexes of those that are `large`; with
-    `keeps_unique`, unique ones stay, to refuse rows one by one. Raises SuspensionError; then nothing was dropped.
+    Foreign keys from and to them, their triggers, the secondary indexes of those that are `large`, and the
+    primary keys and unique constraints of those that are large and hold no rows but those of the load,
+    `emptied`. With `keeps_unique`, unique indexes stay, to refuse rows one by one. Raises SuspensionError; then
+    nothing was dropped.
     """
-    chosen = (("foreign key", FOREIGN_KEYS, tables), ("index", INDEXES, large), ("trigger", TRIGGERS, tables))
+    chosen = (
+        ("foreign key", FOREIGN_KEYS, tables),
+        ("key", KEYS, () if keeps_unique else emptied),
+        ("index", INDEXES, large),
+        ("trigger", TRIGGERS, tables),
+    )
     return _put_aside(connection, chosen, keeps_unique)
 
 
@@ -174,6 +214,7 @@ def _put_aside(connection: Any, things: Iterable[tuple[str, str, Sequence[Target
 def _drop(kind: str, table: TargetName, name: str) -> str:
     return {
         "foreign key": f"ALTER TABLE {table.quoted} DROP CONSTRAINT {quote(name)}",
+        "key": f"ALTER TABLE {table.quoted} DROP CONSTRAINT {quote(name)}",
         "index": f"DROP INDEX {quote(table.schema)}.{quote(name)}",
         "trigger": f"ALTER TABLE {table.quoted} DISABLE TRIGGER {quote(name)}",
     }[kind]
@@ -189,38 +230,55 @@ def read_suspended(connection: Any) -> list[Suspended]:
     except psycopg2.Error as error:
         if not connection.closed:
             connection.rollback()
-        raise SuspensionError(f"replication.suspended cannot be read: {target_words(error)}") from None
+        words = f"replication.suspended cannot be read: {target_words(error)}"
+        raise SuspensionError(words, is_temporary_target_error(error)) from None
     found = [Suspended(TargetName(schema, table), *rest) for schema, table, *rest in rows]
     return sorted(found, key=lambda one: KINDS.index(one.kind))
 
 
 def restore(connection: Any, one: Suspended, memory: str) -> str | None:
-    """Put something back, and validate it if it was valid; returns what is wrong, in the server's words.
-
-    Making it and forgetting it are one transaction, so a kill in between leaves it either recorded or back.
-    A foreign key that rows violate stays, not validated, and recorded; rows are never deleted to make a
-    key fit. `memory` is `maintenance_work_mem` for building indexes.
-    """
+    """Put something back as `put_back` does; returns what is wrong, in the server's words."""
     try:
-        with connection.cursor() as cursor:
-            if one.kind == "foreign key":
-                _restore_foreign_key(connection, cursor, one)
-            elif one.kind == "index":
-                cursor.execute("SELECT set_config('maintenance_work_mem', %s, true)", (memory,))
-                cursor.execute("SELECT to_regclass(%s)", (f"{quote(one.table.schema)}.{quote(one.name)}",))
-                if cursor.fetchone()[0] is None:
-                    cursor.execute(one.definition)
-                    _comment(cursor, f"INDEX {quote(one.table.schema)}.{quote(one.name)}", one.comment)
-                cursor.execute(FORGET, one.row)
-            else:
-                cursor.execute(f"ALTER TABLE {one.table.quoted} ENABLE TRIGGER {quote(one.name)}")
-                cursor.execute(FORGET, one.row)
-        connection.commit()
+        put_back(connection, one, memory)
     except psycopg2.Error as error:
         if not connection.closed:
             connection.rollback()
         return f"{one}: {target_words(error)}"
     return None
+
+
+def put_back(connection: Any, one: Suspended, memory: str) -> None:
+    """Put something back, and validate it if it was valid. Raises psycopg2.Error.
+
+    Making it and forgetting it are one transaction, so a kill in between leaves it either recorded or back.
+    A foreign key that rows violate stays, not validated, and recorded; rows are never deleted to make a
+    key fit. `memory` is `maintenance_work_mem` for building keys and indexes.
+    """
+    with connection.cursor() as cursor:
+        if one.kind == "foreign key":
+            _restore_foreign_key(connection, cursor, one)
+        elif one.kind == "trigger":
+            cursor.execute(f"ALTER TABLE {one.table.quoted} ENABLE TRIGGER {quote(one.name)}")
+            cursor.execute(FORGET, one.row)
+        else:
+            cursor.execute("SELECT set_config('maintenance_work_mem', %s, true)", (memory,))
+            _build(cursor, one)
+            cursor.execute(FORGET, one.row)
+    connection.commit()
+
+
+def _build(cursor: Any, one: Suspended) -> None:
+    if one.kind == "key":
+        cursor.execute(CONSTRAINT_EXISTS, (one.name, one.table.quoted))
+        if cursor.fetchone() is None:
+            cursor.execute(f"ALTER TABLE {one.table.quoted} ADD CONSTRAINT {quote(one.name)} {one.definition}")
+            _comment(cursor, f"CONSTRAINT {quote(one.name)} ON {one.table.quoted}", one.comment)
+        return
+    place = f"{quote(one.table.schema)}.{quote(one.name)}"
+    cursor.execute("SELECT to_regclass(%s)", (place,))
+    if cursor.fetchone()[0] is None:
+        cursor.execute(one.definition)
+        _comment(cursor, f"INDEX {place}", one.comment)
 
 
 def _restore_foreign_key(connection: Any, cursor: Any, one: Suspended) -> None:
