@@ -97,7 +97,7 @@ class Lane:
     """The two connections that rows travel between; each is opened when needed and again after a failure."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._source: Any = None
         self._target: Any = None
         self.is_given_up = False
@@ -106,14 +106,14 @@ class Lane:
     def source(self) -> Any:
         """An arrow-odbc connection. Raises UnreachableError."""
         if self._source is None:
-            self._source = reader.connect(self._settings)
+            self._source = reader.connect(self.settings)
         return self._source
 
     @property
     def target(self) -> Any:
         """A psycopg2 connection outside a transaction. Raises UnreachableError, CancelledError once given up."""
         if self._target is None or self._target.closed:
-            self._target = connect_target(self._settings)
+            self._target = connect_target(self.settings)
         if self.is_given_up:
             self.disconnect()
             raise CancelledError

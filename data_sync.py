@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Set
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -30,7 +29,7 @@ from chunk_copy import (
     copy,
     finish,
 )
-from db import Settings, UnreachableError, connect_source, target_words
+from db import Settings, UnreachableError, target_words
 from display import Bars, choose_display
 from mssql.introspection import read_tables
 from postgres import loader, state, suspension
@@ -76,13 +75,12 @@ def run(options: Options, verify: bool, workers: int | None = None, on_refusal: 
     display = choose_display()
     tracker = ProgressTracker(options.progress_file or Path(DEFAULT_FILES["data"]), "data")
     if verify:
-        return verification.run(_read(options, tracker))
+        return verification.run(_read(options, tracker)[0])
     with tracker.lock():
         if options.reset:
             return reset(tracker, display)
-        this_run = _read(options, tracker)
+        this_run, lane = _read(options, tracker)
         is_new = not (options.resume and tracker.path.exists())
-        lane = Lane(this_run.settings)
         existing = _target_tables(lane, this_run)
         announce(this_run)
         if on_refusal.retries:
@@ -98,11 +96,9 @@ def run(options: Options, verify: bool, workers: int | None = None, on_refusal: 
         return ALL_DONE if is_restored else SOME_FAILED
 
 
-def _read(options: Options, tracker: ProgressTracker) -> Run:
-    settings = load_run_settings(options)
-    with closing(connect_source(settings)) as source:
-        tables = read_tables(source)
-    return run_over(tables, options, settings, tracker)
+def _read(options: Options, tracker: ProgressTracker) -> tuple[Run, Lane]:
+    lane = Lane(load_run_settings(options))
+    return run_over(read_tables(lane.source), options, lane.settings, tracker), lane
 
 
 def _target_tables(lane: Lane, this_run: Run) -> dict[TargetName, TargetTable]:
@@ -133,10 +129,8 @@ def _sync(
         display.say(f"🔗 {count} keys, indexes and triggers put aside for the load")
     aside = suspension.read_suspended(lane.target)
     built = {one.table for one in aside if one.kind in suspension.BUILT}
-    # A load may take hours, and a connection that idles so long may be dead when it is needed again.
-    lane.disconnect()
     with display.bars() as bars:
-        loads = Loads(this_run, plan, existing, workers, bars, built, keeps_rows, leaves_out)
+        loads = Loads(this_run, plan, existing, workers, bars, lane, built, keeps_rows, leaves_out)
         # Far more threads than workers, made when needed: one that hangs in a driver must not keep a place.
         executor = ThreadPoolExecutor(workers + MOST_HANGING, thread_name_prefix="copy")
         try:
@@ -275,6 +269,7 @@ class Loads:
         existing: dict[TargetName, TargetTable],
         workers: int,
         bars: Bars,
+        lane: Lane,
         aside: Set[TargetName] = frozenset(),
         keeps_rows: bool = False,
         leaves_out: bool = False,
@@ -289,6 +284,8 @@ class Loads:
         self._keeps_rows = keeps_rows
         self._reject_limit = this_run.settings.reject_limit if leaves_out else None
         self._watch = Watch()
+        # The first worker goes on with the connections that the run began with.
+        self._watch.lanes.put(lane)
         self._in_order = [_TableLoad(work) for work in plan.work]
         self._by_key = {load.table.key: load for load in self._in_order}
         self._to_begin = deque(self._in_order)

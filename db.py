@@ -138,7 +138,7 @@ class Settings:
     #: rows an Arrow batch
     batch_size: int = 50_000
     #: rows a committed chunk; a table of fewer is one chunk
-    chunk_rows: int = 250_000
+    chunk_rows: int = 1_000_000
     #: tables and chunks copied at the same time
     workers: int = 1
     #: attempts at a chunk, the first included, and seconds before the second; the wait doubles each time
@@ -202,7 +202,7 @@ def load_settings(env_file: Path | None, environment: Mapping[str, str] | None =
         collation_policy=_choice(values, "COLLATION_POLICY", "leave", ("leave", "citext", "icu")),  # type: ignore[arg-type]
         nul_policy=_choice(values, "NUL_POLICY", "strip", ("strip", "replace", "error")),  # type: ignore[arg-type]
         batch_size=_whole(values, "BATCH_SIZE", 50_000, 1, 10_000_000),
-        chunk_rows=_whole(values, "CHUNK_ROWS", 250_000, 1, 1_000_000_000),
+        chunk_rows=_whole(values, "CHUNK_ROWS", 1_000_000, 1, 1_000_000_000),
         workers=_whole(values, "WORKERS", default_workers(), 1, 64),
         reject_limit=_whole(values, "REJECT_LIMIT", 10_000, 0, 1_000_000_000),
         retry_attempts=_whole(values, "RETRY_ATTEMPTS", 5, 1, 100),

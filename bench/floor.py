@@ -6,10 +6,13 @@ python -m bench.floor TABLE [--env-file FILE]
 from __future__ import annotations
 
 import argparse
-from contextlib import closing
+import os
 from pathlib import Path
 
-from db import connect_source, find_env_file, load_settings
+# As in sync-data.py.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from db import find_env_file, load_settings
 from mssql import reader
 from mssql.introspection import read_tables
 from session import find_table
@@ -22,9 +25,8 @@ def main() -> None:
     parser.add_argument("--env-file", type=Path)
     arguments = parser.parse_args()
     settings = load_settings(find_env_file(arguments.env_file))
-    with closing(connect_source(settings)) as source:
-        table = find_table(read_tables(source), arguments.table)
     connection = reader.connect(settings)
+    table = find_table(read_tables(connection), arguments.table)
     rows = sum(batch.num_rows for batch in reader.read_batches(connection, settings, table, table.columns))
     print(f"{rows} rows")
 

@@ -1,18 +1,23 @@
 """sys.* → catalog: the structure of the whole database in a few set-based queries.
 
 No query is run once a table, and none relies on numbers of types: names come from sys.types. Columns of
-the catalog views that came with a later version than 2012 are asked for only where the server has them.
+the catalog views that came with a later version than 2012 are used only where the server has them.
+What every run asks for is read from one view at a time, with whatever columns this server's version has, and
+joined here: the views are deep, and joining several costs some servers a second before the first row.
 Sources: Microsoft, "System Catalog Views (Transact-SQL)" and the pages of the views named here.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from types import SimpleNamespace
+from typing import Any, Protocol, TypeVar
 
+import arrow_odbc
 import pyodbc
+from arrow_odbc import TextEncoding
 
 from catalog import (
     DEFAULT_SCHEMA,
@@ -47,7 +52,7 @@ SELECT DB_NAME() AS name,
        HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'UNMASK') AS sees_masked
 """
 
-SCHEMAS = "SELECT schema_id, name FROM sys.schemas"
+SCHEMAS = "SELECT s.schema_id, s.name FROM sys.schemas AS s"
 
 #: a table's flags that came after 2012, and what a person calls them
 TABLE_FLAGS = {
@@ -68,38 +73,16 @@ TABLE_WORDS = {
     },
 }
 
-TABLES = """
-SELECT s.name AS schema_name, t.name AS table_name, t.object_id{flags}
-FROM sys.tables AS t
-JOIN sys.schemas AS s ON s.schema_id = t.schema_id
-WHERE t.is_ms_shipped = 0
-"""
-
-ROW_COUNTS = """
-SELECT p.object_id, SUM(CAST(p.rows AS bigint)) AS row_count,
-       COUNT(DISTINCT p.partition_number) AS partition_count
-FROM sys.partitions AS p
-WHERE p.index_id IN (0, 1)
-GROUP BY p.object_id
-"""
-
-COLUMN_FLAGS = (
-    "is_masked", "is_hidden", "encryption_type", "generated_always_type_desc", "graph_type_desc", "vector_dimensions",
-)  # fmt: skip
-
-COLUMNS = """
-SELECT c.object_id, c.column_id, c.name, type.name AS type_name, base.name AS base_name, type.is_user_defined,
-       type.is_assembly_type, c.max_length, c.precision, c.scale, c.is_nullable, c.is_identity, c.is_computed,
-       c.collation_name, c.is_rowguidcol, c.is_sparse, c.is_column_set, c.is_filestream,
-       type_schema.name AS type_schema{flags}
-FROM sys.columns AS c
-JOIN sys.tables AS t ON t.object_id = c.object_id
-LEFT JOIN sys.types AS type ON type.user_type_id = c.user_type_id
-LEFT JOIN sys.types AS base ON base.user_type_id = type.system_type_id
-LEFT JOIN sys.schemas AS type_schema ON type_schema.schema_id = type.schema_id
-WHERE t.is_ms_shipped = 0
-ORDER BY c.object_id, c.column_id
-"""
+TABLES = "SELECT * FROM sys.tables"
+PARTITIONS = "SELECT * FROM sys.partitions"
+#: `index_id` of the partitions that hold a table's rows
+HEAP_OR_CLUSTERED = (0, 1)
+COLUMNS = "SELECT * FROM sys.columns"
+TYPES = "SELECT * FROM sys.types"
+INDEXES = "SELECT * FROM sys.indexes"
+# A primary key's and unique constraint's columns come through sys.indexes too, because not every server
+# fills sys.key_constraints.unique_index_id alike.
+INDEX_COLUMNS = "SELECT * FROM sys.index_columns"
 
 # IDENT_SEED and its siblings take the table's quoted name; sys.identity_columns shows sql_variant.
 IDENTITIES = """
@@ -111,26 +94,6 @@ FROM sys.tables AS t
 JOIN sys.schemas AS s ON s.schema_id = t.schema_id
 JOIN sys.columns AS c ON c.object_id = t.object_id AND c.is_identity = 1
 WHERE t.is_ms_shipped = 0
-"""
-
-INDEXES = """
-SELECT i.object_id, i.index_id, i.name, i.type_desc, i.is_unique, i.is_primary_key, i.is_unique_constraint,
-       i.is_disabled, i.has_filter, i.filter_definition
-FROM sys.indexes AS i
-JOIN sys.tables AS t ON t.object_id = i.object_id
-WHERE t.is_ms_shipped = 0 AND i.is_hypothetical = 0 AND i.name IS NOT NULL
-ORDER BY i.object_id, i.index_id
-"""
-
-# A primary key's and unique constraint's columns come through sys.indexes too, because not every server
-# fills sys.key_constraints.unique_index_id alike.
-INDEX_COLUMNS = """
-SELECT ic.object_id, ic.index_id, c.name, ic.is_descending_key, ic.is_included_column, ic.key_ordinal
-FROM sys.index_columns AS ic
-JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id
-JOIN sys.tables AS t ON t.object_id = ic.object_id
-WHERE t.is_ms_shipped = 0
-ORDER BY ic.object_id, ic.index_id, ic.key_ordinal, ic.index_column_id
 """
 
 # What a key points to may be hidden from the login (Microsoft, "Metadata Visibility Configuration"); the key is not.
@@ -256,6 +219,8 @@ WHERE x.user_created = 1
 
 SECURITY_POLICIES = "SELECT name FROM sys.security_policies WHERE is_enabled = 1"
 
+#: room for anything that the data phase asks the catalog for, in characters or bytes
+LONGEST_NAME = 4000
 #: stands for a name that the login may not see
 HIDDEN = "(hidden)"
 
@@ -264,24 +229,70 @@ GRAPH_INTERNALS = {"GRAPH_ID", "GRAPH_FROM_ID", "GRAPH_FROM_OBJ_ID", "GRAPH_TO_I
 
 
 def read_tables(connection: Any) -> tuple[Table, ...]:
-    """The tables of the database that a pyodbc connection is in, as the data phase needs them.
+    """The tables of the database that an arrow-odbc connection is in, as the data phase needs them.
 
-    Columns, identities, primary keys and row counts, in the fixed order of every loop. Raises
-    IntrospectionError.
+    Columns, identities, keys, indexes and row counts, in the fixed order of every loop. The connection is the
+    one that rows will travel on, so a run logs in once. Raises IntrospectionError.
     """
-    return _guarded(lambda: _Reader(connection.cursor()).tables(with_everything=False))
+    return _guarded(lambda: _Reader(_ArrowCatalog(connection)).tables(with_everything=False))
 
 
 def read_database(connection: Any) -> Database:
     """The whole structure of the database that a pyodbc connection is in. Raises IntrospectionError."""
-    return _guarded(lambda: _Reader(connection.cursor()).database())
+    return _guarded(lambda: _Reader(_PyodbcCatalog(connection.cursor())).database())
 
 
 def _guarded(read: Callable[[], T]) -> T:
     try:
         return read()
-    except pyodbc.Error as error:
+    except _ODBC_ERRORS as error:
         raise IntrospectionError(f"the source's catalog cannot be read: {odbc_words(error)}") from None
+
+
+_ODBC_ERRORS = (pyodbc.Error, arrow_odbc.Error)
+
+
+class _Catalog(Protocol):
+    """Something that answers queries about the catalog."""
+
+    def rows(self, sql: str) -> list[Any]:
+        """The rows of a query; a column is an attribute."""
+
+    def columns(self, view: str) -> set[str]:
+        """The names of a catalog view's columns, in lower case."""
+
+
+class _PyodbcCatalog:
+    """Answers of any length."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def rows(self, sql: str) -> list[Any]:
+        return list(self._cursor.execute(sql).fetchall())
+
+    def columns(self, view: str) -> set[str]:
+        self._cursor.execute(f"SELECT TOP 0 * FROM {view}")
+        return {description[0].lower() for description in self._cursor.description}
+
+
+class _ArrowCatalog:
+    """Answers without texts of any length: names, numbers and flags."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str) -> list[Any]:
+        return [SimpleNamespace(**row) for batch in self._batches(sql) for row in batch.to_pylist()]
+
+    def columns(self, view: str) -> set[str]:
+        return {name.lower() for name in self._batches(f"SELECT TOP 0 * FROM {view}").schema.names}
+
+    def _batches(self, sql: str) -> Any:
+        return self._connection.read_arrow_batches(
+            sql, batch_size=1000, max_text_size=LONGEST_NAME, max_binary_size=LONGEST_NAME,
+            payload_text_encoding=TextEncoding.UTF16,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -293,10 +304,10 @@ class _Place:
 
 
 class _Reader:
-    """One reading of the catalog through one cursor."""
+    """One reading of the catalog through one connection."""
 
-    def __init__(self, cursor: Any) -> None:
-        self._cursor = cursor
+    def __init__(self, catalog: _Catalog) -> None:
+        self._catalog = catalog
         self._unread: list[str] = []
         self._properties: list[Any] = []
         self._comments: dict[tuple[int, _Place], str] = {}
@@ -306,7 +317,7 @@ class _Reader:
     # -- asking ---------------------------------------------------------------------------------
 
     def _rows(self, sql: str) -> list[Any]:
-        return list(self._cursor.execute(sql).fetchall())
+        return self._catalog.rows(sql)
 
     def _optional(self, what: str, sql: str) -> list[Any]:
         """The rows of a view that some servers lack; its absence is noted, not passed over."""
@@ -318,8 +329,7 @@ class _Reader:
 
     def _has(self, view: str, wanted: Iterable[str]) -> list[str]:
         """Those of the wanted columns that this server's catalog view has."""
-        self._cursor.execute(f"SELECT TOP 0 * FROM {view}")
-        there = {description[0].lower() for description in self._cursor.description}
+        there = self._catalog.columns(view)
         return [name for name in wanted if name in there]
 
     def _texts(self, what: str, view: str, ids: Sequence[int]) -> dict[int, str]:
@@ -333,9 +343,7 @@ class _Reader:
             texts: dict[int, str] = {}
             for object_id in ids:
                 try:
-                    row = self._cursor.execute(
-                        f"SELECT definition FROM {view} WHERE object_id = ?", object_id
-                    ).fetchone()
+                    (row,) = self._rows(f"SELECT definition FROM {view} WHERE object_id = {object_id:d}")
                     texts[object_id] = row[0]
                 except pyodbc.Error as error:
                     self._unread.append(f"{what} {object_id}: {odbc_words(error)}")
@@ -345,7 +353,7 @@ class _Reader:
 
     def database(self) -> Database:
         """Everything."""
-        about = self._cursor.execute(DATABASE).fetchone()
+        (about,) = self._rows(DATABASE)
         tables = self.tables(with_everything=True)
         return Database(
             name=about.name,
@@ -364,9 +372,10 @@ class _Reader:
 
     def tables(self, with_everything: bool) -> tuple[Table, ...]:
         """All tables; `with_everything` adds indexes, constraints, defaults and comments."""
-        flags = self._has("sys.tables", (*TABLE_FLAGS, *TABLE_WORDS))
-        table_rows = self._rows(TABLES.format(flags="".join(f", t.{name}" for name in flags)))
-        column_rows = self._column_rows()
+        table_rows = [row for row in self._rows(TABLES) if not row.is_ms_shipped]
+        schemas = {row.schema_id: row.name for row in self._rows(SCHEMAS)}
+        column_rows = self._column_rows({row.object_id for row in table_rows})
+        types = {row.user_type_id: row for row in self._rows(TYPES)}
         identities = self._identities() if any(row.is_identity for row in column_rows) else {}
         if with_everything:
             self._read_properties()
@@ -378,27 +387,30 @@ class _Reader:
             columns[row.object_id].append(
                 _column(
                     row,
+                    _type(row, types, schemas),
                     identities,
                     defaults.get(place),
                     computed.get(place),
                     self._comment(1, row.object_id, row.column_id),
                 )
             )
-        keys, indexes = self._indexes(self._key_ids() if with_everything else {})
+        keys, indexes = self._indexes(column_rows, self._key_ids() if with_everything else {})
         foreign_keys = self._foreign_keys() if with_everything else {}
         checks = self._checks() if with_everything else {}
-        counts = {row.object_id: row for row in self._rows(ROW_COUNTS)}
+        partitions: defaultdict[int, list[int]] = defaultdict(list)
+        for row in self._rows(PARTITIONS):
+            if row.index_id in HEAP_OR_CLUSTERED:
+                partitions[row.object_id].append(int(row.rows or 0))
         tables: list[Table] = []
         for row in table_rows:
             this = row.object_id
-            count = counts.get(this)
-            traits = _traits(row, flags) + (["partitioned"] if count and count.partition_count > 1 else [])
+            traits = _traits(row) + (["partitioned"] if len(partitions[this]) > 1 else [])
             found = keys.get(this, ())
             kept = [column for column in columns[this] if not _is_internal(column)]
             tables.append(
                 Table(
-                    schema=row.schema_name,
-                    name=row.table_name,
+                    schema=schemas[row.schema_id],
+                    name=row.name,
                     columns=tuple(kept),
                     internal_columns=tuple(column for column in columns[this] if _is_internal(column)),
                     primary_key=next((key for is_primary, key in found if is_primary), None),
@@ -406,7 +418,7 @@ class _Reader:
                     indexes=tuple(indexes.get(this, ())),
                     foreign_keys=tuple(foreign_keys.get(this, ())),
                     checks=tuple(checks.get(this, ())),
-                    row_count=int(count.row_count or 0) if count else 0,
+                    row_count=sum(partitions[this]),
                     comment=self._comment(1, this),
                     traits=tuple(traits),
                 )
@@ -415,11 +427,9 @@ class _Reader:
 
     # -- parts ----------------------------------------------------------------------------------
 
-    def _column_rows(self) -> list[Any]:
-        flags = self._has("sys.columns", COLUMN_FLAGS)
-        missing = [name for name in COLUMN_FLAGS if name not in flags]
-        wanted = "".join(f", c.{name}" for name in flags) + "".join(f", NULL AS {name}" for name in missing)
-        return self._rows(COLUMNS.format(flags=wanted))
+    def _column_rows(self, tables: Set[int]) -> list[Any]:
+        rows = [row for row in self._rows(COLUMNS) if row.object_id in tables]
+        return sorted(rows, key=lambda row: (row.object_id, row.column_id))
 
     def _identities(self) -> dict[int, Identity]:
         return {
@@ -479,20 +489,25 @@ class _Reader:
         return {(row.parent_object_id, row.name): row.object_id for row in self._rows(KEY_CONSTRAINTS)}
 
     def _indexes(
-        self, key_ids: Mapping[tuple[int, str], int]
+        self, column_rows: Sequence[Any], key_ids: Mapping[tuple[int, str], int]
     ) -> tuple[dict[int, list[tuple[bool, Key]]], dict[int, list[Index]]]:
+        names = {_Place(row.object_id, row.column_id): row.name for row in column_rows}
+        tables = {row.object_id for row in column_rows}
         parts: defaultdict[_Place, list[Any]] = defaultdict(list)
-        for row in self._rows(INDEX_COLUMNS):
-            parts[_Place(row.object_id, row.index_id)].append(row)
+        for row in sorted(self._rows(INDEX_COLUMNS), key=lambda row: (row.key_ordinal, row.index_column_id)):
+            if _Place(row.object_id, row.column_id) in names:
+                parts[_Place(row.object_id, row.index_id)].append(row)
         keys: defaultdict[int, list[tuple[bool, Key]]] = defaultdict(list)
         indexes: defaultdict[int, list[Index]] = defaultdict(list)
-        for row in self._rows(INDEXES):
+        for row in sorted(self._rows(INDEXES), key=lambda row: (row.object_id, row.index_id)):
+            if row.object_id not in tables or row.is_hypothetical or row.name is None:
+                continue
             place = _Place(row.object_id, row.index_id)
             # Key ordinal 0 is a partitioning column that the server added to a B-tree by itself, and every column of
             # the other kinds (Microsoft, "sys.index_columns").
             is_tree = row.type_desc in ("CLUSTERED", "NONCLUSTERED")
             columns = tuple(
-                KeyColumn(part.name, bool(part.is_descending_key))
+                KeyColumn(names[_Place(part.object_id, part.column_id)], bool(part.is_descending_key))
                 for part in parts[place]
                 if not part.is_included_column and (part.key_ordinal or not is_tree)
             )
@@ -507,7 +522,11 @@ class _Reader:
                 Index(
                     name=row.name,
                     columns=columns,
-                    included=tuple(part.name for part in parts[place] if part.is_included_column),
+                    included=tuple(
+                        names[_Place(part.object_id, part.column_id)]
+                        for part in parts[place]
+                        if part.is_included_column
+                    ),
                     is_unique=bool(row.is_unique),
                     filter=row.filter_definition if row.has_filter else None,
                     kind=row.type_desc,
@@ -611,12 +630,11 @@ class _Reader:
         return tuple(sorted(found, key=lambda other: (other.kind, other.schema.lower(), other.name.lower())))
 
 
-def _traits(row: Any, flags: Sequence[str]) -> list[str]:
-    found = [TABLE_FLAGS[name] for name in flags if name in TABLE_FLAGS and getattr(row, name)]
-    for name, words in TABLE_WORDS.items():
-        if name in flags:
-            word = words.get(str(getattr(row, name) or "").strip())
-            found += [word] if word else []
+def _traits(row: Any) -> list[str]:
+    found = [words for name, words in TABLE_FLAGS.items() if getattr(row, name, None)]
+    for name, known in TABLE_WORDS.items():
+        word = known.get(str(getattr(row, name, None) or "").strip())
+        found += [word] if word else []
     return found
 
 
@@ -626,15 +644,17 @@ def _is_internal(column: Column) -> bool:
 
 def _column(
     row: Any,
+    sql_type: SqlType,
     identities: Mapping[int, Identity],
     default: Default | None,
     computed: Computed | None,
     comment: str | None,
 ) -> Column:
-    generated = row.generated_always_type_desc
+    generated = getattr(row, "generated_always_type_desc", None)
+    encryption = getattr(row, "encryption_type", None)
     return Column(
         name=row.name,
-        type=_type(row),
+        type=sql_type,
         is_nullable=bool(row.is_nullable),
         identity=identities.get(row.object_id, Identity()) if row.is_identity else None,
         default=default,
@@ -645,26 +665,29 @@ def _column(
         is_sparse=bool(row.is_sparse),
         is_column_set=bool(row.is_column_set),
         is_filestream=bool(row.is_filestream),
-        is_masked=bool(row.is_masked),
-        is_encrypted=row.encryption_type is not None and int(row.encryption_type) > 0,
-        is_hidden=bool(row.is_hidden),
+        is_masked=bool(getattr(row, "is_masked", None)),
+        is_encrypted=encryption is not None and int(encryption) > 0,
+        is_hidden=bool(getattr(row, "is_hidden", None)),
         generated_always=None if generated in (None, "NOT_APPLICABLE") else generated,
-        graph_type=row.graph_type_desc or None,
+        graph_type=getattr(row, "graph_type_desc", None) or None,
     )
 
 
-def _type(row: Any) -> SqlType:
+def _type(row: Any, types: Mapping[int, Any], schemas: Mapping[int, str]) -> SqlType:
     """A column's type; an alias type as its base type with the alias kept beside it."""
-    if row.type_name is None:
+    declared = types.get(row.user_type_id)
+    if declared is None:
         return SqlType("(unknown)")
-    is_alias = bool(row.is_user_defined) and not row.is_assembly_type and row.base_name is not None
-    is_clr = bool(row.is_user_defined and row.is_assembly_type)
+    base = types.get(declared.system_type_id)
+    is_alias = bool(declared.is_user_defined) and not declared.is_assembly_type and base is not None
+    is_clr = bool(declared.is_user_defined and declared.is_assembly_type)
+    named = base if is_alias and base is not None else declared
     return SqlType(
-        name=row.type_name if is_clr else (row.base_name if is_alias else row.type_name).lower(),
+        name=named.name if is_clr else named.name.lower(),
         max_length=row.max_length,
-        precision=(row.vector_dimensions or 0) if row.type_name == "vector" else row.precision,
+        precision=(getattr(row, "vector_dimensions", None) or 0) if named.name == "vector" else row.precision,
         scale=row.scale,
-        alias=row.type_name if is_alias else None,
-        alias_schema=(row.type_schema if is_alias else None) or DEFAULT_SCHEMA,
+        alias=declared.name if is_alias else None,
+        alias_schema=(schemas.get(declared.schema_id) if is_alias else None) or DEFAULT_SCHEMA,
         is_clr=is_clr,
     )

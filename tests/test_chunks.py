@@ -245,8 +245,7 @@ def _is_dropped(admin: pyodbc.Connection, name: str) -> bool:
 
 def _seen(environment: Mapping[str, str]) -> Source:
     settings = load_settings(None, environment)
-    with closing(connect_source(settings)) as connection:
-        tables = {table.name.lower(): table for table in read_tables(connection)}
+    tables = {table.name.lower(): table for table in read_tables(reader.connect(settings))}
     return Source(settings, tables)
 
 
