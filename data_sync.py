@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Set
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -47,9 +47,11 @@ from session import (
     Options,
     Plan,
     Run,
+    UsageError,
     Work,
     announce,
     close_run,
+    find_table,
     load_run_settings,
     plan_run,
     reset,
@@ -66,16 +68,19 @@ MOST_HANGING = 1000
 LARGE_TABLE_ROWS = 100_000
 
 
-def run(options: Options, verify: bool, workers: int | None = None, on_refusal: OnRefusal = FAIL) -> int:
+def run(
+    options: Options,
+    workers: int | None = None,
+    on_refusal: OnRefusal = FAIL,
+    then_verify: verification.Mode | None = None,
+) -> int:
     """Copy the rows of all tables that the options ask for; returns the exit code.
 
-    With `verify` nothing is copied: the rows of both sides are compared. `workers` overrides the setting.
+    With `then_verify` the tables that are completed are compared afterwards. `workers` overrides the setting.
     Raises what `session.run_script` turns into words: UsageError, SettingsError, UnreachableError, …
     """
     display = choose_display()
     tracker = ProgressTracker(options.progress_file or Path(DEFAULT_FILES["data"]), "data")
-    if verify:
-        return verification.run(_read(options, tracker)[0])
     with tracker.lock():
         if options.reset:
             return reset(tracker, display)
@@ -89,11 +94,38 @@ def run(options: Options, verify: bool, workers: int | None = None, on_refusal: 
         state.prepare(lane.target)
         if is_new:
             state.begin_session(lane.target, tracker.session_id, keeps_rows=not options.truncate)
+        workers = workers or this_run.settings.workers
         if plan.work:
-            return _sync(this_run, plan, existing, lane, workers or this_run.settings.workers, on_refusal.leaves_out)
-        is_restored = _restore(this_run, 1)
-        rejecting.write_files(this_run)
-        return ALL_DONE if is_restored else SOME_FAILED
+            code = _sync(this_run, plan, existing, lane, workers, on_refusal.leaves_out)
+        else:
+            code = ALL_DONE if _restore(this_run, 1) else SOME_FAILED
+            rejecting.write_files(this_run)
+        if then_verify is None:
+            return code
+        completed = tuple(table for table in plan.tables if tracker.status(table.key) == "completed")
+        this_run.display.say(f"\n🔍 Comparing both sides of {len(completed)} completed tables...")
+        return max(code, verification.run(replace(this_run, tables=completed), then_verify, workers))
+
+
+def verify(options: Options, mode: verification.Mode, workers: int | None = None) -> int:
+    """Copy nothing; compare both sides of all tables that the options ask for. Returns the exit code.
+
+    Needs no lock and leaves the progress file alone. Raises what `run` raises.
+    """
+    if options.resume or options.reset or not options.truncate:
+        raise UsageError(
+            "--verify copies nothing, so --resume, --reset and --no-truncate cannot stand beside it; "
+            "--then-verify compares after a load"
+        )
+    tracker = ProgressTracker(options.progress_file or Path(DEFAULT_FILES["data"]), "data")
+    this_run, lane = _read(options, tracker)
+    lane.disconnect()
+    announce(this_run)
+    if options.start_from_table:
+        start = find_table(this_run.tables, options.start_from_table)
+        left = tuple(table for table in this_run.tables if table.sort_key >= start.sort_key)
+        this_run = replace(this_run, tables=left)
+    return verification.run(this_run, mode, workers or this_run.settings.workers)
 
 
 def _read(options: Options, tracker: ProgressTracker) -> tuple[Run, Lane]:

@@ -496,9 +496,13 @@ def is_temporary_target_error(error: psycopg2.Error) -> bool:
     Lost connections (class 08, or none given), shutdowns and start-up (57P01-57P03), too many connections
     (53300), serialization failures and deadlocks (40001, 40P01), a lock not had in time (55P03).
     """
-    code = error.pgcode
-    if code is None:
+    if error.pgcode is None:
         return isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.DatabaseError))
+    return is_temporary_sqlstate(error.pgcode)
+
+
+def is_temporary_sqlstate(code: str) -> bool:
+    """Whether an error of this SQLSTATE may pass by itself."""
     return code.startswith("08") or code in {"57P01", "57P02", "57P03", "53300", "40001", "40P01", "55P03"}
 
 

@@ -1,222 +1,618 @@
-"""Source and target compared, every row and every value, by a way of its own.
+"""Source and target compared: rows counted, every value summed up, and where they differ, told in keys.
 
-The rows are read by other drivers than the load uses (pyodbc, psycopg2), as Python values, so that a
-fault of the fast lane cannot hide itself. Each row becomes a digest, and the digests of a table are
-added up: the order of rows does not matter, a lost, doubled or changed row does. Memory stays bounded
-whatever the size of a table.
+Both sides are read as Arrow batches in native code, by other ways than the load writes them, brought to one
+form (`forms`) and hashed into sums that do not depend on the order of rows (`checksums`). So parts of a
+table can be read by several workers, each side in parts of its own: chunks by key on the source, ranges of
+blocks on the target. What was read of the source has to match what the server counts itself.
+
+Where the sums differ, the parts of the table whose sums differ are read again, and their rows compared one
+by one. Memory is bounded whatever the size of a table: sums of BUCKETS parts, one batch a worker, and in the
+second reading at most BYTES_LOOKED_AT a side.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-import struct
+import queue
+import random
+import secrets
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import psycopg2
+import pyarrow as pa
 import pyodbc
 
-from catalog import Column, Table
-from db import Settings, UnreachableError, connect_source, connect_target, odbc_words, target_words
-from display import closing_block
-from mssql.quoting import quote as quote_source
-from mssql.quoting import quote_table
-from postgres.names import fold, target_name
-from postgres.names import quote as quote_target
-from postgres.shape import read_tables, target_schemas
-from session import ALL_DONE, SOME_FAILED, Run, announce
-from type_mapping import Family, mapping_of, select_expression
+from catalog import WHOLE_TABLE, Chunk, Column, Table
+from checksums import BUCKETS, RowHasher, Salt, Sums, byte_size, text_units
+from db import Settings, UnreachableError, connect_source, connect_target, target_words
+from differences import Difference, Found, bytes_a_row, collect, find_differences, together
+from display import Bars, closing_block
+from forms import Form, form_of
+from mssql import chunks as source_chunks
+from mssql import figures, reader
+from mssql.chunks import PlanningError
+from mssql.figures import Figures
+from mssql.reader import SourceError
+from postgres import export
+from postgres.export import BlockRange
+from postgres.loader import TargetError
+from postgres.names import TargetName, fold, target_name
+from postgres.shape import TargetColumn, TargetTable, read_tables, target_schemas
+from session import ALL_DONE, SOME_FAILED, Run
+from type_mapping import UnsupportedTypeError, read_type
 
-ROWS_A_FETCH = 1000
-_MODULUS = 1 << 128
-_ENCODING = r"^(<\?xml\s[^>]*?)\s+encoding\s*=\s*(\"[^\"]*\"|'[^']*')"
+Mode = Literal["values", "counts"]
+T = TypeVar("T")
+
+#: bytes of differing parts that are held of each side while they are compared row by row
+BYTES_LOOKED_AT = 64 * 1024 * 1024
+LONGEST_WAIT_S = 30.0
+EXPECTED = (SourceError, PlanningError, TargetError, UnreachableError)
 
 
-#: types that pyodbc cannot read as they are
-_READ_AS_LOADED = {"datetimeoffset", "sql_variant", "hierarchyid", "geography", "geometry", "json", "vector"}
-
-
-class ComparisonError(Exception):
-    """A side could not be read; the message holds the server's words."""
+# -- what is compared --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Digest:
-    """A table's rows, whatever their order: how many, and the sum of their digests."""
+class Pair:
+    """A table on both sides: its columns on each, and the form in which their values meet.
 
-    rows: int
-    total: int
+    `keys` are the places of the columns that tell its rows apart; none, where nothing does. `seed` is what
+    the verification's hashes hang on.
+    """
+
+    table: Table
+    target: TargetName
+    there: tuple[TargetColumn, ...]
+    forms: tuple[Form, ...]
+    keys: tuple[int, ...]
+    seed: bytes
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The source's columns."""
+        return self.table.columns
+
+    @property
+    def hasher(self) -> RowHasher:
+        """What hashes rows of either side."""
+        return RowHasher(Salt(self.seed, len(self.columns)), self.keys)
+
+
+def pair_up(table: Table, target: TargetTable, settings: Settings, seed: bytes) -> Pair:
+    """Pair a table's columns with the target's.
+
+    Raises UnsupportedTypeError where a column is missing there, or its values cannot be compared.
+    """
+    there: list[TargetColumn] = []
+    forms: list[Form] = []
+    for column in table.columns:
+        found = target.column(fold(column.name, settings))
+        if found is None:
+            raise UnsupportedTypeError(f"column {column.name} is missing in the target table {target.name}")
+        there.append(found)
+        forms.append(form_of(column, found.base_type, settings.nul_policy))
+    return Pair(table, target.name, tuple(there), tuple(forms), _key_places(table), seed)
+
+
+def _key_places(table: Table) -> tuple[int, ...]:
+    """The columns of the primary key, else of a unique key without NULLs."""
+    places = {column.name: place for place, column in enumerate(table.columns)}
+    candidates = [key.columns_used for key in (table.primary_key, *table.unique) if key and not key.is_disabled]
+    candidates += [
+        tuple(column.name for column in index.columns)
+        for index in table.indexes
+        if index.is_unique and index.filter is None and not index.is_disabled
+    ]
+    for number, names in enumerate(candidates):
+        if all(name in places for name in names) and (
+            (number == 0 and table.primary_key) or not any(table.columns[places[name]].is_nullable for name in names)
+        ):
+            return tuple(places[name] for name in names)
+    return ()
+
+
+# -- what a worker does ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Connector:
+    """How a kind of connection is opened and closed."""
+
+    open: Callable[[Settings], Any]
+    close: Callable[[Any], None]
+
+
+def _let_go(_connection: object) -> None:
+    """An arrow-odbc connection closes when nothing refers to it."""
+
+
+def _close(connection: Any) -> None:
+    with suppress(pyodbc.Error):
+        connection.close()
+
+
+#: rows of the source, the source's own figures, rows of the target
+SOURCE = Connector(reader.connect, _let_go)
+SOURCE_FIGURES = Connector(connect_source, _close)
+TARGET = Connector(export.connect, export.disconnect)
+
+
+class Watch:
+    """What workers share with the thread that watches them: connections, rows under way, the wish to stop."""
+
+    def __init__(self) -> None:
+        self._idle: dict[Connector, queue.SimpleQueue[Any]] = {
+            connector: queue.SimpleQueue() for connector in (SOURCE, SOURCE_FIGURES, TARGET)
+        }
+        self.stopping = threading.Event()
+        self.rows: dict[str, int] = {}
+
+    @contextmanager
+    def connection(self, connector: Connector, settings: Settings) -> Iterator[Any]:
+        """A connection of a kind, which is used again unless the work with it failed. Raises UnreachableError."""
+        try:
+            found = self._idle[connector].get_nowait()
+        except queue.Empty:
+            found = connector.open(settings)
+        try:
+            yield found
+        except BaseException:
+            connector.close(found)
+            raise
+        self._idle[connector].put(found)
+
+    def note(self, table: Table, rows: int) -> None:
+        """So many more rows of a table were read. Raises CancelledError when the run is stopping."""
+        if self.stopping.is_set():
+            raise CancelledError
+        self.rows[table.key] = self.rows.get(table.key, 0) + rows
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        for connector, idle in self._idle.items():
+            while not idle.empty():
+                connector.close(idle.get())
+
+
+class CancelledError(Exception):
+    """The run is stopping."""
+
+
+#: a part of a table's rows, on the source or on the target
+Part = Chunk | BlockRange
+
+
+def plan_source(settings: Settings, pair: Pair, watch: Watch) -> tuple[Chunk, ...]:
+    """The parts in which the source's rows are read. Raises PlanningError, UnreachableError."""
+    with watch.connection(SOURCE, settings) as source:
+        return source_chunks.plan_chunks(source, pair.table, settings.chunk_rows, lambda: watch.note(pair.table, 0))
+
+
+def count_part(settings: Settings, pair: Pair, watch: Watch, part: Part) -> Sums:
+    """The number of rows of a whole side, as its server counts them.
+
+    Raises SourceError, TargetError, UnreachableError.
+    """
+    sums = Sums.empty(0)
+    if isinstance(part, Chunk):
+        with watch.connection(SOURCE_FIGURES, settings) as source:
+            sums.rows = figures.count_rows(source, pair.table)
+    else:
+        with watch.connection(TARGET, settings) as target:
+            sums.rows = export.count_rows(target, pair.target)
+    return sums
+
+
+def sum_part(settings: Settings, pair: Pair, watch: Watch, part: Part) -> Sums:
+    """The sums of a part; those of the source are held against the server's own figures.
+
+    Raises SourceError, TargetError, UnreachableError.
+    """
+    sums, hasher = Sums.empty(len(pair.columns)), pair.hasher
+    sizes = np.zeros((len(pair.columns), 2), np.int64)
+    for batch in _batches(settings, pair, watch, part):
+        hasher.add_up(_formed(pair, part, batch), sums)
+        if isinstance(part, Chunk):
+            sizes += [_sizes(values) for values in batch.columns]
+            watch.note(pair.table, batch.num_rows)
+        else:
+            watch.note(pair.table, 0)
+    if isinstance(part, Chunk):
+        with watch.connection(SOURCE_FIGURES, settings) as source:
+            counted = figures.count_values(source, pair.table, pair.columns, part)
+        _hold_against(pair, sums, sizes, counted)
+    return sums
+
+
+def look_at_part(
+    settings: Settings, pair: Pair, watch: Watch, part: Part, *, is_wanted: npt.NDArray[np.bool_], most: int
+) -> Found | None:
+    """The rows of a part that lie in wanted parts of the table by their key's hash, up to `most` different ones.
+
+    Raises SourceError, TargetError, UnreachableError.
+    """
+    hasher, found = pair.hasher, None
+    for batch in _batches(settings, pair, watch, part):
+        more = collect(hasher, _formed(pair, part, batch), is_wanted, most)
+        found = together([one for one in (found, more) if one is not None], most)
+        watch.note(pair.table, 0)
+    return found
+
+
+def _batches(settings: Settings, pair: Pair, watch: Watch, part: Part) -> Iterator[pa.RecordBatch]:
+    if isinstance(part, Chunk):
+        with watch.connection(SOURCE, settings) as source:
+            yield from reader.read_batches(source, settings, pair.table, pair.columns, part)
+    else:
+        with watch.connection(TARGET, settings) as target:
+            yield from export.read_batches(target, pair.target, pair.there, part)
+
+
+def _formed(pair: Pair, part: Part, batch: pa.RecordBatch) -> list[pa.Array]:
+    is_source = isinstance(part, Chunk)
+    return [
+        (form.of_source if is_source else form.of_target)(values)
+        for form, values in zip(pair.forms, batch.columns, strict=True)
+    ]
+
+
+def _sizes(values: pa.Array) -> tuple[int, int]:
+    """UTF-16 units of texts, and bytes of texts and binaries."""
+    if pa.types.is_string(values.type):
+        return text_units(values), byte_size(values)
+    return 0, byte_size(values) if pa.types.is_binary(values.type) else 0
+
+
+def _hold_against(pair: Pair, sums: Sums, sizes: npt.NDArray[np.int64], counted: Figures) -> None:
+    """Raise a temporary SourceError where what was read is not what the server counts."""
+    checks = [("", "rows", sums.rows, counted.rows)]
+    for place, column in enumerate(pair.columns):
+        where = f"column {column.name}: "
+        checks.append((where, "values", sums.rows - int(sums.nulls[place]), counted.values[place]))
+        wanted = counted.sizes[place]
+        if wanted is not None:
+            in_units = pa.types.is_string(read_type(column)) and not counted.counts_utf8
+            unit = "UTF-16 units" if in_units else "bytes"
+            checks.append((where, unit, int(sizes[place, 0 if in_units else 1]), wanted))
+    for where, unit, read, wanted in checks:
+        if read != wanted:
+            raise SourceError(
+                f"{where}{read:,} {unit} were read where the source itself counts {wanted:,}: "
+                f"the driver reads them wrongly, or rows changed meanwhile",
+                is_temporary=True,
+            )
+
+
+def with_retries(once: Callable[[], T], settings: Settings, watch: Watch, remark: Callable[[str], None]) -> T:
+    """Try until it works, fails for good, or the attempts are used up; waits double, with jitter."""
+    for attempt in range(1, settings.retry_attempts + 1):
+        if watch.stopping.is_set():
+            raise CancelledError
+        try:
+            return once()
+        except EXPECTED as error:
+            is_temporary = isinstance(error, UnreachableError) or error.is_temporary
+            if not is_temporary or attempt == settings.retry_attempts or watch.stopping.is_set():
+                raise
+            pause = min(LONGEST_WAIT_S, settings.retry_seconds * 2 ** (attempt - 1)) * random.uniform(0.5, 1.5)
+            again = f"attempt {attempt + 1} of {settings.retry_attempts} in {pause:.1f} s"
+            remark(f"🔁 {settings.secrets.hide(str(error))}; {again}")
+            watch.stopping.wait(pause)
+    raise AssertionError("the last attempt returns")
+
+
+# -- what was found ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the two sides of a table hold; `problem` says why they could not be compared."""
+    """What the two sides of a table hold.
+
+    `columns` are those that differ, taken as a whole. `problem` says why the sides could not be compared.
+    `is_partly_known` is set where more rows differ than were looked at.
+    """
 
     table: Table
-    source: Digest | None = None
-    target: Digest | None = None
+    source: int | None = None
+    target: int | None = None
+    is_equal: bool = False
+    columns: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
+    is_partly_known: bool = False
     problem: str | None = None
 
-    @property
-    def is_equal(self) -> bool:
-        """Whether both sides hold the same rows."""
-        return self.problem is None and self.source == self.target
-
     def describe(self) -> str:
-        """One line for a person."""
+        """Some lines for a person."""
         name = self.table.full_name
         if self.problem is not None or self.source is None or self.target is None:
             return f"❌ {name}: {self.problem}"
         if self.is_equal:
-            return f"✅ {name}: {self.source.rows:,} rows equal"
-        if self.source.rows != self.target.rows:
-            return f"❌ {name}: {self.source.rows:,} rows on the source, {self.target.rows:,} on the target"
-        return f"❌ {name}: {self.source.rows:,} rows on both sides, but not the same values"
+            return f"✅ {name}: {self.source:,} rows equal"
+        if self.source != self.target:
+            lines = [f"❌ {name}: {self.source:,} rows on the source, {self.target:,} on the target"]
+        else:
+            lines = [f"❌ {name}: {self.source:,} rows on both sides, but not the same values"]
+        if self.columns and self.source == self.target:
+            lines.append(f"   columns that differ: {', '.join(self.columns)}")
+        for difference in self.differences:
+            lines += difference.lines()
+        if self.is_partly_known:
+            lines.append("   more rows differ than were looked at one by one; the lists are not complete")
+        return "\n".join(lines)
 
 
-def run(this_run: Run) -> int:
+def run(this_run: Run, mode: Mode, workers: int) -> int:
     """Compare all tables of a run and say what was found; returns the exit code.
 
     Raises UnreachableError.
     """
-    announce(this_run)
     started = time.monotonic()
     display = this_run.display
-    comparisons: list[Comparison] = []
-    for comparison in compare(this_run.tables, this_run.settings):
-        display.say(comparison.describe())
-        comparisons.append(comparison)
-    unlike = sum(not comparison.is_equal for comparison in comparisons)
-    rows = sum(comparison.source.rows for comparison in comparisons if comparison.source)
+    equal = total = rows = 0
+    with display.bars() as bars:
+        for comparison in compare(this_run.tables, this_run.settings, mode, workers, bars, display.say):
+            display.say(comparison.describe())
+            total += 1
+            equal += comparison.is_equal
+            rows += comparison.source or 0
     display.say(
         "\n"
         + closing_block(
             "Verification Summary",
             [
-                ("Total tables", str(len(comparisons))),
-                ("Equal", str(len(comparisons) - unlike)),
-                ("Different", str(unlike)),
-                ("Rows compared", f"{rows:,}"),
+                ("Total tables", str(total)),
+                ("Equal", str(equal)),
+                ("Different", str(total - equal)),
+                ("Rows compared" if mode == "values" else "Rows counted", f"{rows:,}"),
                 ("Duration", f"{time.monotonic() - started:.2f} seconds"),
             ],
         )
     )
-    return SOME_FAILED if unlike else ALL_DONE
+    return ALL_DONE if equal == total else SOME_FAILED
 
 
-def compare(tables: Sequence[Table], settings: Settings) -> Iterable[Comparison]:
-    """Compare table by table. Raises UnreachableError when a side cannot be reached."""
-    with closing(connect_source(settings)) as source, closing(connect_target(settings)) as target:
-        _read_half_pairs(source)
+def compare(
+    tables: Sequence[Table],
+    settings: Settings,
+    mode: Mode,
+    workers: int,
+    bars: Bars,
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[Comparison]:
+    """Compare tables by several workers; results come in the tables' order. `say` is told of attempts that failed.
+
+    Raises UnreachableError when a side cannot be reached.
+    """
+    existing, ranges = _read_target(tables, settings)
+    comparing = _Comparing(settings, mode, workers, bars, say, existing, ranges)
+    yield from comparing.results(tables)
+
+
+def _read_target(
+    tables: Sequence[Table], settings: Settings
+) -> tuple[dict[TargetName, TargetTable], dict[TargetName, tuple[BlockRange, ...]]]:
+    with closing(connect_target(settings)) as target:
         try:
             existing = read_tables(target, target_schemas(tables, settings))
+            wanted = [target_name(table, settings) for table in tables]
+            return existing, export.block_ranges(target, [place for place in wanted if place in existing])
         except psycopg2.Error as error:
             raise UnreachableError(f"the target's catalog cannot be read: {target_words(error)}") from None
-        nul = "\ufffd" if settings.nul_policy == "replace" else ""
-        for table in tables:
-            if target_name(table, settings) not in existing:
-                yield Comparison(table, problem=f"{target_name(table, settings)} does not exist on the target")
-                continue
+
+
+@dataclass
+class _Case:
+    """Where one table's comparison stands: the tasks that are not over, and what the others brought."""
+
+    pair: Pair
+    target_parts: tuple[BlockRange, ...]
+    source_parts: tuple[Chunk, ...] = ()
+    open_tasks: int = 0
+    source: Sums | None = None
+    target: Sums | None = None
+    found_here: list[Found] = field(default_factory=list)
+    found_there: list[Found] = field(default_factory=list)
+    most: int = 0
+    leaves_parts_out: bool = False
+    is_second: bool = False
+    result: Comparison | None = None
+
+
+Handler = Callable[[_Case, Any], None]
+
+
+class _Comparing:
+    """Hands parts of tables to workers and puts together what they find, in the thread that asks for results."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        mode: Mode,
+        workers: int,
+        bars: Bars,
+        say: Callable[[str], None],
+        existing: dict[TargetName, TargetTable],
+        ranges: dict[TargetName, tuple[BlockRange, ...]],
+    ) -> None:
+        self._settings = settings
+        self._mode = mode
+        self._workers = workers
+        self._bars = bars
+        self._say = say
+        self._existing = existing
+        self._ranges = ranges
+        self._seed = secrets.token_bytes(16)
+        self._watch = Watch()
+        self._remarks: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._ready: deque[tuple[_Case, Callable[[], object], Handler]] = deque()
+        self._running: dict[Future[object], tuple[_Case, Handler]] = {}
+
+    def results(self, tables: Sequence[Table]) -> Iterator[Comparison]:
+        """A comparison for each table, in order."""
+        waiting = deque(tables)
+        begun: deque[_Case | Comparison] = deque()
+        executor = ThreadPoolExecutor(self._workers, thread_name_prefix="verify")
+        try:
+            while waiting or begun:
+                while len(self._running) < self._workers and (self._ready or waiting):
+                    if self._ready:
+                        case, action, handle = self._ready.popleft()
+                        if case.result is None:
+                            self._running[executor.submit(action)] = case, handle
+                    else:
+                        begun.append(self._begin(waiting.popleft()))
+                self._take_results()
+                while begun:
+                    first = begun[0] if isinstance(begun[0], Comparison) else begun[0].result
+                    if first is None:
+                        break
+                    begun.popleft()
+                    self._bars.end(first.table.key)
+                    yield first
+        finally:
+            self._watch.stopping.set()
+            executor.shutdown(wait=False, cancel_futures=True)
+        self._watch.close()
+
+    def _take_results(self) -> None:
+        done, _ = wait(self._running, timeout=0.25, return_when=FIRST_COMPLETED)
+        while not self._remarks.empty():
+            self._say(self._remarks.get())
+        for key, rows in list(self._watch.rows.items()):
+            self._bars.rows(key, rows)
+        for future in done:
+            case, handle = self._running.pop(future)
             try:
-                source_digest = _digest_source(source, table, nul)
-                yield Comparison(table, source_digest, _digest_target(target, table, settings))
-            except ComparisonError as error:
-                yield Comparison(table, problem=str(error))
+                result = future.result()
+            except UnreachableError:
+                raise
+            except Exception as error:
+                sides = {SourceError: "the source", PlanningError: "the source", TargetError: "the target"}
+                side = sides.get(type(error))
+                words = f"{side} cannot be read: {error}" if side else f"{type(error).__name__}: {error}"
+                self._end(case, Comparison(case.pair.table, problem=self._settings.secrets.hide(words)))
+            else:
+                if case.result is None:
+                    handle(case, result)
 
+    # -- one table ---------------------------------------------------------------------------------
 
-def _digest_source(connection: Any, table: Table, nul: str) -> Digest:
-    columns = ", ".join(_source_expression(column) for column in table.columns)
-    cursor = connection.cursor()
-    try:
-        cursor.execute(f"SELECT {columns} FROM {quote_table(table.schema, table.name)}")
-        return _digest(cursor.fetchmany, table.columns, nul)
-    except pyodbc.Error as error:
-        raise ComparisonError(f"the source cannot be read: {odbc_words(error)}") from None
-    finally:
-        cursor.close()
+    def _begin(self, table: Table) -> _Case | Comparison:
+        place = target_name(table, self._settings)
+        there = self._existing.get(place)
+        if there is None:
+            return Comparison(table, problem=f"{place} does not exist on the target")
+        try:
+            pair = pair_up(table, there, self._settings, self._seed)
+        except UnsupportedTypeError as error:
+            return Comparison(table, problem=str(error))
+        self._bars.start(table.key, table.row_count)
+        case = _Case(pair, self._ranges[place])
+        if self._mode == "counts":
+            for whole in (WHOLE_TABLE, BlockRange()):
+                self._give(case, partial(count_part, self._settings, pair, self._watch, whole), self._summed(whole))
+        else:
+            self._give(case, partial(plan_source, self._settings, pair, self._watch), self._planned)
+            for blocks in case.target_parts:
+                self._give(case, partial(sum_part, self._settings, pair, self._watch, blocks), self._summed(blocks))
+        return case
 
+    def _give(self, case: _Case, action: Callable[[], object], handle: Handler) -> None:
+        def remark(words: str) -> None:
+            self._remarks.put(f"{case.pair.table.full_name}: {words}")
 
-def _source_expression(column: Column) -> str:
-    # pyodbc has no datetimeoffset; everything else is read as the column itself, unlike in the load.
-    name = quote_source(column.source_name)
-    return select_expression(column, name) if column.type.name in _READ_AS_LOADED else name
+        case.open_tasks += 1
+        self._ready.append((case, partial(with_retries, action, self._settings, self._watch, remark), handle))
 
+    def _planned(self, case: _Case, result: tuple[Chunk, ...]) -> None:
+        case.open_tasks -= 1
+        case.source_parts = result
+        for chunk in result:
+            action = partial(sum_part, self._settings, case.pair, self._watch, chunk)
+            self._give(case, action, self._summed(chunk))
 
-def _digest_target(connection: Any, table: Table, settings: Settings) -> Digest:
-    columns = ", ".join(quote_target(fold(column.name, settings)) for column in table.columns)
-    try:
-        with connection.cursor() as plain:
-            plain.execute("SET LOCAL TIME ZONE 'UTC'")
-            plain.execute("SET LOCAL extra_float_digits = 3")
-        with connection.cursor("verification") as cursor:
-            cursor.execute(f"SELECT {columns} FROM {target_name(table, settings).quoted}")
-            digest = _digest(cursor.fetchmany, table.columns, "")
-        connection.rollback()
-        return digest
-    except psycopg2.Error as error:
-        if not connection.closed:
-            connection.rollback()
-        raise ComparisonError(f"the target cannot be read: {target_words(error)}") from None
+    def _summed(self, part: Part) -> Handler:
+        def handle(case: _Case, result: Sums) -> None:
+            case.open_tasks -= 1
+            side = "source" if isinstance(part, Chunk) else "target"
+            known: Sums | None = getattr(case, side)
+            if known is None:
+                setattr(case, side, result)
+            else:
+                known.add(result)
+            if not case.open_tasks:
+                self._judge(case)
 
+        return handle
 
-def _digest(fetch: Callable[[int], Sequence[Sequence[Any]]], columns: Sequence[Column], nul: str) -> Digest:
-    forms = [_form(column, nul) for column in columns]
-    count = total = 0
-    while rows := fetch(ROWS_A_FETCH):
-        for row in rows:
-            hasher = hashlib.blake2b(digest_size=16)
-            for form, value in zip(forms, row, strict=True):
-                encoded = b"\x00" if value is None else form(value)
-                # Lengths part the values, so that no two rows run together alike.
-                hasher.update(b"%d:" % (-1 if value is None else len(encoded)) + encoded)
-            total = (total + int.from_bytes(hasher.digest(), "big")) % _MODULUS
-        count += len(rows)
-    return Digest(count, total)
+    def _judge(self, case: _Case) -> None:
+        assert case.source is not None and case.target is not None
+        table, rows = case.pair.table, (case.source.rows, case.target.rows)
+        if case.source.is_like(case.target):
+            self._end(case, Comparison(table, *rows, is_equal=True))
+        elif self._mode == "counts":
+            self._end(case, Comparison(table, *rows))
+        else:
+            self._look_again(case, case.source, case.target)
 
+    def _look_again(self, case: _Case, source: Sums, target: Sums) -> None:
+        """Read both sides once more, and keep the rows of those parts that differ, as many as memory allows."""
+        case.most = BYTES_LOOKED_AT // bytes_a_row(len(case.pair.columns))
+        differing = source.differing_buckets(target)
+        rows = np.maximum(source.bucket_rows[differing], target.bucket_rows[differing]).cumsum()
+        chosen = differing[: max(1, int(np.searchsorted(rows, case.most, side="right")))]
+        case.leaves_parts_out = len(chosen) < len(differing)
+        is_wanted = np.zeros(BUCKETS, np.bool_)
+        is_wanted[chosen] = True
+        parts: tuple[Part, ...] = (*case.source_parts, *case.target_parts)
+        for part in parts:
+            action = partial(
+                look_at_part, self._settings, case.pair, self._watch, part, is_wanted=is_wanted, most=case.most
+            )
+            self._give(case, action, self._looked_at(part))
 
-def _form(column: Column, nul: str) -> Callable[[Any], bytes]:
-    """How a value of the column is written down, the same from either driver; `nul` stands for U+0000."""
-    if column.type.name == "real":
-        return lambda value: struct.pack(">f", value)
-    forms: dict[Family, Callable[[Any], bytes]] = {
-        "boolean": lambda value: b"1" if value else b"0",
-        "integer": lambda value: str(int(value)).encode(),
-        "decimal": lambda value: format(Decimal(value).normalize(), "f").encode(),
-        "float": lambda value: struct.pack(">d", value),
-        "date": lambda value: value.isoformat().encode(),
-        "time": lambda value: value.isoformat("microseconds").encode(),
-        "timestamp": _moment,
-        "timestamptz": _moment,
-        "text": lambda value: _text(value, nul),
-        "xml": lambda value: _text(re.sub(_ENCODING, r"\1", value), nul),
-        "binary": bytes,
-        "uuid": lambda value: str(value).lower().encode(),
-        "json": lambda value: json.dumps(
-            json.loads(value) if isinstance(value, str) else value, sort_keys=True
-        ).encode(),
-        "spatial": bytes,
-        "vector": lambda value: str(value).encode(),
-    }
-    return forms[mapping_of(column.type).family]
+    def _looked_at(self, part: Part) -> Handler:
+        def handle(case: _Case, result: Found | None) -> None:
+            case.open_tasks -= 1
+            if result is not None:
+                found = case.found_here if isinstance(part, Chunk) else case.found_there
+                merged = together([*found, result], case.most)
+                found[:] = [merged] if merged is not None else []
+            if not case.open_tasks:
+                self._explain(case)
 
+        return handle
 
-def _text(value: str, nul: str) -> bytes:
-    """A text as PostgreSQL can hold it: NULs by policy."""
-    return value.replace("\0", nul).encode("utf-8")
+    def _explain(self, case: _Case) -> None:
+        assert case.source is not None and case.target is not None
+        names = [column.name for column in case.pair.columns]
+        here, there = (found[0] if found else None for found in (case.found_here, case.found_there))
+        differences = tuple(find_differences(names, case.pair.keys, here, there))
+        if not differences:
+            differences = (Difference("the second reading found no difference: rows change meanwhile", 0, ()),)
+        is_cut = any(found.is_cut for found in (here, there) if found is not None)
+        self._end(
+            case,
+            Comparison(
+                case.pair.table,
+                case.source.rows,
+                case.target.rows,
+                columns=tuple(names[place] for place in case.source.differing_columns(case.target)),
+                differences=differences,
+                is_partly_known=case.leaves_parts_out or is_cut,
+            ),
+        )
 
-
-def _read_half_pairs(connection: Any) -> None:
-    """Let pyodbc read text that holds half a surrogate pair, as U+FFFD, in place of failing on it."""
-    for kind in (pyodbc.SQL_WCHAR, pyodbc.SQL_WVARCHAR, pyodbc.SQL_WLONGVARCHAR):
-        connection.add_output_converter(kind, lambda raw: None if raw is None else raw.decode("utf-16-le", "replace"))
-
-
-def _moment(value: datetime) -> bytes:
-    return value.replace(tzinfo=None).isoformat(timespec="microseconds").encode()
+    def _end(self, case: _Case, result: Comparison) -> None:
+        if case.result is None:
+            case.result = result

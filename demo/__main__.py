@@ -116,7 +116,7 @@ def main() -> int:
         interrupt_in(BIG_TABLE)
         step("3 of 4: --resume")
         run("sync-data.py", "--resume")
-        step("4 of 4: the proof, row by row, read by other drivers")
+        step("4 of 4: the proof, value by value")
         run("sync-data.py", "--verify")
     place = target.environment(DATABASE)
     look = f"{target.psql} -h {place['PGHOST']} -p {place['PGPORT']} -U {place['PGUSER']} {DATABASE}"

@@ -236,9 +236,9 @@ MACROS = (
     "tds_bytes_guid(x) AS CAST(tds_guid_hex(hex(x)) AS UUID)",
     "tds_guid_order(h) AS substr(h, 21) || substr(h, 17, 4) || substr(h, 13, 4) || substr(h, 9, 4) || substr(h, 1, 8)",
     "tds_guid_key(x) AS tds_guid_order(hex(tds_guid_bytes(x)))",
-    # Text: lengths count UTF-16 units.
+    # Text: lengths count UTF-16 units; half a surrogate pair, kept in the last plane, is one.
     "tds_units(x) AS CASE WHEN length(x) = strlen(x) THEN length(x)"
-    " ELSE length(x) + length(regexp_replace(x, '[^\\x{10000}-\\x{10FFFF}]', '', 'g')) END",
+    " ELSE length(x) + length(regexp_replace(x, '[^\\x{10000}-\\x{10D7FF}\\x{10E000}-\\x{10FFFF}]', '', 'g')) END",
     "tds_unit_hex(u) AS printf('%02X%02X', u & 255, u >> 8)",
     "tds_utf16(x) AS CASE WHEN x IS NULL THEN NULL"
     " WHEN length(x) = strlen(x) THEN unhex(regexp_replace(hex(x), '(..)', '\\100', 'g'))"

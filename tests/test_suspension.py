@@ -263,7 +263,7 @@ def test_after_a_run_with_large_tables(aside: Aside, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     for name, value in aside.place.environment.items():
         monkeypatch.setenv(name, value)
-    assert data_sync.run(Options(), verify=False, workers=2) == 0
+    assert data_sync.run(Options(), workers=2) == 0
     assert aside.query("SELECT count(*) FROM orders") == [(ROW_COUNT,)]
     aside.assert_back()
 
@@ -277,7 +277,7 @@ def test_a_key_that_the_rows_break_fails_its_table_until_they_fit(
         monkeypatch.setenv(name, value)
     aside.query("ALTER TABLE people ADD half integer DEFAULT 1, ADD CONSTRAINT one_half UNIQUE (half)")
     before = aside.objects
-    assert data_sync.run(Options(), verify=False, workers=2) == 1
+    assert data_sync.run(Options(), workers=2) == 1
     shown = capsys.readouterr().out
     assert "❌ dbo.People failed: its key public.people.one_half cannot be put back: could not create" in shown
     assert "Key (half)=(1) is duplicated" in shown
@@ -285,7 +285,7 @@ def test_a_key_that_the_rows_break_fails_its_table_until_they_fit(
     assert aside.query("SELECT name FROM replication.suspended") == [("one_half",)]
 
     aside.query("ALTER TABLE people ALTER half SET DEFAULT NULL")
-    assert data_sync.run(Options(resume=True), verify=False, workers=2) == 0
+    assert data_sync.run(Options(resume=True), workers=2) == 0
     assert aside.query("SELECT count(*) FROM people") == [(ROW_COUNT,)]
     assert aside.objects == before
     assert aside.query("SELECT * FROM replication.suspended") == []
