@@ -12,18 +12,18 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
 import psycopg2
-import pyarrow as pa
 
 from catalog import WHOLE_TABLE, Chunk, Table
 from changes import Changes, Kind
 from db import Settings, UnreachableError, connect_target
+from long_rows import Part
 from mssql import chunks as source_chunks
 from mssql import reader
 from postgres import loader, rejects, state, suspension
@@ -274,7 +274,7 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
         return load(
             lane.target,
             job.plan,
-            _all_of(lane, job, batches),
+            batches,
             empty_first=is_whole and job.empties,
             begin=begin,
             finish=finish,
@@ -294,24 +294,6 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
     # A given-up attempt may have been committed in its last moment.
     is_again = watch is not None and (job.table.key, chunk.number) in watch.given_up
     return _with_retries(once_more if is_again else once, settings, job, chunk.number, watch, once_more)
-
-
-def _all_of(lane: Lane, job: Job, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The batches, and SourceError after them unless they are all that the server sent.
-
-    Drivers that fetch rows in blocks can end a result too early without a word: FreeTDS at an error of the
-    server in mid-result, Microsoft's where the connection breaks between two rows.
-    """
-    arrived = 0
-    for batch in batches:
-        arrived += batch.num_rows
-        yield batch
-    names = [job.table.schema, job.table.name, *(column.name for column in job.table.columns)]
-    if any(ord(character) > reader.LAST_OF_BMP for name in names for character in name):
-        return  # read row by row, on another connection
-    sent = source_chunks.rows_sent(lane.source, arrived)
-    if sent != arrived:
-        raise reader.SourceError(f"the source's answer broke off: {arrived:,} rows arrived, {sent:,} sent", True)
 
 
 def _refused_by(job: Job, chunk: int) -> Rejects:
@@ -371,7 +353,7 @@ def retry_rejects(settings: Settings, job: Job, watch: Watch | None = None) -> R
     return Retried(sum(r.loaded for r in done), sum(r.refused for r in done), sum(r.gone for r in done))
 
 
-def _once_more(lane: Lane, settings: Settings, job: Job, rows: Sequence[Recorded]) -> Iterator[pa.RecordBatch]:
+def _once_more(lane: Lane, settings: Settings, job: Job, rows: Sequence[Recorded]) -> Iterator[Part]:
     keys = [row.key for row in rows if row.key is not None]
     try:
         if keys:

@@ -6,6 +6,7 @@ By the Arrow type in which a column is read: numbers as JSON numbers, exact numb
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
@@ -15,14 +16,22 @@ from typing import Any
 import pyarrow as pa
 
 from catalog import Column
+from long_rows import LongRow, LongValue, Part
 from type_mapping import read_type
 
 #: one row: column → value as JSON has it
 Row = Mapping[str, Any]
 
 
-def write_row(batch: pa.RecordBatch, place: int, columns: Sequence[Column]) -> Row:
-    """One row of a batch whose columns match `columns` by place."""
+def write_row(part: Part, place: int, columns: Sequence[Column]) -> Row:
+    """One row of a batch whose columns match `columns` by place.
+
+    Of a value too large for a batch its size and SHA-256 stand there; it is read again from the source.
+    """
+    if isinstance(part, LongRow):
+        long = {columns[at].name: _described(value) for at, value in part.values.items()}
+        return {**write_row(part.batch, 0, columns), **long}
+    batch = part
     return {
         column.name: _written(values[place].as_py(), values.type)
         for column, values in zip(columns, batch.columns, strict=True)
@@ -38,6 +47,13 @@ def read_rows(rows: Sequence[Row], columns: Sequence[Column]) -> pa.RecordBatch:
         kind = read_type(column)
         arrays.append(pa.array([_read(row[column.name], kind) for row in rows], kind))
     return pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])
+
+
+def _described(value: LongValue) -> Row:
+    digest = hashlib.sha256()
+    for piece in value.pieces():
+        digest.update(piece)
+    return {"bytes": value.size, "sha256": digest.hexdigest()}
 
 
 def _written(value: object, kind: pa.DataType) -> object:
@@ -56,6 +72,8 @@ def _written(value: object, kind: pa.DataType) -> object:
 def _read(value: Any, kind: pa.DataType) -> object:
     if value is None:
         return None
+    if isinstance(value, dict):
+        raise ValueError("a value was too large to be written down, and the table has no key to read it by")
     if pa.types.is_fixed_size_binary(kind):
         return uuid.UUID(value).bytes_le
     if pa.types.is_binary(kind):

@@ -210,16 +210,9 @@ def _are_ordered(connection: Any, boundaries: Sequence[Sequence[str]]) -> bool:
     return True
 
 
-def rows_sent(connection: Any, arrived: int) -> int:
-    """How many rows the server says it sent in answer to this connection's last query. Raises PlanningError."""
-    count = "@@ROWCOUNT" if arrived <= MOST_COUNTED else "ROWCOUNT_BIG()"
-    try:
-        answer = [row["sent"] for row in _rows(connection, f"SELECT {count} AS sent")]
-    except arrow_odbc.Error as error:
-        raise _failed("the rows that were sent cannot be counted", error) from None
-    if len(answer) != 1:
-        raise PlanningError("the rows that were sent cannot be counted: no answer", is_temporary=True)
-    return int(answer[0])
+def count_query(arrived: int) -> str:
+    """What asks how many rows the server sent in answer to the connection's query before, of which so many arrived."""
+    return f"SELECT {'@@ROWCOUNT' if arrived <= MOST_COUNTED else 'ROWCOUNT_BIG()'} AS sent"
 
 
 def _rows(connection: Any, sql: str) -> list[dict[str, Any]]:

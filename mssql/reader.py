@@ -8,8 +8,9 @@ that outgrew it since is an error, never a shorter value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import arrow_odbc
@@ -24,13 +25,14 @@ from db import (
     CONNECT_TIMEOUT_S,
     Settings,
     choose_utf8_locale,
-    connect_source,
     is_temporary_source_error,
     odbc_words,
     probe_port,
     source_unreachable,
 )
-from mssql.chunks import where_clause
+from long_rows import PIECE_BYTES, LongRow, LongValue, Part, spool
+from mssql import odbc
+from mssql.chunks import count_query, where_clause
 from mssql.data_checks import has_seventh_digit
 from mssql.losses import WIDE_TEXTS, count_half_pairs, cut_to_microseconds, holds_replacement, seventh_digit_flag
 from mssql.quoting import quote, quote_table
@@ -42,8 +44,10 @@ TRANSIT_BYTES = 16 * 1024 * 1024
 READ_AHEAD_ROW_BYTES = 4 * 1024 * 1024
 #: room above the largest measured value, in which a longer one is noticed even by a driver that cuts
 _MARGIN = 4
-#: rows a fetch where rows come one by one
-ROWS_A_FETCH = 1000
+#: a row whose buffers would take more bytes than this is read value by value
+LARGEST_BOUND_ROW = 4 * 1024 * 1024
+#: bytes of text and binary in a batch of rows that were read so
+GATHERED_BYTES = 4 * 1024 * 1024
 LAST_OF_BMP = 0xFFFF
 _OUTGROWN = "a value grew on the source after it was measured"
 #: the years that a count of nanoseconds since 1970 in 64 bits holds whole
@@ -91,8 +95,11 @@ def select_list(columns: Sequence[Column]) -> str:
 
     Results are named c0, c1, …: drivers hand a column's name over in encodings of their own.
     """
-    expressions = [select_expression(column, quote(column.source_name)) for column in columns]
-    return ", ".join(f"{expression} AS c{place}" for place, expression in enumerate(expressions))
+    return ", ".join(f"{_expression(column)} AS c{place}" for place, column in enumerate(columns))
+
+
+def _expression(column: Column) -> str:
+    return select_expression(column, quote(column.source_name))
 
 
 def read_batches(
@@ -102,21 +109,34 @@ def read_batches(
     columns: Sequence[Column],
     chunk: Chunk | Picked = WHOLE_TABLE,
     on_change: OnChange = lambda *_: None,
-) -> Iterator[pa.RecordBatch]:
+) -> Iterator[Part]:
     """The rows of a chunk of a table as record batches of at most BATCH_SIZE rows, columns in the given order.
 
-    A batch is smaller where its rows are wide, so that memory stays bounded. `on_change` is told of values
+    A batch is smaller where its rows are wide, and where a row may be too large to be bound at all, rows are
+    read value by value, those with long values one by one: so memory stays bounded. `on_change` is told of values
     that lost something on their way. `connection` is an arrow-odbc one. Raises SourceError, and
     UnreachableError where a second connection is needed and cannot be had.
     """
     source = f"{quote_table(table.schema, table.name)}{where_clause(chunk)}"
-    suspects: set[int] = set()
     if any(ord(character) > LAST_OF_BMP for character in f"{source}{select_list(columns)}"):
-        batches = _read_row_by_row(settings, columns, source)
-    else:
-        batches = _read_in_blocks(connection, settings, columns, source)
-    for batch in batches:
+        # unixODBC garbles such characters in the text that arrow-odbc gives it.
+        yield from _read_value_by_value(settings, columns, source, on_change)
+        return
+    bounds = _measure(connection, columns, source)
+    row_bytes = sum(_transit_bytes(column, bounds) for column in columns)
+    if row_bytes > LARGEST_BOUND_ROW:
+        yield from _read_value_by_value(settings, columns, source, on_change)
+        return
+    suspects: set[int] = set()
+    arrived = 0
+    for batch in _read_in_blocks(connection, settings, columns, source, bounds, row_bytes):
+        arrived += batch.num_rows
         yield _settled(batch, columns, suspects, on_change)
+    try:
+        answer = connection.read_arrow_batches(count_query(arrived), batch_size=1)
+        _refuse_short_answer(arrived, [row["sent"] for part in answer for row in part.to_pylist()])
+    except arrow_odbc.Error as error:
+        raise _source_error(error) from None
     if suspects:
         places = sorted(suspects)
         try:
@@ -125,6 +145,18 @@ def read_batches(
             raise _source_error(error) from None
         for place, count in zip(places, counts, strict=True):
             on_change("unpaired_surrogates", place, count)
+
+
+def _refuse_short_answer(arrived: int, sent: Sequence[int]) -> None:
+    """Raise SourceError unless the rows that arrived are all that the server sent.
+
+    Drivers that fetch rows in blocks can end a result too early without a word: FreeTDS at an error of the
+    server in mid-result, Microsoft's where the connection breaks between two rows.
+    """
+    if not sent:
+        raise SourceError("the rows that were sent cannot be counted: no answer", is_temporary=True)
+    if sent[0] != arrived:
+        raise SourceError(f"the source's answer broke off: {arrived:,} rows arrived, {sent[0]:,} sent", True)
 
 
 def _settled(
@@ -150,11 +182,9 @@ _NANOSECONDS = {pa.time64("ns"), pa.timestamp("ns")}
 
 
 def _read_in_blocks(
-    connection: Any, settings: Settings, columns: Sequence[Column], source: str
+    connection: Any, settings: Settings, columns: Sequence[Column], source: str, bounds: Bounds, row_bytes: int
 ) -> Iterator[pa.RecordBatch]:
     """Batches by the fast lane; seventh digits either in nanoseconds, or as flags behind the columns."""
-    bounds = _measure(connection, columns, source)
-    row_bytes = sum(_transit_bytes(column, bounds) for column in columns)
 
     def as_needed(offered: pa.Schema) -> pa.Schema:
         fields = [
@@ -193,31 +223,98 @@ def _flags(columns: Sequence[Column], places: Iterable[int]) -> str:
     return "".join(f", {seventh_digit_flag(quote(columns[place].source_name))} AS x{place}" for place in sorted(places))
 
 
-def _read_row_by_row(settings: Settings, columns: Sequence[Column], source: str) -> Iterator[pa.RecordBatch]:
-    """The same batches through pyodbc, which sends a query as UTF-16; seventh digits as flags.
-
-    unixODBC garbles characters beyond the basic plane in the text that arrow-odbc gives it, so a table
-    with an emoji in its name goes this slower way.
-    """
-    connection = connect_source(settings)
+def _read_value_by_value(
+    settings: Settings, columns: Sequence[Column], source: str, on_change: OnChange
+) -> Iterator[Part]:
+    """The rows through ODBC itself: in batches, but those with long values one by one; seventh digits as flags."""
+    kinds = [mapping_of(column.type).lob(column.type) for column in columns]
+    # Unbounded values last: a driver hands values over from left to right, and keeps those before in memory.
+    order = sorted(range(len(columns)), key=lambda place: kinds[place] is not None)
+    shorts = [place for place in order if kinds[place] is None]
     cut = [place for place, column in enumerate(columns) if has_seventh_digit(column)]
-    fields = [(column.name, read_type(column)) for column in columns]
-    schema = pa.schema(fields + [(str(place), pa.bool_()) for place in cut])
-    for kind in (pyodbc.SQL_WCHAR, pyodbc.SQL_WVARCHAR, pyodbc.SQL_WLONGVARCHAR):
-        # Half a pair would be an error; the other drivers replace it.
-        connection.add_output_converter(kind, lambda raw: None if raw is None else raw.decode("utf-16-le", "replace"))
+    expressions = [select_expression(columns[place], quote(columns[place].source_name)) for place in order]
+    listed = [
+        f"CAST({e} AS nvarchar(max))" if kinds[p] == "text" else e for p, e in zip(order, expressions, strict=True)
+    ]
+    flags = [seventh_digit_flag(quote(columns[place].source_name)) for place in cut]
+    listed[len(shorts) : len(shorts)] = flags
+    query = f"SELECT {', '.join(f'{part} AS c{place}' for place, part in enumerate(listed))} FROM {source}"
+    gathered = _Gathered(columns, settings.batch_size)
+    arrived = 0
     try:
-        cursor = connection.cursor()
-        cursor.execute(f"SELECT {select_list(columns)}{_flags(columns, cut)} FROM {source}")
-        while rows := cursor.fetchmany(ROWS_A_FETCH):
-            arrays = [
-                pa.array(values, field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)
-            ]
-            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-    except pyodbc.Error as error:
+        with odbc.connect(settings) as connection:
+            for row in connection.rows(query):
+                values: dict[int, object] = {place: _value(row, columns, place, on_change) for place in shorts}
+                for place in cut:
+                    on_change("seventh_digits", place, int(row.value(pa.bool_()) or 0))
+                values |= {place: _value(row, columns, place, on_change) for place in order[len(shorts) :]}
+                yield from gathered.take(values)
+                arrived += 1
+            yield from gathered.left()
+            _refuse_short_answer(arrived, [row.value(pa.int64()) for row in connection.rows(count_query(arrived))])
+    except odbc.OdbcError as error:
         raise _source_error(error) from None
-    finally:
-        connection.close()
+    except OSError as error:
+        raise SourceError(f"a long value found no room in the folder for temporary files (TMPDIR): {error}") from None
+
+
+def _value(row: odbc.Row, columns: Sequence[Column], place: int, on_change: OnChange) -> object:
+    """The next column's value, a long one in a temporary file; text as UTF-8."""
+    kind = read_type(columns[place])
+    if pa.types.is_string(kind):
+        wide = row.pieces(odbc.WIDE)
+        if wide is None:
+            return None
+        pieces = odbc.Utf8(wide)
+        value = _taken(iter(pieces))
+        on_change("unpaired_surrogates", place, int(pieces.has_half_pair))
+        return value
+    if pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        raw = row.pieces(odbc.BINARY)
+        return None if raw is None else _taken(raw)
+    return row.value(kind)
+
+
+def _taken(pieces: Iterator[bytes]) -> bytes | LongValue:
+    parts: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        parts.append(piece)
+        size += len(piece)
+        if size > PIECE_BYTES:
+            return spool(chain(parts, pieces))
+    return b"".join(parts)
+
+
+class _Gathered:
+    """Rows that come one by one, on their way into batches."""
+
+    def __init__(self, columns: Sequence[Column], most_rows: int) -> None:
+        self._schema = pa.schema([(column.name, read_type(column)) for column in columns])
+        self._most_rows = most_rows
+        self._rows: list[dict[int, object]] = []
+        self._size = 0
+
+    def take(self, row: dict[int, object]) -> Iterator[Part]:
+        """One more row, its values by place; yields what is ready."""
+        long = {place: value for place, value in row.items() if isinstance(value, LongValue)}
+        if long:
+            yield LongRow(self._batch([{**row, **dict.fromkeys(long)}]), long)
+            return
+        self._rows.append(row)
+        self._size += sum(len(value) for value in row.values() if isinstance(value, bytes))
+        if len(self._rows) >= self._most_rows or self._size >= GATHERED_BYTES:
+            yield from self.left()
+
+    def left(self) -> Iterator[Part]:
+        """The rows that wait."""
+        if self._rows:
+            yield self._batch(self._rows)
+        self._rows, self._size = [], 0
+
+    def _batch(self, rows: Sequence[Mapping[int, object]]) -> pa.RecordBatch:
+        arrays = [pa.array([row[place] for row in rows], field.type) for place, field in enumerate(self._schema)]
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
 
 def _source_error(error: BaseException) -> SourceError:
@@ -245,7 +342,7 @@ def _measure(connection: Any, columns: Sequence[Column], source: str) -> Bounds:
         return f"m{len(measures) - 1}"
 
     for place, column in enumerate(columns):
-        expression = select_expression(column, quote(column.source_name))
+        expression = _expression(column)
         lob = mapping_of(column.type).lob(column.type)
         if lob is not None:
             wide = lob == "text" and column.type.name not in {"varchar", "text"}

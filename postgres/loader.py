@@ -7,8 +7,11 @@ raises.
 
 from __future__ import annotations
 
+import re
+import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,7 @@ import pyarrow.compute as pc
 from catalog import Column, Table
 from changes import Changes
 from db import NulPolicy, Settings, is_temporary_target_error, target_words
+from long_rows import LongRow, LongValue, Part, spool
 from postgres import wire
 from postgres.names import TargetName, fold, quote
 from postgres.shape import TargetTable
@@ -30,6 +34,8 @@ from type_mapping import Family, UnsupportedTypeError, mapping_of, wire_type
 _UUID_ORDER = np.array([3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15])
 
 REPLACEMENT = "\ufffd"
+#: bytes of the largest row that PostgreSQL can make: an allocation of its own ends below 1 GB
+LARGEST_ROW = (1 << 30) - (64 << 10)
 
 # What precedes the encoding, and the encoding itself, in an XML declaration.
 _XML_ENCODING = r"^(<\?xml\s+version\s*=\s*(?:\"[^\"]*\"|'[^']*'))\s+encoding\s*=\s*(?:\"[^\"]*\"|'[^']*')"
@@ -73,6 +79,8 @@ class LoadPlan:
     columns: tuple[LoadColumn, ...]
     is_partitioned: bool = False
     nul_policy: NulPolicy = "strip"
+    #: places of the columns by which a person finds a row
+    key: tuple[int, ...] = ()
 
     @property
     def identity(self) -> int | None:
@@ -97,13 +105,15 @@ def plan_load(table: Table, target: TargetTable, settings: Settings) -> LoadPlan
         arrow = wire_type(column, there.base_type, there.modifier)
         sources.append(column)
         columns.append(LoadColumn(there.name, mapping_of(column.type).family, arrow, there.base_type))
-    return LoadPlan(target.name, tuple(sources), tuple(columns), target.is_partitioned, settings.nul_policy)
+    names = table.primary_key.columns_used if table.primary_key else ()
+    key = tuple(place for place, column in enumerate(sources) if column.name in names)
+    return LoadPlan(target.name, tuple(sources), tuple(columns), target.is_partitioned, settings.nul_policy, key)
 
 
 def load(
     connection: Any,
     plan: LoadPlan,
-    batches: Iterable[pa.RecordBatch],
+    batches: Iterable[Part],
     *,
     empty_first: bool,
     begin: Callable[[Any], None] = lambda _: None,
@@ -122,7 +132,7 @@ def load(
     """
     changes = changes or Changes()
 
-    def storable() -> Iterator[pa.RecordBatch]:
+    def storable() -> Iterator[Part]:
         for batch in batches:
             yield without_nuls(plan, batch, changes, refuses=plan.nul_policy == "error")
 
@@ -148,7 +158,7 @@ def load(
 def copy_rows(
     cursor: Any,
     plan: LoadPlan,
-    batches: Iterable[pa.RecordBatch],
+    batches: Iterable[Part],
     on_rows: Callable[[int], None] = lambda _: None,
     *,
     freezes: bool = False,
@@ -171,16 +181,47 @@ def copy_rows(
     return stream
 
 
-def without_nuls(plan: LoadPlan, batch: pa.RecordBatch, changes: Changes, *, refuses: bool) -> pa.RecordBatch:
-    """The batch with text that PostgreSQL can store, by NUL_POLICY; what was changed is counted.
+def without_nuls(plan: LoadPlan, part: Part, changes: Changes, *, refuses: bool) -> Part:
+    """The rows with text that PostgreSQL can store, by NUL_POLICY; what was changed is counted.
 
     With the policy `error` NULs stay for the server to refuse them, or raise TargetError where it `refuses`.
     """
+    batch = part.batch if isinstance(part, LongRow) else part
     arrays = batch.columns
     for place, column in enumerate(plan.columns):
         if column.family in ("text", "xml"):
             arrays[place] = _without_nuls(plan, arrays[place], column, changes, refuses)
-    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+    bare = pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+    if not isinstance(part, LongRow):
+        return bare
+    values = {
+        place: _long_without_nuls(plan, value, plan.columns[place], changes, refuses)
+        if plan.columns[place].family in ("text", "xml")
+        else value
+        for place, value in part.values.items()
+    }
+    return LongRow(bare, values)
+
+
+def _long_without_nuls(
+    plan: LoadPlan, value: LongValue, column: LoadColumn, changes: Changes, refuses: bool
+) -> LongValue:
+    if not any(b"\0" in piece for piece in value.pieces()):
+        return value
+    if refuses:
+        raise _nul_refused(column, 1)
+    if plan.nul_policy == "error":
+        return value
+    changes.add("nul_characters", column.name, 1)
+    instead = b"" if plan.nul_policy == "strip" else REPLACEMENT.encode()
+    return spool(piece.replace(b"\0", instead) for piece in value.pieces())
+
+
+def _nul_refused(column: LoadColumn, count: int) -> TargetError:
+    return TargetError(
+        f"column {column.name}: {count} values of a batch hold the character U+0000, which PostgreSQL's text "
+        f"cannot; NUL_POLICY=strip or replace stores them without it"
+    )
 
 
 def _without_nuls(plan: LoadPlan, values: pa.Array, column: LoadColumn, changes: Changes, refuses: bool) -> pa.Array:
@@ -192,10 +233,7 @@ def _without_nuls(plan: LoadPlan, values: pa.Array, column: LoadColumn, changes:
     if not count:
         return values
     if refuses:
-        raise TargetError(
-            f"column {column.name}: {count} values of a batch hold the character U+0000, which PostgreSQL's text "
-            f"cannot; NUL_POLICY=strip or replace stores them without it"
-        )
+        raise _nul_refused(column, count)
     if plan.nul_policy == "error":
         return values
     changes.add("nul_characters", column.name, count)
@@ -251,7 +289,8 @@ def set_identity(cursor: Any, plan: LoadPlan, totals: Totals, *, afresh: bool) -
 class CopyStream:
     """The file that psycopg2 reads the COPY stream from: each batch encoded whole, handed over uncopied."""
 
-    def __init__(self, plan: LoadPlan, batches: Iterable[pa.RecordBatch], on_rows: Callable[[int], None]) -> None:
+    def __init__(self, plan: LoadPlan, batches: Iterable[Part], on_rows: Callable[[int], None]) -> None:
+        self._plan = plan
         self._columns = plan.columns
         self._identity = plan.identity
         self._on_rows = on_rows
@@ -270,17 +309,22 @@ class CopyStream:
             self.failure = error
             raise
 
-    def _encode(self, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+    def _encode(self, batches: Iterable[Part]) -> Iterator[bytes]:
         schema = pa.schema([(f"c{i}", column.wire) for i, column in enumerate(self._columns)])
         encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
         yield encoder.write_header()
-        for batch in batches:
+        for part in batches:
+            batch = part.batch if isinstance(part, LongRow) else part
             arrays = [_to_wire(batch.column(i), column) for i, column in enumerate(self._columns)]
-            encoded = encoder.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+            wire_batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
             if self._identity is not None:
                 self._note_identity(arrays[self._identity])
             self.rows += batch.num_rows
-            yield encoded
+            if isinstance(part, LongRow):
+                # In the midst of what the encoder keeps back: the order of rows means nothing.
+                yield from _encode_long_row(self._plan, part, wire_batch)
+            else:
+                yield encoder.write_batch(wire_batch)
             self._on_rows(self.rows)
         yield encoder.finish()
 
@@ -300,6 +344,67 @@ _CONVERSIONS: Mapping[tuple[Family, str], Callable[[pa.Array], pa.Array]] = {
     ("vector", "_float4"): wire.to_real_array,
     ("vector", "vector"): wire.to_vector,
 }
+
+
+def _encode_long_row(plan: LoadPlan, row: LongRow, short: pa.RecordBatch) -> Iterator[bytes]:
+    """A row of the COPY stream, its long values a piece at a time. `short` is the rest of it, ready to be encoded.
+
+    PostgreSQL, "COPY", binary format: a row is the number of its fields in two bytes, then each field behind
+    its length in four, -1 for NULL. Raises ValueRefusedError for a row that no PostgreSQL can hold.
+    """
+    longs = {place: _long_field(value, plan.columns[place]) for place, value in row.values.items()}
+    total = sum(size for size, _ in longs.values()) + short.nbytes
+    if total > LARGEST_ROW:
+        place, (size, _) = max(longs.items(), key=lambda item: item[1][0])
+        raise ValueRefusedError(
+            plan.columns[place].name,
+            f"a value of {size:,} bytes in a row of {total:,}{_whose(plan, short)}; PostgreSQL holds rows up to "
+            f"{LARGEST_ROW:,} bytes",
+        )
+    encoded = _encoded_row(short)
+    start = 2
+    yield encoded[:start]
+    for place in range(len(plan.columns)):
+        (length,) = struct.unpack_from(">i", encoded, start)
+        end = start + 4 + max(length, 0)
+        if place in longs:
+            size, pieces = longs[place]
+            yield struct.pack(">i", size)
+            yield from pieces
+        else:
+            yield encoded[start:end]
+        start = end
+
+
+def _encoded_row(batch: pa.RecordBatch) -> bytes:
+    """A batch of one row as the COPY stream has it, without what precedes and ends the stream."""
+    encoder = pgpq.ArrowToPostgresBinaryEncoder(batch.schema)
+    encoder.write_header()
+    encoded: bytes = encoder.write_batch(batch) + encoder.finish()
+    return encoded[:-2]
+
+
+def _whose(plan: LoadPlan, short: pa.RecordBatch) -> str:
+    """The key of a row, for a person."""
+    parts = [f"{plan.columns[place].name} {short.column(place)[0].as_py()}" for place in plan.key]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _long_field(value: LongValue, column: LoadColumn) -> tuple[int, Iterator[bytes]]:
+    """The size of a long value in the COPY stream, and its bytes."""
+    if column.family in ("text", "binary"):
+        return value.size, value.pieces()
+    if column.family == "xml":
+        pieces = value.pieces()
+        first = next(pieces)
+        bare = re.sub(_XML_ENCODING.encode(), rb"\1", first)
+        return value.size - len(first) + len(bare), chain([bare], pieces)
+    whole = b"".join(value.pieces())
+    kind = pa.binary() if column.family == "spatial" else pa.string()
+    field = pa.RecordBatch.from_arrays([_to_wire(pa.array([whole], kind), column)], ["field"])
+    # Behind the number of fields and the length.
+    content = _encoded_row(field)[6:]
+    return len(content), iter((content,))
 
 
 def _to_wire(values: pa.Array, column: LoadColumn) -> pa.Array:

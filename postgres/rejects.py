@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg2
-import pyarrow as pa
 
 from changes import Changes
 from db import target_words
+from long_rows import LongRow, Part
 from postgres import loader
 from postgres.loader import LoadPlan, TargetError, ValueRefusedError
 from postgres.names import TargetName
@@ -92,7 +92,7 @@ class Rejects:
 def load(
     connection: Any,
     plan: LoadPlan,
-    batches: Iterable[pa.RecordBatch],
+    batches: Iterable[Part],
     *,
     refused: Rejects,
     empty_first: bool,
@@ -143,12 +143,12 @@ class _Sink:
         self.low: int | None = None
         self.high: int | None = None
 
-    def take(self, batch: pa.RecordBatch, storable: pa.RecordBatch) -> None:
-        """A batch as it arrived, which is what is recorded of it, and as it can be stored."""
+    def take(self, batch: Part, storable: Part) -> None:
+        """Rows as they arrived, which is what is recorded of them, and as they can be stored."""
         ranges = [(0, batch.num_rows)] if batch.num_rows else []
         while ranges:
             start, rows = ranges.pop()
-            refusal = self._try(storable.slice(start, rows))
+            refusal = self._try(storable if isinstance(storable, LongRow) else storable.slice(start, rows))
             self._on_attempt()
             if refusal is None:
                 continue
@@ -160,7 +160,7 @@ class _Sink:
             column, code, reason = refusal
             self._rejects.add(self._cursor, write_row(batch, start, self._plan.sources), column, code, reason)
 
-    def _try(self, part: pa.RecordBatch) -> tuple[str | None, str, str] | None:
+    def _try(self, part: Part) -> tuple[str | None, str, str] | None:
         """Copy the rows, or leave all as it was and return the column, code and words of the refusal."""
         self._cursor.execute("SAVEPOINT rows")
         try:
@@ -170,7 +170,7 @@ class _Sink:
                 raise
             self._cursor.execute("ROLLBACK TO SAVEPOINT rows")
             self._cursor.execute("RELEASE SAVEPOINT rows")
-            return _column_of(error), getattr(error, "pgcode", None) or "22003", _words(error)
+            return _column_of(error), getattr(error, "pgcode", None) or "22000", _words(error)
         self._cursor.execute("RELEASE SAVEPOINT rows")
         self.rows += stream.rows
         edges = [edge for edge in (self.low, self.high, stream.identity_low, stream.identity_high) if edge is not None]

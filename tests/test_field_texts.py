@@ -5,8 +5,12 @@ What changes on the way is counted exactly: on screen, in the progress file, in 
 
 from __future__ import annotations
 
+import hashlib
 import re
+import uuid
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +182,73 @@ def test_counts_that_an_older_version_left_in_the_target_are_kept(target: Embedd
             totals = state.read_totals(cursor, TargetName("public", "notes"))
         assert (totals.rows, totals.changes) == (10, {"nul_characters": {"a b": 2}})
     connection.close()
+
+
+MB = 1 << 20
+LONG = table(
+    "Files", Column("Big", SqlType("varbinary", -1)), Column("Name", SqlType("nvarchar", 60)),
+    Column("Body", SqlType("nvarchar", -1)), Column("Price", SqlType("money")), Column("Old", SqlType("image", 16)),
+    Column("At", SqlType("datetime2", 8, 27, 7)), Column("Plain", SqlType("varchar", -1), collation="Greek_CI_AS"),
+    Column("Uid", SqlType("uniqueidentifier", 16)), Column("Ratio", SqlType("float")), Column("Is", SqlType("bit")),
+    Column("Day", SqlType("date")), Column("Time", SqlType("time", 5, 16, 7)), Column("Last", SqlType("xml", -1)),
+)  # fmt: skip
+LONG_UID = uuid.UUID("01234567-89ab-cdef-0123-456789abcdef")
+
+
+def long_rows() -> list[tuple[object, ...]]:
+    """Rows with values of 10 MB, of a few bytes, empty and NULL; the last one loses something in four columns."""
+    digest = hashlib.sha256(b"seed").digest()
+    big, body = digest * (10 * MB // 32), "é€日😀 \n\t\\" * (MB // 2)
+    rest = (Decimal("12.3456"), b"old", "2024-01-01 00:00:00.1234567", "Ωλά", LONG_UID, 0.1, True, date(2024, 2, 29))
+    return [
+        (1, big, "small", body, *rest, "23:59:59.9999999", f"<a>{'ü' * MB}</a>"),
+        (2, b"", "", "", *(None for _ in range(10))),
+        (3, *(None for _ in range(13))),
+        (
+            4,
+            b"\0\1",
+            "half \ud83d",
+            f"{'x' * 2 * MB}\ud83d{'y' * MB}\0",
+            *rest[:3],
+            "Ω" * 2 * MB,
+            *rest[4:],
+            None,
+            None,
+        ),
+    ]
+
+
+def md5(value: object) -> object:
+    """A text's or binary's digest as PostgreSQL writes it."""
+    if value is None:
+        return None
+    return hashlib.md5(value.encode() if isinstance(value, str) else bytes(value)).hexdigest()  # type: ignore[call-overload]
+
+
+def arrived(copied: Copied) -> list[tuple[object, ...]]:
+    """The rows of Files, long columns as digests."""
+    return copied.query(
+        'SELECT id, md5(big), name, md5(body), price, md5(old), at::text, md5(plain), uid::text, ratio, "is", day,'
+        ' "time"::text, md5(last::text) FROM files ORDER BY id'
+    )
+
+
+def expected(row: tuple[Any, ...]) -> tuple[object, ...]:
+    """What is to arrive of a row."""
+    key, big, name, body, price, old, at, plain, uid, ratio, flag, day, time, last = row
+    name, body = (text and text.replace("\ud83d", "\ufffd").replace("\0", "") for text in (name, body))
+    return (
+        key, md5(big), name, md5(body), price, md5(old), at and at[:26], md5(plain), uid and str(uid), ratio, flag,
+        day, time and time[:15], md5(last),
+    )  # fmt: skip
+
+
+def test_field_1_and_2_values_of_10_mb_arrive_whole(copy: Callable[..., Copied], odbc_driver: str) -> None:
+    rows = long_rows()
+    copied = copy([LONG], {"dbo.Files": rows}, MSSQL_DRIVER=odbc_driver)
+    assert copied.finished.code == 0, copied.finished.text
+    assert arrived(copied) == [expected(row) for row in rows]
+    entry = copied.entry("Files")
+    assert entry["nul_characters"] == {"body": 1}
+    assert entry["unpaired_surrogates"] == {"name": 1, "body": 1}
+    assert entry["seventh_digits"] == {"at": 2, "time": 1}
