@@ -36,6 +36,8 @@ from recorded_rows import read_rows
 T = TypeVar("T")
 
 LONGEST_WAIT_S = 30.0
+#: changes with what a chunk's bounds mean, so that no load goes on with bounds that meant other rows
+CHUNKS_AS_OF = "2"
 #: what stands in for a chunk's number while a load begins and ends
 BEGIN, FINISH = -1, -2
 #: errors whose text is meant for a person
@@ -66,6 +68,7 @@ class Job:
     def fingerprint(self) -> str:
         """A digest of what must not change while a load is continued: both sides' columns and the key."""
         parts = [
+            CHUNKS_AS_OF,
             self.table.full_name,
             str(self.plan.target),
             self.plan.nul_policy,

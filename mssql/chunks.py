@@ -92,7 +92,8 @@ def plan_chunks(
         for boundary in _boundaries(connection, table, key, chunk_rows):
             boundaries.append(boundary)
             on_boundary()
-        if not boundaries or not _are_ordered(connection, boundaries):
+        boundaries = _rising(connection, boundaries)
+        if not boundaries:
             return (WHOLE_TABLE,)
     except arrow_odbc.Error as error:
         raise _failed("chunks of the table cannot be found", error) from None
@@ -138,46 +139,94 @@ def where_clause(chunk: Chunk | Picked) -> str:
     if isinstance(chunk, Picked):
         rows = (" AND ".join(map(" = ".join, zip(names, key, strict=True))) for key in chunk.keys)
         return f" WHERE {' OR '.join(f'({row})' for row in rows)}"
-    parts = []
-    if chunk.lower is not None:
-        parts.append(_row_comparison(names, chunk.lower, ">"))
-    if chunk.upper is not None:
-        parts.append(f"{names[0]} <= {chunk.upper[0]}")
-        if len(names) > 1:
-            # The first part alone lets the server seek in the index; this one draws the line exactly.
-            parts.append(f"NOT {_row_comparison(names, chunk.upper, '>')}")
-    return f" WHERE {' AND '.join(parts)}" if parts else ""
+    branches = _branches(names, chunk.lower, chunk.upper)
+    if len(branches) > 1:
+        exact = " OR ".join(f"({' AND '.join(terms)})" for terms in branches)
+        return f" WHERE {' AND '.join(_hull(names, chunk.lower, chunk.upper))} AND ({exact})"
+    return f" WHERE {' AND '.join(branches[0])}" if branches else ""
 
 
-def _row_comparison(left: Sequence[str], right: Sequence[str], operator: str) -> str:
-    """A row comparison, which T-SQL lacks: (a, b) > (x, y) as (a >= x AND (a > x OR b > y))."""
-    first = f"{left[0]} {operator} {right[0]}"
-    if len(left) == 1:
-        return first
-    rest = _row_comparison(left[1:], right[1:], operator)
-    return f"({left[0]} {operator}= {right[0]} AND ({first} OR {rest}))"
+def _branches(names: Sequence[str], lower: Sequence[str] | None, upper: Sequence[str] | None) -> list[list[str]]:
+    """The keys above `lower` and up to `upper` as ranges, in the key's order, each of which an index can seek.
+
+    T-SQL has no comparison of rows. A range is the terms that hold for it: equal columns first, then one that
+    is bounded. Relies on what `_rising` has made sure of: the first column in which the bounds' texts differ
+    rises, and those before it are equal.
+    """
+    if lower is None and upper is None:
+        return []
+    same = _equal_columns(lower, upper)
+    middle = _equal(names, lower, same)
+    branches = []
+    if lower is not None:
+        for place in reversed(range(same + 1, len(names))):
+            branches.append([*_equal(names, lower, place), f"{names[place]} > {lower[place]}"])
+        middle.append(f"{names[same]} > {lower[same]}")
+    if upper is not None:
+        middle.append(f"{names[same]} {_up_to(names, same)} {upper[same]}")
+    branches.append(middle)
+    if upper is not None:
+        for place in range(same + 1, len(names)):
+            branches.append([*_equal(names, upper, place), f"{names[place]} {_up_to(names, place)} {upper[place]}"])
+    return branches
+
+
+def _hull(names: Sequence[str], lower: Sequence[str] | None, upper: Sequence[str] | None) -> list[str]:
+    """One range around all branches, for servers that would rather seek once than several times."""
+    same = _equal_columns(lower, upper)
+    terms = _equal(names, lower, same)
+    if lower is not None:
+        terms.append(f"{names[same]} >= {lower[same]}")
+    if upper is not None:
+        terms.append(f"{names[same]} <= {upper[same]}")
+    return terms
+
+
+def _equal_columns(lower: Sequence[str] | None, upper: Sequence[str] | None) -> int:
+    if lower is None or upper is None:
+        return 0
+    return next(place for place, (low, high) in enumerate(zip(lower, upper, strict=True)) if low != high)
+
+
+def _equal(names: Sequence[str], bound: Sequence[str] | None, count: int) -> list[str]:
+    return [] if bound is None else [f"{names[place]} = {bound[place]}" for place in range(count)]
+
+
+def _up_to(names: Sequence[str], place: int) -> str:
+    # Only in the last column is the bound itself within.
+    return "<=" if place == len(names) - 1 else "<"
 
 
 def _boundaries(connection: Any, table: Table, key: Sequence[Column], chunk_rows: int) -> Iterator[tuple[str, ...]]:
-    place = quote_table(table.schema, table.name)
+    """The keys that end a chunk, each found by skipping the rows since the one before in the key's index."""
+    source = f"{quote_table(table.schema, table.name)} AS t"
     # Qualified, so that none of them is taken for a result's name (k0, k1, …).
-    order = ", ".join(f"t.{quote(column.name)}" for column in key)
-    columns = ", ".join(
-        f"{_LITERALS[column.type.name][0].replace('{c}', quote(column.name))} AS k{i}" for i, column in enumerate(key)
+    names = [f"t.{quote(column.name)}" for column in key]
+    order = ", ".join(names)
+    # Made outside of the query that skips, or the server makes texts of all the rows that it skips.
+    texts = ", ".join(
+        f"{_LITERALS[column.type.name][0].replace('{c}', names[place])} AS k{place}" for place, column in enumerate(key)
     )
-    names = tuple(column.name for column in key)
     lower: tuple[str, ...] | None = None
     while True:
-        where = where_clause(Chunk(0, names, lower))
-        page = f"OFFSET {chunk_rows - 1} ROWS FETCH NEXT {CANDIDATES} ROWS ONLY"
-        sql = f"SELECT {columns} FROM {place} AS t{where} ORDER BY {order} {page}"
-        rows = _rows(connection, sql)
-        # A boundary that is the last key would leave an empty chunk behind it.
-        row = next((row for row in rows[:-1] if all(map(_can_stand_in_a_query, row.values()))), None)
-        if row is None:
-            return
-        found = tuple(_literal(column, row[f"k{i}"]) for i, column in enumerate(key))
-        if found == lower:
+        found: tuple[str, ...] | None = None
+        left = chunk_rows
+        branches = _branches(names, lower, None) or [[]]
+        for branch in branches:
+            where = f" WHERE {' AND '.join(branch)}" if branch else ""
+            page = f"ORDER BY {order} OFFSET {left - 1} ROWS FETCH NEXT {CANDIDATES} ROWS ONLY"
+            page = f"SELECT {order} FROM {source}{where} {page}"
+            rows = _rows(connection, f"SELECT {texts} FROM ({page}) AS t ORDER BY {order}")
+            # A boundary that is the last key would leave an empty chunk behind it.
+            usable = rows[:-1] if branch is branches[-1] else rows
+            row = next((row for row in usable if all(map(_can_stand_in_a_query, row.values()))), None)
+            if row is not None:
+                found = tuple(_literal(column, row[f"k{place}"]) for place, column in enumerate(key))
+                break
+            if branch is not branches[-1]:
+                (count,) = _rows(connection, f"SELECT COUNT_BIG(*) AS n FROM {source}{where}")
+                left = max(1, left - int(count["n"]))
+        if found is None or found == lower:
             return
         lower = found
         yield found
@@ -196,18 +245,31 @@ def _literal(column: Column, text: str) -> str:
     )
 
 
-def _are_ordered(connection: Any, boundaries: Sequence[Sequence[str]]) -> bool:
-    """Ask the server whether each boundary is above the one before, as it will compare them."""
-    pairs = list(pairwise(boundaries))
-    for start in range(0, len(pairs), PAIRS_A_CHECK):
-        terms = [
-            f"CASE WHEN {_row_comparison(higher, lower, '>')} THEN 0 ELSE 1 END"
-            for lower, higher in pairs[start : start + PAIRS_A_CHECK]
-        ]
-        answer = [row["unordered"] for row in _rows(connection, f"SELECT {' + '.join(terms)} AS unordered")]
-        if answer != [0]:
-            return False
-    return True
+def _rising(connection: Any, boundaries: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Those boundaries that rise, as the server compares them, in the first column whose text changes.
+
+    Others are left out: a case-insensitive server may take two texts for one value, and a value that lost
+    something on its way may stand in the wrong place.
+    """
+    kept = list(boundaries)
+    while True:
+        pairs = list(pairwise(kept))
+        fallen: set[int] = set()
+        for start in range(0, len(pairs), PAIRS_A_CHECK):
+            terms = [
+                f"CASE WHEN {high} > {low} THEN 1 ELSE 0 END AS p{place}"
+                for place, (low, high) in enumerate(map(_first_difference, pairs[start : start + PAIRS_A_CHECK]))
+            ]
+            (answer,) = _rows(connection, f"SELECT {', '.join(terms)}")
+            fallen |= {start + int(name[1:]) + 1 for name, rises in answer.items() if not rises}
+        if not fallen:
+            return kept
+        # The first of neighbours only, since the others are then compared with another boundary.
+        kept = [boundary for place, boundary in enumerate(kept) if place not in fallen or place - 1 in fallen]
+
+
+def _first_difference(pair: tuple[tuple[str, ...], tuple[str, ...]]) -> tuple[str, str]:
+    return next((low, high) for low, high in zip(*pair, strict=True) if low != high)
 
 
 def count_query(arrived: int) -> str:

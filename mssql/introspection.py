@@ -52,7 +52,7 @@ SELECT DB_NAME() AS name,
        HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'UNMASK') AS sees_masked
 """
 
-SCHEMAS = "SELECT s.schema_id, s.name FROM sys.schemas AS s"
+SCHEMAS = "SELECT * FROM sys.schemas"
 
 #: a table's flags that came after 2012, and what a person calls them
 TABLE_FLAGS = {
