@@ -153,6 +153,13 @@ class StandIn:
         finally:
             cursor.close()
 
+    def replace_rows(self, table: str, rows: Rows) -> None:
+        """A table (`schema.table`) holds these rows from now on; in the catalog the old number of rows stays."""
+        schema, _, name = table.lower().partition(".")
+        relation = self.relations[schema, name]
+        self._duck.execute(f"DELETE FROM {_sql_name(relation)}")
+        self._load(relation, rows)
+
     def fail_next(self, table: str, number: int, message: str, times: int = 1) -> None:
         """The next `times` queries that name `table` (`schema.table`) fail with this error."""
         self._add_fault(table, _Fault(number, message, times))
