@@ -30,6 +30,8 @@ Family = Literal[
     "timestamp", "timestamptz", "text", "xml", "binary", "uuid", "json", "spatial", "vector",
 ]  # fmt: skip
 Lob = Literal["text", "binary"]
+#: of a decimal, on both sides of Arrow
+MAX_DIGITS = 38
 
 
 class UnsupportedTypeError(Exception):
@@ -53,7 +55,7 @@ class TypeMapping:
     family: Family
     ddl: Callable[[SqlType], str]
     arrow: Callable[[SqlType], pa.DataType]
-    select: str = "{c}"
+    select: str | Callable[[SqlType], str] = "{c}"
     #: set for types whose values have no declared bound; says which buffer they need
     lob: Callable[[SqlType], Lob | None] = lambda _: None
     #: a CHECK that keeps the source's range where PostgreSQL's type is wider, `{c}` the quoted column
@@ -99,6 +101,23 @@ def _any_binary(_: SqlType) -> Lob:
     return "binary"
 
 
+def _numeric(t: SqlType) -> str:
+    return f"numeric({t.precision},{t.scale})"
+
+
+# A value without a digit before the point is still written with one, -0.99 for decimal(2,2), for which drivers and
+# arrow-odbc leave no room: it is read with one digit more, or, where there are none left, as text.
+def _decimal(t: SqlType) -> str:
+    if t.precision > t.scale:
+        return "{c}"
+    return f"CAST({{c}} AS decimal({t.precision + 1},{t.scale}))" if t.precision < MAX_DIGITS else _DECIMAL_TEXT
+
+
+def _arrow_decimal(t: SqlType) -> pa.DataType:
+    return pa.decimal128(min(max(t.precision, t.scale + 1), MAX_DIGITS), t.scale)
+
+
+_DECIMAL_TEXT = "CAST({c} AS varchar(41))"
 _MICROSECONDS = pa.timestamp("us")
 #: base types of a sql_variant whose text CAST alone would shorten, each with the text that keeps every digit.
 #: By style: 23 and 121 are ISO 8601 with the type's own digits, 3 has the digits that tell every float from its
@@ -107,7 +126,7 @@ _VARIANT_TEXTS = {
     "money": "CAST(CAST({c} AS decimal(19,4)) AS nvarchar(max))",
     "smallmoney": "CAST(CAST({c} AS decimal(19,4)) AS nvarchar(max))",
     "float": "CONVERT(nvarchar(max), CAST({c} AS float), 3)",
-    "real": "CONVERT(nvarchar(max), CAST({c} AS real), 3)",
+    "real": "CONVERT(nvarchar(max), CAST({c} AS float), 3)",
     "date": "CONVERT(nvarchar(max), CAST({c} AS date), 23)",
     "time": "CONVERT(nvarchar(max), CAST({c} AS time(7)), 121)",
     "datetime": "CONVERT(nvarchar(max), CAST({c} AS datetime), 121)",
@@ -143,12 +162,8 @@ MAPPINGS: Mapping[str, TypeMapping] = {
     "smallint": TypeMapping("integer", _fixed("smallint"), _arrow(pa.int16())),
     "int": TypeMapping("integer", _fixed("integer"), _arrow(pa.int32())),
     "bigint": TypeMapping("integer", _fixed("bigint"), _arrow(pa.int64())),
-    "decimal": TypeMapping(
-        "decimal", lambda t: f"numeric({t.precision},{t.scale})", lambda t: pa.decimal128(t.precision, t.scale)
-    ),
-    "numeric": TypeMapping(
-        "decimal", lambda t: f"numeric({t.precision},{t.scale})", lambda t: pa.decimal128(t.precision, t.scale)
-    ),
+    "decimal": TypeMapping("decimal", _numeric, _arrow_decimal, select=_decimal),
+    "numeric": TypeMapping("decimal", _numeric, _arrow_decimal, select=_decimal),
     "money": TypeMapping("decimal", _fixed("numeric(19,4)"), _arrow(pa.decimal128(19, 4))),
     "smallmoney": TypeMapping("decimal", _fixed("numeric(10,4)"), _arrow(pa.decimal128(10, 4))),
     "real": TypeMapping("float", _fixed("real"), _arrow(pa.float32())),
@@ -170,7 +185,10 @@ MAPPINGS: Mapping[str, TypeMapping] = {
     "nchar": TypeMapping("text", _characters("character"), _arrow(pa.string())),
     "varchar": TypeMapping("text", _characters("character varying"), _arrow(pa.string()), lob=_text_lob),
     "nvarchar": TypeMapping("text", _characters("character varying"), _arrow(pa.string()), lob=_text_lob),
-    "sysname": TypeMapping("text", _fixed("character varying(128)"), _arrow(pa.string())),
+    # nvarchar(128) by another name, which not every server sends as such.
+    "sysname": TypeMapping(
+        "text", _fixed("character varying(128)"), _arrow(pa.string()), select="CAST({c} AS nvarchar(128))"
+    ),
     "text": TypeMapping("text", _fixed("text"), _arrow(pa.string()), lob=lambda _: "text"),
     "ntext": TypeMapping("text", _fixed("text"), _arrow(pa.string()), lob=lambda _: "text"),
     "xml": TypeMapping(
@@ -354,7 +372,8 @@ def type_remarks(column: Column, features: TargetFeatures) -> Iterator[str]:
 
 def select_expression(column: Column, quoted: str) -> str:
     """The T-SQL expression that reads the column; `quoted` is its quoted name, perhaps qualified."""
-    return mapping_of(column.type).select.replace("{c}", quoted)
+    select = mapping_of(column.type).select
+    return (select if isinstance(select, str) else select(column.type)).replace("{c}", quoted)
 
 
 def check_expression(column: Column, quoted: str) -> str | None:
@@ -366,6 +385,11 @@ def check_expression(column: Column, quoted: str) -> str | None:
 def read_type(column: Column) -> pa.DataType:
     """The Arrow type in which the reader must deliver the column."""
     return mapping_of(column.type).arrow(column.type)
+
+
+def travels_as_text(column: Column) -> bool:
+    """Whether the driver hands the column's values over as text, though they are decimals."""
+    return select_expression(column, "{c}") == _DECIMAL_TEXT
 
 
 def wire_type(column: Column, target_type: str, modifier: int = -1) -> pa.DataType:
@@ -412,8 +436,10 @@ def _kept_and_needed(sql_type: SqlType, family: Family, target_type: str, modifi
 
 
 def declared_characters(sql_type: SqlType) -> int:
-    """The longest text that the type allows, in UTF-16 units or bytes; 0 where it sets no bound or is no text."""
+    """The longest text that the type travels as, in UTF-16 units or bytes; 0 where it sets no bound or is no text."""
     mapping = mapping_of(sql_type)
+    if mapping.select is _decimal and _decimal(sql_type) == _DECIMAL_TEXT:
+        return len("-0.") + MAX_DIGITS
     if mapping.family != "text" or mapping.lob(sql_type) is not None:
         return 0
     return 128 if sql_type.name == "sysname" else max(sql_type.characters, 0)

@@ -41,6 +41,10 @@ SYSNAME = SqlType("nvarchar", 256)
 NVARCHAR_MAX = SqlType("nvarchar", -1)
 
 
+#: characters of an expression from which it is worth computing it only once
+_LONG_SQL = 1000
+
+
 class SqlError(Exception):
     """An error with SQL Server's number, severity and words."""
 
@@ -479,9 +483,13 @@ def convert(value: Typed, target: SqlType, style: int | None = None) -> str:
     if kind is None or value.sql == "NULL":
         return f"CAST({value.sql} AS {storage(target)})"
     if kind.name == "sql_variant" and target.name != "sql_variant":
-        text = Typed(f"tds_variant_text({value.sql})", NVARCHAR_MAX, value.is_nullable)
-        return convert(text, target, 1 if target.name in BINARIES else None)
+        # A macro's argument is written out wherever its name stands, so what others build upon is computed apart.
+        text = Typed("v", NVARCHAR_MAX, value.is_nullable)
+        sql = convert(text, target, 1 if target.name in BINARIES else None)
+        return f"list_transform([tds_variant_text({value.sql})], lambda v: {sql})[1]"
     source, goal = family(kind), family(target)
+    if target.name in TEXTS and value.sql.startswith("list_transform("):
+        return f"list_transform([{value.sql}], lambda w: {_to_text(replace(value, sql='w'), kind, target, style)})[1]"
     if target.name in TEXTS:
         return _to_text(value, kind, target, style)
     if target.name in BINARIES:
@@ -1521,6 +1529,9 @@ def _data_length(translator: Translator, arguments: Sequence[exp.Expression], sc
     result = BIGINT if kind.max_length == -1 else INT
     if family(kind) == "text":
         length = f"2 * tds_units({value.sql})" if kind.name in WIDE else f"length({value.sql})"
+        if kind.name in WIDE and len(value.sql) > _LONG_SQL:
+            # A macro's argument is written out wherever its name stands.
+            length = f"2 * list_transform([{value.sql}], lambda text: tds_units(text))[1]"
         if (value.collation or "").lower().endswith("_utf8") and kind.name not in WIDE:
             length = f"strlen({value.sql})"
         return Typed(f"CAST({length} AS {storage(result)})", result)

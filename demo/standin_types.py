@@ -213,8 +213,8 @@ MACROS = (
     " WHEN regexp_matches(x, ':.*[+-]\\d\\d$') THEN right(x, 3) || ':00' ELSE '+00:00' END",
     "tds_norm_dto(x) AS tds_norm_dt2(trim(regexp_replace(x, '(:.*?) ?(Z|[+-]\\d\\d(:\\d\\d)?)$', '\\1')))"
     " || ' ' || tds_offset_text(x)",
-    f"tds_variant_text(x) AS CASE WHEN contains(x, '{_BASE_TYPE_MARK}') THEN split_part(x, '{_BASE_TYPE_MARK}', 1)"
-    " ELSE x END",
+    # Each names its argument once: a macro's argument is written out wherever its name stands.
+    f"tds_variant_text(x) AS split_part(x, '{_BASE_TYPE_MARK}', 1)",
     f"tds_variant_type(x) AS CASE WHEN contains(x, '{_BASE_TYPE_MARK}') THEN split_part(x, '{_BASE_TYPE_MARK}', 2)"
     " WHEN x IS NOT NULL THEN 'nvarchar' END",
     "tds_shape_number(x) AS CAST('0x' || hex(x) AS BIGINT)",

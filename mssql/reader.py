@@ -36,7 +36,7 @@ from mssql.chunks import count_query, where_clause
 from mssql.data_checks import has_seventh_digit
 from mssql.losses import WIDE_TEXTS, count_half_pairs, cut_to_microseconds, holds_replacement, seventh_digit_flag
 from mssql.quoting import quote, quote_table
-from type_mapping import Lob, declared_characters, mapping_of, read_type, select_expression
+from type_mapping import Lob, declared_characters, mapping_of, read_type, select_expression, travels_as_text
 
 #: bytes of one transit buffer between driver and Arrow; arrow-odbc holds two while it reads ahead
 TRANSIT_BYTES = 16 * 1024 * 1024
@@ -171,6 +171,8 @@ def _settled(
         if arrays[place].type in _NANOSECONDS:
             arrays[place], count = cut_to_microseconds(arrays[place])
             on_change("seventh_digits", place, count)
+        elif travels_as_text(column):
+            arrays[place] = arrays[place].cast(read_type(column))
         elif column.type.name in WIDE_TEXTS and place not in suspects and holds_replacement(arrays[place]):
             suspects.add(place)
     for name, flags in zip(batch.schema.names[len(columns) :], batch.columns[len(columns) :], strict=True):
@@ -213,7 +215,7 @@ def _read_in_blocks(
 
 def _arriving_type(column: Column, offered: pa.DataType, is_beyond_nanoseconds: bool) -> pa.DataType:
     # The driver hands a time(7) over as text, for which a microsecond field has no room.
-    if offered == pa.time64("ns"):
+    if offered == pa.time64("ns") or travels_as_text(column):
         return offered
     is_whole = has_seventh_digit(column) and offered == pa.timestamp("ns") and not is_beyond_nanoseconds
     return offered if is_whole else read_type(column)

@@ -29,12 +29,14 @@ from db import Settings, connect_source, connect_target, load_settings
 from demo.standin import StandIn
 from demo.standin_types import Shape, Variant
 from demo.target import EmbeddedTarget
+from demo.tsql import create_script
 from mssql.introspection import read_tables
 from postgres import loader, state
 from postgres.names import target_name
 from postgres.shape import read_features, target_schemas
 from postgres.shape import read_tables as read_target_tables
 from tests.conftest import source_settings
+from tests.harness import wait_until
 from type_map import TypeMap
 from type_mapping import postgres_type
 
@@ -150,6 +152,11 @@ def offset_minutes(text: str) -> int:
     return int(text[-6] + "1") * (int(text[-5:-3]) * 60 + int(text[-2:]))
 
 
+def instant_and_offset(text: str) -> str:
+    """Both, as the target is asked for them."""
+    return f"{instant(text).replace(tzinfo=None).isoformat(' ', 'microseconds')} {offset_minutes(text)}"
+
+
 #: offsets as T-SQL writes them
 OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda m: f"{'-' if m < 0 else '+'}{abs(m) // 60:02}:{abs(m) % 60:02}")
 
@@ -201,7 +208,14 @@ def texts(kind: SqlType, letters: Values, longest: int, padded: int = 0) -> Case
 def floats(name: str, width: int, most: float, least: float) -> Case:
     """A floating type; `least` is its smallest positive normal number."""
     values = st.floats(-most, most, width=width, allow_nan=False, allow_subnormal=False).map(lambda x: x or 0.0)  # type: ignore[arg-type]
-    return Case(Q(name), values, (most, -most, least, -least, 0.0), literal=lambda value: f"CAST({value!r} AS float)")
+    # psycopg2 shows a real by its shortest text, which is another number in eight bytes.
+    return Case(
+        Q(name),
+        values,
+        (most, -most, least, -least, 0.0),
+        shown="value::float8",
+        literal=lambda value: f"CAST({value!r} AS float)",
+    )
 
 
 def point(x: float, y: float, srid: int = 4326) -> Shape:
@@ -254,7 +268,7 @@ def variant_text(variant: Variant) -> str:
     """What a sql_variant becomes, in the words of its base type."""
     kind, value = variant.kind, variant.value
     if kind.name in {"float", "real"}:
-        mantissa, exponent = f"{value:.{8 if kind.name == 'real' else 16}e}".split("e")
+        mantissa, exponent = f"{value:.16e}".split("e")
         return f"{mantissa}e{exponent[0]}{int(exponent[1:]):03}"
     if kind.name == "uniqueidentifier":
         return str(value).upper()
@@ -342,7 +356,7 @@ CASES: Mapping[str, Case] = {
     "datetimeoffset0": utc(zoned(0)),
     "datetimeoffset7": utc(zoned(7)),
     "datetimeoffset with its offset": replace(
-        zoned(7), option="offset", becomes=lambda text: f"{instant(text):%Y-%m-%d %H:%M:%S.%f} {offset_minutes(text)}",
+        zoned(7), option="offset", becomes=instant_and_offset,
         shown="to_char(value AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US ') || value_offset",
     ),
     "char": texts(Q("char", 20), LATIN, 20, 20),
@@ -413,8 +427,8 @@ CASES: Mapping[str, Case] = {
     ),
     "json as text": Case(Q("json", -1), JSON, ('{"b":1,  "a":2}',), option="text", on_server=None),
     "vector": Case(Q("vector", 20, 3), VECTORS, ("[1.0000000e+000,-2.5000000e-001,3.4028235e+038]",), singles,
-                   "value::real[]", on_server=None),
-    "vector as array": Case(Q("vector", 20, 3), VECTORS, (), singles, option="array", on_server=None),
+                   "value::real[]::float8[]", on_server=None),
+    "vector as array": Case(Q("vector", 20, 3), VECTORS, (), singles, "value::float8[]", "array", on_server=None),
 }  # fmt: skip
 
 
@@ -529,6 +543,82 @@ def test_every_value_arrives_as_it_was(road: Road, source: StandIn, name: str) -
         if case.kind.name == "timestamp":
             rows = rows[1:]  # never NULL
         source.replace_rows(f"dbo.of {name}", enumerate(rows))
+        checked(case, rows, road.carry(name))
+
+    arrive()
+
+
+# -- from a server that speaks T-SQL -----------------------------------------------------------------
+
+ON_SERVER = [name for name, case in CASES.items() if case.server_values is not None]
+
+
+@pytest.fixture(scope="module")
+def server_database(tsql_server: dict[str, str]) -> Iterator[dict[str, str]]:
+    """A database with the tables on a real server, and the settings that reach it."""
+    given_settings = {**tsql_server, "PGDATABASE": "none"}
+    name = f"types_{uuid.uuid4().hex[:12]}"
+    with closing(connect_source(load_settings(None, {**given_settings, "MSSQL_DATABASE": "master"}))) as admin:
+        admin.execute(f"CREATE DATABASE {name}")
+        try:
+            there = {**tsql_server, "MSSQL_DATABASE": name}
+            tables = tuple(table_of(case) for case in ON_SERVER)
+            with closing(connect_source(load_settings(None, {**given_settings, **there}))) as connection:
+                for statement in create_script(Database(name, tables), with_comments=False, with_others=False):
+                    connection.execute(statement)
+            yield there
+        finally:
+            # The server notices a moment later that its clients have gone.
+            wait_until(lambda: is_dropped(admin, name), f"database {name} can be dropped")
+
+
+def is_dropped(admin: pyodbc.Connection, name: str) -> bool:
+    """Drop a database, unless somebody is still in it."""
+    try:
+        admin.execute(f"DROP DATABASE {name}")
+    except pyodbc.Error:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def server_road(
+    target: EmbeddedTarget, server_database: dict[str, str], driver: dict[str, str]
+) -> Iterator[tuple[Road, Any]]:
+    """From a real server, and a connection by which its rows are written."""
+    make_tables(target, "types_server")
+    opened = Road(target, "types_server", {**server_database, **driver})
+    writer = connect_source(load_settings(None, {**server_database, "PGDATABASE": "none"}))
+    yield opened, writer
+    writer.close()
+    opened.close()
+
+
+def write(connection: Any, name: str, rows: Sequence[Any]) -> None:
+    """The rows in place of those that are in the case's table, as T-SQL literals."""
+    case = CASES[name]
+    cursor = connection.cursor()
+    cursor.execute(f"TRUNCATE TABLE dbo.[of {name}]")
+    for start in range(0, len(rows), 10):
+        values = ", ".join(
+            f"({start + place}, {'NULL' if value is None else f'CAST({case.literal(value)} AS {case.kind})'})"
+            for place, value in enumerate(rows[start : start + 10])
+        )
+        cursor.execute(f"INSERT INTO dbo.[of {name}] (id, value) VALUES {values}")
+
+
+@pytest.mark.parametrize("name", ON_SERVER)
+def test_every_value_arrives_from_a_tsql_server(server_road: tuple[Road, Any], name: str) -> None:
+    road, writer = server_road
+    case = CASES[name]
+    assert case.server_values is not None
+    extremes = case.extremes if case.server_extremes is None else case.server_extremes
+
+    @QUIET
+    @given(st.lists(case.server_values, min_size=8, max_size=24))
+    def arrive(values: list[Any]) -> None:
+        rows = [None, *extremes, *values]
+        write(writer, name, rows)
         checked(case, rows, road.carry(name))
 
     arrive()
