@@ -30,6 +30,7 @@ from demo.standin import StandIn
 from demo.standin_types import Shape, Variant
 from demo.target import EmbeddedTarget
 from demo.tsql import create_script
+from mssql import reader
 from mssql.introspection import read_tables
 from postgres import loader, state
 from postgres.names import target_name
@@ -449,8 +450,7 @@ class Road:
 
     def __init__(self, target: EmbeddedTarget, database: str, source: Mapping[str, str]) -> None:
         self.settings: Settings = load_settings(None, {**source, **target.environment(database)})
-        with closing(connect_source(self.settings)) as connection:
-            tables = OPTIONS.resolved(DATABASE.tables).apply(read_tables(connection))
+        tables = OPTIONS.resolved(DATABASE.tables).apply(read_tables(reader.connect(self.settings)))
         self.tables = {table.name: table for table in tables}
         self.watch = chunk_copy.Watch()
         self.target = connect_target(self.settings)
