@@ -201,7 +201,7 @@ def announce(run: Run) -> None:
     run.display.say(f"🔌 Target: {run.settings.target.label}")
     if run.type_map.path is not None:
         entries = len(run.type_map.lines)
-        run.display.say(f"🗺️ Type map: {run.type_map.path} ({entries} entr{'y' if entries == 1 else 'ies'})")
+        run.display.say(f"📋 Type map: {run.type_map.path} ({entries} entr{'y' if entries == 1 else 'ies'})")
     run.display.say(f"📋 Progress: {run.tracker.path}")
 
 
