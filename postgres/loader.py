@@ -416,7 +416,12 @@ def _to_wire(values: pa.Array, column: LoadColumn) -> pa.Array:
         return values.cast(column.wire, safe=False)
     convert = _CONVERSIONS.get((column.family, column.base_type)) or _CONVERSIONS.get((column.family, ""))
     if convert is not None:
-        values = convert(values)
+        try:
+            values = convert(values)
+        except (wire.WireError, pa.ArrowInvalid) as error:
+            raise TargetError(
+                f"column {column.name}: the source sent what is no {column.family} value: {error}"
+            ) from None
     if column.family == "xml":
         values = pc.replace_substring_regex(values, _XML_ENCODING, r"\1")
     if values.type == column.wire:
