@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -18,6 +19,9 @@ from hypothesis import strategies as st
 from catalog import Column, Database, Key, KeyColumn, SqlType, Table
 from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from long_rows import LongRow, spool
+from postgres import loader
+from postgres.names import TargetName
 from recorded_rows import read_rows, write_row
 from rejecting import file_name
 from tests.conftest import source_settings
@@ -281,6 +285,46 @@ def test_a_killed_load_that_rejects_is_continued_exactly(stalling: tuple[Scene, 
     assert scene.run("--retry-rejects").code == 0
     assert scene.ids == list(range(1, 20_001))
     assert scene.query("SELECT sum(rows) FROM replication.checkpoint") == [(20_000,)]
+
+
+def test_a_row_with_a_value_too_large_for_a_batch_is_rejected_and_read_again(
+    make: Callable[..., Scene], odbc_driver: str
+) -> None:
+    long = "ü€" * 1_500_000
+    rows = [(i, f"code {i}", f"{-i if i == 2 else i}", long if i != 3 else "short") for i in range(1, 5)]
+    scene = make([ITEMS], {"dbo.Items": rows}, MSSQL_DRIVER=odbc_driver)
+    scene.query(POSITIVE)
+    assert scene.run("--on-error", "reject").code == 1
+    assert scene.query("SELECT id, note = repeat('ü€', 1500000) FROM items ORDER BY id") == [
+        (1, True), (3, False), (4, True),
+    ]  # fmt: skip
+    (listed,) = scene.rejects("Items")
+    assert listed["row"]["Note"] == {"bytes": 7_500_000, "sha256": hashlib.sha256(long.encode()).hexdigest()}
+    scene.query("ALTER TABLE items DROP CONSTRAINT positive")
+    assert scene.run("--retry-rejects").code == 0
+    assert scene.query("SELECT note = repeat('ü€', 1500000) FROM items WHERE id = 2") == [(True,)]
+
+
+def test_a_row_that_no_postgresql_can_hold_is_refused_by_column_size_and_key(
+    target: EmbeddedTarget, target_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader, "LARGEST_ROW", 3 << 20)
+    query(target, target_database, "CREATE TABLE items (id integer, note text)")
+    columns = (loader.LoadColumn("id", "integer", pa.int32()), loader.LoadColumn("note", "text", pa.string()))
+    sources = (ITEMS.columns[0], ITEMS.columns[3])
+    plan = loader.LoadPlan(TargetName("public", "items"), sources, columns, key=(0,))
+    empty = pa.array([None], pa.string())
+
+    def row(key: int, size: int) -> LongRow:
+        batch = pa.RecordBatch.from_arrays([pa.array([key], pa.int32()), empty], ["Id", "Note"])
+        return LongRow(batch, {1: spool([b"x" * size])})
+
+    connection = target.connect(target_database)
+    words = r"column note: a value of 4,194,304 bytes in a row of [\d,]+ \(id 7\); PostgreSQL holds rows up to 3,145"
+    with pytest.raises(loader.TargetError, match=words):
+        loader.load(connection, plan, [row(6, 2 << 20), row(7, 4 << 20)], empty_first=False, finish=lambda *_: None)
+    assert query(target, target_database, "SELECT count(*) FROM items") == [(0,)]
+    connection.close()
 
 
 def test_names_of_files_stand_on_any_system() -> None:
