@@ -37,6 +37,7 @@ from db import Settings, UnreachableError, connect_source, connect_target, targe
 from differences import Difference, Found, bytes_a_row, collect, find_differences, together
 from display import Bars, closing_block
 from forms import Form, form_of
+from long_rows import LongRow
 from mssql import chunks as source_chunks
 from mssql import figures, reader
 from mssql.chunks import PlanningError
@@ -252,7 +253,8 @@ def look_at_part(
 def _batches(settings: Settings, pair: Pair, watch: Watch, part: Part) -> Iterator[pa.RecordBatch]:
     if isinstance(part, Chunk):
         with watch.connection(SOURCE, settings) as source:
-            yield from reader.read_batches(source, settings, pair.table, pair.columns, part)
+            for rows in reader.read_batches(source, settings, pair.table, pair.columns, part):
+                yield rows.whole() if isinstance(rows, LongRow) else rows
     else:
         with watch.connection(TARGET, settings) as target:
             yield from export.read_batches(target, pair.target, pair.there, part)
