@@ -286,7 +286,8 @@ def _hash_bytes(values: pa.Array, salt: Salt) -> tuple[Hashes, Hashes]:
 def _hash_short(
     data: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64], salt: Salt
 ) -> tuple[Hashes, Hashes]:
-    one, other = sizes.astype(np.uint64), sizes.astype(np.uint64)
+    # One more than its size, so that an empty value has a hash that is not 0.
+    one, other = (sizes + 1).astype(np.uint64), (sizes + 1).astype(np.uint64)
     one *= salt.lengths[0]
     other *= salt.lengths[1]
     padded = np.zeros(len(data) + 8, np.uint8)

@@ -127,7 +127,7 @@ def _sixteen_bytes(text: str | None, scale: int) -> bytes:
     number = decimal.Decimal(text or "0")
     if number.is_finite():
         unscaled = number.scaleb(scale, _EXACT)
-        if unscaled == unscaled.to_integral_value() and abs(unscaled) < 10**_WIDEST:
+        if unscaled == unscaled.to_integral_value() and -(10**_WIDEST) < unscaled < 10**_WIDEST:
             return int(unscaled).to_bytes(16, "little", signed=True)
     # Beyond 38 digits, which no value of the source has.
     return hashlib.blake2b(str(text).encode(), digest_size=15).digest() + b"\x7f"
