@@ -192,11 +192,13 @@ def hash_values(values: pa.Array, salt: Salt) -> tuple[Hashes, Hashes]:
 def text_units(values: pa.Array) -> int:
     """The UTF-16 units of all texts of a column together; NULLs have none."""
     data = _bytes_of(values)[0]
+    return sum(utf16_units(data[start : start + BYTES_A_LOOK]) for start in range(0, len(data), BYTES_A_LOOK))
+
+
+def utf16_units(utf8: npt.NDArray[np.uint8]) -> int:
+    """The UTF-16 units of text in UTF-8, or of any piece of it: pieces add up."""
     # A byte that begins a character is one unit, one that begins a character beyond the basic plane is two.
-    return sum(
-        int(np.count_nonzero((part & 0xC0) != 0x80) + np.count_nonzero(part >= 0xF0))
-        for part in (data[start : start + BYTES_A_LOOK] for start in range(0, len(data), BYTES_A_LOOK))
-    )
+    return int(np.count_nonzero((utf8 & 0xC0) != 0x80) + np.count_nonzero(utf8 >= 0xF0))
 
 
 def byte_size(values: pa.Array) -> int:

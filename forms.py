@@ -3,7 +3,8 @@
 What differs legally between the sides is brought to one form here, and nothing else is: a decimal's scale,
 a seventh fractional digit (cut), the byte order of a uuid, the blanks that PostgreSQL pads character(n)
 with, NUL characters by NUL_POLICY, an encoding declaration in xml, what jsonb does not keep. How the load
-does the same is not used, so that its faults show.
+does the same is not used, so that its faults show. A value that is longer than LONGEST_WHOLE in that form is
+compared by its SHA-256, so that memory stays bounded.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import decimal
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +22,13 @@ import pyarrow.compute as pc
 
 from catalog import Column
 from db import NulPolicy
-from type_mapping import Family, UnsupportedTypeError, exact_scale, mapping_of
+from long_rows import LongValue
+from type_mapping import Family, UnsupportedTypeError, exact_scale, mapping_of, read_type
+
+#: bytes of the longest value, text as UTF-8, that is compared as it is where the column has no bound
+LONGEST_WHOLE = 1 << 20
+#: what stands before the digest of a longer one
+DIGEST_MARK = b"sha256:"
 
 #: family → the target's base types (`pg_type.typname`) whose values can be compared with it
 COMPARABLE: Mapping[Family, frozenset[str]] = {
@@ -51,11 +59,23 @@ _UUID = np.dtype([("first", ">u4"), ("second", ">u2"), ("third", ">u2"), ("rest"
 
 @dataclass(frozen=True)
 class Form:
-    """How one column's values of both sides become Arrow arrays of one type, equal where the values are."""
+    """How one column's values of both sides become Arrow arrays of one type, equal where the values are.
+
+    `cleans` does for a long value of the source, piece by piece, what `of_source` does for others; where it is
+    set, both sides' values beyond LONGEST_WHOLE are to be digests.
+    """
 
     type: pa.DataType
     of_source: Callable[[pa.Array], pa.Array]
     of_target: Callable[[pa.Array], pa.Array]
+    cleans: Callable[[Iterator[bytes]], Iterator[bytes]] | None = None
+
+    def of_long(self, value: LongValue, column: Column) -> pa.Array:
+        """A long value of the source as an array of one."""
+        if self.cleans is None:
+            return self.of_source(pa.array([b"".join(value.pieces())], pa.binary()).cast(read_type(column)))
+        settled = _whole_or_digest(self.cleans(value.pieces()), self.type == pa.string())
+        return pa.array([settled], pa.binary()).cast(self.type)
 
 
 def form_of(column: Column, base_type: str, nul_policy: NulPolicy) -> Form:
@@ -75,8 +95,11 @@ def form_of(column: Column, base_type: str, nul_policy: NulPolicy) -> Form:
         return Form(kind, lambda values: values.cast(kind), lambda values: values.cast(kind))
     if family == "json" and base_type == "jsonb":
         return Form(pa.string(), _canonical_json, _canonical_json)
+    is_unbounded = mapping_of(column.type).lob(column.type) is not None and base_type != "bpchar"
     if family in ("text", "xml", "json"):
-        return _text_form(family, base_type, nul_policy)
+        return _text_form(family, base_type, nul_policy, is_unbounded)
+    if family == "binary" and is_unbounded:
+        return Form(pa.binary(), _with_digests, _storage, iter)
     if family == "spatial":
         return Form(pa.binary(), _ewkb if base_type == "bytea" else _storage, _storage)
     if family == "vector":
@@ -150,21 +173,59 @@ def _microseconds(values: pa.Array) -> pa.Array:
 # -- text --------------------------------------------------------------------------------------------
 
 
-def _text_form(family: Family, base_type: str, nul_policy: NulPolicy) -> Form:
+def _text_form(family: Family, base_type: str, nul_policy: NulPolicy, is_unbounded: bool) -> Form:
+    nul = {"strip": "", "replace": "\ufffd", "error": "\0"}[nul_policy]
+
     def of_source(values: pa.Array) -> pa.Array:
         if family == "xml":
             values = pc.replace_substring_regex(values, _XML_ENCODING, r"\1")
-        if nul_policy != "error" and _has_nul(values):
-            values = pc.replace_substring(values, "\0", "\ufffd" if nul_policy == "replace" else "")
-        # The blanks that character(n) is padded with are no part of its value.
-        return pc.utf8_rtrim(values, " ") if base_type == "bpchar" else values
+        if nul != "\0" and _has_nul(values):
+            values = pc.replace_substring(values, "\0", nul)
+        if base_type == "bpchar":
+            # The blanks that character(n) is padded with are no part of its value.
+            return pc.utf8_rtrim(values, " ")
+        return _with_digests(values) if is_unbounded else values
 
-    return Form(pa.string(), of_source, lambda values: values)
+    def cleans(pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for number, piece in enumerate(pieces):
+            if number == 0 and family == "xml":
+                piece = re.sub(_XML_ENCODING.encode(), rb"\1", piece)  # noqa: PLW2901
+            yield piece.replace(b"\0", nul.encode())
+
+    return Form(pa.string(), of_source, lambda values: values, cleans if is_unbounded else None)
 
 
 def _has_nul(values: pa.Array) -> bool:
     data = values.buffers()[2]
     return data is not None and not np.frombuffer(data, np.uint8).all()
+
+
+# -- values of any length ----------------------------------------------------------------------------
+
+
+def _with_digests(values: pa.Array) -> pa.Array:
+    """The values, those beyond LONGEST_WHOLE as digests."""
+    is_long = pc.fill_null(pc.greater(pc.binary_length(values), LONGEST_WHOLE), False)
+    if not pc.any(is_long).as_py():
+        return values
+    is_text = values.type == pa.string()
+    long_values = values.filter(is_long).cast(pa.binary())
+    digests = [_whole_or_digest(iter([value.as_buffer()]), is_text) for value in long_values]
+    return pc.replace_with_mask(values, is_long, pa.array(digests, pa.binary()).cast(values.type))
+
+
+def _whole_or_digest(pieces: Iterable[bytes], is_text: bool) -> bytes:
+    """A value, or what stands for it: a mark and its SHA-256, hexadecimal for text."""
+    hasher = hashlib.sha256()
+    kept: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        hasher.update(piece)
+        size += len(piece)
+        kept = [*kept, piece] if size <= LONGEST_WHOLE else []
+    if size <= LONGEST_WHOLE:
+        return b"".join(kept)
+    return DIGEST_MARK + (hasher.hexdigest().encode() if is_text else hasher.digest())
 
 
 # -- uuid --------------------------------------------------------------------------------------------

@@ -45,13 +45,6 @@ class LongRow:
         """Like a batch's."""
         return 1
 
-    def whole(self) -> pa.RecordBatch:
-        """The row with all its values, in memory."""
-        arrays = self.batch.columns
-        for place, value in self.values.items():
-            arrays[place] = pa.array([b"".join(value.pieces())], arrays[place].type)
-        return pa.RecordBatch.from_arrays(arrays, schema=self.batch.schema)
-
 
 #: what a reader yields
 Part = pa.RecordBatch | LongRow

@@ -397,14 +397,19 @@ def stop_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def run_script(run: Callable[[], int], debug: bool) -> int:
-    """Run a phase; every error that ends it becomes words on standard error and its exit code."""
+def run_script(
+    run: Callable[[], int], debug: bool, after_stop: str = "Progress is saved; --resume continues from here."
+) -> int:
+    """Run a phase; every error that ends it becomes words on standard error and its exit code.
+
+    `after_stop` is what a person is told when a signal stopped it.
+    """
     try:
         with stop_on_signals():
             return run()
     except Stopped as stop:
         name = "Ctrl-C" if stop.number == signal.SIGINT else signal.Signals(stop.number).name
-        _complain(f"🛑 Stopped by {name}. Progress is saved; --resume continues from here.")
+        _complain(f"🛑 Stopped by {name}. {after_stop}")
         _leave_hanging_workers(128 + stop.number)
         return 128 + stop.number
     except (UsageError, SettingsError, ProgressFileError, UnsupportedTypeError, NameCollisionError) as error:

@@ -58,7 +58,11 @@ def main() -> int:
         parser.error("comparing and --retry-rejects are two runs")
     options = shared_options(arguments)
     if arguments.verify:
-        return run_script(lambda: data_sync.verify(options, arguments.verify, arguments.workers), options.debug)
+        return run_script(
+            lambda: data_sync.verify(options, arguments.verify, arguments.workers),
+            options.debug,
+            "Nothing was changed.",
+        )
     on_refusal = OnRefusal(arguments.on_error == "reject", arguments.retry_rejects)
     return run_script(
         lambda: data_sync.run(options, arguments.workers, on_refusal, arguments.then_verify), options.debug

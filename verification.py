@@ -32,11 +32,11 @@ import pyarrow as pa
 import pyodbc
 
 from catalog import WHOLE_TABLE, Chunk, Column, Table
-from checksums import BUCKETS, RowHasher, Salt, Sums, byte_size, text_units
+from checksums import BUCKETS, RowHasher, Salt, Sums, byte_size, text_units, utf16_units
 from db import Settings, UnreachableError, connect_source, connect_target, target_words
 from differences import Difference, Found, bytes_a_row, collect, find_differences, together
 from display import Bars, closing_block
-from forms import Form, form_of
+from forms import LONGEST_WHOLE, Form, form_of
 from long_rows import LongRow
 from mssql import chunks as source_chunks
 from mssql import figures, reader
@@ -44,7 +44,7 @@ from mssql.chunks import PlanningError
 from mssql.figures import Figures
 from mssql.reader import SourceError
 from postgres import export
-from postgres.export import BlockRange
+from postgres.export import BlockRange, Wanted
 from postgres.loader import TargetError
 from postgres.names import TargetName, fold, target_name
 from postgres.shape import TargetColumn, TargetTable, read_tables, target_schemas
@@ -189,8 +189,20 @@ class CancelledError(Exception):
     """The run is stopping."""
 
 
-#: a part of a table's rows, on the source or on the target
-Part = Chunk | BlockRange
+#: where some of a table's rows lie: on the source, or on the target
+Range = Chunk | BlockRange
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some rows of a side in the form in which they are compared, by columns.
+
+    `sizes` are, of the source's columns as they were read, the UTF-16 units of texts, and the bytes of texts
+    and binaries.
+    """
+
+    columns: list[pa.Array]
+    sizes: npt.NDArray[np.int64]
 
 
 def plan_source(settings: Settings, pair: Pair, watch: Watch) -> tuple[Chunk, ...]:
@@ -199,7 +211,7 @@ def plan_source(settings: Settings, pair: Pair, watch: Watch) -> tuple[Chunk, ..
         return source_chunks.plan_chunks(source, pair.table, settings.chunk_rows, lambda: watch.note(pair.table, 0))
 
 
-def count_part(settings: Settings, pair: Pair, watch: Watch, part: Part) -> Sums:
+def count_part(settings: Settings, pair: Pair, watch: Watch, part: Range) -> Sums:
     """The number of rows of a whole side, as its server counts them.
 
     Raises SourceError, TargetError, UnreachableError.
@@ -214,20 +226,17 @@ def count_part(settings: Settings, pair: Pair, watch: Watch, part: Part) -> Sums
     return sums
 
 
-def sum_part(settings: Settings, pair: Pair, watch: Watch, part: Part) -> Sums:
+def sum_part(settings: Settings, pair: Pair, watch: Watch, part: Range) -> Sums:
     """The sums of a part; those of the source are held against the server's own figures.
 
     Raises SourceError, TargetError, UnreachableError.
     """
     sums, hasher = Sums.empty(len(pair.columns)), pair.hasher
     sizes = np.zeros((len(pair.columns), 2), np.int64)
-    for batch in _batches(settings, pair, watch, part):
-        hasher.add_up(_formed(pair, part, batch), sums)
-        if isinstance(part, Chunk):
-            sizes += [_sizes(values) for values in batch.columns]
-            watch.note(pair.table, batch.num_rows)
-        else:
-            watch.note(pair.table, 0)
+    for piece in _pieces(settings, pair, watch, part):
+        hasher.add_up(piece.columns, sums)
+        sizes += piece.sizes
+        watch.note(pair.table, len(piece.columns[0]) if isinstance(part, Chunk) else 0)
     if isinstance(part, Chunk):
         with watch.connection(SOURCE_FIGURES, settings) as source:
             counted = figures.count_values(source, pair.table, pair.columns, part)
@@ -236,36 +245,45 @@ def sum_part(settings: Settings, pair: Pair, watch: Watch, part: Part) -> Sums:
 
 
 def look_at_part(
-    settings: Settings, pair: Pair, watch: Watch, part: Part, *, is_wanted: npt.NDArray[np.bool_], most: int
+    settings: Settings, pair: Pair, watch: Watch, part: Range, *, is_wanted: npt.NDArray[np.bool_], most: int
 ) -> Found | None:
     """The rows of a part that lie in wanted parts of the table by their key's hash, up to `most` different ones.
 
     Raises SourceError, TargetError, UnreachableError.
     """
     hasher, found = pair.hasher, None
-    for batch in _batches(settings, pair, watch, part):
-        more = collect(hasher, _formed(pair, part, batch), is_wanted, most)
+    for piece in _pieces(settings, pair, watch, part):
+        more = collect(hasher, piece.columns, is_wanted, most)
         found = together([one for one in (found, more) if one is not None], most)
         watch.note(pair.table, 0)
     return found
 
 
-def _batches(settings: Settings, pair: Pair, watch: Watch, part: Part) -> Iterator[pa.RecordBatch]:
+def _pieces(settings: Settings, pair: Pair, watch: Watch, part: Range) -> Iterator[Piece]:
     if isinstance(part, Chunk):
         with watch.connection(SOURCE, settings) as source:
             for rows in reader.read_batches(source, settings, pair.table, pair.columns, part):
-                yield rows.whole() if isinstance(rows, LongRow) else rows
+                yield _of_source(pair, rows)
     else:
+        wanted = [
+            Wanted(column, LONGEST_WHOLE if form.cleans else None)
+            for column, form in zip(pair.there, pair.forms, strict=True)
+        ]
         with watch.connection(TARGET, settings) as target:
-            yield from export.read_batches(target, pair.target, pair.there, part)
+            for batch in export.read_batches(target, pair.target, wanted, part):
+                arrays = [form.of_target(values) for form, values in zip(pair.forms, batch.columns, strict=True)]
+                yield Piece(arrays, np.zeros((len(arrays), 2), np.int64))
 
 
-def _formed(pair: Pair, part: Part, batch: pa.RecordBatch) -> list[pa.Array]:
-    is_source = isinstance(part, Chunk)
-    return [
-        (form.of_source if is_source else form.of_target)(values)
-        for form, values in zip(pair.forms, batch.columns, strict=True)
-    ]
+def _of_source(pair: Pair, rows: pa.RecordBatch | LongRow) -> Piece:
+    batch = rows.batch if isinstance(rows, LongRow) else rows
+    arrays = [form.of_source(values) for form, values in zip(pair.forms, batch.columns, strict=True)]
+    sizes = np.array([_sizes(values) for values in batch.columns], np.int64).reshape(len(arrays), 2)
+    if isinstance(rows, LongRow):
+        for place, value in rows.values.items():
+            arrays[place] = pair.forms[place].of_long(value, pair.columns[place])
+            sizes[place] = sum(utf16_units(np.frombuffer(piece, np.uint8)) for piece in value.pieces()), value.size
+    return Piece(arrays, sizes)
 
 
 def _sizes(values: pa.Array) -> tuple[int, int]:
@@ -543,7 +561,7 @@ class _Comparing:
             action = partial(sum_part, self._settings, case.pair, self._watch, chunk)
             self._give(case, action, self._summed(chunk))
 
-    def _summed(self, part: Part) -> Handler:
+    def _summed(self, part: Range) -> Handler:
         def handle(case: _Case, result: Sums) -> None:
             case.open_tasks -= 1
             side = "source" if isinstance(part, Chunk) else "target"
@@ -576,14 +594,14 @@ class _Comparing:
         case.leaves_parts_out = len(chosen) < len(differing)
         is_wanted = np.zeros(BUCKETS, np.bool_)
         is_wanted[chosen] = True
-        parts: tuple[Part, ...] = (*case.source_parts, *case.target_parts)
+        parts: tuple[Range, ...] = (*case.source_parts, *case.target_parts)
         for part in parts:
             action = partial(
                 look_at_part, self._settings, case.pair, self._watch, part, is_wanted=is_wanted, most=case.most
             )
             self._give(case, action, self._looked_at(part))
 
-    def _looked_at(self, part: Part) -> Handler:
+    def _looked_at(self, part: Range) -> Handler:
         def handle(case: _Case, result: Found | None) -> None:
             case.open_tasks -= 1
             if result is not None:

@@ -108,36 +108,37 @@ def read_batches(
     table: Table,
     columns: Sequence[Column],
     chunk: Chunk | Picked = WHOLE_TABLE,
-    on_change: OnChange = lambda *_: None,
+    on_change: OnChange | None = None,
 ) -> Iterator[Part]:
     """The rows of a chunk of a table as record batches of at most BATCH_SIZE rows, columns in the given order.
 
     A batch is smaller where its rows are wide, and where a row may be too large to be bound at all, rows are
     read value by value, those with long values one by one: so memory stays bounded. `on_change` is told of values
-    that lost something on their way. `connection` is an arrow-odbc one. Raises SourceError, and
-    UnreachableError where a second connection is needed and cannot be had.
+    that lost something on their way; counting them may take another query. `connection` is an arrow-odbc one.
+    Raises SourceError, and UnreachableError where a second connection is needed and cannot be had.
     """
     source = f"{quote_table(table.schema, table.name)}{where_clause(chunk)}"
+    told: OnChange = on_change or (lambda *_: None)
     if any(ord(character) > LAST_OF_BMP for character in f"{source}{select_list(columns)}"):
         # unixODBC garbles such characters in the text that arrow-odbc gives it.
-        yield from _read_value_by_value(settings, columns, source, on_change)
+        yield from _read_value_by_value(settings, columns, source, told)
         return
     bounds = _measure(connection, columns, source)
     row_bytes = sum(_transit_bytes(column, bounds) for column in columns)
     if row_bytes > LARGEST_BOUND_ROW:
-        yield from _read_value_by_value(settings, columns, source, on_change)
+        yield from _read_value_by_value(settings, columns, source, told)
         return
     suspects: set[int] = set()
     arrived = 0
     for batch in _read_in_blocks(connection, settings, columns, source, bounds, row_bytes):
         arrived += batch.num_rows
-        yield _settled(batch, columns, suspects, on_change)
+        yield _settled(batch, columns, suspects, told)
     try:
         answer = connection.read_arrow_batches(count_query(arrived), batch_size=1)
         _refuse_short_answer(arrived, [row["sent"] for part in answer for row in part.to_pylist()])
     except arrow_odbc.Error as error:
         raise _source_error(error) from None
-    if suspects:
+    if suspects and on_change is not None:
         places = sorted(suspects)
         try:
             counts = count_half_pairs(settings, table, [columns[place] for place in places], chunk)

@@ -19,6 +19,7 @@ from adbc_driver_postgresql import StatementOptions
 from adbc_driver_postgresql import dbapi as postgresql
 
 from db import Settings, UnreachableError, is_temporary_sqlstate, target_advice
+from forms import DIGEST_MARK
 from postgres.loader import TargetError
 from postgres.names import TargetName, quote
 from postgres.shape import TargetColumn
@@ -97,18 +98,35 @@ def count_rows(connection: Any, table: TargetName) -> int:
     return sum(int(batch.column(0)[0].as_py()) for batch in _query(connection, f"SELECT count(*) FROM {table.quoted}"))
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A column to read. Of its values beyond `longest_whole` bytes (None: there is no bound) only a digest comes."""
+
+    column: TargetColumn
+    longest_whole: int | None = None
+
+    @property
+    def expression(self) -> str:
+        """What is selected. PostgreSQL, "Binary String Functions": sha256."""
+        kind = self.column.base_type
+        value = EXPRESSIONS[kind].replace("{c}", quote(self.column.name)).replace("{s}", _schema_of(self.column))
+        if self.longest_whole is None:
+            return value
+        if kind == "bytea":
+            digest = f"'{DIGEST_MARK.decode()}'::bytea || sha256({value})"
+        else:
+            digest = f"'{DIGEST_MARK.decode()}' || encode(sha256(convert_to({value}, 'UTF8')), 'hex')"
+        return f"CASE WHEN octet_length({value}) > {self.longest_whole} THEN {digest} ELSE {value} END"
+
+
 def read_batches(
-    connection: Any, table: TargetName, columns: Sequence[TargetColumn], blocks: BlockRange
+    connection: Any, table: TargetName, columns: Sequence[Wanted], blocks: BlockRange
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a range of a table as record batches, columns in the given order.
 
     `connection` is an ADBC one. Raises TargetError.
     """
-    expressions = ", ".join(
-        EXPRESSIONS[column.base_type].replace("{c}", quote(column.name)).replace("{s}", _schema_of(column))
-        + f" AS c{place}"
-        for place, column in enumerate(columns)
-    )
+    expressions = ", ".join(f"{column.expression} AS c{place}" for place, column in enumerate(columns))
     conditions = [f"ctid >= '({blocks.first},0)'::tid"] if blocks.first else []
     if blocks.end is not None:
         conditions.append(f"ctid < '({blocks.end},0)'::tid")

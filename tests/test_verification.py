@@ -348,6 +348,54 @@ def test_types_of_the_target_that_differ_legally(scene: Scene) -> None:
         scene.query(f"TRUNCATE every; ALTER TABLE every {back}")
 
 
+LARGE_TYPES = {"body": SqlType("nvarchar", -1), "raw": SqlType("varbinary", -1), "doc": SqlType("xml", -1)}
+LARGE, LARGER = (
+    Table(
+        "dbo",
+        name,
+        (Column("id", SqlType("int", 4), is_nullable=False), *(Column(*column) for column in LARGE_TYPES.items())),
+        Key(f"PK_{name}", (KeyColumn("id"),)),
+    )
+    for name in ("Large", "Larger")
+)
+
+
+def large_rows(size: int) -> list[tuple[object, ...]]:
+    """Rows with values of about so many bytes, also with what changes on the way, and small ones."""
+    text = "é🎉 and \0 so on ".ljust(20) * (size // 25)
+    declared = '<?xml version="1.0" encoding="UTF-16"?>'
+    return [
+        (1, text, None, "<a/>"),
+        (2, "short\0", bytes(range(256)) * (size // 256), f"{declared}<a>{'x' * size}</a>"),
+        (3, None, b"", None),
+    ]
+
+
+@pytest.mark.parametrize(("table", "size"), [(LARGE, 1_200_000), (LARGER, 2_500_000)], ids=["bound", "in pieces"])
+def test_large_values_are_compared_by_digests(
+    table: Table,
+    size: int,
+    serve: Callable[..., StandIn],
+    workplace: Callable[[StandIn, Database], Workplace],
+    target: EmbeddedTarget,
+    target_database: str,
+) -> None:
+    database = Database("large", (table,))
+    place = workplace(serve(database, {table.full_name: large_rows(size)}), database)
+    assert place.run("schema").code == 0
+    loaded = place.run("data", "--then-verify")
+    assert loaded.code == 0, loaded.text
+    assert len(set(digests(table, load_settings(None, place.environment)))) == 1
+    query(
+        target, target_database, f"UPDATE {table.name} SET body = overlay(body placing '?' from {size // 3}),"
+        f" raw = set_byte(raw, {size // 2}, 77), doc = replace(doc, '</a>', ' </a>') WHERE id < 3",
+    )  # fmt: skip
+    changed = compare(table, load_settings(None, place.environment))
+    assert changed.columns == ("body", "raw", "doc")
+    for told in ("id 1: 'sha256:", "id 2: 0x7368613235363a", "id 2: 'sha256:"):
+        assert told in changed.describe()
+
+
 # -- what cannot be compared, and what the source itself counts --------------------------------------------
 
 
@@ -514,6 +562,7 @@ def test_a_signal_ends_it_while_a_side_is_silent(shop: Shop, number: signal.Sign
         out, err = process.communicate(timeout=20)
         source.resume()
     assert process.returncode == code, out + err
+    assert "Nothing was changed." in err
 
 
 # -- other databases ------------------------------------------------------------------------------------
