@@ -125,6 +125,8 @@ def test_every_option_happens_in_both_phases_and_is_told(mapped: Mapped, odbc_dr
         finished = mapped.run(script, WHOLE)
         assert finished.code == 0, finished.text
         assert "Type map: types.json (8 entries)" in finished.out
+    verified = mapped.run("data", WHOLE, "--verify")
+    assert verified.code == 0, verified.text
     assert mapped.types("places") == {
         "id": "integer", "at": "timestamp(6) with time zone", "at_offset": "smallint", "spot": "text",
         "about": "json", "phone": "sales.phonenumber", "embedding": "real[]",
@@ -330,8 +332,8 @@ def test_postgis_is_used_where_it_is_installed(tmp_path: Path) -> None:
     with connection.cursor() as cursor, StandIn(database, {"dbo.gis_shapes": rows}) as source:
         cursor.execute("DROP TABLE IF EXISTS gis_shapes")
         place = Workplace(tmp_path, {**source_settings(source.port, "gis"), "DATABASE_URL": url})
-        for script in ("schema", "data", "schema"):
-            finished = place.run(script)
+        for arguments in (("schema",), ("data",), ("schema",), ("data", "--verify")):
+            finished = place.run(*arguments)
             assert finished.code == 0, finished.text
         cursor.execute("SELECT ST_AsEWKT(geog::geometry), ST_AsEWKT(geom) FROM gis_shapes ORDER BY id")
         assert cursor.fetchall() == [
