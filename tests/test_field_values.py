@@ -202,7 +202,8 @@ def test_33_the_bytes_of_a_uuid_are_not_swapped(copied: Copied) -> None:
 
 def test_34_xml_variant_and_bit_go_through_the_fast_lane(copied: Copied) -> None:
     assert copied.type_of("document") in ("xml", "text")  # text where the server has no libxml
-    assert copied.values("document", "value::text") == [
+    declared = "<?xml version='1.0'?>"
+    assert [text.removeprefix(declared) for text in copied.values("document", "value::text")] == [
         "<a b='1'>é🎉</a>", "", "text", "<a/>",
     ]  # fmt: skip
     assert copied.values("bit") == [True, False]

@@ -119,8 +119,7 @@ def mapped(
     return Mapped(workplace(source, DATABASE), target, target_database)
 
 
-def test_every_option_happens_in_both_phases_and_is_told(mapped: Mapped, odbc_driver: str) -> None:
-    mapped.place = mapped.place.with_settings(MSSQL_DRIVER=odbc_driver)
+def test_every_option_happens_in_both_phases_and_is_told(mapped: Mapped) -> None:
     for script in ("schema", "data"):
         finished = mapped.run(script, WHOLE)
         assert finished.code == 0, finished.text

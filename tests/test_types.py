@@ -527,7 +527,7 @@ def checked(case: Case, given_values: Sequence[Any], found: Sequence[tuple[Any, 
 
 
 QUIET = settings(
-    max_examples=3, deadline=None, database=None, phases=[Phase.generate],
+    max_examples=2, deadline=None, database=None, phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 
