@@ -40,8 +40,6 @@ from type_mapping import Lob, declared_characters, mapping_of, read_type, select
 
 #: bytes of one transit buffer between driver and Arrow; arrow-odbc holds two while it reads ahead
 TRANSIT_BYTES = 16 * 1024 * 1024
-#: a LOB buffer beyond this many bytes a row is read without reading ahead
-READ_AHEAD_ROW_BYTES = 4 * 1024 * 1024
 #: room above the largest measured value, in which a longer one is noticed even by a driver that cuts
 _MARGIN = 4
 #: a row whose buffers would take more bytes than this is read value by value
@@ -204,7 +202,7 @@ def _read_in_blocks(
             max_text_size=max(bounds.text + _MARGIN, _longest_declared_text(columns)),
             max_binary_size=max(bounds.binary + _MARGIN, _longest_declared_binary(columns)),
             map_schema=as_needed,
-            fetch_concurrently=row_bytes <= READ_AHEAD_ROW_BYTES,
+            fetch_concurrently=True,
             payload_text_encoding=TextEncoding.UTF16,
         )
         for batch in reader:

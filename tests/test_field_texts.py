@@ -8,22 +8,28 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from catalog import Column, Database, Key, KeyColumn, SqlType, Table
+from db import load_settings
 from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from mssql import reader
 from postgres import state
 from postgres.names import TargetName
 from tests.conftest import source_settings
 from tests.harness import Finished, Workplace
 from tests.samples import entries, query
+from tests.test_standin import VALUES
+from type_mapping import MAPPINGS
 
 #: collation → a text of the code page that it stands for
 CODE_PAGES: Mapping[str, str] = {
@@ -252,3 +258,38 @@ def test_field_1_and_2_values_of_10_mb_arrive_whole(copy: Callable[..., Copied],
     assert entry["nul_characters"] == {"body": 1}
     assert entry["unpaired_surrogates"] == {"name": 1, "body": 1}
     assert entry["seventh_digits"] == {"at": 2, "time": 1}
+
+
+def test_reading_by_the_piece_gives_what_reading_in_blocks_gives(
+    serve: Callable[..., StandIn], odbc_driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slow way, which large values take, against the fast one: every type, extremes and NULL."""
+    every = table("Every", *(Column(name, kind) for name, kind, _, _ in VALUES))
+
+    def short(value: object) -> object:
+        return value[:5000] if isinstance(value, str | bytes) else value
+
+    rows = [
+        (1, *(short(value) for _, _, value, _ in VALUES)),
+        (2, *(short(value) for _, _, _, value in VALUES)),
+        (3, *(None for _ in VALUES)),
+    ]
+    source = serve(Database("texts", (every,)), {"dbo.Every": rows})
+    environment = {**source_settings(source.port, "texts"), "MSSQL_DRIVER": odbc_driver, "PGDATABASE": "none"}
+    settings = load_settings(None, environment)
+    columns = [column for column in every.columns if column.type.name in MAPPINGS]
+
+    def read() -> list[object]:
+        lost: Counter[tuple[str, int]] = Counter()
+
+        def note(kind: str, place: int, values: int) -> None:
+            lost[kind, place] += values
+
+        batches = list(reader.read_batches(reader.connect(settings), settings, every, columns, on_change=note))
+        return [*batches, {key: count for key, count in lost.items() if count}]
+
+    in_blocks = read()
+    monkeypatch.setattr(reader, "LARGEST_BOUND_ROW", 0)
+    assert read() == in_blocks
+    assert isinstance(in_blocks[0], pa.RecordBatch)
+    assert in_blocks[0].num_rows == len(rows)
