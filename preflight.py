@@ -306,8 +306,8 @@ def _table_remarks(database: Database, table: Table) -> Iterator[Remark]:
         name = f"{table.full_name}.{column.name}"
         if not is_supported(column):
             yield Remark(
-                "blocks", "unsupported type", name, f"{column.type} cannot be copied yet",
-                "leave the table out with --exclude, or read it through a view that casts the column",
+                "blocks", "unsupported type", name, f"{column.type} is a CLR type or not known, and cannot be copied",
+                "leave the table out with --exclude",
             )  # fmt: skip
         if column.is_encrypted:
             yield Remark(

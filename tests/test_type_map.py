@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,15 @@ from typing import Any
 import psycopg2
 import pytest
 
+import chunk_copy
 from catalog import AliasType, Column, Database, Index, Key, KeyColumn, SqlType, Table
+from db import connect_target, load_settings
 from demo.standin import StandIn
 from demo.standin_types import Shape
 from demo.target import EmbeddedTarget
+from postgres import loader, state
+from postgres.names import TargetName
+from postgres.shape import read_tables
 from tests.conftest import source_settings
 from tests.harness import Finished, Workplace
 from tests.samples import query
@@ -221,25 +227,30 @@ def test_a_session_is_not_resumed_with_another_map(mapped: Mapped, script: str) 
     assert resumed.code == 0, resumed.text
 
 
-def test_a_load_that_began_with_another_map_is_not_continued(mapped: Mapped) -> None:
-    """Also where the progress file was edited, or belongs to another folder: the target knows the load."""
-    first = {"types": {"rowversion": "bigint"}}
-    rows: list[tuple[object, ...]] = [(n, "2024-02-29 12:00:00 -08:00", None) for n in range(1, 101)]
-    with StandIn(DATABASE, {"Sales.Logs": rows}) as source:
-        settings = {"MSSQL_PORT": str(source.port), "CHUNK_ROWS": "20", "WORKERS": "1", "RETRY_ATTEMPTS": "1"}
-        mapped.place = mapped.place.with_settings(**settings)
-        assert mapped.run("schema", first).code == 0
-        source.fail_after_rows("Sales.Logs", 10, 50000, "enough", times=1)
-        mapped.run("data", first, "--tables", "Logs")
-        document = json.loads(mapped.place.data_progress.read_text(encoding="utf-8"))
-        document["type_map"] = {}
-        if document["tables"]["Sales.Logs"]["data"]["status"] == "completed":
-            pytest.skip("the source did not fail in time")
-        document["tables"]["Sales.Logs"]["data"]["status"] = "failed"
-        mapped.place.data_progress.write_text(json.dumps(document), encoding="utf-8")
-        continued = mapped.run("data", None, "--resume", "--no-truncate", "--tables", "Logs")
-    assert continued.code == 1
-    assert "bytea" in continued.text or "cannot be continued" in continued.text or "cannot be loaded" in continued.text
+def test_a_load_that_began_with_another_map_is_not_continued(target: EmbeddedTarget, target_database: str) -> None:
+    """Whatever the progress file says, and though the target could take the values of both."""
+    notes = Table(
+        "dbo", "Notes", (Column("Id", INT, is_nullable=False), Column("About", SqlType("json", -1))),
+        Key("PK_Notes", (KeyColumn("Id"),)),
+    )  # fmt: skip
+    rows = [(number, "{}") for number in range(100)]
+    query(target, target_database, "CREATE TABLE notes (id integer PRIMARY KEY, about text)")
+    with StandIn(Database("notes", (notes,)), {"dbo.Notes": rows}) as source:
+        reached = {**source_settings(source.port, "notes"), **target.environment(target_database)}
+        settings = load_settings(None, {**reached, "CHUNK_ROWS": "20"})
+        with closing(connect_target(settings)) as connection:
+            state.prepare(connection)
+            there = read_tables(connection, ["public"])[TargetName("public", "notes")]
+
+        def job(type_map: TypeMap) -> chunk_copy.Job:
+            (table,) = type_map.resolved((notes,)).apply((replace(notes, row_count=100),))
+            return chunk_copy.Job(table, loader.plan_load(table, there, settings), "session")
+
+        usual, other = job(TypeMap()), job(TypeMap({"json": "text"}))
+        assert len(chunk_copy.begin(settings, usual, continues=False).chunks) == 5
+        assert len(chunk_copy.begin(settings, usual, continues=True).chunks) == 5
+        with pytest.raises(loader.TargetError, match="cannot be continued"):
+            chunk_copy.begin(settings, other, continues=True)
 
 
 REFUSED: dict[str, tuple[object, str]] = {
