@@ -25,7 +25,8 @@ from type_mapping import read_type, select_expression
 
 #: the longest text that is measured without making a LOB of it, in UTF-16 units
 LONGEST_SHORT = 4000
-_WIDE = {"nchar", "nvarchar", "ntext", "sysname"}
+_WIDE = {"nvarchar", "ntext", "sysname"}
+_OF_ONE_SIZE = {"char", "nchar", "binary", "timestamp"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _is_text(column: Column) -> bool:
 
 
 def _is_measured(column: Column) -> bool:
-    return _is_text(column) or bool(pa.types.is_binary(read_type(column)))
+    return column.type.name not in _OF_ONE_SIZE and (_is_text(column) or bool(pa.types.is_binary(read_type(column))))
 
 
 def _sized(column: Column) -> str:
@@ -87,7 +88,7 @@ def _sized(column: Column) -> str:
     if not _is_text(column) or column.type.name in _WIDE:
         return expression
     # Of the other types, max_length is not that of the text: 16 for text, a pointer's.
-    is_short = column.type.name in {"char", "varchar"} and 0 < column.type.max_length <= LONGEST_SHORT
+    is_short = column.type.name == "varchar" and 0 < column.type.max_length <= LONGEST_SHORT
     return f"CAST({expression} AS nvarchar({column.type.max_length if is_short else 'max'}))"
 
 
