@@ -25,7 +25,7 @@ from changes import Changes, Kind
 from db import Settings, UnreachableError, connect_target
 from long_rows import Part
 from mssql import chunks as source_chunks
-from mssql import reader
+from mssql import moment, reader
 from postgres import loader, rejects, state, suspension
 from postgres.loader import LoadPlan, TargetError
 from postgres.rejects import Recorded, Rejects
@@ -99,9 +99,11 @@ class Begun:
 class Lane:
     """The two connections that rows travel between; each is opened when needed and again after a failure."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, session: Any = None) -> None:
+        """`session` is a connection to the source that must last, since no other sees the moment that it sees."""
         self.settings = settings
-        self._source: Any = None
+        self._session = session
+        self._source: Any = session
         self._target: Any = None
         self.is_given_up = False
 
@@ -141,8 +143,11 @@ class Lane:
             wire.shutdown(socket.SHUT_RDWR)
 
     def disconnect(self) -> None:
-        """Drop both connections; what was not committed is gone."""
-        self._source = None
+        """Drop both connections; what was not committed is gone.
+
+        A session that must last is kept while it sees its moment.
+        """
+        self._source = self._session if self._session is not None and moment.is_open(self._session) else None
         if self._target is not None and not self._target.closed:
             self._target.close()
         self._target = None

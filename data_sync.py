@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg2
 
 import changes
+import consistency
 import rejecting
 import verification
 from catalog import Chunk, Table
@@ -73,10 +74,12 @@ def run(
     workers: int | None = None,
     on_refusal: OnRefusal = FAIL,
     then_verify: verification.Mode | None = None,
+    consistent: bool | None = None,
 ) -> int:
     """Copy the rows of all tables that the options ask for; returns the exit code.
 
     With `then_verify` the tables that are completed are compared afterwards. `workers` overrides the setting.
+    `consistent` asks for one moment of the source, or, where it is False, gives up a session's own.
     Raises what `session.run_script` turns into words: UsageError, SettingsError, UnreachableError, …
     """
     display = choose_display()
@@ -90,21 +93,39 @@ def run(
         announce(this_run)
         if on_refusal.retries:
             return _retry(this_run, existing, lane)
+        workers = workers or this_run.settings.workers
+        earlier = _snapshot_of_last_session(tracker) if is_new else None
+        its = consistency.take(this_run, this_run.tables, workers) if is_new and consistent else None
         plan = plan_run(this_run)
+        if earlier is not None:
+            consistency.drop(this_run, earlier)
+        its = its or (consistency.again(this_run, consistent) if plan.work else consistency.Moment(this_run.settings))
+        if is_new or plan.work:
+            tracker.record_consistency(its.document)
+        if its.level is not None:
+            display.say(f"📸 One moment of the source: {its}")
         state.prepare(lane.target)
         if is_new:
             state.begin_session(lane.target, tracker.session_id, keeps_rows=not options.truncate)
-        workers = workers or this_run.settings.workers
         if plan.work:
-            code = _sync(this_run, plan, existing, lane, workers, on_refusal.leaves_out)
+            lanes = _lanes(its, lane)
+            workers = len(lanes) if its.sessions else workers
+            at_moment = replace(this_run, settings=its.settings)
+            code = _sync(at_moment, plan, existing, lanes, workers, on_refusal.leaves_out)
         else:
             code = ALL_DONE if _restore(this_run, 1) else SOME_FAILED
             rejecting.write_files(this_run)
         if then_verify is None:
+            consistency.end(this_run, its)
             return code
         completed = tuple(table for table in plan.tables if tracker.status(table.key) == "completed")
         this_run.display.say(f"\n🔍 Comparing both sides of {len(completed)} completed tables...")
-        return max(code, verification.run(replace(this_run, tables=completed), then_verify, workers))
+        # What can be reached of the moment: a snapshot can, the moment of sessions is over.
+        settings = this_run.settings if its.sessions else its.settings
+        compared = replace(this_run, tables=completed, settings=settings)
+        code = max(code, verification.run(compared, then_verify, workers))
+        consistency.end(this_run, its)
+        return code
 
 
 def verify(options: Options, mode: verification.Mode, workers: int | None = None) -> int:
@@ -133,6 +154,18 @@ def _read(options: Options, tracker: ProgressTracker) -> tuple[Run, Lane]:
     return run_over(read_tables(lane.source), options, lane.settings, tracker), lane
 
 
+def _snapshot_of_last_session(tracker: ProgressTracker) -> str | None:
+    return tracker.consistency.get("database") if tracker.load() else None
+
+
+def _lanes(its: consistency.Moment, lane: Lane) -> list[Lane]:
+    """The lanes that there are to begin with: the run's own, or those that see one moment."""
+    if its.level is None:
+        return [lane]
+    lane.disconnect()
+    return [Lane(its.settings, session) for session in its.sessions] or [Lane(its.settings)]
+
+
 def _target_tables(lane: Lane, this_run: Run) -> dict[TargetName, TargetTable]:
     try:
         return read_target_tables(lane.target, target_schemas(this_run.tables, this_run.settings))
@@ -144,11 +177,11 @@ def _sync(
     this_run: Run,
     plan: Plan,
     existing: dict[TargetName, TargetTable],
-    lane: Lane,
+    lanes: Sequence[Lane],
     workers: int,
     leaves_out: bool,
 ) -> int:
-    display = this_run.display
+    display, lane = this_run.display, lanes[0]
     started = time.monotonic()
     if workers > 1:
         display.say(f"👷 {workers} workers")
@@ -162,7 +195,7 @@ def _sync(
     aside = suspension.read_suspended(lane.target)
     built = {one.table for one in aside if one.kind in suspension.BUILT}
     with display.bars() as bars:
-        loads = Loads(this_run, plan, existing, workers, bars, lane, built, keeps_rows, leaves_out)
+        loads = Loads(this_run, plan, existing, workers, bars, lanes, built, keeps_rows, leaves_out)
         # Far more threads than workers, made when needed: one that hangs in a driver must not keep a place.
         executor = ThreadPoolExecutor(workers + MOST_HANGING, thread_name_prefix="copy")
         try:
@@ -301,7 +334,7 @@ class Loads:
         existing: dict[TargetName, TargetTable],
         workers: int,
         bars: Bars,
-        lane: Lane,
+        lanes: Iterable[Lane],
         aside: Set[TargetName] = frozenset(),
         keeps_rows: bool = False,
         leaves_out: bool = False,
@@ -316,8 +349,9 @@ class Loads:
         self._keeps_rows = keeps_rows
         self._reject_limit = this_run.settings.reject_limit if leaves_out else None
         self._watch = Watch()
-        # The first worker goes on with the connections that the run began with.
-        self._watch.lanes.put(lane)
+        # The first workers go on with the connections that the run began with.
+        for lane in lanes:
+            self._watch.lanes.put(lane)
         self._in_order = [_TableLoad(work) for work in plan.work]
         self._by_key = {load.table.key: load for load in self._in_order}
         self._to_begin = deque(self._in_order)

@@ -15,7 +15,7 @@ import re
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -112,6 +112,8 @@ class Source:
     is_encrypted: bool = True
     #: host and port where they are known; None for a named instance or a whole connection string
     address: tuple[str, int] | None = None
+    #: why no further connection must be opened, where none must
+    closed_because: str | None = None
 
 
 @dataclass(frozen=True)
@@ -448,11 +450,20 @@ def source_unreachable(settings: Settings, error: BaseException) -> UnreachableE
     return UnreachableError(f"SQL Server {settings.source.label} cannot be used: {words}\n{source_advice(words)}")
 
 
+def in_database(source: Source, database: str) -> Source:
+    """The same server and login, in another database."""
+    parts = {name: value for name, value in parse_odbc(source.connection_string).items() if name != "initial catalog"}
+    text = ";".join(f"{name}={odbc_value(value)}" for name, value in {**parts, "database": database}.items())
+    return replace(source, connection_string=text)
+
+
 def probe_port(source: Source) -> None:
-    """Raise UnreachableError at once, in plain words, where nobody listens.
+    """Raise UnreachableError at once, in plain words, where nobody listens, or no connection must be opened.
 
     The drivers answer a closed port or an unknown name with "Login timeout expired", after their timeout.
     """
+    if source.closed_because is not None:
+        raise UnreachableError(source.closed_because)
     if source.address is None:
         return
     host, port = source.address

@@ -167,6 +167,9 @@ class ProgressTracker:
         options = document.get("type_map", {})
         if not isinstance(options, dict) or not all(isinstance(part, dict) for part in options.values()):
             raise refuse('"type_map" must be an object like the type map itself', '"type_map"')
+        moment = document.get("consistency", {})
+        if not isinstance(moment, dict) or not all(isinstance(part, str) for part in moment.values()):
+            raise refuse('"consistency" must be an object of texts, as sync-data.py wrote it', '"consistency"')
         tables = document.get("tables")
         if not isinstance(tables, dict):
             raise refuse('"tables" must be an object with an entry for each table', '"tables"')
@@ -254,6 +257,20 @@ class ProgressTracker:
         """The type options that the session was begun with; empty where there were none."""
         found: Mapping[str, Mapping[str, str]] = self._document.get("type_map", {})
         return found
+
+    @property
+    def consistency(self) -> Mapping[str, str]:
+        """The moment of the source that the session reads (`consistency.Moment.document`); empty without one."""
+        found: Mapping[str, str] = self._document.get("consistency", {})
+        return found
+
+    def record_consistency(self, document: Mapping[str, str] | None) -> None:
+        """Write down which moment the session reads from now on, None for no certain one."""
+        if document is None:
+            self._document.pop("consistency", None)
+        else:
+            self._document["consistency"] = dict(document)
+        self._write()
 
     # -- a table's status -------------------------------------------------------------------
 

@@ -53,6 +53,11 @@ def main() -> int:
     parser.add_argument(
         "--retry-rejects", action="store_true", help="copy nothing else; read rejected rows anew and load them"
     )
+    parser.add_argument(
+        "--consistent", action=argparse.BooleanOptionalAction, default=None,
+        help="read all tables at one moment: by a database snapshot, else by SNAPSHOT sessions, else not at all; "
+        "--no-consistent lets --resume go on where that moment is over",
+    )  # fmt: skip
     arguments = parser.parse_args()
     if (arguments.verify or arguments.then_verify) and arguments.retry_rejects:
         parser.error("comparing and --retry-rejects are two runs")
@@ -65,7 +70,8 @@ def main() -> int:
         )
     on_refusal = OnRefusal(arguments.on_error == "reject", arguments.retry_rejects)
     return run_script(
-        lambda: data_sync.run(options, arguments.workers, on_refusal, arguments.then_verify), options.debug
+        lambda: data_sync.run(options, arguments.workers, on_refusal, arguments.then_verify, arguments.consistent),
+        options.debug,
     )
 
 

@@ -92,6 +92,10 @@ class StandIn:
         self.relations: dict[tuple[str, str], Relation] = {}
         self.properties = _properties(database)
         self._denied = {name.lower() for name in denied}
+        #: whether its edition makes database snapshots
+        self.makes_snapshots = False
+        self.snapshots: dict[str, str] = {}
+        self._table_locks: dict[tuple[str, str], dict[int, bool]] = {}
         self._faults: dict[str, list[_Fault]] = {}
         self._lock = threading.Lock()
         self._parsed = functools.lru_cache(maxsize=500)(parse)
@@ -195,6 +199,56 @@ class StandIn:
     def parsed(self, text: str) -> exp.Expression:
         """The tree of a query, kept for the next time it is asked."""
         return self._parsed(text)
+
+    def has_database(self, name: str) -> bool:
+        """Whether a login may ask for a database of that name."""
+        return name.lower() in {self.database.name.lower(), "master", "tempdb", *self.snapshots}
+
+    def make_snapshot(self, name: str) -> None:
+        """A copy of the database as it is now, under another name."""
+        if not self.makes_snapshots:
+            raise SqlError(1844, "Database Snapshot is not supported on the stand-in.")
+        with self._lock:
+            self._duck.execute(f"ATTACH ':memory:' AS {quote(name)}")
+            self._duck.execute(f"COPY FROM DATABASE memory TO {quote(name)}")
+            self._duck.execute(
+                "INSERT INTO sys.databases BY NAME (SELECT * REPLACE (? AS name, 90 AS database_id,"
+                " 5 AS source_database_id) FROM sys.databases WHERE database_id = 5)",
+                [name],
+            )
+            self.snapshots[name.lower()] = name
+
+    def drop_snapshot(self, name: str) -> None:
+        """Forget a snapshot."""
+        if name.lower() not in self.snapshots:
+            raise SqlError(3701, f"Cannot drop the database '{name}', because it does not exist.")
+        with self._lock:
+            del self.snapshots[name.lower()]
+            self._duck.execute("DELETE FROM sys.databases WHERE lower(name) = lower(?)", [name])
+
+    def set_isolation(self, spid: int, level: int) -> None:
+        """What `sys.dm_exec_sessions` shows of a session."""
+        with self._lock:
+            self._duck.execute("DELETE FROM sys.dm_exec_sessions WHERE session_id = ?", [spid])
+            self._duck.execute(
+                "INSERT INTO sys.dm_exec_sessions BY NAME SELECT ? AS session_id, ? AS transaction_isolation_level",
+                [spid, level],
+            )
+
+    def lock_table(self, table: Relation, spid: int, *, is_exclusive: bool, lasts: bool) -> None:
+        """A table lock that a hint asks for; refused at once where another session's is in the way."""
+        with self._lock:
+            held = self._table_locks.setdefault((table.schema.lower(), table.name.lower()), {})
+            if any(is_exclusive or other for owner, other in held.items() if owner != spid):
+                raise SqlError(1222, "Lock request time out period exceeded.")
+            if lasts:
+                held[spid] = is_exclusive or held.get(spid, False)
+
+    def release_locks(self, spid: int) -> None:
+        """End of a session's transaction."""
+        with self._lock:
+            for held in self._table_locks.values():
+                held.pop(spid, None)
 
     def admit(self, tables: Iterable[Relation]) -> tuple[int, SqlError] | None:
         """Raises what stands against reading these tables.

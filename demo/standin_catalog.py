@@ -131,6 +131,8 @@ VIEWS: Mapping[str, str] = {
     "snapshot_isolation_state_desc:nvarchar(60) is_read_committed_snapshot_on:bit recovery_model:tinyint "
     "recovery_model_desc:nvarchar(60) is_encrypted:bit is_cdc_enabled:bit! containment:tinyint "
     "is_ledger_on:bit! is_memory_optimized_elevate_to_snapshot_on:bit",
+    "database_files": "file_id:int! type:tinyint! type_desc:nvarchar(60) name:sysname! physical_name:nvarchar(260)!",
+    "dm_exec_sessions": "session_id:smallint! transaction_isolation_level:smallint!",
     # Not a view of SQL Server: every spelling of a table's name that OBJECT_ID understands.
     "standin_names": "spelled:nvarchar(600)! object_id:int!",
 }
@@ -613,6 +615,10 @@ def _server(catalog: _Catalog) -> None:
             snapshot_isolation_state_desc="ON", recovery_model=1, recovery_model_desc="FULL", is_read_only=False,
             state=0, user_access=0, is_read_committed_snapshot_on=False, is_encrypted=False, containment=0,
         )  # fmt: skip
+    for number, (kind, name) in enumerate((("ROWS", database.name), ("LOG", f"{database.name}_log")), 1):
+        catalog.add(
+            "database_files", file_id=number, type=number - 1, type_desc=kind, name=name, physical_name=f"/data/{name}"
+        )
     for name, number in (("dbo", 1), ("guest", 2)):
         catalog.add("database_principals", name=name, principal_id=number, type="S", type_desc="SQL_USER")
     space: Row = {

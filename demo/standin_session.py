@@ -57,6 +57,7 @@ from demo.standin_sql import (
     SqlError,
     Translator,
     named_type,
+    quote,
     split_batch,
 )
 from demo.standin_types import (
@@ -118,6 +119,12 @@ def _word(pattern: str) -> re.Pattern[str]:
 
 
 _SET_ISOLATION = _word(r"SET\s+TRANSACTION\s+ISOLATION\s+LEVEL\s+([\w ]+?)\s*$")
+_ISOLATION_LEVELS = {
+    "READ UNCOMMITTED": 1, "READ COMMITTED": 2, "REPEATABLE READ": 3, "SERIALIZABLE": 4, "SNAPSHOT": 5,
+}  # fmt: skip
+_TABLE_LOCK = re.compile(r"\bTABLOCK(X?)\b[^)]*\)", re.I)
+_MAKE_SNAPSHOT = _word(r"CREATE\s+DATABASE\s+\[([^\]]+)\]\s+ON\b.*\bAS\s+SNAPSHOT\s+OF\b")
+_DROP_DATABASE = _word(r"DROP\s+DATABASE\s+\[([^\]]+)\]\s*$")
 _SET_IMPLICIT = _word(r"SET\s+IMPLICIT_TRANSACTIONS\s+(ON|OFF)")
 _SET_FORMAT = _word(r"SET\s+FMTONLY\s+(ON|OFF)")
 _SET_VARIABLE = _word(r"SET\s+(@\w+)\s*=\s*(.*)$")
@@ -148,12 +155,14 @@ class Session(Connection):  # type: ignore[misc]
         self._context = context
         self._packet_size = 4096
         self._duck = standin.cursor()
+        self._database = standin.database.name
         self._session_state = _State()
         self._out = bytearray()
         self._packet_number = 1
 
     def close(self) -> None:
-        """Gives up the session's DuckDB connection."""
+        """Gives up the session's DuckDB connection and locks."""
+        self._standin.release_locks(self._spid)
         self._duck.close()
 
     @property
@@ -205,7 +214,7 @@ class Session(Connection):  # type: ignore[misc]
         )
         if not is_admitted:
             self._refuse(responses, refused)
-        elif wanted and wanted.lower() not in {self._standin.database.name.lower(), "master", "tempdb"}:
+        elif wanted and not self._standin.has_database(wanted):
             text = f'Cannot open database "{wanted}" requested by the login. The login failed.'
             opened = error_token(4060, text, severity=11, server="STANDIN", tds_version=self._tds_version)
             self._refuse(responses, opened + refused)
@@ -220,11 +229,14 @@ class Session(Connection):  # type: ignore[misc]
     def _finish_login(self, responses: list[bytes]) -> None:
         assert self._login is not None
         self._spid = next_session_id()
+        if snapshot := self._standin.snapshots.get(self._login.database.lower()):
+            self._database = snapshot
+            self._duck.execute(f"USE {quote(snapshot)}")
         size = min(max(self._login.packet_size, 512), 16384)
         answer = login_response(
             version=(VERSION.major, VERSION.minor, VERSION.build),
             server_name="STANDIN",
-            database=self._standin.database.name,
+            database=self._database,
             packet_size=size,
             tds_version=self._tds_version,
         )
@@ -459,6 +471,7 @@ class Session(Connection):  # type: ignore[misc]
         state.transactions = 0 if word == "ROLLBACK" else state.transactions - 1
         if state.transactions:
             return b""
+        self._standin.release_locks(self._spid)
         if state.has_snapshot:
             self._duck.execute("ROLLBACK")
             state.has_snapshot = False
@@ -506,6 +519,13 @@ class Session(Connection):  # type: ignore[misc]
 
     def _set_isolation(self, found: re.Match[str], _variables: dict[str, Parameter]) -> None:
         self._session_state.isolation = " ".join(found[1].upper().split())
+        self._standin.set_isolation(self._spid, _ISOLATION_LEVELS.get(self._session_state.isolation, 2))
+
+    def _make_snapshot(self, found: re.Match[str], _variables: dict[str, Parameter]) -> None:
+        self._standin.make_snapshot(found[1])
+
+    def _drop_database(self, found: re.Match[str], _variables: dict[str, Parameter]) -> None:
+        self._standin.drop_snapshot(found[1])
 
     def _set_implicit(self, found: re.Match[str], _variables: dict[str, Parameter]) -> None:
         self._session_state.is_implicit = found[1].upper() == "ON"
@@ -583,7 +603,7 @@ class Session(Connection):  # type: ignore[misc]
     def _translate(self, text: str, variables: Mapping[str, Parameter]) -> tuple[Query, Translator]:
         state = self._session_state
         facts = Facts(
-            database=self._standin.database.name,
+            database=self._database,
             login=self._login.user_name if self._login else "",
             spid=self._spid,
             version_text=VERSION_TEXT,
@@ -612,6 +632,10 @@ class Session(Connection):  # type: ignore[misc]
         wires = self._wires(query, translator.binds)
         names = ", ".join(f"c{number}" for number in range(1, len(wires) + 1))
         listed = ", ".join(wire.projection.format(f"c{number}") for number, wire in enumerate(wires, 1))
+        if hint := _TABLE_LOCK.search(text):
+            lasts = bool(self._session_state.transactions) and ("HOLDLOCK" in hint[0].upper() or bool(hint[1]))
+            for table in translator.tables:
+                self._standin.lock_table(table, self._spid, is_exclusive=bool(hint[1]), lasts=lasts)
         self._before_query(translator.tables)
         relation = self._duck.sql(f"SELECT {listed} FROM ({query.sql}) AS sent({names})", params=list(translator.binds))
         self._write(
@@ -654,6 +678,8 @@ class Session(Connection):  # type: ignore[misc]
 
 _STATEMENTS: tuple[tuple[re.Pattern[str], Callable[[Session, re.Match[str], dict[str, Parameter]], None]], ...] = (
     (_SET_ISOLATION, Session._set_isolation),
+    (_MAKE_SNAPSHOT, Session._make_snapshot),
+    (_DROP_DATABASE, Session._drop_database),
     (_SET_IMPLICIT, Session._set_implicit),
     (_SET_FORMAT, Session._set_format),
     (_SET_VARIABLE, Session._set_variable),

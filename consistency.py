@@ -1,0 +1,149 @@
+"""--consistent: which moment of the source a session reads, and what becomes of it on --resume.
+
+The level that was obtained is said and kept in the progress file; the connections of a run are made to it
+here. A database snapshot outlives a run, so a killed session goes on with the same moment; the moment of
+SNAPSHOT sessions ends with their connections, and another one is never put in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from catalog import Table
+from db import Settings, connect_source, in_database
+from mssql import moment
+from mssql.moment import MomentError
+from session import Run, UsageError
+
+Level = Literal["database snapshot", "snapshot sessions"]
+
+NO_MORE_CONNECTIONS = (
+    "with --consistent by SNAPSHOT sessions no further connection to the source can see their moment, and one is "
+    "needed: a connection broke, or a table has values that need a connection of their own. No row of another moment "
+    "was copied. Run again without --resume; or let the login create databases, so that a database snapshot serves"
+)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The moment that a run reads: how to reach it, and the connections that are open to it already.
+
+    `settings` are the run's own where no moment was asked for. `sessions` are all that there can be, where
+    the level is that of sessions.
+    """
+
+    settings: Settings
+    level: Level | None = None
+    database: str | None = None
+    taken_at: str | None = None
+    sessions: tuple[Any, ...] = ()
+
+    @property
+    def document(self) -> dict[str, str] | None:
+        """What the progress file keeps of it."""
+        if self.level is None or self.taken_at is None:
+            return None
+        return {
+            "level": self.level,
+            "taken_at": self.taken_at,
+            **({"database": self.database} if self.database else {}),
+        }
+
+    def __str__(self) -> str:
+        if self.level == "database snapshot":
+            return f"database snapshot {self.database}, taken at {self.taken_at}"
+        return f"{len(self.sessions)} SNAPSHOT session{'s' * (len(self.sessions) > 1)}, opened at {self.taken_at}"
+
+
+def take(run: Run, tables: Sequence[Table], workers: int) -> Moment:
+    """The moment of a new session. Raises UsageError where none can be had, and UnreachableError."""
+    settings, now = run.settings, datetime.now()
+    try:
+        with closing(connect_source(settings)) as connection:
+            name = moment.take_snapshot(connection, now.strftime("%Y%m%d_%H%M%S"))
+        return _by_snapshot(settings, name, now.isoformat(timespec="seconds"))
+    except MomentError as error:
+        no_snapshot = settings.secrets.hide(str(error))
+    try:
+        sessions = moment.open_sessions(settings, tables, workers)
+    except MomentError as error:
+        raise UsageError(
+            f"--consistent: one moment of the source cannot be had, and nothing was copied.\n"
+            f"  database snapshot: {no_snapshot}\n"
+            f"  SNAPSHOT sessions: {settings.secrets.hide(str(error))}\n"
+            f"Run without --consistent against a source that is quiet, or a restored backup."
+        ) from None
+    run.display.say(f"   (no database snapshot: {no_snapshot})")
+    closed = replace(settings, source=replace(settings.source, closed_because=NO_MORE_CONNECTIONS))
+    return Moment(closed, "snapshot sessions", None, now.isoformat(timespec="seconds"), tuple(sessions))
+
+
+def again(run: Run, wanted: bool | None) -> Moment:
+    """The moment of the session that is resumed; none where it has none, or it is given up by `wanted` False.
+
+    Raises UsageError where the session's moment is over, or where one is wanted now and the session began
+    without, and UnreachableError.
+    """
+    known = run.tracker.consistency
+    if wanted is False:
+        return Moment(run.settings)
+    if not known:
+        if wanted:
+            raise UsageError(
+                "--consistent: this session began without it, so its tables are of several moments already. "
+                "Begin a new session (without --resume), or continue without --consistent."
+            )
+        return Moment(run.settings)
+    name, taken_at = known.get("database"), known.get("taken_at", "")
+    if name is None:
+        raise UsageError(
+            f"this session was begun with --consistent, and the moment of its SNAPSHOT sessions ({taken_at}) ended "
+            f"with them. Begin a new session (without --resume), or continue with --no-consistent: tables copied from "
+            f"now on are then of a later moment."
+        )
+    with closing(connect_source(run.settings)) as connection:
+        if not _exists(connection, name):
+            raise UsageError(
+                f"this session was begun with --consistent, and its database snapshot {name} is gone. Begin a new "
+                f"session (without --resume), or continue with --no-consistent: tables copied from now on are then of "
+                f"a later moment."
+            )
+    return _by_snapshot(run.settings, name, taken_at)
+
+
+def end(run: Run, its: Moment) -> None:
+    """Drop a session's database snapshot once it has no table left to copy; else say that it stays, and for what."""
+    if its.database is None:
+        return
+    if run.tracker.unfinished:
+        run.display.say(f"📸 The database snapshot {its.database} stays, so that --resume reads the same moment.")
+        return
+    drop(run, its.database)
+
+
+def drop(run: Run, name: str) -> None:
+    """Drop a database snapshot that no session needs any more; a failure is told."""
+    try:
+        with closing(connect_source(run.settings)) as connection:
+            moment.drop_snapshot(connection, name)
+        run.display.say(f"📸 The database snapshot {name} was dropped.")
+    except MomentError as error:
+        words = run.settings.secrets.hide(str(error))
+        run.display.say(f"⚠️ WARNING: the database snapshot {name} could not be dropped: {words}. Drop it by hand.")
+
+
+def _by_snapshot(settings: Settings, name: str, taken_at: str) -> Moment:
+    return Moment(replace(settings, source=in_database(settings.source, name)), "database snapshot", name, taken_at)
+
+
+def _exists(connection: Any, name: str) -> bool:
+    try:
+        return moment.has_snapshot(connection, name)
+    except MomentError as error:
+        raise UsageError(
+            f"--consistent: whether the database snapshot {name} is there cannot be seen: {error}"
+        ) from None

@@ -1,0 +1,153 @@
+"""One moment of the source for all who read it: a database snapshot, or SNAPSHOT sessions opened behind a fence.
+
+A database snapshot is a database of its own, so it also serves a later `--resume`. SNAPSHOT transactions each
+see what was committed when they first read (Microsoft, "SET TRANSACTION ISOLATION LEVEL"); the fence is a
+shared lock on every table, held while they do, so that nothing is committed between the first and the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+import arrow_odbc
+import pyodbc
+
+from catalog import Table
+from db import Settings, connect_source, odbc_words
+from mssql import reader
+from mssql.quoting import quote, quote_table
+
+#: milliseconds that the fence waits for those who write to a table
+FENCE_TIMEOUT_MS = 30_000
+#: `sys.dm_exec_sessions.transaction_isolation_level` of SNAPSHOT
+SNAPSHOT = 5
+LOCK_TIMEOUT_ERROR = "(1222)"
+
+DATABASE = "SELECT DB_NAME()"
+DATA_FILES = "SELECT name, physical_name FROM sys.database_files WHERE type = 0 ORDER BY file_id"
+IS_SNAPSHOT = """
+SELECT COUNT(*) FROM sys.databases WHERE name = ? AND source_database_id IS NOT NULL AND source_database_id = DB_ID()
+"""
+ISOLATION = "SELECT transaction_isolation_level AS level FROM sys.dm_exec_sessions WHERE session_id = @@SPID"
+
+
+class MomentError(Exception):
+    """One moment cannot be had this way; the message says why, in the server's words where it has some."""
+
+
+def take_snapshot(connection: Any, stamp: str) -> str:
+    """Make a database snapshot of the database that a pyodbc connection is in; returns the snapshot's name.
+
+    `stamp` makes the name unique. Needs the right to create databases (Microsoft, "CREATE DATABASE", the part
+    on database snapshots). Raises MomentError.
+    """
+    try:
+        (database,) = connection.execute(DATABASE).fetchone()
+        files = connection.execute(DATA_FILES).fetchall()
+        if not files:
+            raise MomentError("the server shows no data files of the database")
+        name = f"{database[:90]}_replication_{stamp}"
+        parts = ", ".join(
+            f"(NAME = {quote(logical)}, FILENAME = {_text(f'{physical}.{stamp}.ss')})" for logical, physical in files
+        )
+        connection.execute(f"CREATE DATABASE {quote(name)} ON {parts} AS SNAPSHOT OF {quote(database)}")
+        return name
+    except pyodbc.Error as error:
+        raise MomentError(odbc_words(error)) from None
+
+
+def has_snapshot(connection: Any, name: str) -> bool:
+    """Whether there is such a snapshot of the database that a pyodbc connection is in. Raises MomentError."""
+    try:
+        return bool(connection.execute(IS_SNAPSHOT, name).fetchone()[0])
+    except pyodbc.Error as error:
+        raise MomentError(odbc_words(error)) from None
+
+
+def drop_snapshot(connection: Any, name: str) -> None:
+    """Drop a snapshot of the database that a pyodbc connection is in, if it is there. Raises MomentError."""
+    if has_snapshot(connection, name):
+        try:
+            connection.execute(f"DROP DATABASE {quote(name)}")
+        except pyodbc.Error as error:
+            raise MomentError(odbc_words(error)) from None
+
+
+def open_sessions(settings: Settings, tables: Sequence[Table], count: int) -> list[Any]:
+    """Arrow-odbc connections that all see one moment of the tables, at most `count` of them, at least one.
+
+    One, where the server's table locks do not keep writers out, so that a fence would be none. Raises
+    MomentError, and UnreachableError.
+    """
+    if not tables:
+        raise MomentError("there is no table")
+    try:
+        with closing(connect_source(settings)) as fence:
+            fence.execute(f"SET LOCK_TIMEOUT {FENCE_TIMEOUT_MS}")
+            fence.execute("BEGIN TRANSACTION")
+            for table in tables:
+                fence.execute(f"SELECT TOP (1) 1 AS c0 FROM {_place(table)} WITH (TABLOCK, HOLDLOCK)").fetchall()
+            holds = count == 1 or _is_locked(settings, tables[0])
+            sessions = [_session(settings, tables[0]) for _ in range(count if holds else 1)]
+            fence.execute("ROLLBACK TRANSACTION")
+            return sessions
+    except pyodbc.Error as error:
+        words = odbc_words(error)
+        if LOCK_TIMEOUT_ERROR in words:
+            words = f"others wrote to the tables for {FENCE_TIMEOUT_MS // 1000} s on end: {words}"
+        raise MomentError(words) from None
+
+
+def is_open(session: Any) -> bool:
+    """Whether a session of `open_sessions` still sees its moment."""
+    try:
+        return bool(_value(session, "SELECT @@TRANCOUNT AS c0") == 1)
+    except arrow_odbc.Error:
+        return False
+
+
+def _is_locked(settings: Settings, table: Table) -> bool:
+    """Whether the fence keeps another session from writing to the table, as that session finds out."""
+    with closing(connect_source(settings)) as other:
+        other.execute("SET LOCK_TIMEOUT 0")
+        other.execute("BEGIN TRANSACTION")
+        try:
+            other.execute(f"SELECT TOP (1) 1 AS c0 FROM {_place(table)} WITH (TABLOCKX)").fetchall()
+            return False
+        except pyodbc.Error as error:
+            return LOCK_TIMEOUT_ERROR in odbc_words(error)
+
+
+def _session(settings: Settings, table: Table) -> Any:
+    session = reader.connect(settings)
+    try:
+        session.execute("SET TRANSACTION ISOLATION LEVEL SNAPSHOT")
+        session.execute("BEGIN TRANSACTION")
+        # The first reading of a table, not BEGIN, is the moment that the session sees.
+        _value(session, f"SELECT COUNT(*) AS c0 FROM (SELECT TOP (1) 1 AS c1 FROM {_place(table)}) AS t")
+        level = _value(session, ISOLATION)
+    except arrow_odbc.Error as error:
+        words = odbc_words(error)
+        advice = "; ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON allows it" if "(3952)" in words else ""
+        raise MomentError(f"{words}{advice}") from None
+    if level != SNAPSHOT:
+        raise MomentError(f"the server gave isolation level {level} instead of SNAPSHOT ({SNAPSHOT})")
+    return session
+
+
+def _place(table: Table) -> str:
+    return quote_table(table.schema, table.name)
+
+
+def _value(session: Any, sql: str) -> Any:
+    """The one value that a query answers, None where there is no row."""
+    batches = session.read_arrow_batches(sql, batch_size=1)
+    found = [value for batch in batches for value in batch.column(0).to_pylist()]
+    return found[0] if found else None
+
+
+def _text(value: str) -> str:
+    quoted = value.replace("'", "''")
+    return f"N'{quoted}'"
