@@ -25,7 +25,7 @@ from changes import Changes, Kind
 from db import Settings, UnreachableError, connect_target
 from long_rows import Part
 from mssql import chunks as source_chunks
-from mssql import moment, reader
+from mssql import moment, odbc, reader
 from postgres import loader, rejects, state, suspension
 from postgres.loader import LoadPlan, TargetError
 from postgres.rejects import Recorded, Rejects
@@ -99,11 +99,11 @@ class Begun:
 class Lane:
     """The two connections that rows travel between; each is opened when needed and again after a failure."""
 
-    def __init__(self, settings: Settings, session: Any = None) -> None:
-        """`session` is a connection to the source that must last, since no other sees the moment that it sees."""
+    def __init__(self, settings: Settings, session: moment.Session | None = None) -> None:
+        """`session` holds connections to the source that must last, since no other sees the moment that they see."""
         self.settings = settings
         self._session = session
-        self._source: Any = session
+        self._source: Any = session.batches if session is not None else None
         self._target: Any = None
         self.is_given_up = False
 
@@ -123,6 +123,11 @@ class Lane:
             self.disconnect()
             raise CancelledError
         return self._target
+
+    @property
+    def by_value(self) -> odbc.Connection | None:
+        """The connection that must serve where rows are read value by value; None where one may be opened."""
+        return self._session.by_value if self._session is not None else None
 
     def give_up(self) -> None:
         """End this lane for good, from any thread, whatever its worker hangs in.
@@ -147,7 +152,9 @@ class Lane:
 
         A session that must last is kept while it sees its moment.
         """
-        self._source = self._session if self._session is not None and moment.is_open(self._session) else None
+        if self._session is not None and not self._session.is_open:
+            self._session = None
+        self._source = self._session.batches if self._session is not None else None
         if self._target is not None and not self._target.closed:
             self._target.close()
         self._target = None
@@ -275,7 +282,7 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
         def count(kind: Kind, place: int, values: int) -> None:
             changes.add(kind, job.plan.columns[place].name, values)
 
-        batches = reader.read_batches(lane.source, settings, job.table, job.plan.sources, chunk, count)
+        batches = reader.read_batches(lane.source, settings, job.table, job.plan.sources, chunk, count, lane.by_value)
         load = loader.load
         if job.reject_limit is not None:
             load = partial(rejects.load, refused=_refused_by(job, chunk.number))

@@ -23,8 +23,9 @@ Level = Literal["database snapshot", "snapshot sessions"]
 
 NO_MORE_CONNECTIONS = (
     "with --consistent by SNAPSHOT sessions no further connection to the source can see their moment, and one is "
-    "needed: a connection broke, or a table has values that need a connection of their own. No row of another moment "
-    "was copied. Run again without --resume; or let the login create databases, so that a database snapshot serves"
+    "needed: one broke, or, where the server has no table locks, a table has values too large to bind. No row of "
+    "another moment was copied. Run again without --resume; or let the login create databases, so that a database "
+    "snapshot serves"
 )
 
 
@@ -40,7 +41,7 @@ class Moment:
     level: Level | None = None
     database: str | None = None
     taken_at: str | None = None
-    sessions: tuple[Any, ...] = ()
+    sessions: tuple[moment.Session, ...] = ()
 
     @property
     def document(self) -> dict[str, str] | None:

@@ -8,14 +8,13 @@ at, and the server is asked nothing more unless there is something to count.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog import Chunk, Column, Picked, Table
-from db import Settings, connect_source
+from mssql import odbc
 from mssql.chunks import where_clause
 from mssql.quoting import quote, quote_table
 from type_mapping import select_expression
@@ -59,24 +58,23 @@ def holds_replacement(values: pa.Array) -> bool:
     return bool(pc.any(pc.match_substring(values, REPLACEMENT)).as_py())
 
 
-def count_half_pairs(settings: Settings, table: Table, columns: Sequence[Column], chunk: Chunk | Picked) -> list[int]:
+def count_half_pairs(
+    connection: odbc.Connection, table: Table, columns: Sequence[Column], chunk: Chunk | Picked
+) -> list[int]:
     """How many values of each of these columns of a chunk hold half a surrogate pair.
 
-    The text is read once more, as the bytes of its UTF-16, over a connection of its own. A server that keeps
-    text as UTF-8, and says so through DATALENGTH, has no such values. Raises UnreachableError, pyodbc.Error.
+    The text is read once more, as the bytes of its UTF-16. A server that keeps text as UTF-8, and says so
+    through DATALENGTH, has no such values. Raises OdbcError.
     """
     expressions = (select_expression(column, quote(column.source_name)) for column in columns)
     texts = ", ".join(f"CAST(CAST({expression} AS nvarchar(max)) AS varbinary(max))" for expression in expressions)
     counts = [0] * len(columns)
-    with closing(connect_source(settings)) as connection:
-        cursor = connection.cursor()
-        (width,) = cursor.execute("SELECT DATALENGTH(N'a')").fetchone()
-        if width != 2:
-            return counts
-        cursor.execute(f"SELECT {texts} FROM {quote_table(table.schema, table.name)}{where_clause(chunk)}")
-        while row := cursor.fetchone():
-            for place, raw in enumerate(row):
-                counts[place] += raw is not None and has_half_pair(raw)
+    if [row.value(pa.int64()) for row in connection.rows("SELECT DATALENGTH(N'a')")] != [2]:
+        return counts
+    for row in connection.rows(f"SELECT {texts} FROM {quote_table(table.schema, table.name)}{where_clause(chunk)}"):
+        for place in range(len(columns)):
+            pieces = row.pieces(odbc.BINARY)
+            counts[place] += pieces is not None and has_half_pair(b"".join(pieces))
     return counts
 
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import arrow_odbc
+import pyarrow as pa
 import pyodbc
 
 from catalog import Table
 from db import Settings, connect_source, odbc_words
-from mssql import reader
+from mssql import odbc, reader
 from mssql.quoting import quote, quote_table
 
 #: milliseconds that the fence waits for those who write to a table
@@ -30,6 +32,7 @@ DATA_FILES = "SELECT name, physical_name FROM sys.database_files WHERE type = 0 
 IS_SNAPSHOT = """
 SELECT COUNT(*) FROM sys.databases WHERE name = ? AND source_database_id IS NOT NULL AND source_database_id = DB_ID()
 """
+BEGIN = ("SET TRANSACTION ISOLATION LEVEL SNAPSHOT", "BEGIN TRANSACTION")
 ISOLATION = "SELECT transaction_isolation_level AS level FROM sys.dm_exec_sessions WHERE session_id = @@SPID"
 
 
@@ -75,11 +78,32 @@ def drop_snapshot(connection: Any, name: str) -> None:
             raise MomentError(odbc_words(error)) from None
 
 
-def open_sessions(settings: Settings, tables: Sequence[Table], count: int) -> list[Any]:
-    """Arrow-odbc connections that all see one moment of the tables, at most `count` of them, at least one.
+@dataclass(frozen=True)
+class Session:
+    """A worker's connections to a moment: one that reads in batches, and one that reads value by value.
 
-    One, where the server's table locks do not keep writers out, so that a fence would be none. Raises
-    MomentError, and UnreachableError.
+    `life` keeps the second one open, where there is one.
+    """
+
+    batches: Any
+    by_value: odbc.Connection | None = None
+    life: Any = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether they still see the moment."""
+        asked = "SELECT CAST(@@TRANCOUNT AS bigint) AS c0"
+        try:
+            return _value(self.batches, asked) == 1 and (self.by_value is None or _values(self.by_value, asked) == [1])
+        except (arrow_odbc.Error, odbc.OdbcError):
+            return False
+
+
+def open_sessions(settings: Settings, tables: Sequence[Table], count: int) -> list[Session]:
+    """Sessions that all see one moment of the tables, at most `count` of them, at least one.
+
+    Where the server's table locks do not keep writers out there is no fence: then there is one session, of one
+    connection. Raises MomentError, and UnreachableError.
     """
     if not tables:
         raise MomentError("there is no table")
@@ -89,8 +113,8 @@ def open_sessions(settings: Settings, tables: Sequence[Table], count: int) -> li
             fence.execute("BEGIN TRANSACTION")
             for table in tables:
                 fence.execute(f"SELECT TOP (1) 1 AS c0 FROM {_place(table)} WITH (TABLOCK, HOLDLOCK)").fetchall()
-            holds = count == 1 or _is_locked(settings, tables[0])
-            sessions = [_session(settings, tables[0]) for _ in range(count if holds else 1)]
+            is_fenced = _is_locked(settings, tables[0])
+            sessions = [_session(settings, tables[0], is_fenced) for _ in range(count if is_fenced else 1)]
             fence.execute("ROLLBACK TRANSACTION")
             return sessions
     except pyodbc.Error as error:
@@ -98,14 +122,6 @@ def open_sessions(settings: Settings, tables: Sequence[Table], count: int) -> li
         if LOCK_TIMEOUT_ERROR in words:
             words = f"others wrote to the tables for {FENCE_TIMEOUT_MS // 1000} s on end: {words}"
         raise MomentError(words) from None
-
-
-def is_open(session: Any) -> bool:
-    """Whether a session of `open_sessions` still sees its moment."""
-    try:
-        return bool(_value(session, "SELECT @@TRANCOUNT AS c0") == 1)
-    except arrow_odbc.Error:
-        return False
 
 
 def _is_locked(settings: Settings, table: Table) -> bool:
@@ -120,21 +136,30 @@ def _is_locked(settings: Settings, table: Table) -> bool:
             return LOCK_TIMEOUT_ERROR in odbc_words(error)
 
 
-def _session(settings: Settings, table: Table) -> Any:
-    session = reader.connect(settings)
+def _session(settings: Settings, table: Table, is_fenced: bool) -> Session:
+    # The first reading of a table, not BEGIN, is the moment that a connection sees.
+    touch = f"SELECT COUNT_BIG(*) AS c0 FROM (SELECT TOP (1) 1 AS c1 FROM {_place(table)}) AS t"
     try:
-        session.execute("SET TRANSACTION ISOLATION LEVEL SNAPSHOT")
-        session.execute("BEGIN TRANSACTION")
-        # The first reading of a table, not BEGIN, is the moment that the session sees.
-        _value(session, f"SELECT COUNT(*) AS c0 FROM (SELECT TOP (1) 1 AS c1 FROM {_place(table)}) AS t")
-        level = _value(session, ISOLATION)
-    except arrow_odbc.Error as error:
+        batches = reader.connect(settings)
+        for statement in BEGIN:
+            batches.execute(statement)
+        _value(batches, touch)
+        level = _value(batches, ISOLATION)
+        if level != SNAPSHOT:
+            raise MomentError(f"the server gave isolation level {level} instead of SNAPSHOT ({SNAPSHOT})")
+        if not is_fenced:
+            return Session(batches)
+        life = odbc.connect(settings)
+        session = Session(batches, life.__enter__(), life)
+        assert session.by_value is not None
+        for statement in BEGIN:
+            session.by_value.execute(statement)
+        _values(session.by_value, touch)
+        return session
+    except (arrow_odbc.Error, odbc.OdbcError) as error:
         words = odbc_words(error)
         advice = "; ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON allows it" if "(3952)" in words else ""
         raise MomentError(f"{words}{advice}") from None
-    if level != SNAPSHOT:
-        raise MomentError(f"the server gave isolation level {level} instead of SNAPSHOT ({SNAPSHOT})")
-    return session
 
 
 def _place(table: Table) -> str:
@@ -146,6 +171,10 @@ def _value(session: Any, sql: str) -> Any:
     batches = session.read_arrow_batches(sql, batch_size=1)
     found = [value for batch in batches for value in batch.column(0).to_pylist()]
     return found[0] if found else None
+
+
+def _values(connection: odbc.Connection, sql: str) -> list[Any]:
+    return [row.value(pa.int64()) for row in connection.rows(sql)]
 
 
 def _text(value: str) -> str:

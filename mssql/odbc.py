@@ -132,6 +132,14 @@ class Connection:
         self._handle = handle
         self._buffer = ctypes.create_string_buffer(PIECE_BYTES)
 
+    def execute(self, statement: str) -> None:
+        """Run a statement that answers nothing. Raises OdbcError."""
+        handle = _allocate(STATEMENT, self._handle)
+        try:
+            _call("SQLExecDirectW", STATEMENT, handle, *_wide(statement))
+        finally:
+            _manager().SQLFreeHandle(ctypes.c_short(STATEMENT), handle)
+
     def rows(self, query: str) -> Iterator[Row]:
         """The rows of a query; each is over when the next one is asked for. Raises OdbcError."""
         statement = _allocate(STATEMENT, self._handle)

@@ -9,6 +9,7 @@ that outgrew it since is an error, never a shorter value.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -16,7 +17,6 @@ from typing import Any
 import arrow_odbc
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyodbc
 from arrow_odbc import TextEncoding
 
 from catalog import WHOLE_TABLE, Chunk, Column, Picked, Table
@@ -107,24 +107,26 @@ def read_batches(
     columns: Sequence[Column],
     chunk: Chunk | Picked = WHOLE_TABLE,
     on_change: OnChange | None = None,
+    by_value: odbc.Connection | None = None,
 ) -> Iterator[Part]:
     """The rows of a chunk of a table as record batches of at most BATCH_SIZE rows, columns in the given order.
 
     A batch is smaller where its rows are wide, and where a row may be too large to be bound at all, rows are
     read value by value, those with long values one by one: so memory stays bounded. `on_change` is told of values
-    that lost something on their way; counting them may take another query. `connection` is an arrow-odbc one.
-    Raises SourceError, and UnreachableError where a second connection is needed and cannot be had.
+    that lost something on their way; counting them may take another query. `connection` is an arrow-odbc one;
+    `by_value` serves where another kind is needed, and one is opened where it is not given. Raises SourceError, and
+    UnreachableError where a second connection cannot be had.
     """
     source = f"{quote_table(table.schema, table.name)}{where_clause(chunk)}"
     told: OnChange = on_change or (lambda *_: None)
     if any(ord(character) > LAST_OF_BMP for character in f"{source}{select_list(columns)}"):
         # unixODBC garbles such characters in the text that arrow-odbc gives it.
-        yield from _read_value_by_value(settings, columns, source, told)
+        yield from _read_value_by_value(settings, by_value, columns, source, told)
         return
     bounds = _measure(connection, columns, source)
     row_bytes = sum(_transit_bytes(column, bounds) for column in columns)
     if row_bytes > LARGEST_BOUND_ROW:
-        yield from _read_value_by_value(settings, columns, source, told)
+        yield from _read_value_by_value(settings, by_value, columns, source, told)
         return
     suspects: set[int] = set()
     arrived = 0
@@ -139,8 +141,9 @@ def read_batches(
     if suspects and on_change is not None:
         places = sorted(suspects)
         try:
-            counts = count_half_pairs(settings, table, [columns[place] for place in places], chunk)
-        except pyodbc.Error as error:
+            with odbc.connect(settings) if by_value is None else nullcontext(by_value) as other:
+                counts = count_half_pairs(other, table, [columns[place] for place in places], chunk)
+        except odbc.OdbcError as error:
             raise _source_error(error) from None
         for place, count in zip(places, counts, strict=True):
             on_change("unpaired_surrogates", place, count)
@@ -225,7 +228,7 @@ def _flags(columns: Sequence[Column], places: Iterable[int]) -> str:
 
 
 def _read_value_by_value(
-    settings: Settings, columns: Sequence[Column], source: str, on_change: OnChange
+    settings: Settings, by_value: odbc.Connection | None, columns: Sequence[Column], source: str, on_change: OnChange
 ) -> Iterator[Part]:
     """The rows through ODBC itself: in batches, but those with long values one by one; seventh digits as flags."""
     kinds = [mapping_of(column.type).lob(column.type) for column in columns]
@@ -243,7 +246,7 @@ def _read_value_by_value(
     gathered = _Gathered(columns, settings.batch_size)
     arrived = 0
     try:
-        with odbc.connect(settings) as connection:
+        with odbc.connect(settings) if by_value is None else nullcontext(by_value) as connection:
             for row in connection.rows(query):
                 values: dict[int, object] = {place: _value(row, columns, place, on_change) for place in shorts}
                 for place in cut:
