@@ -223,6 +223,11 @@ def _arriving_type(column: Column, offered: pa.DataType, is_beyond_nanoseconds: 
     return offered if is_whole else read_type(column)
 
 
+def _is_cut(column: Column) -> bool:
+    """Whether a seventh digit may be lost: not of a column that holds only a datetimeoffset's offset."""
+    return has_seventh_digit(column) and pa.types.is_temporal(read_type(column))
+
+
 def _flags(columns: Sequence[Column], places: Iterable[int]) -> str:
     return "".join(f", {seventh_digit_flag(quote(columns[place].source_name))} AS x{place}" for place in sorted(places))
 
@@ -235,7 +240,7 @@ def _read_value_by_value(
     # Unbounded values last: a driver hands values over from left to right, and keeps those before in memory.
     order = sorted(range(len(columns)), key=lambda place: kinds[place] is not None)
     shorts = [place for place in order if kinds[place] is None]
-    cut = [place for place, column in enumerate(columns) if has_seventh_digit(column)]
+    cut = [place for place, column in enumerate(columns) if _is_cut(column)]
     expressions = [select_expression(columns[place], quote(columns[place].source_name)) for place in order]
     listed = [
         f"CAST({e} AS nvarchar(max))" if kinds[p] == "text" else e for p, e in zip(order, expressions, strict=True)
@@ -352,7 +357,7 @@ def _measure(connection: Any, columns: Sequence[Column], source: str) -> Bounds:
             wide = lob == "text" and column.type.name not in {"varchar", "text"}
             unit = " / DATALENGTH(N'a')" if wide else ""
             lobs.append((ask(f"CAST(MAX(DATALENGTH({expression})){unit} AS bigint)"), lob))
-        elif has_seventh_digit(column) and read_type(column) == pa.timestamp("us"):
+        elif _is_cut(column) and pa.types.is_timestamp(read_type(column)):
             moments += [(ask(f"{edge}({expression})"), place) for edge in ("MIN", "MAX")]
     if not measures:
         return Bounds()
