@@ -9,13 +9,13 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg2
 
 import changes
 import consistency
 import rejecting
-import verification
 from catalog import Chunk, Table
 from chunk_copy import (
     BEGIN,
@@ -61,6 +61,9 @@ from session import (
 )
 from type_mapping import UnsupportedTypeError
 
+if TYPE_CHECKING:
+    from verification import Mode
+
 SECONDS_BETWEEN_RECORDS = 2.0
 SECONDS_TO_STOP = 10.0
 #: threads that may hang in a driver for ever before a run does
@@ -73,7 +76,7 @@ def run(
     options: Options,
     workers: int | None = None,
     on_refusal: OnRefusal = FAIL,
-    then_verify: verification.Mode | None = None,
+    then_verify: Mode | None = None,
     consistent: bool | None = None,
 ) -> int:
     """Copy the rows of all tables that the options ask for; returns the exit code.
@@ -123,12 +126,19 @@ def run(
         # What can be reached of the moment: a snapshot can, the moment of sessions is over.
         settings = this_run.settings if its.sessions else its.settings
         compared = replace(this_run, tables=completed, settings=settings)
-        code = max(code, verification.run(compared, then_verify, workers))
+        code = max(code, _compare(compared, then_verify, workers))
         consistency.end(this_run, its)
         return code
 
 
-def verify(options: Options, mode: verification.Mode, workers: int | None = None) -> int:
+def _compare(this_run: Run, mode: Mode, workers: int) -> int:
+    # Here, since a run that compares nothing need not wait for the drivers that comparing takes.
+    import verification  # noqa: PLC0415
+
+    return verification.run(this_run, mode, workers)
+
+
+def verify(options: Options, mode: Mode, workers: int | None = None) -> int:
     """Copy nothing; compare both sides of all tables that the options ask for. Returns the exit code.
 
     Needs no lock and leaves the progress file alone. Raises what `run` raises.
@@ -146,7 +156,7 @@ def verify(options: Options, mode: verification.Mode, workers: int | None = None
         start = find_table(this_run.tables, options.start_from_table)
         left = tuple(table for table in this_run.tables if table.sort_key >= start.sort_key)
         this_run = replace(this_run, tables=left)
-    return verification.run(this_run, mode, workers or this_run.settings.workers)
+    return _compare(this_run, mode, workers or this_run.settings.workers)
 
 
 def _read(options: Options, tracker: ProgressTracker) -> tuple[Run, Lane]:

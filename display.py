@@ -14,10 +14,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.text import Text
-
 from progress import Summary
 
 RULE = "=" * 60
@@ -43,6 +39,8 @@ WORDS: dict[str, str] = {
     "👷": "[WORKERS]",
     "🛑": "[STOPPED]",
     "🔁": "[RETRY]",
+    "🔑": "[KEYS]",
+    "📸": "[MOMENT]",
     "→": "->",
     "…": "...",
     "·": "-",
@@ -139,61 +137,13 @@ class PlainDisplay:
         yield _LineBars(self)
 
 
-class _RateColumn(TextColumn):
-    def __init__(self) -> None:
-        super().__init__("")
-
-    def render(self, task) -> Text:  # type: ignore[no-untyped-def]
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f} rows/s" if speed else "", style="progress.data.speed")
-
-
-class _LiveBars:
-    """A bar for each table under way."""
-
-    def __init__(self, progress: Progress, encoding: str) -> None:
-        self._progress = progress
-        self._encoding = encoding
-        self._tasks: dict[str, TaskID] = {}
-
-    def start(self, table: str, expected: int) -> None:
-        self._tasks[table] = self._progress.add_task(in_words(table, self._encoding), total=expected or None)
-
-    def rows(self, table: str, copied: int) -> None:
-        if table in self._tasks:
-            self._progress.update(self._tasks[table], completed=copied)
-
-    def end(self, table: str) -> None:
-        if table in self._tasks:
-            self._progress.remove_task(self._tasks.pop(table))
-
-
-class TerminalDisplay:
-    """The same lines on a terminal, with live bars under them while rows travel."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._encoding = stream.encoding or "ascii"
-        self._console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
-
-    def say(self, text: str = "") -> None:
-        self._console.print(in_words(text, self._encoding))
-
-    @contextmanager
-    def bars(self) -> Iterator[Bars]:
-        ascii_only = in_words("█", self._encoding) != "█"
-        bar = TextColumn("") if ascii_only else BarColumn(bar_width=30)
-        progress = Progress(
-            TextColumn("   {task.description}"), bar, MofNCompleteColumn(), _RateColumn(), TimeRemainingColumn(),
-            console=self._console, transient=True, refresh_per_second=4,
-        )  # fmt: skip
-        with progress:
-            yield _LiveBars(progress, self._encoding)
-
-
 def choose_display(stream: TextIO | None = None) -> Display:
     """Bars where a person watches a terminal that can draw them; plain lines everywhere else."""
     stream = stream or sys.stdout
     if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        # Here, since cron and pipes need not wait for what draws bars.
+        from terminal import TerminalDisplay  # noqa: PLC0415
+
         return TerminalDisplay(stream)
     return PlainDisplay(stream)
 

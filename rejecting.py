@@ -5,6 +5,7 @@ The truth is in the target, in `replication.reject`; the files mirror it for peo
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,8 @@ from progress import write_lines_atomically
 from session import Run
 from type_mapping import UnsupportedTypeError
 
+#: characters; with what is added to them, file systems take 255 bytes
+LONGEST_FILE_NAME = 200
 FOLDER = "rejects"
 
 
@@ -77,9 +80,17 @@ def write_files(this_run: Run) -> int:
 
 
 def file_name(key: str) -> str:
-    """A table's name as the name of a file on any system."""
-    escaped = re.sub(r'[%/\\:*?"<>|\x00-\x1f]', lambda found: f"%{ord(found[0]):02X}", key)
-    return re.sub(r"^\.", "%2E", escaped)
+    """A table's name as the name of a file on any system, also where cron's locale knows ASCII only."""
+    escaped = re.sub(
+        r'[^ -~]|[%/\\:*?"<>|]',
+        lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogatepass")),
+        key,
+    )
+    escaped = re.sub(r"^\.", "%2E", escaped)
+    if len(escaped) > LONGEST_FILE_NAME:
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return f"{escaped[: LONGEST_FILE_NAME - 20]}-{digest}"
+    return escaped
 
 
 def rejected_tables(this_run: Run, lane: Lane) -> list[Table]:

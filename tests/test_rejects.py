@@ -352,6 +352,9 @@ def test_a_row_that_no_postgresql_can_hold_is_refused_by_column_size_and_key(
 def test_names_of_files_stand_on_any_system() -> None:
     assert file_name("Sales.Orders") == "Sales.Orders"
     assert file_name("../a/b:c%d") == "%2E.%2Fa%2Fb%3Ac%25d"
+    assert file_name("Größe") == "Gr%C3%B6%C3%9Fe"
+    assert file_name("é" * 128) != file_name("é" * 127 + "è")
+    assert len(file_name("é" * 128)) <= 200
 
 
 KINDS = (
