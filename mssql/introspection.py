@@ -3,7 +3,8 @@
 No query is run once a table, and none relies on numbers of types: names come from sys.types. Columns of
 the catalog views that came with a later version than 2012 are used only where the server has them.
 What every run asks for is read from one view at a time, with whatever columns this server's version has, and
-joined here: the views are deep, and joining several costs some servers a second before the first row.
+joined here: the views are deep, and joining several costs some servers a second before the first row. Names are
+cast to what they are declared as, since not every server sends them so.
 Sources: Microsoft, "System Catalog Views (Transact-SQL)" and the pages of the views named here.
 """
 
@@ -52,7 +53,7 @@ SELECT DB_NAME() AS name,
        HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'UNMASK') AS sees_masked
 """
 
-SCHEMAS = "SELECT * FROM sys.schemas"
+SCHEMAS = "SELECT *, CAST(name AS nvarchar(128)) AS full_name FROM sys.schemas"
 
 #: a table's flags that came after 2012, and what a person calls them
 TABLE_FLAGS = {
@@ -73,13 +74,13 @@ TABLE_WORDS = {
     },
 }
 
-TABLES = "SELECT * FROM sys.tables"
+TABLES = "SELECT *, CAST(name AS nvarchar(128)) AS full_name FROM sys.tables"
 PARTITIONS = "SELECT * FROM sys.partitions"
 #: `index_id` of the partitions that hold a table's rows
 HEAP_OR_CLUSTERED = (0, 1)
-COLUMNS = "SELECT * FROM sys.columns"
-TYPES = "SELECT * FROM sys.types"
-INDEXES = "SELECT * FROM sys.indexes"
+COLUMNS = "SELECT *, CAST(name AS nvarchar(128)) AS full_name FROM sys.columns"
+TYPES = "SELECT *, CAST(name AS nvarchar(128)) AS full_name FROM sys.types"
+INDEXES = "SELECT *, CAST(name AS nvarchar(128)) AS full_name FROM sys.indexes"
 # A primary key's and unique constraint's columns come through sys.indexes too, because not every server
 # fills sys.key_constraints.unique_index_id alike.
 INDEX_COLUMNS = "SELECT * FROM sys.index_columns"
@@ -98,9 +99,10 @@ WHERE t.is_ms_shipped = 0
 
 # What a key points to may be hidden from the login (Microsoft, "Metadata Visibility Configuration"); the key is not.
 FOREIGN_KEYS = """
-SELECT f.object_id AS constraint_id, f.parent_object_id AS object_id, f.name, rs.name AS referenced_schema,
-       rt.name AS referenced_table, f.delete_referential_action_desc AS on_delete,
-       f.update_referential_action_desc AS on_update, f.is_disabled, f.is_not_trusted
+SELECT f.object_id AS constraint_id, f.parent_object_id AS object_id, CAST(f.name AS nvarchar(128)) AS name,
+       CAST(rs.name AS nvarchar(128)) AS referenced_schema, CAST(rt.name AS nvarchar(128)) AS referenced_table,
+       f.delete_referential_action_desc AS on_delete, f.update_referential_action_desc AS on_update, f.is_disabled,
+       f.is_not_trusted
 FROM sys.foreign_keys AS f
 LEFT JOIN sys.tables AS rt ON rt.object_id = f.referenced_object_id
 LEFT JOIN sys.schemas AS rs ON rs.schema_id = rt.schema_id
@@ -108,7 +110,8 @@ WHERE f.is_ms_shipped = 0
 """
 
 FOREIGN_KEY_COLUMNS = """
-SELECT fc.constraint_object_id AS constraint_id, pc.name AS column_name, rc.name AS referenced_name
+SELECT fc.constraint_object_id AS constraint_id, CAST(pc.name AS nvarchar(128)) AS column_name,
+       CAST(rc.name AS nvarchar(128)) AS referenced_name
 FROM sys.foreign_key_columns AS fc
 JOIN sys.columns AS pc ON pc.object_id = fc.parent_object_id AND pc.column_id = fc.parent_column_id
 LEFT JOIN sys.columns AS rc ON rc.object_id = fc.referenced_object_id AND rc.column_id = fc.referenced_column_id
@@ -116,31 +119,34 @@ ORDER BY fc.constraint_object_id, fc.constraint_column_id
 """
 
 CHECKS = """
-SELECT k.object_id AS constraint_id, k.parent_object_id AS object_id, k.name, k.is_disabled, k.is_not_trusted
+SELECT k.object_id AS constraint_id, k.parent_object_id AS object_id, CAST(k.name AS nvarchar(128)) AS name,
+       k.is_disabled, k.is_not_trusted
 FROM sys.check_constraints AS k
 WHERE k.is_ms_shipped = 0
 """
 
 DEFAULTS = """
-SELECT d.object_id AS constraint_id, d.parent_object_id AS object_id, d.parent_column_id AS column_id, d.name
+SELECT d.object_id AS constraint_id, d.parent_object_id AS object_id, d.parent_column_id AS column_id,
+       CAST(d.name AS nvarchar(128)) AS name
 FROM sys.default_constraints AS d
 WHERE d.is_ms_shipped = 0
 """
 
 SEQUENCES = """
-SELECT s.name AS schema_name, q.name, q.object_id, type.name AS type_name, q.precision, q.scale,
+SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(q.name AS nvarchar(128)) AS name, q.object_id,
+       CAST(type.name AS nvarchar(128)) AS type_name, q.precision, q.scale,
        CAST(q.start_value AS varchar(40)) AS start_value, CAST(q.increment AS varchar(40)) AS increment,
-       CAST(q.minimum_value AS varchar(40)) AS minimum_value,
-       CAST(q.maximum_value AS varchar(40)) AS maximum_value, q.is_cycling, q.cache_size,
-       CAST(q.{last_used} AS varchar(40)) AS current_value
+       CAST(q.minimum_value AS varchar(40)) AS minimum_value, CAST(q.maximum_value AS varchar(40)) AS maximum_value,
+       q.is_cycling, q.cache_size, CAST(q.{last_used} AS varchar(40)) AS current_value
 FROM sys.sequences AS q
 JOIN sys.schemas AS s ON s.schema_id = q.schema_id
 LEFT JOIN sys.types AS type ON type.user_type_id = q.system_type_id
 """
 
 ALIAS_TYPES = """
-SELECT s.name AS schema_name, type.name, base.name AS base_name, type.max_length, type.precision, type.scale,
-       type.is_nullable, type.is_assembly_type
+SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(type.name AS nvarchar(128)) AS name,
+       CAST(base.name AS nvarchar(128)) AS base_name, type.max_length, type.precision, type.scale, type.is_nullable,
+       type.is_assembly_type
 FROM sys.types AS type
 JOIN sys.schemas AS s ON s.schema_id = type.schema_id
 LEFT JOIN sys.types AS base ON base.user_type_id = type.system_type_id
@@ -149,8 +155,10 @@ WHERE type.is_user_defined = 1 AND type.is_table_type = 0
 
 # Class 1 is an object or its column, 7 an index (Microsoft, "sys.extended_properties"). A value has up to 7,500 bytes.
 PROPERTIES = """
-SELECT e.class, e.class_desc, e.major_id, e.minor_id, e.name, CAST(e.value AS nvarchar(max)) AS value,
-       s.name AS schema_name, o.name AS object_name, c.name AS column_name, i.name AS index_name
+SELECT e.class, e.class_desc, e.major_id, e.minor_id, CAST(e.name AS nvarchar(128)) AS name,
+       CAST(e.value AS nvarchar(max)) AS value, CAST(s.name AS nvarchar(128)) AS schema_name,
+       CAST(o.name AS nvarchar(128)) AS object_name, CAST(c.name AS nvarchar(128)) AS column_name,
+       CAST(i.name AS nvarchar(128)) AS index_name
 FROM sys.extended_properties AS e
 LEFT JOIN sys.objects AS o ON e.class IN (1, 2, 7) AND o.object_id = e.major_id
 LEFT JOIN sys.schemas AS s ON s.schema_id = CASE WHEN e.class = 3 THEN e.major_id ELSE o.schema_id END
@@ -160,12 +168,16 @@ LEFT JOIN sys.indexes AS i ON e.class = 7 AND i.object_id = e.major_id AND i.ind
 COMMENT = "MS_Description"
 PARAMETER = 2
 
-KEY_CONSTRAINTS = "SELECT k.object_id, k.parent_object_id, k.name FROM sys.key_constraints AS k"
+KEY_CONSTRAINTS = """
+SELECT k.object_id, k.parent_object_id, CAST(k.name AS nvarchar(128)) AS name
+FROM sys.key_constraints AS k
+"""
 
 # Whatever sys.objects holds beyond tables and what belongs to them: views, procedures, functions, triggers,
 # queues, bound defaults and rules. Nothing that a later version adds can slip through.
 OTHER_OBJECTS = """
-SELECT s.name AS schema_name, o.name, o.object_id, LOWER(REPLACE(o.type_desc, '_', ' ')) AS kind, p.name AS parent_name
+SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(o.name AS nvarchar(128)) AS name, o.object_id,
+       LOWER(REPLACE(o.type_desc, '_', ' ')) AS kind, CAST(p.name AS nvarchar(128)) AS parent_name
 FROM sys.objects AS o
 JOIN sys.schemas AS s ON s.schema_id = o.schema_id
 LEFT JOIN sys.objects AS p ON p.object_id = o.parent_object_id
@@ -360,7 +372,7 @@ class _Reader:
             collation=about.collation_name,
             sees_masked=None if about.sees_masked is None else bool(about.sees_masked),
             tables=tables,
-            schemas=tuple(sorted(row.name for row in self._rows(SCHEMAS))),
+            schemas=tuple(sorted(row.full_name for row in self._rows(SCHEMAS))),
             sequences=self._sequences(),
             alias_types=self._alias_types(),
             others=(*self._others(), *self._untold_properties()),
@@ -373,7 +385,7 @@ class _Reader:
     def tables(self, with_everything: bool) -> tuple[Table, ...]:
         """All tables; `with_everything` adds indexes, constraints, defaults and comments."""
         table_rows = [row for row in self._rows(TABLES) if not row.is_ms_shipped]
-        schemas = {row.schema_id: row.name for row in self._rows(SCHEMAS)}
+        schemas = {row.schema_id: row.full_name for row in self._rows(SCHEMAS)}
         column_rows = self._column_rows({row.object_id for row in table_rows})
         types = {row.user_type_id: row for row in self._rows(TYPES)}
         identities = self._identities() if any(row.is_identity for row in column_rows) else {}
@@ -410,7 +422,7 @@ class _Reader:
             tables.append(
                 Table(
                     schema=schemas[row.schema_id],
-                    name=row.name,
+                    name=row.full_name,
                     columns=tuple(kept),
                     internal_columns=tuple(column for column in columns[this] if _is_internal(column)),
                     primary_key=next((key for is_primary, key in found if is_primary), None),
@@ -491,7 +503,7 @@ class _Reader:
     def _indexes(
         self, column_rows: Sequence[Any], key_ids: Mapping[tuple[int, str], int]
     ) -> tuple[dict[int, list[tuple[bool, Key]]], dict[int, list[Index]]]:
-        names = {_Place(row.object_id, row.column_id): row.name for row in column_rows}
+        names = {_Place(row.object_id, row.column_id): row.full_name for row in column_rows}
         tables = {row.object_id for row in column_rows}
         parts: defaultdict[_Place, list[Any]] = defaultdict(list)
         for row in sorted(self._rows(INDEX_COLUMNS), key=lambda row: (row.key_ordinal, row.index_column_id)):
@@ -500,7 +512,7 @@ class _Reader:
         keys: defaultdict[int, list[tuple[bool, Key]]] = defaultdict(list)
         indexes: defaultdict[int, list[Index]] = defaultdict(list)
         for row in sorted(self._rows(INDEXES), key=lambda row: (row.object_id, row.index_id)):
-            if row.object_id not in tables or row.is_hypothetical or row.name is None:
+            if row.object_id not in tables or row.is_hypothetical or row.full_name is None:
                 continue
             place = _Place(row.object_id, row.index_id)
             # Key ordinal 0 is a partitioning column that the server added to a B-tree by itself, and every column of
@@ -513,14 +525,14 @@ class _Reader:
             )
             comment = self._comment(7, row.object_id, row.index_id)
             if row.is_primary_key or row.is_unique_constraint:
-                key_id = key_ids.get((row.object_id, row.name))
+                key_id = key_ids.get((row.object_id, row.full_name))
                 comment = (self._comment(1, key_id) if key_id is not None else None) or comment
-                key = Key(row.name, columns, "CLUSTERED" in row.type_desc.split(), comment, bool(row.is_disabled))
+                key = Key(row.full_name, columns, "CLUSTERED" in row.type_desc.split(), comment, bool(row.is_disabled))
                 keys[row.object_id].append((bool(row.is_primary_key), key))
                 continue
             indexes[row.object_id].append(
                 Index(
-                    name=row.name,
+                    name=row.full_name,
                     columns=columns,
                     included=tuple(
                         names[_Place(part.object_id, part.column_id)]
@@ -653,7 +665,7 @@ def _column(
     generated = getattr(row, "generated_always_type_desc", None)
     encryption = getattr(row, "encryption_type", None)
     return Column(
-        name=row.name,
+        name=row.full_name,
         type=sql_type,
         is_nullable=bool(row.is_nullable),
         identity=identities.get(row.object_id, Identity()) if row.is_identity else None,
@@ -683,11 +695,11 @@ def _type(row: Any, types: Mapping[int, Any], schemas: Mapping[int, str]) -> Sql
     is_clr = bool(declared.is_user_defined and declared.is_assembly_type)
     named = base if is_alias and base is not None else declared
     return SqlType(
-        name=named.name if is_clr else named.name.lower(),
+        name=named.full_name if is_clr else named.full_name.lower(),
         max_length=row.max_length,
         precision=(getattr(row, "vector_dimensions", None) or 0) if named.name == "vector" else row.precision,
         scale=row.scale,
-        alias=declared.name if is_alias else None,
+        alias=declared.full_name if is_alias else None,
         alias_schema=(schemas.get(declared.schema_id) if is_alias else None) or DEFAULT_SCHEMA,
         is_clr=is_clr,
     )
