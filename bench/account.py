@@ -42,29 +42,32 @@ SYSTEM_SCHEMAS = {"guest", "sys", "information_schema"}
 #: sys.objects.type of what is told of in other ways: tables, their constraints, and the server's own
 ACCOUNTED_ELSEWHERE = {"U", "PK", "UQ", "F", "C", "SO", "SN", "IT", "S"}
 
+# A name as what it is declared as, since not every server sends it so.
+NAME = "CAST(name AS nvarchar(128)) AS name"
+
 SOURCE = {
-    "schemas": "SELECT schema_id, name FROM sys.schemas",
-    "tables": "SELECT object_id, schema_id, name FROM sys.tables WHERE is_ms_shipped = 0",
-    "types": "SELECT user_type_id, system_type_id, schema_id, name, is_user_defined, is_table_type FROM sys.types",
-    "columns": "SELECT object_id, column_id, name, user_type_id, max_length, precision, scale, is_nullable,"
+    "schemas": f"SELECT schema_id, {NAME} FROM sys.schemas",
+    "tables": f"SELECT object_id, schema_id, {NAME} FROM sys.tables WHERE is_ms_shipped = 0",
+    "types": f"SELECT user_type_id, system_type_id, schema_id, {NAME}, is_user_defined, is_table_type FROM sys.types",
+    "columns": f"SELECT object_id, column_id, {NAME}, user_type_id, max_length, precision, scale, is_nullable,"
     " is_identity, is_computed FROM sys.columns",
-    "indexes": "SELECT object_id, index_id, name, is_unique, is_primary_key, is_unique_constraint, has_filter"
+    "indexes": f"SELECT object_id, index_id, {NAME}, is_unique, is_primary_key, is_unique_constraint, has_filter"
     " FROM sys.indexes WHERE is_hypothetical = 0",
     "index_columns": "SELECT object_id, index_id, column_id, index_column_id, key_ordinal, is_descending_key,"
     " is_included_column FROM sys.index_columns",
-    "foreign_keys": "SELECT object_id, name, parent_object_id, referenced_object_id, is_disabled, is_not_trusted,"
+    "foreign_keys": f"SELECT object_id, {NAME}, parent_object_id, referenced_object_id, is_disabled, is_not_trusted,"
     " delete_referential_action_desc AS on_delete, update_referential_action_desc AS on_update FROM sys.foreign_keys",
     "foreign_key_columns": "SELECT constraint_object_id, constraint_column_id, parent_column_id, referenced_column_id"
     " FROM sys.foreign_key_columns",
-    "checks": "SELECT object_id, parent_object_id, name, is_disabled, is_not_trusted FROM sys.check_constraints",
-    "defaults": "SELECT object_id, parent_object_id, parent_column_id, name FROM sys.default_constraints",
-    "objects": "SELECT object_id, schema_id, parent_object_id, name, type, type_desc FROM sys.objects"
+    "checks": f"SELECT object_id, parent_object_id, {NAME}, is_disabled, is_not_trusted FROM sys.check_constraints",
+    "defaults": f"SELECT object_id, parent_object_id, parent_column_id, {NAME} FROM sys.default_constraints",
+    "objects": f"SELECT object_id, schema_id, parent_object_id, {NAME}, type, type_desc FROM sys.objects"
     " WHERE is_ms_shipped = 0",
-    "synonyms": "SELECT object_id, schema_id, name FROM sys.synonyms",
-    "sequences": "SELECT schema_id, name, CAST(start_value AS varchar(40)) AS starts,"
+    "synonyms": f"SELECT object_id, schema_id, {NAME} FROM sys.synonyms",
+    "sequences": f"SELECT schema_id, {NAME}, CAST(start_value AS varchar(40)) AS starts,"
     " CAST(increment AS varchar(40)) AS increment, CAST(minimum_value AS varchar(40)) AS low,"
     " CAST(maximum_value AS varchar(40)) AS high, is_cycling FROM sys.sequences",
-    "properties": "SELECT class, major_id, minor_id, name, CAST(value AS nvarchar(max)) AS value"
+    "properties": f"SELECT class, major_id, minor_id, {NAME}, CAST(value AS nvarchar(max)) AS value"
     " FROM sys.extended_properties",
     "identities": "SELECT t.object_id, CAST(IDENT_SEED(QUOTENAME(s.name) + '.' + QUOTENAME(t.name)) AS varchar(40))"
     " AS seed, CAST(IDENT_INCR(QUOTENAME(s.name) + '.' + QUOTENAME(t.name)) AS varchar(40)) AS increment"
