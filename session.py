@@ -410,8 +410,7 @@ def run_script(
     except Stopped as stop:
         name = "Ctrl-C" if stop.number == signal.SIGINT else signal.Signals(stop.number).name
         _complain(f"🛑 Stopped by {name}. {after_stop}")
-        _leave_hanging_workers(128 + stop.number)
-        return 128 + stop.number
+        _leave_at_once(128 + stop.number)
     except (UsageError, SettingsError, ProgressFileError, UnsupportedTypeError, NameCollisionError) as error:
         _complain(f"❌ {error}")
         _trace(debug)
@@ -446,9 +445,17 @@ def _leave_hanging_workers(code: int) -> None:
     While the error is still held: letting go of it frees what a worker hangs in, and that waits for ever.
     """
     if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        _leave_at_once(code)
+
+
+def _leave_at_once(code: int) -> NoReturn:
+    """End the process without letting go of anything.
+
+    A driver's own thread may wait for the source when no thread of Python's does; freeing its connection waits too.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _trace(debug: bool) -> None:
