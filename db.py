@@ -138,7 +138,7 @@ class Settings:
     collation_policy: CollationPolicy = "leave"
     nul_policy: NulPolicy = "strip"
     #: rows an Arrow batch
-    batch_size: int = 50_000
+    batch_size: int = 20_000
     #: rows a committed chunk; a table of fewer is one chunk
     chunk_rows: int = 1_000_000
     #: tables and chunks copied at the same time
@@ -203,7 +203,7 @@ def load_settings(env_file: Path | None, environment: Mapping[str, str] | None =
         schema_map=_schema_map(values.get("SCHEMA_MAP", "")),
         collation_policy=_choice(values, "COLLATION_POLICY", "leave", ("leave", "citext", "icu")),  # type: ignore[arg-type]
         nul_policy=_choice(values, "NUL_POLICY", "strip", ("strip", "replace", "error")),  # type: ignore[arg-type]
-        batch_size=_whole(values, "BATCH_SIZE", 50_000, 1, 10_000_000),
+        batch_size=_whole(values, "BATCH_SIZE", 20_000, 1, 10_000_000),
         chunk_rows=_whole(values, "CHUNK_ROWS", 1_000_000, 1, 1_000_000_000),
         workers=_whole(values, "WORKERS", default_workers(), 1, 64),
         reject_limit=_whole(values, "REJECT_LIMIT", 10_000, 0, 1_000_000_000),

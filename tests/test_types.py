@@ -10,14 +10,15 @@ import datetime
 import json
 import struct
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import partial
 from typing import Any
 from xml.sax.saxutils import escape
 
+import pyarrow as pa
 import pyodbc
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -30,7 +31,7 @@ from demo.standin import StandIn
 from demo.standin_types import Shape, Variant
 from demo.target import EmbeddedTarget
 from demo.tsql import create_script
-from mssql import reader
+from mssql import native_numbers, reader
 from mssql.introspection import read_tables
 from postgres import loader, state
 from postgres.names import target_name
@@ -39,7 +40,7 @@ from postgres.shape import read_tables as read_target_tables
 from tests.conftest import source_settings
 from tests.harness import wait_until
 from type_map import TypeMap
-from type_mapping import postgres_type
+from type_mapping import mapping_of, postgres_type
 
 Q = SqlType
 Values = st.SearchStrategy[Any]
@@ -456,9 +457,9 @@ class Road:
         self.target = connect_target(self.settings)
         state.prepare(self.target)
 
-    def carry(self, name: str) -> list[tuple[Any, ...]]:
-        """Load the case's table; what the target then holds, in the order of the key."""
-        table = self.tables[f"of {name}"]
+    def carry(self, name: str, rows: int = 0) -> list[tuple[Any, ...]]:
+        """Load the case's table as one of so many rows; what the target then holds, in the order of the key."""
+        table = replace(self.tables[f"of {name}"], row_count=rows)
         place = target_name(table, self.settings)
         there = read_target_tables(self.target, target_schemas([table], self.settings))[place]
         job = chunk_copy.Job(table, loader.plan_load(table, there, self.settings), "session")
@@ -532,8 +533,15 @@ QUIET = settings(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_every_value_arrives_as_it_was(road: Road, source: StandIn, name: str) -> None:
+def ways(names: Iterable[str]) -> list[tuple[str, int]]:
+    """Each case, and once more those that are read another way where a table has so many rows."""
+    listed = list(names)
+    numbers = [name for name in listed if mapping_of(CASES[name].kind).family == "decimal"]
+    return [(name, 0) for name in listed] + [(name, reader.LARGE_TABLE_ROWS) for name in numbers]
+
+
+@pytest.mark.parametrize(("name", "rows_told"), ways(CASES))
+def test_every_value_arrives_as_it_was(road: Road, source: StandIn, name: str, rows_told: int) -> None:
     case = CASES[name]
 
     @QUIET
@@ -543,9 +551,13 @@ def test_every_value_arrives_as_it_was(road: Road, source: StandIn, name: str) -
         if case.kind.name == "timestamp":
             rows = rows[1:]  # never NULL
         source.replace_rows(f"dbo.of {name}", enumerate(rows))
-        checked(case, rows, road.carry(name))
+        checked(case, rows, road.carry(name, rows_told))
 
     arrive()
+
+
+def test_both_drivers_hand_numbers_over_as_they_hold_them(road: Road) -> None:
+    assert native_numbers.are_offered(reader.connect(road.settings))
 
 
 # -- from a server that speaks T-SQL -----------------------------------------------------------------
@@ -607,8 +619,8 @@ def write(connection: Any, name: str, rows: Sequence[Any]) -> None:
         cursor.execute(f"INSERT INTO dbo.[of {name}] (id, value) VALUES {values}")
 
 
-@pytest.mark.parametrize("name", ON_SERVER)
-def test_every_value_arrives_from_a_tsql_server(server_road: tuple[Road, Any], name: str) -> None:
+@pytest.mark.parametrize(("name", "rows_told"), ways(ON_SERVER))
+def test_every_value_arrives_from_a_tsql_server(server_road: tuple[Road, Any], name: str, rows_told: int) -> None:
     road, writer = server_road
     case = CASES[name]
     assert case.server_values is not None
@@ -619,6 +631,42 @@ def test_every_value_arrives_from_a_tsql_server(server_road: tuple[Road, Any], n
     def arrive(values: list[Any]) -> None:
         rows = [None, *extremes, *values]
         write(writer, name, rows)
-        checked(case, rows, road.carry(name))
+        checked(case, rows, road.carry(name, rows_told))
 
     arrive()
+
+
+def test_a_tsql_servers_numbers_are_handed_over_as_the_drivers_hold_them(server_road: tuple[Road, Any]) -> None:
+    assert native_numbers.are_offered(reader.connect(server_road[0].settings))
+
+
+# -- decimals as a driver holds them ------------------------------------------------------------------
+
+
+def structs(numbers: Sequence[Decimal | None], scale: int) -> pa.Array:
+    """The numbers in the form of SQL_NUMERIC_STRUCT."""
+    forms = [
+        None
+        if number is None
+        else struct.pack("<BBB", 38, scale, int(number >= 0))
+        + abs(int(number.scaleb(scale, CONTEXT))).to_bytes(16, "little")
+        for number in numbers
+    ]
+    return pa.array(forms, pa.binary(19))
+
+
+#: more digits than the usual 28
+CONTEXT = Context(prec=40)
+NUMBERS = st.none() | st.integers(1 - 10**28, 10**28 - 1).map(lambda number: scaled(number, 10))
+
+
+@given(st.lists(NUMBERS, max_size=9), st.integers(0, 3))
+def test_a_part_of_a_columns_numbers_is_read_as_the_whole_is(numbers: list[Decimal | None], start: int) -> None:
+    column = Column("value", Q("decimal", precision=38, scale=10))
+    assert native_numbers.decoded(structs(numbers, 10)[start:], column).to_pylist() == numbers[start:]
+
+
+def test_a_number_of_another_scale_is_refused() -> None:
+    column = Column("value", Q("decimal", precision=38, scale=9))
+    with pytest.raises(native_numbers.UnknownFormError, match="value"):
+        native_numbers.decoded(structs([Decimal(1)], 10), column)
