@@ -25,7 +25,7 @@ from changes import Changes, Kind
 from db import Settings, UnreachableError, connect_target
 from long_rows import Part
 from mssql import chunks as source_chunks
-from mssql import moment, odbc, reader
+from mssql import moment, native_numbers, odbc, reader
 from postgres import loader, rejects, state, suspension
 from postgres.loader import LoadPlan, TargetError
 from postgres.rejects import Recorded, Rejects
@@ -282,7 +282,10 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
         def count(kind: Kind, place: int, values: int) -> None:
             changes.add(kind, job.plan.columns[place].name, values)
 
-        batches = reader.read_batches(lane.source, settings, job.table, job.plan.sources, chunk, count, lane.by_value)
+        raw = native_numbers.ask_for(lane.source, job.plan.sources, job.table.row_count)
+        batches = reader.read_batches(
+            lane.source, settings, job.table, job.plan.sources, chunk, count, lane.by_value, raw
+        )
         load = loader.load
         if job.reject_limit is not None:
             load = partial(rejects.load, refused=_refused_by(job, chunk.number))

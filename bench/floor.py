@@ -13,7 +13,8 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from db import find_env_file, load_settings
-from mssql import reader
+from long_rows import LongRow
+from mssql import native_numbers, reader
 from mssql.introspection import read_tables
 from session import find_table
 
@@ -27,7 +28,9 @@ def main() -> None:
     settings = load_settings(find_env_file(arguments.env_file))
     connection = reader.connect(settings)
     table = find_table(read_tables(connection), arguments.table)
-    rows = sum(batch.num_rows for batch in reader.read_batches(connection, settings, table, table.columns))
+    raw = native_numbers.ask_for(connection, table.columns, table.row_count)
+    batches = reader.read_batches(connection, settings, table, table.columns, raw=raw)
+    rows = sum(part.batch.num_rows if isinstance(part, LongRow) else part.num_rows for part in batches)
     print(f"{rows} rows")
 
 

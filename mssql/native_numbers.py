@@ -9,6 +9,8 @@ connection is asked for known numbers first, and each decimal's own scale is com
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import arrow_odbc
@@ -18,6 +20,12 @@ import pyarrow as pa
 
 from catalog import Column
 from type_mapping import mapping_of, read_type, travels_as_text
+
+#: places of columns, and the Arrow types in which the driver's own bytes of their numbers arrive
+RawNumbers = Mapping[int, pa.DataType]
+AS_TEXT: RawNumbers = MappingProxyType({})
+#: from so many rows on, asking a connection how it hands numbers over costs less than what it saves
+LARGE_TABLE_ROWS = 100_000
 
 #: SQL_NUMERIC_STRUCT; its sign is 1 for positive numbers, 0 for negative ones
 _NUMERIC = np.dtype([("precision", "u1"), ("scale", "u1"), ("sign", "u1"), ("low", "<u8"), ("high", "<u8")])
@@ -39,8 +47,21 @@ class UnknownFormError(Exception):
     """A driver handed a number over in a form that is not the one it had before."""
 
 
+def ask_for(connection: Any, columns: Sequence[Column], rows: int) -> RawNumbers:
+    """Which of a table's columns this arrow-odbc connection is to be asked for in the driver's own form.
+
+    None of a table of few `rows`, nor where the driver's form is not the one read here. Takes a round trip.
+    """
+    raw = {
+        place: pa.binary(_form(column).itemsize)
+        for place, column in enumerate(columns)
+        if mapping_of(column.type).family == "decimal" and not travels_as_text(column)
+    }
+    return raw if raw and rows >= LARGE_TABLE_ROWS and are_offered(connection) else AS_TEXT
+
+
 def are_offered(connection: Any) -> bool:
-    """Whether this arrow-odbc connection hands numbers over in the forms read here. Takes one round trip."""
+    """Whether this arrow-odbc connection hands numbers over in the forms read here."""
     listed = ", ".join(f"{number} AS c{place}" for place, (number, _) in enumerate(_KNOWN))
     # Of any length, since another than the one that was bound would end the process.
     kinds = pa.schema([(f"c{place}", pa.binary()) for place in range(len(_KNOWN))])
@@ -53,15 +74,8 @@ def are_offered(connection: Any) -> bool:
     return [column[0].as_py() for column in batch.columns] == [bytes.fromhex(form) for _, form in _KNOWN]
 
 
-def arriving_type(column: Column) -> pa.DataType | None:
-    """The Arrow type that asks the driver for the column's own bytes; None where they are not read here."""
-    if mapping_of(column.type).family != "decimal" or travels_as_text(column):
-        return None
-    return pa.binary(_form(column).itemsize)
-
-
 def decoded(values: pa.Array, column: Column) -> pa.Array:
-    """The numbers of a column that arrived as `arriving_type`, for the whole array at once.
+    """The numbers of a column that was asked for in the driver's own form, for the whole array at once.
 
     Raises UnknownFormError.
     """

@@ -31,10 +31,11 @@ from db import (
     source_unreachable,
 )
 from long_rows import PIECE_BYTES, LongRow, LongValue, Part, spool
-from mssql import native_numbers, odbc
+from mssql import odbc
 from mssql.chunks import count_query, where_clause
 from mssql.data_checks import has_seventh_digit
 from mssql.losses import WIDE_TEXTS, count_half_pairs, cut_to_microseconds, holds_replacement, seventh_digit_flag
+from mssql.native_numbers import AS_TEXT, RawNumbers, UnknownFormError, decoded
 from mssql.quoting import quote, quote_table
 from type_mapping import Lob, declared_characters, mapping_of, read_type, select_expression, travels_as_text
 
@@ -50,8 +51,6 @@ LAST_OF_BMP = 0xFFFF
 #: bytes of a packet between source and driver, the most that an encrypted connection allows; a driver's own default
 #: of 4,096 costs both ends four times the calls
 PACKET_BYTES = 16_383
-#: from so many rows on, asking a connection how it hands numbers over costs less than what it saves
-LARGE_TABLE_ROWS = 100_000
 _OUTGROWN = "a value grew on the source after it was measured"
 #: the years that a count of nanoseconds since 1970 in 64 bits holds whole
 NANOSECOND_YEARS = (1678, 2261)
@@ -115,14 +114,16 @@ def read_batches(
     chunk: Chunk | Picked = WHOLE_TABLE,
     on_change: OnChange | None = None,
     by_value: odbc.Connection | None = None,
+    raw: RawNumbers = AS_TEXT,
 ) -> Iterator[Part]:
     """The rows of a chunk of a table as record batches of at most BATCH_SIZE rows, columns in the given order.
 
     A batch is smaller where its rows are wide, and where a row may be too large to be bound at all, rows are
     read value by value, those with long values one by one: so memory stays bounded. `on_change` is told of values
     that lost something on their way; counting them may take another query. `connection` is an arrow-odbc one;
-    `by_value` serves where another kind is needed, and one is opened where it is not given. Raises SourceError, and
-    UnreachableError where a second connection cannot be had.
+    `by_value` serves where another kind is needed, and one is opened where it is not given. `raw` are the numbers that
+    the connection is asked for in the driver's own form. Raises SourceError, and UnreachableError where a second
+    connection cannot be had.
     """
     source = f"{quote_table(table.schema, table.name)}{where_clause(chunk)}"
     told: OnChange = on_change or (lambda *_: None)
@@ -137,7 +138,6 @@ def read_batches(
         return
     suspects: set[int] = set()
     arrived = 0
-    raw = _raw_numbers(connection, table, columns)
     for batch in _read_in_blocks(connection, settings, columns, source, bounds, row_bytes, raw):
         arrived += batch.num_rows
         yield _settled(batch, columns, raw, suspects, told)
@@ -155,14 +155,6 @@ def read_batches(
             raise _source_error(error) from None
         for place, count in zip(places, counts, strict=True):
             on_change("unpaired_surrogates", place, count)
-
-
-def _raw_numbers(connection: Any, table: Table, columns: Sequence[Column]) -> Mapping[int, pa.DataType]:
-    """The places of columns that are asked for the driver's own bytes of their numbers, and as what they arrive."""
-    kinds = {place: native_numbers.arriving_type(column) for place, column in enumerate(columns)}
-    raw = {place: kind for place, kind in kinds.items() if kind is not None}
-    is_worth_asking = raw and table.row_count >= LARGE_TABLE_ROWS
-    return raw if is_worth_asking and native_numbers.are_offered(connection) else {}
 
 
 def _refuse_short_answer(arrived: int, sent: Sequence[int]) -> None:
@@ -192,8 +184,8 @@ def _settled(
     for place, column in enumerate(columns):
         if place in raw:
             try:
-                arrays[place] = native_numbers.decoded(arrays[place], column)
-            except native_numbers.UnknownFormError as error:
+                arrays[place] = decoded(arrays[place], column)
+            except UnknownFormError as error:
                 raise SourceError(str(error)) from None
         elif arrays[place].type in _NANOSECONDS:
             arrays[place], count = cut_to_microseconds(arrays[place])
@@ -217,7 +209,7 @@ def _read_in_blocks(
     source: str,
     bounds: Bounds,
     row_bytes: int,
-    raw: Mapping[int, pa.DataType],
+    raw: RawNumbers,
 ) -> Iterator[pa.RecordBatch]:
     """Batches by the fast lane; seventh digits either in nanoseconds, or as flags behind the columns."""
 

@@ -537,7 +537,7 @@ def ways(names: Iterable[str]) -> list[tuple[str, int]]:
     """Each case, and once more those that are read another way where a table has so many rows."""
     listed = list(names)
     numbers = [name for name in listed if mapping_of(CASES[name].kind).family == "decimal"]
-    return [(name, 0) for name in listed] + [(name, reader.LARGE_TABLE_ROWS) for name in numbers]
+    return [(name, 0) for name in listed] + [(name, native_numbers.LARGE_TABLE_ROWS) for name in numbers]
 
 
 @pytest.mark.parametrize(("name", "rows_told"), ways(CASES))
