@@ -381,18 +381,24 @@ class Loads:
 
     def run(self, executor: Executor) -> None:
         """Work until everything is done or failed. Raises UnreachableError and Stopped."""
-        self._show()
+        done: Iterable[Future[object]] = ()
         try:
             while True:
-                self._submit(executor)
+                # One for what ended and what begins: a write is waited for, and small tables are over in no time.
+                with self._run.tracker.in_one_write():
+                    # Before results, since what is remarked about a table comes before its end.
+                    self._take_remarks()
+                    for future in done:
+                        self._take(self._tasks.pop(future), future)
+                    self._tick(executor)
+                    chosen = self._choose()
+                self._show()
+                # Not before it stands in the file that they are in progress: a resumed run must know of their rows.
+                for task in chosen:
+                    self._tasks[executor.submit(task.action)] = task
                 if not self._tasks:
                     break
                 done, _ = wait(self._tasks, timeout=0.25, return_when=FIRST_COMPLETED)
-                # Before results, since what is remarked about a table comes before its end.
-                self._take_remarks()
-                for future in done:
-                    self._take(self._tasks.pop(future), future)
-                self._tick(executor)
         except BaseException:
             self._stop()
             raise
@@ -401,34 +407,38 @@ class Loads:
 
     # -- giving out -------------------------------------------------------------------------------
 
-    def _submit(self, executor: Executor) -> None:
-        while len(self._tasks) < self._workers and self._unreachable is None:
+    def _choose(self) -> list[_Task]:
+        """What the workers that are free do next."""
+        chosen: list[_Task] = []
+        while len(self._tasks) + len(chosen) < self._workers and self._unreachable is None:
             if self._to_finish:
-                load = self._to_finish.popleft()
-                self._give(executor, load, FINISH, finish, self._finished)
+                chosen.append(self._task(self._to_finish.popleft(), FINISH, finish, self._finished))
             elif self._ready:
                 load, chunk = self._ready.popleft()
                 if load.failure is None:
                     done = partial(self._chunk_done, chunk)
-                    self._give(executor, load, chunk.number, partial(_copy_chunk, chunk), done)
+                    chosen.append(self._task(load, chunk.number, partial(_copy_chunk, chunk), done))
             elif self._to_begin:
-                self._begin(executor, self._to_begin.popleft())
+                begun = self._begin(self._to_begin.popleft())
+                if begun is not None:
+                    chosen.append(begun)
             else:
-                return
+                break
+        return chosen
 
-    def _give(
+    def _task(
         self,
-        executor: Executor,
         load: _TableLoad,
         number: int,
         step: Callable[[Settings, Job, Watch], object],
         handle: Callable[[_TableLoad, object], None],
-    ) -> None:
+    ) -> _Task:
         assert load.job is not None
         action = partial(step, self._settings, load.job, self._watch)
-        self._tasks[executor.submit(action)] = _Task(load, (load.table.key, number), action, handle)
+        return _Task(load, (load.table.key, number), action, handle)
 
-    def _begin(self, executor: Executor, load: _TableLoad) -> None:
+    def _begin(self, load: _TableLoad) -> _Task | None:
+        """What begins a table's load; None where it has failed already."""
         table, tracker, options = load.table, self._run.tracker, self._run.options
         place = target_name(table, self._settings)
         tracker.start(table.key)
@@ -438,12 +448,12 @@ class Loads:
         if target is None:
             words = f"the target table {place} does not exist; run replicate-schema.py first"
             self._fail(load, loader.TargetError(words))
-            return
+            return None
         try:
             load_plan = loader.plan_load(table, target, self._settings)
         except UnsupportedTypeError as error:
             self._fail(load, error)
-            return
+            return None
         continues = options.resume and not options.truncate and load.work.is_partial
         load.job = Job(
             table,
@@ -453,7 +463,7 @@ class Loads:
             reject_limit=self._reject_limit,
             has_aside=place in self._aside,
         )
-        self._give(executor, load, BEGIN, partial(_begin_load, continues), self._begun)
+        return self._task(load, BEGIN, partial(_begin_load, continues), self._begun)
 
     # -- taking back ------------------------------------------------------------------------------
 
@@ -505,7 +515,6 @@ class Loads:
         if not load.waiting:
             if load.job is not None and load.job.has_aside:
                 load.lines.append("🔑 Building its keys and indexes...")
-                self._show()
             self._to_finish.append(load)
 
     def _finished(self, load: _TableLoad, result: object) -> None:
@@ -543,7 +552,6 @@ class Loads:
     def _over(self, load: _TableLoad) -> None:
         load.is_over = True
         self._bars.end(load.table.key)
-        self._show()
 
     # -- showing ----------------------------------------------------------------------------------
 
@@ -570,7 +578,6 @@ class Loads:
 
     def _tick(self, executor: Executor) -> None:
         """A quarter of a second has passed: bars, the progress file, and chunks that stand still."""
-        self._show()
         under_way: dict[str, int] = {}
         for (key, _), rows in list(self._watch.rows.items()):
             under_way[key] = under_way.get(key, 0) + rows

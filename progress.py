@@ -80,6 +80,10 @@ class ProgressTracker:
         self.path = path
         self.phase = phase
         self._document: dict[str, Any] = {}
+        #: tables' entries as they stand in the file: of thousands, a change is to one
+        self._texts: dict[str, str] = {}
+        self._gathers = False
+        self._has_changed = False
 
     # -- the lock ---------------------------------------------------------------------------
 
@@ -149,6 +153,7 @@ class ProgressTracker:
             raise ProgressFileError(self._refused(what)) from None
         self._check_shape(document, text)
         self._document = document
+        self._texts.clear()
         return True
 
     def _refused(self, what: str) -> str:
@@ -219,6 +224,7 @@ class ProgressTracker:
             **({"type_map": {name: dict(part) for name, part in type_map.items()}} if type_map else {}),
             "tables": kept,
         }
+        self._texts.clear()
         self._write()
 
     def add_tables(self, tables: Iterable[str]) -> None:
@@ -336,18 +342,57 @@ class ProgressTracker:
 
     # -- writing ----------------------------------------------------------------------------
 
+    @contextlib.contextmanager
+    def in_one_write(self) -> Iterator[None]:
+        """Write the changes that are made inside once, at its end, also where it ends with an error.
+
+        Raises ProgressFileError where they cannot be written.
+        """
+        self._gathers = True
+        try:
+            yield
+        finally:
+            self._gathers = False
+            if self._has_changed:
+                self._write()
+
     def _set(self, table: str, entry: Mapping[str, object]) -> None:
         others = {name: part for name, part in self._tables.get(table, {}).items() if name != self.phase}
         self._tables[table] = {**others, self.phase: dict(entry)}
+        self._texts.pop(table, None)
         self._write()
 
     def _write(self) -> None:
+        self._has_changed = True
+        if self._gathers:
+            return
         self._document["last_updated"] = _now()
-        text = json.dumps(self._document, indent=2, ensure_ascii=False) + "\n"
         try:
-            write_atomically(self.path, text)
+            write_atomically(self.path, self._text() + "\n")
         except OSError as error:
             raise ProgressFileError(_cannot_write(self.path, error)) from None
+        self._has_changed = False
+
+    def _text(self) -> str:
+        """The document as `json.dumps` with an indent of two has it."""
+        for table, entry in self._tables.items():
+            if table not in self._texts:
+                self._texts[table] = _member(table, entry, 2)
+        members = []
+        for name, part in self._document.items():
+            if name == "tables" and part:
+                members.append('  "tables": {\n' + ",\n".join(self._texts[table] for table in part) + "\n  }")
+            else:
+                members.append(_member(name, part, 1))
+        return "{\n" + ",\n".join(members) + "\n}"
+
+
+def _member(name: str, value: object, depth: int) -> str:
+    """A member of a JSON object, so deep in the document."""
+    indent = "  " * depth
+    # No line ends within a JSON text's strings.
+    text = json.dumps(value, indent=2, ensure_ascii=False).replace("\n", f"\n{indent}")
+    return f"{indent}{json.dumps(name, ensure_ascii=False)}: {text}"
 
 
 def write_atomically(path: Path, text: str) -> None:
