@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -257,30 +258,34 @@ def _restore(this_run: Run, workers: int, aside: int = 0) -> bool:
     left = suspension.read_suspended(lane.target)
     memory = this_run.settings.maintenance_work_mem
 
-    lanes: list[Lane] = []
+    lanes = [lane]
+    free = [lane]
 
-    def restore(one: Suspended) -> str | None:
-        own = Lane(this_run.settings)
-        lanes.append(own)
+    def restore(group: Sequence[Suspended]) -> list[str]:
         try:
-            return suspension.restore(own.target, one, memory)
-        finally:
-            own.disconnect()
+            own = free.pop()
+        except IndexError:
+            own = Lane(this_run.settings)
+            lanes.append(own)
+        found = suspension.restore(lambda: own.target, group, memory)
+        free.append(own)
+        return found
 
     problems: list[str] = []
     for kind in suspension.KINDS:
-        chosen = [one for one in left if one.kind == kind]
+        groups = suspension.groups(left, kind)
         # In threads also where it is one after the other: a signal would have to wait for the server's answer.
         executor = ThreadPoolExecutor(workers if kind in suspension.BUILT else 1, thread_name_prefix="restore")
         try:
-            problems += [problem for problem in executor.map(restore, chosen) if problem is not None]
+            problems += chain.from_iterable(executor.map(restore, groups))
         except BaseException:
             for own in lanes:
                 own.give_up()
             raise
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
-    lane.disconnect()
+    for own in lanes:
+        own.disconnect()
     aside = max(aside, len(left))
     if aside:
         back = f"{aside - len(problems)} of {aside}"

@@ -8,7 +8,8 @@ rows come in another order; triggers would fire for rows that are not new. Each 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +20,10 @@ from postgres.names import TargetName, quote
 
 #: milliseconds to wait for others to leave a table
 LOCK_TIMEOUT_MS = 60_000
+#: how many triggers or foreign keys come back in one transaction, which waits for others for so many milliseconds
+TOGETHER, TOGETHER_LOCK_TIMEOUT_MS = 50, 1_000
+#: seconds after which keys that were validated together are committed
+TOGETHER_SECONDS = 1.0
 
 Kind = Literal["trigger", "key", "index", "foreign key"]
 #: the order in which things come back: foreign keys may point to a key or an index, and are checked by it
@@ -236,8 +241,25 @@ def read_suspended(connection: Any) -> list[Suspended]:
     return sorted(found, key=lambda one: KINDS.index(one.kind))
 
 
-def restore(connection: Any, one: Suspended, memory: str) -> str | None:
-    """Put something back as `put_back` does; returns what is wrong, in the server's words."""
+def groups(found: Iterable[Suspended], kind: Kind) -> list[Sequence[Suspended]]:
+    """What may come back at once: a key or an index alone, since building takes long, of others several together."""
+    chosen = [one for one in found if one.kind == kind]
+    size = 1 if kind in BUILT else TOGETHER
+    return [chosen[start : start + size] for start in range(0, len(chosen), size)]
+
+
+def restore(connect: Callable[[], Any], group: Sequence[Suspended], memory: str) -> list[str]:
+    """Put a group back as `put_back` does; returns what is wrong, in the server's words.
+
+    What is wrong with one of them does not keep the others away. `connect` gives a connection that is open.
+    """
+    if len(group) > 1 and _put_back_together(connect(), group):
+        return []
+    problems = (_restore(connect(), one, memory) for one in group)
+    return [problem for problem in problems if problem is not None]
+
+
+def _restore(connection: Any, one: Suspended, memory: str) -> str | None:
     try:
         put_back(connection, one, memory)
     except psycopg2.Error as error:
@@ -245,6 +267,30 @@ def restore(connection: Any, one: Suspended, memory: str) -> str | None:
             connection.rollback()
         return f"{one}: {target_words(error)}"
     return None
+
+
+def _put_back_together(connection: Any, group: Sequence[Suspended]) -> bool:
+    """Put a group of triggers or foreign keys back in few transactions; False where it is to be done one by one."""
+    try:
+        with connection.cursor() as cursor:
+            # Locks of several tables are held meanwhile: whoever uses one of them must not keep others from the rest.
+            cursor.execute(f"SET LOCAL lock_timeout = {TOGETHER_LOCK_TIMEOUT_MS}")
+            for one in group:
+                _make(cursor, one)
+            connection.commit()
+            began = time.monotonic()
+            for one in group:
+                if one.kind == "foreign key" and one.is_validated:
+                    _validate(cursor, one)
+                if time.monotonic() - began > TOGETHER_SECONDS:
+                    connection.commit()
+                    began = time.monotonic()
+        connection.commit()
+    except psycopg2.Error:
+        if not connection.closed:
+            connection.rollback()
+        return False
+    return True
 
 
 def put_back(connection: Any, one: Suspended, memory: str) -> None:
@@ -255,15 +301,15 @@ def put_back(connection: Any, one: Suspended, memory: str) -> None:
     key fit. `memory` is `maintenance_work_mem` for building keys and indexes.
     """
     with connection.cursor() as cursor:
-        if one.kind == "foreign key":
-            _restore_foreign_key(connection, cursor, one)
-        elif one.kind == "trigger":
-            cursor.execute(f"ALTER TABLE {one.table.quoted} ENABLE TRIGGER {quote(one.name)}")
-            cursor.execute(FORGET, one.row)
-        else:
+        if one.kind in BUILT:
             cursor.execute("SELECT set_config('maintenance_work_mem', %s, true)", (memory,))
             _build(cursor, one)
             cursor.execute(FORGET, one.row)
+        else:
+            _make(cursor, one)
+            if one.kind == "foreign key" and one.is_validated:
+                connection.commit()
+                _validate(cursor, one)
     connection.commit()
 
 
@@ -281,18 +327,23 @@ def _build(cursor: Any, one: Suspended) -> None:
         _comment(cursor, f"INDEX {place}", one.comment)
 
 
-def _restore_foreign_key(connection: Any, cursor: Any, one: Suspended) -> None:
+def _make(cursor: Any, one: Suspended) -> None:
+    """Let a trigger or a foreign key stand again; a key that was valid is remembered until it is."""
     alter = f"ALTER TABLE {one.table.quoted}"
-    if not one.is_back:
+    if one.kind == "trigger":
+        cursor.execute(f"{alter} ENABLE TRIGGER {quote(one.name)}")
+        cursor.execute(FORGET, one.row)
+    elif not one.is_back:
         cursor.execute(CONSTRAINT_EXISTS, (one.name, one.table.quoted))
         if cursor.fetchone() is None:
             cursor.execute(f"{alter} ADD CONSTRAINT {quote(one.name)} {one.definition} NOT VALID")
             _comment(cursor, f"CONSTRAINT {quote(one.name)} ON {one.table.quoted}", one.comment)
         cursor.execute(MARK_BACK if one.is_validated else FORGET, one.row)
-        connection.commit()
-    if one.is_validated:
-        cursor.execute(f"{alter} VALIDATE CONSTRAINT {quote(one.name)}")
-        cursor.execute(FORGET, one.row)
+
+
+def _validate(cursor: Any, one: Suspended) -> None:
+    cursor.execute(f"ALTER TABLE {one.table.quoted} VALIDATE CONSTRAINT {quote(one.name)}")
+    cursor.execute(FORGET, one.row)
 
 
 def _comment(cursor: Any, where: str, comment: str | None) -> None:

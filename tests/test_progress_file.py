@@ -473,6 +473,8 @@ def test_whatever_is_done_the_file_is_valid_and_says_what_the_tracker_says(
         tracker.start_session(names)
         for step, which, rows, words in steps:
             carry_out(tracker, step, names, which, rows, words)
+            text = tracker.path.read_text(encoding="utf-8")
+            assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
             again = tracker_of(Path(folder))
             assert again.load()
             for known in names:

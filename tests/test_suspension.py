@@ -100,8 +100,9 @@ def run(connection: Any, sql: str) -> list[tuple[Any, ...]]:
 
 def restore_all(connection: Any) -> list[str]:
     """Put everything back; returns what is wrong."""
-    found = [suspension.restore(connection, one, "64MB") for one in suspension.read_suspended(connection)]
-    return [problem for problem in found if problem is not None]
+    left = suspension.read_suspended(connection)
+    groups = [group for kind in suspension.KINDS for group in suspension.groups(left, kind)]
+    return [problem for group in groups for problem in suspension.restore(lambda: connection, group, "64MB")]
 
 
 # -- there and back --------------------------------------------------------------------------------
@@ -140,7 +141,7 @@ def test_a_kill_at_any_step_of_the_way_back_loses_nothing(lane: Any, restored: i
     before = objects(lane)
     suspension.suspend(lane, TABLES, TABLES, TABLES)
     for one in suspension.read_suspended(lane)[:restored]:
-        assert suspension.restore(lane, one, "64MB") is None
+        assert suspension.restore(lambda: lane, [one], "64MB") == []
     # The next run puts aside again what is back, on top of what is not.
     suspension.suspend(lane, TABLES, TABLES, TABLES)
     assert restore_all(lane) == []
