@@ -3,8 +3,8 @@
     python -m bench.planning [--rows 10000000] [--env-file FILE]
 
 Uses the source and target of the settings; a table `bench_composite` is made in both and stays. Planning is
-timed alone, on a connection of its own; the copy is sync-data.py as a process, its start and its own planning
-included.
+timed alone, on a connection of its own, and once more without a sample; the copy is sync-data.py as a process, its
+start and its own planning included. How even the chunks are is told of those that the copy planned.
 """
 
 from __future__ import annotations
@@ -19,11 +19,16 @@ from pathlib import Path
 
 from bench.shapes import create_shape
 from bench.speed import ROOT, measure
-from db import connect_source, find_env_file, load_settings
+from db import connect_source, connect_target, find_env_file, load_settings
 from mssql import reader
-from mssql.chunks import chunk_key, plan_chunks
+from mssql.chunks import SAMPLING, Sampling, chunk_key, plan_chunks
 from mssql.introspection import read_tables
+from postgres import state
+from postgres.names import target_name
 from session import find_table
+
+#: a sample of no table
+NEVER = Sampling(from_rows=2**63)
 
 
 def main() -> int:
@@ -38,18 +43,24 @@ def main() -> int:
         name = create_shape(source, "composite", arguments.rows)
     connection = reader.connect(settings)
     table = find_table(read_tables(connection), name)
-    started = time.monotonic()
-    chunks = plan_chunks(connection, table, settings.chunk_rows)
-    planning = time.monotonic() - started
     key = ", ".join(column.name for column in chunk_key(table))
-    print(f"planning: {planning:.2f} s for {len(chunks)} chunks by ({key})", flush=True)
+    took = []
+    for words, sampling in (("planning", SAMPLING), ("planning without a sample", NEVER)):
+        started = time.monotonic()
+        chunks = plan_chunks(connection, table, settings.chunk_rows, sampling=sampling)
+        took.append(time.monotonic() - started)
+        print(f"{words}: {took[-1]:.2f} s for {len(chunks)} chunks by ({key})", flush=True)
     flags = ["--tables", name, *(["--env-file", str(env_file.resolve())] if env_file else [])]
     with tempfile.TemporaryDirectory() as name_of_folder:
         folder = Path(name_of_folder)
         measure([sys.executable, str(ROOT / "replicate-schema.py"), "--recreate", *flags], os.environ, folder)
         copied = measure([sys.executable, str(ROOT / "sync-data.py"), *flags], os.environ, folder)
     print(f"copy: {copied.wall:.2f} s, {copied.cpu:.2f} CPU s, {copied.memory:.0f} MB at most")
-    print(f"planning is {100 * planning / copied.wall:.1f} % of it")
+    with closing(connect_target(settings)) as target:
+        load = state.read_load(target, target_name(table, settings))
+    rows = sorted(load.done.values()) if load is not None else []
+    print(f"its {len(rows)} chunks: {rows[0]:,} to {rows[-1]:,} rows, {rows[len(rows) // 2]:,} in the middle")
+    print("planning is {:.1f} % of it, without a sample {:.1f} %".format(*(100 * s / copied.wall for s in took)))
     return 0
 
 

@@ -8,6 +8,7 @@ the result travels. Names are resolved here too, so that a wrong one gets SQL Se
 from __future__ import annotations
 
 import datetime
+import random
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -164,6 +165,19 @@ def quote(name: str) -> str:
 def text_literal(text: str) -> str:
     """A DuckDB text literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+#: rows that the stand-in takes for a page when it samples a table
+PAGE_ROWS = 20
+
+
+def _some_pages(table: str, sample: exp.TableSample) -> str:
+    """A table's rows in the part of its pages that TABLESAMPLE asks for, others each time."""
+    percent = sample.args.get("percent")
+    if percent is None or sample.args.get("seed") is not None:
+        raise SqlError(50000, "The stand-in samples a table by PERCENT only, and not REPEATABLE.")
+    seed = random.getrandbits(32)
+    return f"(SELECT * FROM {table} WHERE hash(rowid // {PAGE_ROWS}, {seed}) % 1000000 < {percent.this} * 10000)"
 
 
 # --- statements -------------------------------------------------------------------------------------
@@ -813,7 +827,10 @@ class Translator:
         alias = self._alias()
         columns = tuple((output.name, output) for output in relation.columns)
         scope.sources.append(_Source(alias, node.alias or name, "" if node.alias else relation.schema, columns))
-        sql = f"{quote(relation.schema)}.{quote(relation.name)} AS {alias}"
+        sql = f"{quote(relation.schema)}.{quote(relation.name)}"
+        if sample := node.args.get("sample"):
+            sql = _some_pages(sql, sample)
+        sql = f"{sql} AS {alias}"
         for join in node.args.get("joins") or ():
             sql += self._join(join, scope)
         return sql

@@ -1,14 +1,16 @@
 """Row ranges of a table, equal in rows, found and compared inside SQL Server only.
 
 Each boundary is the key that stands a chunk's number of rows behind the one before, so gaps and skew do
-not matter, and finding all of them costs one pass over the key's index. What comes back is a literal;
-whatever it lost on the way (a seventh digit, a character of a code page) moves the boundary and no row,
-because both neighbours compare with the same literal. Order is checked by the server before use.
+not matter: found by skipping through the key's index, one pass over all of it, or, of a large table, as
+every so-manieth key of a sorted sample. What comes back is a literal; whatever it lost on the way (a seventh
+digit, a character of a code page) moves the boundary and no row, because both neighbours compare with the
+same literal. Order is checked by the server before use. So where boundaries lie never decides what is copied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -28,6 +30,30 @@ MAX_KEY_COLUMNS = 8
 MOST_COUNTED = 2_000_000_000
 #: keys from which a boundary is chosen, where the first of them cannot stand in a query
 CANDIDATES = 100
+#: the smallest part of a sample's expected boundaries with which it is trusted
+LEAST_OF_A_SAMPLE = 0.1
+#: the largest part of a table that is drawn: reading and sorting more would cost what skipping costs
+MOST_OF_A_TABLE = 0.1
+#: traits of tables whose rows do not lie in pages that the server could draw
+WITHOUT_PAGES = {"memory-optimised", "external"}
+
+SERVER = "SELECT CAST(SERVERPROPERTY('Babelfish') AS int) AS is_babelfish, @@TRANCOUNT AS depth"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """From how many rows on a table's boundaries come from a sample, and how many rows are drawn for a chunk.
+
+    `page_rows` where the server draws whole pages: rows of a page are neighbours, so that it takes more of them
+    to tell where a chunk ends than of `single_rows`, drawn one by one.
+    """
+
+    from_rows: int = 5_000_000
+    page_rows: int = 5_000
+    single_rows: int = 1_000
+
+
+SAMPLING = Sampling()
 
 
 class PlanningError(Exception):
@@ -77,10 +103,15 @@ _LITERALS: dict[str, tuple[str, str]] = {
 
 
 def plan_chunks(
-    connection: Any, table: Table, chunk_rows: int, on_boundary: Callable[[], None] = lambda: None
+    connection: Any,
+    table: Table,
+    chunk_rows: int,
+    on_boundary: Callable[[], None] = lambda: None,
+    sampling: Sampling = SAMPLING,
 ) -> tuple[Chunk, ...]:
     """The chunks of a table, about `chunk_rows` rows each; one whole-table chunk where it cannot be cut.
 
+    Those of a large table differ more in size, and from one time to the next, since they come from a sample.
     `connection` is an arrow-odbc connection. `on_boundary` is called for each boundary found, since a large
     table has thousands. Raises PlanningError, and what `on_boundary` raises.
     """
@@ -89,7 +120,7 @@ def plan_chunks(
         return (WHOLE_TABLE,)
     try:
         boundaries = []
-        for boundary in _boundaries(connection, table, key, chunk_rows):
+        for boundary in _boundaries(connection, table, key, chunk_rows, sampling):
             boundaries.append(boundary)
             on_boundary()
         boundaries = _rising(connection, boundaries)
@@ -197,16 +228,86 @@ def _up_to(names: Sequence[str], place: int) -> str:
     return "<=" if place == len(names) - 1 else "<"
 
 
-def _boundaries(connection: Any, table: Table, key: Sequence[Column], chunk_rows: int) -> Iterator[tuple[str, ...]]:
-    """The keys that end a chunk, each found by skipping the rows since the one before in the key's index."""
+def _boundaries(
+    connection: Any, table: Table, key: Sequence[Column], chunk_rows: int, sampling: Sampling
+) -> Iterator[tuple[str, ...]]:
+    """The keys that end a chunk: those of a sample where the table is large and the sample can be trusted."""
+    if table.row_count >= sampling.from_rows and _lies_in_pages(table):
+        found = _drawn(connection, table, key, chunk_rows, sampling)
+        if found and len(found) * chunk_rows >= LEAST_OF_A_SAMPLE * table.row_count:
+            yield from found
+            return
+    yield from _skipped_to(connection, table, key, chunk_rows)
+
+
+def _lies_in_pages(table: Table) -> bool:
+    # A columnstore's row groups hold up to a million rows each, too few of them to draw from.
+    return not WITHOUT_PAGES.intersection(table.traits) and all(
+        index.kind != "CLUSTERED COLUMNSTORE" for index in table.indexes
+    )
+
+
+def _drawn(
+    connection: Any, table: Table, key: Sequence[Column], chunk_rows: int, sampling: Sampling
+) -> list[tuple[str, ...]]:
+    """Keys that stand equally far from each other in a sample of the table; none where the server draws no sample.
+
+    On SQL Server only the pages that are drawn are read (Microsoft, "Limiting Result Sets by Using TABLESAMPLE").
+    Babelfish reads over TABLESAMPLE and answers all rows; there it takes PostgreSQL's random(), once a row, while
+    T-SQL's RAND() is one value for all rows and NEWID() takes many times as long.
+    """
+    (server,) = _rows(connection, SERVER)
+    wanted = sampling.single_rows if server["is_babelfish"] else sampling.page_rows
+    if wanted > MOST_OF_A_TABLE * chunk_rows:
+        return []
+    if server["is_babelfish"]:
+        # As an equality, of which its planner expects few rows: it would go through the key's index for more.
+        sample = f" WHERE FLOOR(pg_catalog.random() * {chunk_rows / wanted:.6f}) = 0"
+    else:
+        sample = f" TABLESAMPLE SYSTEM ({100 * wanted / chunk_rows:.6f} PERCENT)"
+    names = ", ".join(f"t.{quote(column.name)} AS c{place}" for place, column in enumerate(key))
+    order = ", ".join(f"t.{quote(column.name)}" for column in key)
+    rows = (
+        f"SELECT {names}, ROW_NUMBER() OVER (ORDER BY {order}) AS place"
+        f" FROM {quote_table(table.schema, table.name)} AS t{sample}"
+    )
+    # Text is made of the candidates only: of each `wanted` rows, the last one and some behind it.
+    chosen = f"t.place >= {wanted} AND t.place % {wanted} < {CANDIDATES}"
+    texts = _texts(key, [f"t.c{place}" for place in range(len(key))])
+    query = f"SELECT {texts}, t.place AS place FROM ({rows}) AS t WHERE {chosen} ORDER BY t.place"
+    found: dict[int, tuple[str, ...]] = {}
+    try:
+        for row in _each_row(connection, query):
+            number = row.pop("place") // wanted
+            if number not in found and all(map(_can_stand_in_a_query, row.values())):
+                found[number] = _literals(key, row)
+    except arrow_odbc.Error as error:
+        # A refusal may have ended the transaction that sees one moment, outside of which nothing may be read.
+        if is_temporary_source_error(odbc_words(error)) or _rows(connection, SERVER) != [server]:
+            raise
+        return []
+    # Keys that lost on their way what tells them apart are one boundary.
+    return list(dict.fromkeys(found.values()))
+
+
+def _texts(key: Sequence[Column], names: Sequence[str]) -> str:
+    return ", ".join(
+        f"{_LITERALS[column.type.name][0].replace('{c}', names[place])} AS k{place}" for place, column in enumerate(key)
+    )
+
+
+def _literals(key: Sequence[Column], row: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(_literal(column, row[f"k{place}"]) for place, column in enumerate(key))
+
+
+def _skipped_to(connection: Any, table: Table, key: Sequence[Column], chunk_rows: int) -> Iterator[tuple[str, ...]]:
+    """Keys that end a chunk, each found by skipping the rows since the one before in the key's index."""
     source = f"{quote_table(table.schema, table.name)} AS t"
     # Qualified, so that none of them is taken for a result's name (k0, k1, …).
     names = [f"t.{quote(column.name)}" for column in key]
     order = ", ".join(names)
     # Made outside of the query that skips, or the server makes texts of all the rows that it skips.
-    texts = ", ".join(
-        f"{_LITERALS[column.type.name][0].replace('{c}', names[place])} AS k{place}" for place, column in enumerate(key)
-    )
+    texts = _texts(key, names)
     lower: tuple[str, ...] | None = None
     while True:
         found: tuple[str, ...] | None = None
@@ -221,7 +322,7 @@ def _boundaries(connection: Any, table: Table, key: Sequence[Column], chunk_rows
             usable = rows[:-1] if branch is branches[-1] else rows
             row = next((row for row in usable if all(map(_can_stand_in_a_query, row.values()))), None)
             if row is not None:
-                found = tuple(_literal(column, row[f"k{place}"]) for place, column in enumerate(key))
+                found = _literals(key, row)
                 break
             if branch is not branches[-1]:
                 (count,) = _rows(connection, f"SELECT COUNT_BIG(*) AS n FROM {source}{where}")
@@ -269,7 +370,9 @@ def _rising(connection: Any, boundaries: Sequence[tuple[str, ...]]) -> list[tupl
 
 
 def _first_difference(pair: tuple[tuple[str, ...], tuple[str, ...]]) -> tuple[str, str]:
-    return next((low, high) for low, high in zip(*pair, strict=True) if low != high)
+    low, high = pair
+    place = _equal_columns(low, high)
+    return low[place], high[place]
 
 
 def count_query(arrived: int) -> str:
@@ -278,8 +381,12 @@ def count_query(arrived: int) -> str:
 
 
 def _rows(connection: Any, sql: str) -> list[dict[str, Any]]:
-    batches = connection.read_arrow_batches(sql, batch_size=100, payload_text_encoding=TextEncoding.UTF16)
-    return [row for batch in batches for row in batch.to_pylist()]
+    return list(_each_row(connection, sql))
+
+
+def _each_row(connection: Any, sql: str) -> Iterator[dict[str, Any]]:
+    for batch in connection.read_arrow_batches(sql, batch_size=100, payload_text_encoding=TextEncoding.UTF16):
+        yield from batch.to_pylist()
 
 
 def _failed(what: str, error: arrow_odbc.Error) -> PlanningError:

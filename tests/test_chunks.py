@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import random
 import sqlite3
 import uuid
@@ -24,9 +25,10 @@ from catalog import WHOLE_TABLE, Chunk, Column, Database, Index, Key, KeyColumn,
 from db import Settings, connect_source, load_settings
 from demo.standin import StandIn
 from demo.tsql import create_script, load_rows
-from mssql import reader
-from mssql.chunks import CANDIDATES, chunk_key, plan_chunks, where_clause
+from mssql import moment, reader
+from mssql.chunks import CANDIDATES, PlanningError, Sampling, chunk_key, plan_chunks, where_clause
 from mssql.introspection import read_tables
+from mssql.quoting import quote, quote_table
 from tests.conftest import source_settings
 from tests.harness import wait_until
 
@@ -179,7 +181,27 @@ WHOLE: Mapping[str, tuple[Table, Sequence[Value]]] = {
         [(n,) for n in range(ROWS)],
     ),
 }  # fmt: skip
-EVERYTHING = {**CUT, **WHOLE}
+
+#: rows of the tables that are sampled; each chunk's sample is thirty of the stand-in's pages
+MANY_ROWS = 60_000
+SAMPLED_CHUNK_ROWS = 6_000
+SAMPLING = Sampling(from_rows=0, page_rows=600, single_rows=300)
+#: tables large enough for a sample, their rows in the key's order, so that those of a page are neighbours
+SAMPLED: Mapping[str, tuple[Table, Sequence[Value]]] = {
+    "int": (keyed("many_int", INT), [(n * 3 + n // 7,) for n in range(MANY_ROWS)]),
+    "skewed first column": (
+        keyed("many_skewed", SqlType("tinyint", 1), CODE, INT, key="k1 k2 k3", collation=LATIN),
+        [
+            (7, f"C{n // 50:05d}", n) if MANY_ROWS // 4 < n < MANY_ROWS * 3 // 4 else (n * 12 // MANY_ROWS, "c", n)
+            for n in range(MANY_ROWS)
+        ],
+    ),
+    "text without case": (
+        keyed("many_text", CODE, collation=LATIN),
+        [(f"{'kK'[n % 2]}ey {n:06d}",) for n in range(MANY_ROWS)],
+    ),
+}
+EVERYTHING = {**CUT, **WHOLE, **{f"many: {name}": case for name, case in SAMPLED.items()}}
 DATABASE = Database("chunks", tuple(table for table, _ in EVERYTHING.values()))
 
 
@@ -192,7 +214,9 @@ def shuffled(keys: Sequence[Value]) -> list[Value]:
 
 def database_rows() -> dict[str, list[Value]]:
     """All tables' rows, as the stand-in takes them."""
-    return {table.full_name: shuffled(keys) for table, keys in EVERYTHING.values()}
+    few = {table.full_name: shuffled(keys) for table, keys in (*CUT.values(), *WHOLE.values())}
+    many = {table.full_name: [(*key, n) for n, key in enumerate(keys)] for table, keys in SAMPLED.values()}
+    return {**few, **many}
 
 
 # -- the servers -------------------------------------------------------------------------------
@@ -204,6 +228,7 @@ class Source:
 
     settings: Settings
     tables: Mapping[str, Table]
+    stand_in: StandIn | None = None
 
     def connect(self) -> Any:
         """An arrow-odbc connection, closed when it is let go: a database in use could not be dropped."""
@@ -215,7 +240,7 @@ def source(request: pytest.FixtureRequest) -> Iterator[Source]:
     """Each server in turn."""
     if request.param == "the stand-in":
         with StandIn(DATABASE, database_rows()) as server:
-            yield _seen({**source_settings(server.port, DATABASE.name), "PGDATABASE": "none"})
+            yield replace(_seen({**source_settings(server.port, DATABASE.name), "PGDATABASE": "none"}), stand_in=server)
         return
     server_settings = request.getfixturevalue("tsql_server")
     name = f"chunks_{uuid.uuid4().hex[:12]}"
@@ -228,11 +253,27 @@ def source(request: pytest.FixtureRequest) -> Iterator[Source]:
                 for statement in create_script(DATABASE, with_comments=False, with_others=False):
                     connection.execute(statement)
             with closing(pyodbc.connect(settings.source.connection_string)) as connection:
-                load_rows(connection, DATABASE, database_rows())
+                load_rows(
+                    connection, DATABASE, {name: rows for name, rows in database_rows().items() if len(rows) == ROWS}
+                )
+                for table, keys in SAMPLED.values():
+                    insert_many(connection, table, [(*key, n) for n, key in enumerate(keys)])
             yield _seen({**given, "MSSQL_DATABASE": name})
         finally:
             # The server notices a moment later that its clients have gone.
             wait_until(lambda: _is_dropped(admin, name), f"database {name} can be dropped")
+
+
+def insert_many(connection: pyodbc.Connection, table: Table, rows: Sequence[Value]) -> None:
+    """Numbers and texts in one statement, many times as fast as one statement for each row."""
+    names = ", ".join(quote(column.name) for column in table.columns)
+    types = ", ".join(f"{quote(column.name)} {column.type} '$[{i}]'" for i, column in enumerate(table.columns))
+    connection.execute(
+        f"INSERT INTO {quote_table(table.schema, table.name)} ({names})"
+        f" SELECT {names} FROM OPENJSON(CAST(? AS nvarchar(max))) WITH ({types})",
+        json.dumps(rows),
+    )
+    connection.commit()
 
 
 def _is_dropped(admin: pyodbc.Connection, name: str) -> bool:
@@ -309,6 +350,117 @@ def test_a_disabled_key_is_not_used() -> None:
     table, _ = CUT["int"]
     assert table.primary_key is not None
     assert chunk_key(replace(table, primary_key=replace(table.primary_key, is_disabled=True))) == ()
+
+
+# -- boundaries from a sample ------------------------------------------------------------------
+
+
+def skipped_to(source: Source, table: Table) -> tuple[Chunk, ...]:
+    """The chunks of a table that is no large one: the same each time."""
+    return plan_chunks(source.connect(), table, CHUNK_ROWS, sampling=Sampling(from_rows=2**62))
+
+
+@pytest.mark.parametrize("case", CUT)
+def test_chunks_from_a_sample_are_disjoint_and_cover_the_table(source: Source, case: str) -> None:
+    """Whatever the key, and however few rows were drawn."""
+    table = replace(source.tables[CUT[case][0].name], row_count=0)
+    # A tenth of the table: about seventy rows, of which every thirteenth ends a chunk.
+    chunks = plan_chunks(source.connect(), table, CHUNK_ROWS, sampling=Sampling(0, page_rows=13, single_rows=13))
+    parts = numbers_of(source, table, *chunks)
+    assert Counter(number for part in parts for number in part) == Counter(range(ROWS))
+    assert [chunk.number for chunk in chunks] == list(range(len(chunks)))
+
+
+@pytest.mark.parametrize("case", SAMPLED)
+def test_chunks_from_a_sample_are_about_equal(source: Source, case: str) -> None:
+    table = source.tables[SAMPLED[case][0].name]
+    told: list[None] = []
+    chunks = plan_chunks(source.connect(), table, SAMPLED_CHUNK_ROWS, lambda: told.append(None), SAMPLING)
+    assert len(told) >= len(chunks) - 1
+    parts = numbers_of(source, table, *chunks)
+    assert Counter(number for part in parts for number in part) == Counter(range(MANY_ROWS))
+    # Thirty pages that are drawn independently lie this far apart, except once in a million plans.
+    assert 6 <= len(chunks) <= 15
+    assert all(SAMPLED_CHUNK_ROWS / 3 <= len(part) <= SAMPLED_CHUNK_ROWS * 3 for part in parts[:-1])
+    assert len(parts[-1]) <= SAMPLED_CHUNK_ROWS * 3
+
+
+def test_each_plan_of_a_large_table_draws_anew(source: Source) -> None:
+    """Which shows that boundaries come from a sample at all: those that are skipped to stay the same."""
+    table = source.tables["many_int"]
+    plans = {plan_chunks(source.connect(), table, SAMPLED_CHUNK_ROWS, sampling=SAMPLING) for _ in range(3)}
+    assert len(plans) > 1
+
+
+def test_a_sample_much_smaller_than_expected_is_not_trusted(source: Source) -> None:
+    table = replace(source.tables["int_key"], row_count=1000 * ROWS)
+    assert plan_chunks(source.connect(), table, CHUNK_ROWS, sampling=Sampling(0, 13, 13)) == skipped_to(source, table)
+
+
+def test_chunks_too_small_for_a_sample_are_skipped_to(source: Source) -> None:
+    """The sample would be a large part of the table."""
+    table = source.tables["int_key"]
+    assert plan_chunks(source.connect(), table, CHUNK_ROWS, sampling=Sampling(0, 14, 14)) == skipped_to(source, table)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"traits": ("memory-optimised",)},
+        {"indexes": (Index("CCI", (), included=("k1",), kind="CLUSTERED COLUMNSTORE"),)},
+    ],
+)
+def test_tables_without_pages_are_not_sampled(source: Source, change: dict[str, Any]) -> None:
+    table = replace(source.tables["many_int"], **change)
+    whole = plan_chunks(source.connect(), table, SAMPLED_CHUNK_ROWS, sampling=Sampling(from_rows=2**62))
+    assert plan_chunks(source.connect(), table, SAMPLED_CHUNK_ROWS, sampling=SAMPLING) == whole
+
+
+def test_a_table_that_the_server_does_not_sample_is_skipped_through(source: Source) -> None:
+    if source.stand_in is None:
+        pytest.skip("only the stand-in fails when it is told to")
+    table = source.tables["int_key"]
+    source.stand_in.fail_next("dbo.int_key", 10794, "The operation 'TABLESAMPLE' is not supported with this table.")
+    assert plan_chunks(source.connect(), table, CHUNK_ROWS, sampling=Sampling(0, 13, 13)) == skipped_to(source, table)
+
+
+def test_a_temporary_error_while_a_sample_is_drawn_is_left_to_the_retries(source: Source) -> None:
+    if source.stand_in is None:
+        pytest.skip("only the stand-in fails when it is told to")
+    source.stand_in.fail_next("dbo.int_key", 1205, "Transaction was deadlocked.")
+    with pytest.raises(PlanningError, match="deadlocked") as caught:
+        plan_chunks(source.connect(), source.tables["int_key"], CHUNK_ROWS, sampling=Sampling(0, 13, 13))
+    assert caught.value.is_temporary
+
+
+def test_a_session_that_sees_one_moment_outlives_the_planning(source: Source) -> None:
+    table = source.tables["many_int"]
+    connection = source.connect()
+    for statement in moment.BEGIN:
+        connection.execute(statement)
+    chunks = plan_chunks(connection, table, SAMPLED_CHUNK_ROWS, sampling=SAMPLING)
+    assert len(chunks) > 1
+    assert moment.Session(connection).is_open
+    if source.stand_in is not None:
+        source.stand_in.fail_next("dbo.many_int", 10794, "The operation 'TABLESAMPLE' is not supported.")
+        assert len(plan_chunks(connection, table, SAMPLED_CHUNK_ROWS, sampling=SAMPLING)) == 10
+        assert moment.Session(connection).is_open
+    connection.execute("ROLLBACK TRANSACTION")
+
+
+def test_a_database_snapshot_is_sampled_like_the_database(source: Source) -> None:
+    if source.stand_in is None:
+        pytest.skip("this server makes no database snapshots")
+    source.stand_in.makes_snapshots = True
+    with closing(connect_source(source.settings)) as connection:
+        name = moment.take_snapshot(connection, "planning")
+        snapshot = load_settings(None, {**source_settings(source.stand_in.port, name), "PGDATABASE": "none"})
+        table = source.tables["many_int"]
+        chunks = plan_chunks(reader.connect(snapshot), table, SAMPLED_CHUNK_ROWS, sampling=SAMPLING)
+        parts = numbers_of(replace(source, settings=snapshot), table, *chunks)
+        assert len(chunks) > 1
+        assert sum(map(len, parts)) == MANY_ROWS
+        moment.drop_snapshot(connection, name)
 
 
 # -- the comparison of rows --------------------------------------------------------------------
