@@ -58,8 +58,9 @@ def main() -> int:
     print(f"copy: {copied.wall:.2f} s, {copied.cpu:.2f} CPU s, {copied.memory:.0f} MB at most")
     with closing(connect_target(settings)) as target:
         load = state.read_load(target, target_name(table, settings))
-    rows = sorted(load.done.values()) if load is not None else []
-    print(f"its {len(rows)} chunks: {rows[0]:,} to {rows[-1]:,} rows, {rows[len(rows) // 2]:,} in the middle")
+    assert load is not None
+    *others, last = (load.done[number] for number in sorted(load.done))
+    print(f"its chunks: {len(others)} of {min(others):,} to {max(others):,} rows, and {last:,} that were left")
     print("planning is {:.1f} % of it, without a sample {:.1f} %".format(*(100 * s / copied.wall for s in took)))
     return 0
 

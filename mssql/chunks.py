@@ -2,7 +2,7 @@
 
 Each boundary is the key that stands a chunk's number of rows behind the one before, so gaps and skew do
 not matter: found by skipping through the key's index, one pass over all of it, or, of a large table, as
-every so-manieth key of a sorted sample. What comes back is a literal; whatever it lost on the way (a seventh
+every n-th key of a sorted sample. What comes back is a literal; whatever it lost on the way (a seventh
 digit, a character of a code page) moves the boundary and no row, because both neighbours compare with the
 same literal. Order is checked by the server before use. So where boundaries lie never decides what is copied.
 """
@@ -261,7 +261,7 @@ def _drawn(
     if wanted > MOST_OF_A_TABLE * chunk_rows:
         return []
     if server["is_babelfish"]:
-        # As an equality, of which its planner expects few rows: it would go through the key's index for more.
+        # As an equality, of which its planner expects few rows: for more it would go through the whole key index.
         sample = f" WHERE FLOOR(pg_catalog.random() * {chunk_rows / wanted:.6f}) = 0"
     else:
         sample = f" TABLESAMPLE SYSTEM ({100 * wanted / chunk_rows:.6f} PERCENT)"

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -43,7 +44,7 @@ from catalog import (
 )
 from demo.shop import ORDER_LINE_COUNT, shop
 from demo.standin import LOGIN, PASSWORD, StandIn
-from demo.standin_sql import like_regex, split_batch
+from demo.standin_sql import PAGE_ROWS, like_regex, split_batch
 from demo.standin_types import Collation
 from demo.tsql import create_script, in_load_order, insert_statement, load_rows
 
@@ -507,6 +508,18 @@ QUERIES: tuple[tuple[str, list[tuple[Any, ...]]], ...] = (
 @pytest.mark.parametrize(("sql", "expected"), QUERIES, ids=[sql[:60] for sql, _ in QUERIES])
 def test_query(connection: pyodbc.Connection, sql: str, expected: list[tuple[Any, ...]]) -> None:
     assert rows(connection, sql) == expected
+
+
+def test_a_sample_is_of_whole_pages_and_another_each_time(connection: pyodbc.Connection) -> None:
+    sql = "SELECT id FROM dbo.Long AS t TABLESAMPLE SYSTEM (10.5 PERCENT) ORDER BY id"
+    first, second = ([id for (id,) in rows(connection, sql)] for _ in range(2))
+    assert first != second
+    pages = Counter(id // PAGE_ROWS for id in first)
+    # Of 5,000 pages: twelve times as far from 525 as a sample usually is.
+    assert 260 < len(pages) < 790
+    assert set(pages.values()) == {PAGE_ROWS}
+    with pytest.raises(pyodbc.Error, match="REPEATABLE"):
+        rows(connection, sql.replace(" ORDER", " REPEATABLE (7) ORDER"))
 
 
 def test_filters_on_every_family_of_types(connection: pyodbc.Connection) -> None:
