@@ -273,7 +273,7 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
         def finish(cursor: Any, brought: Totals) -> None:
             state.record_chunk(cursor, job.plan.target, chunk.number, brought)
             if is_whole:
-                _finish(cursor, job)
+                _finish(cursor, job, brought)
                 if not job.has_aside:
                     loader.analyze(cursor, job.plan.target)
 
@@ -392,7 +392,8 @@ def finish(settings: Settings, job: Job, watch: Watch | None = None) -> Totals:
 
     def once(lane: Lane) -> Totals:
         with _transaction(lane.target) as cursor:
-            totals = _finish(cursor, job)
+            totals = state.read_totals(cursor, job.plan.target)
+            _finish(cursor, job, totals)
         if watch is not None:
             # Building an index takes as long as it takes; the connection's keepalives notice a dead one.
             watch.moved_at.pop((job.table.key, FINISH), None)
@@ -415,12 +416,10 @@ def _put_back(lane: Lane, one: Suspended, memory: str) -> None:
         raise TargetError(f"its {one} cannot be put back: {failure}", failure.is_temporary) from None
 
 
-def _finish(cursor: Any, job: Job) -> Totals:
-    totals = state.read_totals(cursor, job.plan.target)
+def _finish(cursor: Any, job: Job, totals: Totals) -> None:
     loader.set_identity(cursor, job.plan, totals, afresh=job.empties)
     if not state.finish_load(cursor, job.plan.target):
         raise TargetError("chunks of it are missing in replication.checkpoint: did another run load it meanwhile?")
-    return totals
 
 
 @contextmanager

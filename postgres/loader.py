@@ -242,9 +242,9 @@ def _without_nuls(plan: LoadPlan, values: pa.Array, column: LoadColumn, changes:
 
 def truncate(cursor: Any, place: TargetName) -> None:
     """Empty a table in the caller's transaction; waits for others for a bounded time."""
-    cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-    cursor.execute(f"TRUNCATE TABLE {place.quoted}")
-    cursor.execute("SET LOCAL lock_timeout = 0")
+    cursor.execute(
+        f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; TRUNCATE TABLE {place.quoted}; SET LOCAL lock_timeout = 0"
+    )
 
 
 def is_empty(connection: Any, place: TargetName) -> bool:
@@ -273,17 +273,17 @@ def set_identity(cursor: Any, plan: LoadPlan, totals: Totals, *, afresh: bool) -
     assert identity is not None
     name = plan.columns[plan.identity].name
     # Quoted names inside values: the function takes its first argument as SQL spells a table.
-    cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", (plan.target.quoted, name))
-    (sequence,) = cursor.fetchone()
-    if sequence is None:
-        return
+    column = (plan.target.quoted, name)
     known = [value for value in (identity.last_value, totals.identity_low, totals.identity_high) if value is not None]
     if not afresh:
-        cursor.execute("SELECT pg_sequence_last_value(%s::regclass)", (sequence,))
+        cursor.execute("SELECT pg_sequence_last_value(pg_get_serial_sequence(%s, %s)::regclass)", column)
         known += [value for (value,) in cursor.fetchall() if value is not None]
     is_untouched = all(value == identity.seed for value in known) and totals.rows == 0
     furthest = (max if identity.increment > 0 else min)(known, default=identity.seed)
-    cursor.execute("SELECT setval(%s::regclass, %s, %s)", (sequence, furthest, not is_untouched))
+    # Does nothing where the column has no sequence.
+    cursor.execute(
+        "SELECT setval(pg_get_serial_sequence(%s, %s)::regclass, %s, %s)", (*column, furthest, not is_untouched)
+    )
 
 
 class CopyStream:

@@ -90,7 +90,9 @@ SELECT to_regclass('replication.reject') IS NOT NULL AND EXISTS (
 """
 
 START = """
-INSERT INTO replication.load (table_schema, table_name, session, fingerprint, chunks) VALUES (%s, %s, %s, %s, %s)
+DELETE FROM replication.load WHERE table_schema = %(schema)s AND table_name = %(table)s;
+INSERT INTO replication.load (table_schema, table_name, session, fingerprint, chunks)
+VALUES (%(schema)s, %(table)s, %(session)s, %(fingerprint)s, %(chunks)s)
 """
 CHECKPOINT = """
 INSERT INTO replication.checkpoint (table_schema, table_name, chunk, rows, identity_low, identity_high, changes)
@@ -205,17 +207,17 @@ def keeps_rows(connection: Any, session: str) -> bool:
 
 def start_load(cursor: Any, table: TargetName, session: str, fingerprint: str, chunks: Sequence[Chunk]) -> None:
     """Write down a load that begins now, in the caller's transaction; an earlier one is forgotten."""
-    row = (table.schema, table.table)
-    cursor.execute("DELETE FROM replication.load WHERE table_schema = %s AND table_name = %s", row)
     cut = json.dumps([asdict(chunk) for chunk in chunks], ensure_ascii=False)
-    cursor.execute(START, (*row, session, fingerprint, cut))
+    load = {"session": session, "fingerprint": fingerprint, "chunks": cut}
+    cursor.execute(START, {"schema": table.schema, "table": table.table, **load})
 
 
 def record_chunk(cursor: Any, table: TargetName, chunk: int, brought: Totals) -> None:
     """Write down, in the transaction of its rows, that a chunk is there and what it brought."""
-    cursor.execute(CLAIM, (table.schema, table.table, chunk))
+    row = (table.schema, table.table, chunk)
     identity = (brought.identity_low, brought.identity_high)
-    cursor.execute(CHECKPOINT, (table.schema, table.table, chunk, brought.rows, *identity, json.dumps(brought.changes)))
+    # One after the other, in one message.
+    cursor.execute(f"{CLAIM};{CHECKPOINT}", (*row, *row, brought.rows, *identity, json.dumps(brought.changes)))
 
 
 def add_rows(cursor: Any, table: TargetName, chunk: int, rows: int) -> None:
