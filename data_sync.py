@@ -199,7 +199,9 @@ def _sync(
     places = {work.table.key: target_name(work.table, this_run.settings) for work in plan.work}
     large = [places[work.table.key] for work in plan.work if work.table.row_count >= LARGE_TABLE_ROWS]
     keeps_rows = not this_run.options.truncate and state.keeps_rows(lane.target, this_run.tracker.session_id)
-    emptied = [] if keeps_rows else large
+    partial_ones = {places[work.table.key] for work in plan.work if work.is_partial and not this_run.options.truncate}
+    kept = _kept(this_run, lane, [place for place in large if place in partial_ones and place in existing])
+    emptied = [] if keeps_rows else [place for place in large if place not in kept]
     count = suspension.suspend(lane.target, list(places.values()), large, emptied, keeps_unique=leaves_out)
     if count:
         display.say(f"🔗 {count} keys, indexes and triggers put aside for the load")
@@ -225,6 +227,29 @@ def _sync(
     ]
     code = close_run(this_run, plan, loads.failed, "Synchronization Summary", "sync", totals)
     return code if is_restored and not loads.rows_rejected else SOME_FAILED
+
+
+def _kept(this_run: Run, lane: Lane, tables: Sequence[TargetName]) -> list[TargetName]:
+    """Those partial tables whose rows no known load brought: they stay, and so must the keys that guard them.
+
+    Keys that a killed run, which meant to empty the tables, put aside are back before rows join them.
+    """
+    kept = [table for table in tables if not state.is_known(lane.target, table)]
+    kept = [table for table in kept if _holds_rows(lane, table)]
+    for one in suspension.read_suspended(lane.target) if kept else ():
+        if one.kind == "key" and one.table in kept:
+            # What is wrong with it is told at the end, when it is tried again.
+            suspension.restore(lambda: lane.target, [one], this_run.settings.maintenance_work_mem)
+    return kept
+
+
+def _holds_rows(lane: Lane, table: TargetName) -> bool:
+    try:
+        return not loader.is_empty(lane.target, table)
+    except psycopg2.Error:
+        # Its own load will say what is wrong.
+        lane.disconnect()
+        return True
 
 
 def _retry(this_run: Run, existing: dict[TargetName, TargetTable], lane: Lane) -> int:

@@ -248,9 +248,9 @@ def truncate(cursor: Any, place: TargetName) -> None:
 
 
 def is_empty(connection: Any, place: TargetName) -> bool:
-    """Whether the target table holds no row. Raises psycopg2.Error."""
+    """Whether the target table holds no row; waits for others for a bounded time. Raises psycopg2.Error."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT NOT EXISTS (SELECT FROM {place.quoted})")
+        cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; SELECT NOT EXISTS (SELECT FROM {place.quoted})")
         (empty,) = cursor.fetchone()
     connection.rollback()
     return bool(empty)

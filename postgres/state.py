@@ -205,6 +205,18 @@ def keeps_rows(connection: Any, session: str) -> bool:
     return found is not None and bool(found[0])
 
 
+def is_known(connection: Any, table: TargetName) -> bool:
+    """Whether any load of the table is remembered. Raises StateError."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(LOAD, (table.schema, table.table))
+            found = cursor.fetchone()
+        connection.rollback()
+    except psycopg2.Error as error:
+        raise StateError(f"the table's last load cannot be read: {target_words(error)}") from None
+    return found is not None
+
+
 def start_load(cursor: Any, table: TargetName, session: str, fingerprint: str, chunks: Sequence[Chunk]) -> None:
     """Write down a load that begins now, in the caller's transaction; an earlier one is forgotten."""
     cut = json.dumps([asdict(chunk) for chunk in chunks], ensure_ascii=False)

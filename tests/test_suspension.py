@@ -20,7 +20,7 @@ from postgres import state, suspension
 from postgres.names import TargetName
 from session import Options
 from tests.harness import Proxy, Workplace, wait_until
-from tests.samples import query, set_status, statuses, table
+from tests.samples import query, set_status, statuses, table, write_progress
 
 ORDERS, PEOPLE = TargetName("public", "orders"), TargetName("public", "people")
 ODD = TargetName("Odd ones", 'a "table" of 100%')
@@ -290,6 +290,26 @@ def test_a_key_that_the_rows_break_fails_its_table_until_they_fit(
     assert aside.query("SELECT count(*) FROM people") == [(ROW_COUNT,)]
     assert aside.objects == before
     assert aside.query("SELECT * FROM replication.suspended") == []
+
+
+@pytest.mark.parametrize("is_aside", [False, True], ids=["keys stand", "a killed run put the keys aside"])
+def test_keys_guard_the_rows_of_a_partial_table_of_which_no_load_is_known(
+    aside: Aside, is_aside: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(data_sync, "LARGE_TABLE_ROWS", 1)
+    monkeypatch.chdir(tmp_path)
+    for name, value in aside.place.environment.items():
+        monkeypatch.setenv(name, value)
+    aside.query("INSERT INTO orders VALUES (7, 'of others')")
+    write_progress(aside.place.data_progress, "data", Orders="in_progress", People="completed")
+    if is_aside:
+        with closing(aside.target.connect(aside.database)) as connection:
+            connection.autocommit = False
+            suspension.suspend(connection, [ORDERS], [ORDERS], [ORDERS])
+    assert data_sync.run(Options(resume=True, truncate=False), workers=2) == 1
+    assert 'duplicate key value violates unique constraint "orders_pkey"' in capsys.readouterr().out
+    assert aside.query("SELECT id, label FROM orders") == [(7, "of others")]
+    aside.assert_back()
 
 
 def test_after_a_run_in_which_a_table_failed(aside: Aside) -> None:
