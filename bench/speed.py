@@ -3,8 +3,8 @@
     python -m bench.speed [--shape mixed] [--rows 1000000] [--rounds 3] [--sling PATH] [--env-file FILE]
 
 The source and target of the settings are used: a table `bench_<shape>` is made in both. Each program
-runs as a process of its own, its start included; figures are medians of the rounds. Only ratios between
-lines of one run mean anything.
+runs as a process of its own, its start included. Ratios are medians of the ratios within each round, since a
+machine that others use changes its speed from one round to the next; other figures are medians of the rounds.
 """
 
 from __future__ import annotations
@@ -145,13 +145,20 @@ def _print_table(results: Mapping[str, Sequence[Measured]], rows: int) -> None:
         )
         for program, runs in results.items()
     }
-    floor = medians["floor"].wall
+    floor = results["floor"]
     print(f"\n{'program':<14}{'seconds':>9}{'rows/s':>10}{'x floor':>9}{'CPU s':>8}{'peak MB':>9}")
     for program, run in medians.items():
-        speed = f"{rows / run.wall:>10,.0f}{run.wall / floor:>9.2f}"
+        speed = f"{rows / run.wall:>10,.0f}{statistics.median(_ratios(results[program], floor)):>9.2f}"
         print(f"{program:<14}{run.wall:>9.2f}{speed}{run.cpu:>8.2f}{run.memory:>9.0f}")
-    if "sling" in medians:
-        print(f"\nsync-data.py is {medians['sling'].wall / medians['sync-data.py'].wall:.2f} times as fast as sling")
+    if "sling" in results:
+        ratios = _ratios(results["sling"], results["sync-data.py"])
+        print(f"\nsync-data.py is {statistics.median(ratios):.2f} times as fast as sling", end="")
+        print(f" ({min(ratios):.2f} to {max(ratios):.2f})")
+
+
+def _ratios(runs: Sequence[Measured], others: Sequence[Measured]) -> list[float]:
+    """The time of each run in that of the other of its round."""
+    return [run.wall / other.wall for run, other in zip(runs, others, strict=True)]
 
 
 if __name__ == "__main__":
