@@ -11,7 +11,7 @@ Sources: Microsoft, "System Catalog Views (Transact-SQL)" and the pages of the v
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Protocol, TypeVar
@@ -188,7 +188,7 @@ WHERE o.is_ms_shipped = 0 AND o.type NOT IN ('U', 'PK', 'UQ', 'F', 'C', 'SO', 'S
 MODULES = "SELECT m.object_id, m.definition FROM sys.sql_modules AS m"
 
 SYNONYMS = """
-SELECT s.name AS schema_name, n.name, n.base_object_name
+SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(n.name AS nvarchar(128)) AS name, n.base_object_name
 FROM sys.synonyms AS n
 JOIN sys.schemas AS s ON s.schema_id = n.schema_id
 """
@@ -196,40 +196,47 @@ JOIN sys.schemas AS s ON s.schema_id = n.schema_id
 #: kinds of things outside sys.objects, each with the query that lists them as schema, name, definition, parent
 MORE_OBJECTS = {
     "table type": """
-SELECT s.name AS schema_name, t.name, NULL AS definition, NULL AS parent_name
+SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(t.name AS nvarchar(128)) AS name,
+       NULL AS definition, NULL AS parent_name
 FROM sys.table_types AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE t.is_user_defined = 1
 """,
     "XML schema collection": """
-SELECT s.name AS schema_name, x.name, NULL AS definition, NULL AS parent_name
+SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(x.name AS nvarchar(128)) AS name,
+       NULL AS definition, NULL AS parent_name
 FROM sys.xml_schema_collections AS x JOIN sys.schemas AS s ON s.schema_id = x.schema_id WHERE s.name <> 'sys'
 """,
     "full-text index": """
-SELECT s.name AS schema_name, t.name, NULL AS definition, t.name AS parent_name
+SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(t.name AS nvarchar(128)) AS name,
+       NULL AS definition, CAST(t.name AS nvarchar(128)) AS parent_name
 FROM sys.fulltext_indexes AS f
 JOIN sys.tables AS t ON t.object_id = f.object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id
 """,
     "partition function": """
-SELECT '' AS schema_name, f.name, NULL AS definition, NULL AS parent_name FROM sys.partition_functions AS f
+SELECT '' AS schema_name, CAST(f.name AS nvarchar(128)) AS name,
+       NULL AS definition, NULL AS parent_name
+FROM sys.partition_functions AS f
 """,
     "database trigger": """
-SELECT '' AS schema_name, t.name, m.definition, NULL AS parent_name
+SELECT '' AS schema_name, CAST(t.name AS nvarchar(128)) AS name, m.definition, NULL AS parent_name
 FROM sys.triggers AS t LEFT JOIN sys.sql_modules AS m ON m.object_id = t.object_id
 WHERE t.parent_class = 0 AND t.is_ms_shipped = 0
 """,
     "index of a view": """
-SELECT s.name AS schema_name, i.name, NULL AS definition, v.name AS parent_name
+SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(i.name AS nvarchar(128)) AS name,
+       NULL AS definition, CAST(v.name AS nvarchar(128)) AS parent_name
 FROM sys.indexes AS i
 JOIN sys.views AS v ON v.object_id = i.object_id JOIN sys.schemas AS s ON s.schema_id = v.schema_id
 WHERE i.name IS NOT NULL AND v.is_ms_shipped = 0
 """,
     "statistics": """
-SELECT s.name AS schema_name, x.name, NULL AS definition, t.name AS parent_name
+SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(x.name AS nvarchar(128)) AS name,
+       NULL AS definition, CAST(t.name AS nvarchar(128)) AS parent_name
 FROM sys.stats AS x JOIN sys.tables AS t ON t.object_id = x.object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id
 WHERE x.user_created = 1
 """,
 }
 
-SECURITY_POLICIES = "SELECT name FROM sys.security_policies WHERE is_enabled = 1"
+SECURITY_POLICIES = "SELECT CAST(name AS nvarchar(128)) AS name FROM sys.security_policies WHERE is_enabled = 1"
 
 #: room for anything that the data phase asks the catalog for, in characters or bytes
 LONGEST_NAME = 4000
@@ -270,9 +277,6 @@ class _Catalog(Protocol):
     def rows(self, sql: str) -> list[Any]:
         """The rows of a query; a column is an attribute."""
 
-    def columns(self, view: str) -> set[str]:
-        """The names of a catalog view's columns, in lower case."""
-
 
 class _PyodbcCatalog:
     """Answers of any length."""
@@ -283,10 +287,6 @@ class _PyodbcCatalog:
     def rows(self, sql: str) -> list[Any]:
         return list(self._cursor.execute(sql).fetchall())
 
-    def columns(self, view: str) -> set[str]:
-        self._cursor.execute(f"SELECT TOP 0 * FROM {view}")
-        return {description[0].lower() for description in self._cursor.description}
-
 
 class _ArrowCatalog:
     """Answers without texts of any length: names, numbers and flags."""
@@ -295,16 +295,11 @@ class _ArrowCatalog:
         self._connection = connection
 
     def rows(self, sql: str) -> list[Any]:
-        return [SimpleNamespace(**row) for batch in self._batches(sql) for row in batch.to_pylist()]
-
-    def columns(self, view: str) -> set[str]:
-        return {name.lower() for name in self._batches(f"SELECT TOP 0 * FROM {view}").schema.names}
-
-    def _batches(self, sql: str) -> Any:
-        return self._connection.read_arrow_batches(
+        batches = self._connection.read_arrow_batches(
             sql, batch_size=1000, max_text_size=LONGEST_NAME, max_binary_size=LONGEST_NAME,
             payload_text_encoding=TextEncoding.UTF16,
         )  # fmt: skip
+        return [SimpleNamespace(**row) for batch in batches for row in batch.to_pylist()]
 
 
 @dataclass(frozen=True)
@@ -338,11 +333,6 @@ class _Reader:
         except pyodbc.Error as error:
             self._unread.append(f"{what}: {odbc_words(error)}")
             return []
-
-    def _has(self, view: str, wanted: Iterable[str]) -> list[str]:
-        """Those of the wanted columns that this server's catalog view has."""
-        there = self._catalog.columns(view)
-        return [name for name in wanted if name in there]
 
     def _texts(self, what: str, view: str, ids: Sequence[int]) -> dict[int, str]:
         """Definitions by object id. A server that chokes on one of them is asked for each by itself."""
@@ -587,8 +577,11 @@ class _Reader:
         return found
 
     def _sequences(self) -> tuple[SequenceObject, ...]:
-        # Before 2017 a sequence that was never used shows its start as current_value, like one used once.
-        last_used = (self._has("sys.sequences", ["last_used_value"]) or ["current_value"])[0]
+        try:
+            rows = self._rows(SEQUENCES.format(last_used="last_used_value"))
+        except pyodbc.Error:
+            # Before 2017 a sequence that was never used shows its start as current_value, like one used once.
+            rows = self._optional("sequences", SEQUENCES.format(last_used="current_value"))
         found = [
             SequenceObject(
                 schema=row.schema_name,
@@ -603,7 +596,7 @@ class _Reader:
                 current=None if row.current_value is None else int(row.current_value),
                 comment=self._comment(1, row.object_id),
             )
-            for row in self._optional("sequences", SEQUENCES.format(last_used=last_used))
+            for row in rows
         ]
         return tuple(sorted(found, key=lambda sequence: (sequence.schema.lower(), sequence.name.lower())))
 
