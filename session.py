@@ -12,10 +12,9 @@ import fnmatch
 import os
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
@@ -410,7 +409,7 @@ def run_script(
     except Stopped as stop:
         name = "Ctrl-C" if stop.number == signal.SIGINT else signal.Signals(stop.number).name
         _complain(f"🛑 Stopped by {name}. {after_stop}")
-        _leave_at_once(128 + stop.number)
+        leave(128 + stop.number)
     except (UsageError, SettingsError, ProgressFileError, UnsupportedTypeError, NameCollisionError) as error:
         _complain(f"❌ {error}")
         _trace(debug)
@@ -422,8 +421,8 @@ def run_script(
     except (UnreachableError, IntrospectionError) as error:
         _complain(f"❌ {error}")
         _trace(debug)
-        _leave_hanging_workers(UNREACHABLE)
-        return UNREACHABLE
+        # While the error is still held: letting go of it frees what a worker hangs in.
+        leave(UNREACHABLE)
     except LockHeldError as error:
         _complain(f"❌ {error}")
         return LOCKED
@@ -434,27 +433,15 @@ def run_script(
 
 
 def leave(code: int) -> NoReturn:
-    """End the process with this exit code, also when a worker hangs in a driver for ever."""
-    _leave_hanging_workers(code)
-    sys.exit(code)
+    """End the process with this exit code at once, without letting go of anything.
 
-
-def _leave_hanging_workers(code: int) -> None:
-    """End the process at once if workers still run.
-
-    While the error is still held: letting go of it frees what a worker hangs in, and that waits for ever.
+    A thread of a driver may wait for the source for ever, and freeing its connection waits with it. The system
+    closes what is open.
     """
-    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
-        _leave_at_once(code)
-
-
-def _leave_at_once(code: int) -> NoReturn:
-    """End the process without letting go of anything.
-
-    A driver's own thread may wait for the source when no thread of Python's does; freeing its connection waits too.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # Whoever read it may have gone.
+        with suppress(OSError, ValueError):
+            stream.flush()
     os._exit(code)
 
 
