@@ -239,7 +239,7 @@ def begin(settings: Settings, job: Job, continues: bool, watch: Watch | None = N
         keeps_others = not its.empties and not loader.is_empty(lane.target, job.plan.target)
         found = source_chunks.plan_chunks(lane.source, job.table, settings.chunk_rows, note)
         if len(found) > 1:
-            with _transaction(lane.target) as cursor:
+            with loader.transaction(lane.target) as cursor:
                 if its.empties:
                     loader.truncate(cursor, job.plan.target)
                 state.start_load(cursor, job.plan.target, job.session, job.fingerprint, found)
@@ -306,7 +306,7 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
             return once(lane)
         if not is_whole:
             return Totals(committed)
-        with _transaction(lane.target) as cursor:
+        with loader.transaction(lane.target) as cursor:
             return state.read_totals(cursor, job.plan.target)
 
     # A given-up attempt may have been committed in its last moment.
@@ -391,7 +391,7 @@ def finish(settings: Settings, job: Job, watch: Watch | None = None) -> Totals:
     """
 
     def once(lane: Lane) -> Totals:
-        with _transaction(lane.target) as cursor:
+        with loader.transaction(lane.target) as cursor:
             totals = state.read_totals(cursor, job.plan.target)
             _finish(cursor, job, totals)
         if watch is not None:
@@ -400,7 +400,7 @@ def finish(settings: Settings, job: Job, watch: Watch | None = None) -> Totals:
         for one in suspension.read_suspended(lane.target):
             if one.table == job.plan.target and one.kind in suspension.BUILT:
                 _put_back(lane, one, settings.maintenance_work_mem)
-        with _transaction(lane.target) as cursor:
+        with loader.transaction(lane.target) as cursor:
             loader.analyze(cursor, job.plan.target)
         return totals
 
@@ -420,20 +420,6 @@ def _finish(cursor: Any, job: Job, totals: Totals) -> None:
     loader.set_identity(cursor, job.plan, totals, afresh=job.empties)
     if not state.finish_load(cursor, job.plan.target):
         raise TargetError("chunks of it are missing in replication.checkpoint: did another run load it meanwhile?")
-
-
-@contextmanager
-def _transaction(connection: Any) -> Iterator[Any]:
-    try:
-        with connection.cursor() as cursor:
-            yield cursor
-        connection.commit()
-    except psycopg2.Error as error:
-        loader.roll_back(connection)
-        raise loader.target_error(error) from None
-    except BaseException:
-        loader.roll_back(connection)
-        raise
 
 
 def _with_retries(

@@ -534,16 +534,16 @@ class Loads:
             self._to_finish.append(load)
 
     def _chunk_done(self, chunk: Chunk, load: _TableLoad, result: object) -> None:
-        assert isinstance(result, Totals)
+        assert isinstance(result, Totals) and load.job is not None
         load.rows += result.rows
         load.waiting.remove(chunk)
         self._bars.rows(load.table.key, load.rows)
-        if chunk.is_whole_table and load.job is not None and not load.job.has_aside:
+        if chunk.is_whole_table and not load.job.has_aside:
             self._complete(load, result)
             return
         self._run.tracker.record(load.table.key, rows_synced=load.rows, rows_copied=load.rows)
         if not load.waiting:
-            if load.job is not None and load.job.has_aside:
+            if load.job.has_aside:
                 load.lines.append("🔑 Building its keys and indexes...")
             self._to_finish.append(load)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -136,15 +137,26 @@ def load(
         for batch in batches:
             yield without_nuls(plan, batch, changes, refuses=plan.nul_policy == "error")
 
+    with transaction(connection) as cursor:
+        if empty_first:
+            truncate(cursor, plan.target)
+        begin(cursor)
+        # Rows of a table that was emptied in this transaction need no later visit to mark them as visible.
+        stream = copy_rows(cursor, plan, storable(), on_rows, freezes=empty_first and not plan.is_partitioned)
+        loaded = Totals(stream.rows, stream.identity_low, stream.identity_high, changes.counts)
+        finish(cursor, loaded)
+    return loaded
+
+
+@contextmanager
+def transaction(connection: Any) -> Iterator[Any]:
+    """A cursor whose work is committed at the end, or rolled back whatever is raised.
+
+    The server's errors become TargetError.
+    """
     try:
         with connection.cursor() as cursor:
-            if empty_first:
-                truncate(cursor, plan.target)
-            begin(cursor)
-            # Rows of a table that was emptied in this transaction need no later visit to mark them as visible.
-            stream = copy_rows(cursor, plan, storable(), on_rows, freezes=empty_first and not plan.is_partitioned)
-            loaded = Totals(stream.rows, stream.identity_low, stream.identity_high, changes.counts)
-            finish(cursor, loaded)
+            yield cursor
         connection.commit()
     except psycopg2.Error as error:
         roll_back(connection)
@@ -152,7 +164,6 @@ def load(
     except BaseException:
         roll_back(connection)
         raise
-    return loaded
 
 
 def copy_rows(

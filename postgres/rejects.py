@@ -108,26 +108,18 @@ def load(
     """
     changes = changes or Changes()
     arrived = 0
-    try:
-        with connection.cursor() as cursor:
-            if empty_first:
-                loader.truncate(cursor, plan.target)
-            begin(cursor)
-            refused.before = count(cursor, plan.target)
-            sink = _Sink(cursor, plan, refused, lambda: on_rows(arrived))
-            for batch in batches:
-                sink.take(batch, loader.without_nuls(plan, batch, changes, refuses=False))
-                arrived += batch.num_rows
-                on_rows(arrived)
-            loaded = Totals(sink.rows, sink.low, sink.high, changes.counts, refused.count)
-            finish(cursor, loaded)
-        connection.commit()
-    except psycopg2.Error as error:
-        loader.roll_back(connection)
-        raise loader.target_error(error) from None
-    except BaseException:
-        loader.roll_back(connection)
-        raise
+    with loader.transaction(connection) as cursor:
+        if empty_first:
+            loader.truncate(cursor, plan.target)
+        begin(cursor)
+        refused.before = count(cursor, plan.target)
+        sink = _Sink(cursor, plan, refused, lambda: on_rows(arrived))
+        for batch in batches:
+            sink.take(batch, loader.without_nuls(plan, batch, changes, refuses=False))
+            arrived += batch.num_rows
+            on_rows(arrived)
+        loaded = Totals(sink.rows, sink.low, sink.high, changes.counts, refused.count)
+        finish(cursor, loaded)
     return loaded
 
 
