@@ -35,10 +35,10 @@ from typing import Any
 
 from catalog import Column, Database, ForeignKey, Identity, Index, Key, KeyColumn, SqlType, Table
 from data_sync import LARGE_TABLE_ROWS
-from demo.standin import LOGIN, PASSWORD
+from demo.standin import LOGIN, PASSWORD, process_of
 from demo.target import EmbeddedTarget
 from postgres.names import quote
-from tests.harness import ROOT, Proxy, Workplace, clean_environment
+from tests.harness import Proxy, Workplace
 
 Row = tuple[object, ...]
 NAME = "chaos"
@@ -257,7 +257,7 @@ class Arena:
 def arena(folder: Path) -> Iterator[Arena]:
     """Start both servers, make the tables by replicate-schema.py, and keep a copy of the rows to compare with."""
     with contextlib.ExitStack() as stack:
-        port = stack.enter_context(_stand_in())
+        port = stack.enter_context(process_of("bench.chaos:database"))
         target = stack.enter_context(EmbeddedTarget())
         target.create_database(NAME)
         admin = target.connect()
@@ -293,23 +293,6 @@ def arena(folder: Path) -> Iterator[Arena]:
                 raise RuntimeError(f"an undisturbed run with {workers} workers ended with exit code {finished}")
             made.traffic = (source_proxy.passed - passed[0], target_proxy.passed - passed[1])
         yield made
-
-
-@contextlib.contextmanager
-def _stand_in() -> Iterator[int]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "demo.standin", "--database", "bench.chaos:database"],
-        cwd=ROOT, env=clean_environment({}), stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line.startswith("ready on port "):
-            raise RuntimeError(f"the stand-in source did not start: {line!r}")
-        yield int(line.split()[-1])
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def _declare_expected(made: Arena) -> None:

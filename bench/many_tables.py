@@ -26,7 +26,7 @@ from typing import Any
 import pyodbc
 
 from bench.run_tsql_script import in_master
-from db import Settings, connect_source, connect_target, find_env_file, load_settings, odbc_value, parse_odbc
+from db import Settings, connect_source, connect_target, find_env_file, in_database, load_settings
 from mssql import reader
 from mssql.introspection import read_tables
 from mssql.quoting import quote as bracket
@@ -64,13 +64,6 @@ def statements(tables: int) -> Iterator[str]:
         )
 
 
-def _in_database(settings: Settings, database: str) -> Settings:
-    """The settings with another source database."""
-    parts = parse_odbc(settings.source.connection_string) | {"database": database}
-    text = ";".join(f"{name}={odbc_value(value)}" for name, value in parts.items())
-    return replace(settings, source=replace(settings.source, connection_string=text))
-
-
 def _drop(master: Any, target: Any) -> None:
     for attempt in range(20):
         try:
@@ -93,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", action="store_true", help="leave both databases there")
     options = parser.parse_args(arguments)
     settings = load_settings(find_env_file(options.env_file))
-    source = _in_database(settings, NAME)
+    source = replace(settings, source=in_database(settings.source, NAME))
     with closing(connect_source(in_master(settings)[0])) as master, closing(connect_target(settings)) as target:
         target.autocommit = True
         _drop(master, target)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pyodbc
 
-from db import Settings, connect_source, find_env_file, load_settings, odbc_value, odbc_words, parse_odbc
+from db import Settings, connect_source, find_env_file, in_database, load_settings, odbc_words, parse_odbc
 from mssql.quoting import quote
 
 
@@ -41,10 +41,8 @@ def read_script(path: Path) -> str:
 
 def in_master(settings: Settings) -> tuple[Settings, str]:
     """The same settings, but in master; and the name of the database they were in."""
-    parts = parse_odbc(settings.source.connection_string)
-    database = parts.pop("database")
-    text = ";".join(f"{name}={odbc_value(value)}" for name, value in (parts | {"database": "master"}).items())
-    return replace(settings, source=replace(settings.source, connection_string=text)), database
+    database = parse_odbc(settings.source.connection_string)["database"]
+    return replace(settings, source=in_database(settings.source, "master")), database
 
 
 def create_database(settings: Settings) -> None:

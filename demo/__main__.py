@@ -9,16 +9,15 @@ The source is a stand-in that speaks SQL Server's protocol; the target is a real
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
-from demo.standin import LOGIN, PASSWORD
+from demo.standin import LOGIN, PASSWORD, process_of
 from demo.target import EmbeddedTarget
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,24 +25,6 @@ FOLDER = ROOT / ".demo"
 DATABASE = "shop"
 BIG_TABLE = "OrderLines"
 START_TIMEOUT_S = 60.0
-
-
-@contextlib.contextmanager
-def stand_in() -> Iterator[int]:
-    """The stand-in source as a process of its own; yields its port."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "demo.standin", "--database", "demo.shop:shop", "--port", "0"],
-        cwd=ROOT, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line.startswith("ready on port "):
-            raise RuntimeError(f"the stand-in source did not start: {line!r}")
-        yield int(line.split()[-1])
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def settings(port: int, target: EmbeddedTarget) -> dict[str, str]:
@@ -108,7 +89,7 @@ def main() -> int:
     target.create_database(DATABASE)
     for file in FOLDER.glob("*_progress*.json*"):
         file.unlink()
-    with stand_in() as port:
+    with process_of("demo.shop:shop") as port:
         (FOLDER / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in settings(port, target).items()))
         step("1 of 4: the schema")
         run("replicate-schema.py")

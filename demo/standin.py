@@ -19,8 +19,11 @@ import logging
 import signal
 import socket
 import socketserver
+import subprocess
+import sys
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -483,6 +486,27 @@ def load_database(name: str) -> tuple[Database, Mapping[str, Rows]]:
     made = getattr(importlib.import_module(module), attribute)()
     database, rows = made
     return database, rows
+
+
+@contextmanager
+def process_of(database: str) -> Iterator[int]:
+    """The stand-in as a process of its own that serves what `module:callable` yields; yields its port.
+
+    Raises RuntimeError where it does not start.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "demo.standin", "--database", database],
+        cwd=Path(__file__).resolve().parent.parent, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line.startswith("ready on port "):
+            raise RuntimeError(f"the stand-in source did not start: {line!r}")
+        yield int(line.split()[-1])
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
