@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import psycopg2
 
@@ -29,7 +29,7 @@ from mssql.introspection import read_database
 from postgres import ddl
 from postgres.ddl import NULLS_NOT_DISTINCT_SINCE
 from postgres.names import MAX_BYTES, NameCollisionError, TargetName, check_collisions
-from postgres.shape import TargetTable, read_features, read_tables, target_schemas
+from postgres.shape import TargetTable, has_citext, has_icu, read_features, read_tables, target_schemas
 from progress import ProgressFileError, write_atomically
 from session import ALL_DONE, SOME_FAILED, Options, find_table, load_run_settings, select_tables
 from type_map import read_type_map
@@ -111,10 +111,6 @@ class TargetState:
 #: what the schema phase would make of these tables: its findings, if the target refuses nothing
 Foresight = Callable[[Settings, Sequence[Table], Database, TargetState], Sequence[Finding]]
 
-HAS_CITEXT = "SELECT count(*) > 0 FROM pg_available_extensions WHERE name = 'citext'"
-# "unicode" stands in every server's catalog since 16, with or without ICU.
-HAS_ICU = "SELECT count(*) > 0 FROM pg_collation WHERE collprovider = 'i' AND collname <> 'unicode'"
-
 
 def run(options: Options, folder: Path, with_data: bool, foresee: Foresight) -> int:
     """Look at everything, print the page, write the same as JSON into `folder`; returns the exit code.
@@ -173,20 +169,14 @@ def read_target(settings: Settings, tables: Sequence[Table]) -> TargetState:
             return TargetState(
                 features=features,
                 tables=there,
-                has_citext=_yes(connection, HAS_CITEXT),
-                has_icu=_yes(connection, HAS_ICU),
+                has_citext=has_citext(connection),
+                has_icu=has_icu(connection),
                 encoding=connection.get_parameter_status("server_encoding"),
             )
     except UnreachableError as error:
         return TargetState(unreachable=_one_line(str(error)))
     except psycopg2.Error as error:
         return TargetState(unreachable=settings.secrets.hide(target_words(error)))
-
-
-def _yes(connection: Any, sql: str) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        return bool(cursor.fetchone()[0])
 
 
 # -- structure ---------------------------------------------------------------------------------

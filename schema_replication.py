@@ -27,7 +27,16 @@ from postgres import ddl
 from postgres.ddl import Expressions, NamedStep, SchemaPlan, Step, TablePlan
 from postgres.drift import Parts, differences, read_parts
 from postgres.names import TargetName, fold, quote
-from postgres.shape import TargetTable, read_features, read_tables, target_schemas
+from postgres.shape import (
+    TargetTable,
+    domain_base,
+    foreign_keys_to,
+    read_features,
+    read_schemas,
+    read_tables,
+    relation_exists,
+    target_schemas,
+)
 from progress import DEFAULT_FILES, ProgressTracker
 from report import write_report
 from session import (
@@ -166,22 +175,6 @@ def _foresee(
     return list(outcomes.findings.values())
 
 
-#: every foreign key that points to a table
-FOREIGN_KEYS_TO = """
-SELECT n.nspname, c.relname, k.conname
-FROM pg_constraint AS k
-JOIN pg_class AS c ON c.oid = k.conrelid
-JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE k.contype = 'f' AND k.confrelid = %s::regclass AND k.conrelid <> k.confrelid
-"""
-
-DOMAIN_BASE = """
-SELECT format_type(t.typbasetype, t.typtypmod)
-FROM pg_type AS t
-JOIN pg_namespace AS n ON n.oid = t.typnamespace
-WHERE t.typtype = 'd' AND n.nspname || '.' || t.typname = %s
-"""
-
 # -- carrying it out -------------------------------------------------------------------------
 
 
@@ -299,9 +292,7 @@ class _Builder:
 
         Raises UnreachableError.
         """
-        with self._target.connection.cursor() as cursor:
-            cursor.execute("SELECT nspname FROM pg_namespace")
-            there = {name for (name,) in cursor.fetchall()}
+        there = read_schemas(self._target.connection)
         for schema in schemas:
             if schema not in there:
                 try:
@@ -322,10 +313,7 @@ class _Builder:
 
         Raises UsageError, before any table is made, where there cannot be such a domain.
         """
-        with self._target.connection.cursor() as cursor:
-            cursor.execute(DOMAIN_BASE, (named.name,))
-            (base,) = cursor.fetchone() or (None,)
-        self._target.connection.rollback()
+        base = domain_base(self._target.connection, named.name)
         if base == named.shape:
             return
         words = f"it exists, over {base}"
@@ -342,11 +330,7 @@ class _Builder:
 
     def make_sequence(self, named: NamedStep) -> None:
         """A sequence object, which tables may build on; one that exists stays as it is."""
-        with self._target.connection.cursor() as cursor:
-            cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (named.name,))
-            (exists,) = cursor.fetchone()
-        self._target.connection.rollback()
-        if exists:
+        if relation_exists(self._target.connection, named.name):
             return
         try:
             self._outcomes.note(self._transaction(named.steps))
@@ -389,10 +373,7 @@ class _Builder:
 
     def _drop(self, plan: TablePlan) -> list[Step]:
         """DROP TABLE, after the foreign keys to it that this run makes again. Never CASCADE."""
-        with self._target.connection.cursor() as cursor:
-            cursor.execute(FOREIGN_KEYS_TO, (plan.place.quoted,))
-            found = [(TargetName(schema, table), name) for schema, table, name in cursor.fetchall()]
-        self._target.connection.rollback()
+        found = foreign_keys_to(self._target.connection, plan.place)
         keys = [(place, name) for place, name in found if name in self._promised.get(place, set())]
         return [*(Step(ddl.drop_constraint(place, name)) for place, name in keys), Step(ddl.drop_table(plan.place))]
 

@@ -149,6 +149,65 @@ def read_features(connection: Any) -> TargetFeatures:
     return TargetFeatures(has_xml=has_xml, version=connection.server_version, extension_types=extension_types)
 
 
+# "unicode" stands in every server's catalog since 16, with or without ICU.
+ICU_COLLATIONS = "SELECT FROM pg_collation WHERE collprovider = 'i' AND collname <> 'unicode' LIMIT 1"
+
+
+def has_citext(connection: Any) -> bool:
+    """Whether this server can have the extension citext. Raises psycopg2.Error."""
+    return bool(_rows(connection, "SELECT FROM pg_available_extensions WHERE name = 'citext'"))
+
+
+def has_icu(connection: Any) -> bool:
+    """Whether this server's collations can be ICU's. Raises psycopg2.Error."""
+    return bool(_rows(connection, ICU_COLLATIONS))
+
+
+def read_schemas(connection: Any) -> set[str]:
+    """The names of all schemas. Raises psycopg2.Error."""
+    return {name for (name,) in _rows(connection, "SELECT nspname FROM pg_namespace")}
+
+
+FOREIGN_KEYS_TO = """
+SELECT n.nspname, c.relname, k.conname
+FROM pg_constraint AS k
+JOIN pg_class AS c ON c.oid = k.conrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE k.contype = 'f' AND k.confrelid = %s::regclass AND k.conrelid <> k.confrelid
+"""
+
+
+def foreign_keys_to(connection: Any, table: TargetName) -> list[tuple[TargetName, str]]:
+    """The foreign keys of other tables that point to this one: table and name. Raises psycopg2.Error."""
+    return [(TargetName(schema, of), name) for schema, of, name in _rows(connection, FOREIGN_KEYS_TO, table.quoted)]
+
+
+DOMAIN_BASE = """
+SELECT format_type(t.typbasetype, t.typtypmod)
+FROM pg_type AS t
+JOIN pg_namespace AS n ON n.oid = t.typnamespace
+WHERE t.typtype = 'd' AND n.nspname || '.' || t.typname = %s
+"""
+
+
+def domain_base(connection: Any, name: str) -> str | None:
+    """The type under the domain `schema.name`; None where there is none. Raises psycopg2.Error."""
+    return next((str(base) for (base,) in _rows(connection, DOMAIN_BASE, name)), None)
+
+
+def relation_exists(connection: Any, name: str) -> bool:
+    """Whether there is a table, index or sequence of this name, written as SQL has it. Raises psycopg2.Error."""
+    return bool(_rows(connection, "SELECT WHERE to_regclass(%s) IS NOT NULL", name))
+
+
+def _rows(connection: Any, sql: str, *values: str) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values or None)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+    connection.rollback()
+    return found
+
+
 def target_schemas(tables: Iterable[Table], settings: Settings) -> list[str]:
     """The target schemas that these tables go to, each once, in order."""
     return sorted({target_name(table, settings).schema for table in tables})
