@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+import pyodbc
+
 ROOT = Path(__file__).resolve().parent.parent
 #: settings of the caller's shell that must not leak into a test
 OWN_SETTINGS = (
@@ -92,6 +94,19 @@ def wait_until(condition: Callable[[], bool], what: str, timeout: float = 30.0) 
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout} s in vain: {what}")
         time.sleep(0.02)
+
+
+def drop_database(admin: pyodbc.Connection, name: str) -> None:
+    """Drop a database of a T-SQL server, which notices a moment late that its clients have gone."""
+
+    def is_dropped() -> bool:
+        try:
+            admin.execute(f"DROP DATABASE {name}")
+        except pyodbc.Error:
+            return False
+        return True
+
+    wait_until(is_dropped, f"database {name} can be dropped")
 
 
 class Proxy:

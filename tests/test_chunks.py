@@ -30,7 +30,7 @@ from mssql.chunks import CANDIDATES, PlanningError, Sampling, chunk_key, plan_ch
 from mssql.introspection import read_tables
 from mssql.quoting import quote, quote_table
 from tests.conftest import source_settings
-from tests.harness import wait_until
+from tests.harness import drop_database
 
 ROWS = 700
 CHUNK_ROWS = 130
@@ -260,8 +260,7 @@ def source(request: pytest.FixtureRequest) -> Iterator[Source]:
                     insert_many(connection, table, [(*key, n) for n, key in enumerate(keys)])
             yield _seen({**given, "MSSQL_DATABASE": name})
         finally:
-            # The server notices a moment later that its clients have gone.
-            wait_until(lambda: _is_dropped(admin, name), f"database {name} can be dropped")
+            drop_database(admin, name)
 
 
 def insert_many(connection: pyodbc.Connection, table: Table, rows: Sequence[Value]) -> None:
@@ -274,14 +273,6 @@ def insert_many(connection: pyodbc.Connection, table: Table, rows: Sequence[Valu
         json.dumps(rows),
     )
     connection.commit()
-
-
-def _is_dropped(admin: pyodbc.Connection, name: str) -> bool:
-    try:
-        admin.execute(f"DROP DATABASE {name}")
-    except pyodbc.Error:
-        return False
-    return True
 
 
 def _seen(environment: Mapping[str, str]) -> Source:

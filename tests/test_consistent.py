@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyodbc
 import pytest
 
 from catalog import Database
@@ -21,7 +20,7 @@ from db import connect_source, load_settings
 from demo.standin import StandIn
 from demo.target import EmbeddedTarget
 from tests.conftest import source_settings
-from tests.harness import Finished, Proxy, Workplace, wait_until
+from tests.harness import Finished, Proxy, Workplace, drop_database, wait_until
 from tests.samples import query, set_status, table
 
 ROW_COUNT = 20_000
@@ -262,12 +261,4 @@ def test_on_a_server_that_speaks_t_sql(
                 later = "SELECT count(*), count(*) FILTER (WHERE label = 'later ' || id) FROM later"
                 assert query(target, target_database, later) == [(100, 100)]
         finally:
-            wait_until(lambda: _is_dropped(admin, name), f"database {name} can be dropped")
-
-
-def _is_dropped(admin: pyodbc.Connection, name: str) -> bool:
-    try:
-        admin.execute(f"DROP DATABASE {name}")
-    except pyodbc.Error:
-        return False
-    return True
+            drop_database(admin, name)

@@ -27,7 +27,7 @@ from postgres.names import TargetName
 from postgres.shape import read_tables as read_target_tables
 from postgres.state import Totals
 from tests.conftest import source_settings
-from tests.harness import Proxy, Workplace, wait_until
+from tests.harness import Finished, Proxy, Workplace, wait_until
 from tests.samples import Shop, entries, query, statuses, table
 
 DEADLOCK = "Transaction (Process ID 51) was deadlocked on lock resources and has been chosen as the deadlock victim."
@@ -132,7 +132,8 @@ def test_a_chunk_that_always_stands_still_fails_its_table_and_the_run_ends(big: 
     big.assert_equal()
 
 
-def test_a_target_that_refuses_connections_for_good_ends_the_run_in_plain_words(big: Shop) -> None:
+def run_over_a_broken_target(big: Shop, break_it: Callable[[Proxy], None]) -> Finished:
+    """A load during which something happens to the target's connections."""
     place = big.place.environment
     with (
         Proxy(("127.0.0.1", big.source.port)) as source,
@@ -142,34 +143,28 @@ def test_a_target_that_refuses_connections_for_good_ends_the_run_in_plain_words(
         settings = {"MSSQL_PORT": str(source.port), "PGHOST": "127.0.0.1", "PGPORT": str(target.port)}
         process = big.place.with_settings(**settings).start("data")
         wait_until(lambda: source.is_stalled, "the table is on its way")
-        target.close()
+        break_it(target)
         source.resume()
         out, err = process.communicate(timeout=60)
-    assert process.returncode == 3, out + err
-    assert "🔁" in out
-    assert "PostgreSQL 127.0.0.1" in err
-    assert "Check PGHOST and PGPORT" in err
-    assert "Traceback" not in out + err
+    return Finished(process.returncode, out, err)
+
+
+def test_a_target_that_refuses_connections_for_good_ends_the_run_in_plain_words(big: Shop) -> None:
+    finished = run_over_a_broken_target(big, Proxy.close)
+    assert finished.code == 3, finished.text
+    assert "🔁" in finished.out
+    assert "PostgreSQL 127.0.0.1" in finished.err
+    assert "Check PGHOST and PGPORT" in finished.err
+    assert "Traceback" not in finished.text
     assert statuses(big.place.data_progress) == {"Big": "in_progress"}
     assert big.place.run("data", "--resume", "--no-truncate").code == 0
     big.assert_equal()
 
 
 def test_target_connections_that_are_cut_are_opened_again(big: Shop) -> None:
-    place = big.place.environment
-    with (
-        Proxy(("127.0.0.1", big.source.port)) as source,
-        Proxy(Path(place["PGHOST"]) / f".s.PGSQL.{place['PGPORT']}") as target,
-    ):
-        source.stall_after(PART)
-        settings = {"MSSQL_PORT": str(source.port), "PGHOST": "127.0.0.1", "PGPORT": str(target.port)}
-        process = big.place.with_settings(**settings).start("data")
-        wait_until(lambda: source.is_stalled, "the table is on its way")
-        target.cut()
-        source.resume()
-        out, err = process.communicate(timeout=60)
-    assert process.returncode == 0, out + err
-    assert out.count("🔁") == 1
+    finished = run_over_a_broken_target(big, Proxy.cut)
+    assert finished.code == 0, finished.text
+    assert finished.out.count("🔁") == 1
     big.assert_equal()
 
 

@@ -38,7 +38,7 @@ from postgres.names import target_name
 from postgres.shape import read_features, target_schemas
 from postgres.shape import read_tables as read_target_tables
 from tests.conftest import source_settings
-from tests.harness import wait_until
+from tests.harness import drop_database
 from type_map import TypeMap
 from type_mapping import mapping_of, postgres_type
 
@@ -580,17 +580,7 @@ def server_database(tsql_server: dict[str, str]) -> Iterator[dict[str, str]]:
                     connection.execute(statement)
             yield there
         finally:
-            # The server notices a moment later that its clients have gone.
-            wait_until(lambda: is_dropped(admin, name), f"database {name} can be dropped")
-
-
-def is_dropped(admin: pyodbc.Connection, name: str) -> bool:
-    """Drop a database, unless somebody is still in it."""
-    try:
-        admin.execute(f"DROP DATABASE {name}")
-    except pyodbc.Error:
-        return False
-    return True
+            drop_database(admin, name)
 
 
 @pytest.fixture(scope="module")
