@@ -1,13 +1,9 @@
 """T-SQL expressions of the catalog (defaults, checks, computed columns, filters) in PostgreSQL's SQL.
 
-A text is tokenised, parsed by T-SQL's own grammar, typed by the columns it names and written again. THE RULE:
+A text is read into a tree (`expression_parser`), typed by the columns it names and written again. THE RULE:
 what does not translate with certainty is not emitted. It comes back with a reason in plain words and, where
 one exists, a suggestion that a person can judge. Operators and functions are a whitelist; whatever is not on
 it is refused by name.
-
-The parser is our own, because T-SQL's scalar grammar is small and general SQL parsers drop what decides a
-value here: GETDATE and GETUTCDATE become one node, `real` becomes `float`, `&` and COLLATE get another
-precedence, PostgreSQL's `::` passes for CAST.
 
 What the result means:
 
@@ -39,511 +35,39 @@ from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal, InvalidOperatio
 from enum import Enum, IntEnum
 
 from catalog import DEFAULT_SCHEMA, Column, SqlType, Table, Translation
+from mssql.expression_parser import (
+    COMPARISONS,
+    SCALED_TIMES,
+    SYNONYMS,
+    Between,
+    Binary,
+    Call,
+    Case,
+    Collate,
+    Convert,
+    In,
+    IsNull,
+    Like,
+    Literal,
+    Logical,
+    Name,
+    NextValue,
+    Node,
+    Not,
+    Null,
+    Refused,
+    Token,
+    Unary,
+    decimal_type,
+    parse,
+    sized_type,
+)
 
 Quote = Callable[[str], str]
 SequenceName = Callable[[str, str], str]
 
 
-class _Refused(Exception):  # noqa: N818 - an outcome, not an error
-    """The expression does not translate; the text says why, for a person."""
-
-    def __init__(self, reason: str, suggestion: str | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.suggestion = suggestion
-
-
-# --- reading -----------------------------------------------------------------------------------------------
-
-
-class _Token(Enum):
-    WORD = "word"
-    QUOTED = "name in brackets"
-    STRING = "string"
-    NATIONAL = "national string"
-    NUMBER = "number"
-    MONEY = "money"
-    BINARY = "binary"
-    OPERATOR = "operator"
-    END = "end"
-
-
-_TOKENS = re.compile(
-    r"""(?P<space>\s+)
-    | (?P<NATIONAL>[Nn]'(?:[^']|'')*')
-    | (?P<STRING>'(?:[^']|'')*')
-    | (?P<QUOTED>\[(?:[^\]]|\]\])*\])
-    | (?P<BINARY>0[xX][0-9A-Fa-f]*(?!\w))
-    | (?P<MONEY>\$\d+(?:\.\d*)?(?![\w.]|,\d))
-    | (?P<NUMBER>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
-    | (?P<WORD>[^\W\d][\w$\#@]*)
-    | (?P<OPERATOR><>|!=|!<|!>|<=|>=|::|--|/\*|[-+*/%&|^~=<>().,])""",
-    re.VERBOSE,
-)
-
-_FOREIGN = {
-    "::": "it is written in PostgreSQL's syntax (::), not in T-SQL",
-    "--": "it holds a comment",
-    "/*": "it holds a comment",
-}
-
-
-def _tokens(text: str) -> list[tuple[_Token, str]]:
-    """The text in tokens, values unescaped. Raises `_Refused` at the first character that fits nowhere."""
-    found: list[tuple[_Token, str]] = []
-    position = 0
-    while position < len(text):
-        match = _TOKENS.match(text, position)
-        if match is None:
-            raise _Refused(f"it is not T-SQL that this tool reads, from {_excerpt(text[position:])} on")
-        position = match.end()
-        kind, value = match.lastgroup or "", match.group()
-        if kind == "space":
-            continue
-        if kind in {"NUMBER", "MONEY"} and len(value) > 80:
-            raise _Refused("a number has more digits than T-SQL takes")
-        if value in _FOREIGN:
-            raise _Refused(_FOREIGN[value])
-        if kind in {"NATIONAL", "STRING"} and re.search(r"\\\r?\n", value):
-            raise _Refused("a text is continued on the next line by a backslash")
-        if kind == "NATIONAL":
-            value = value[2:-1].replace("''", "'")
-        elif kind == "STRING":
-            value = value[1:-1].replace("''", "'")
-        elif kind == "QUOTED":
-            value = value[1:-1].replace("]]", "]")
-        elif kind in {"MONEY", "BINARY"}:
-            value = value[1:] if kind == "MONEY" else value[2:]
-        found.append((_Token[kind], value))
-    found.append((_Token.END, ""))
-    return found
-
-
-def _excerpt(text: str) -> str:
-    """A short piece of a text for a message."""
-    return repr(text if len(text) <= 30 else text[:30] + "…")
-
-
-@dataclass(frozen=True)
-class _Literal:
-    kind: _Token
-    text: str
-
-
-@dataclass(frozen=True)
-class _Null:
-    pass
-
-
-@dataclass(frozen=True)
-class _Name:
-    parts: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Call:
-    """A function call; `schema` holds what stands before the name. A bare CURRENT_TIMESTAMP is one, too."""
-
-    schema: tuple[str, ...]
-    name: str
-    arguments: tuple[_Node, ...]
-
-
-@dataclass(frozen=True)
-class _Unary:
-    operator: str
-    operand: _Node
-
-
-@dataclass(frozen=True)
-class _Binary:
-    operator: str
-    left: _Node
-    right: _Node
-
-
-@dataclass(frozen=True)
-class _Logical:
-    """AND or OR over two or more parts."""
-
-    operator: str
-    parts: tuple[_Node, ...]
-
-
-@dataclass(frozen=True)
-class _Not:
-    operand: _Node
-
-
-@dataclass(frozen=True)
-class _IsNull:
-    operand: _Node
-    negated: bool
-
-
-@dataclass(frozen=True)
-class _In:
-    operand: _Node
-    items: tuple[_Node, ...]
-    negated: bool
-
-
-@dataclass(frozen=True)
-class _Between:
-    operand: _Node
-    low: _Node
-    high: _Node
-    negated: bool
-
-
-@dataclass(frozen=True)
-class _Like:
-    operand: _Node
-    pattern: _Node
-    escape: _Node | None
-    negated: bool
-
-
-@dataclass(frozen=True)
-class _Case:
-    operand: _Node | None
-    branches: tuple[tuple[_Node, _Node], ...]
-    default: _Node | None
-
-
-@dataclass(frozen=True)
-class _Convert:
-    operand: _Node
-    type: SqlType
-    style: _Node | None
-
-
-@dataclass(frozen=True)
-class _Collate:
-    operand: _Node
-    collation: str
-
-
-@dataclass(frozen=True)
-class _NextValue:
-    parts: tuple[str, ...]
-
-
-_Node = (
-    _Literal
-    | _Null
-    | _Name
-    | _Call
-    | _Unary
-    | _Binary
-    | _Logical
-    | _Not
-    | _IsNull
-    | _In
-    | _Between
-    | _Like
-    | _Case
-    | _Convert
-    | _Collate
-    | _NextValue
-)
-
-_BARE_FUNCTIONS = {"CURRENT_TIMESTAMP", "CURRENT_USER", "SESSION_USER", "SYSTEM_USER", "USER"}
-_RESERVED = {
-    "ALL", "AND", "ANY", "AS", "BETWEEN", "BY", "CASE", "COLLATE", "CONTAINS", "CURRENT_DATE", "CURRENT_TIME",
-    "DISTINCT", "ELSE", "END", "ESCAPE", "EXISTS", "FOR", "FREETEXT", "FROM", "IN", "IS", "LIKE", "NOT", "OR",
-    "OVER", "SELECT", "SOME", "THEN", "VALUES", "WHEN", "WHERE", "WITHIN",
-}  # fmt: skip
-_COMPARISONS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!<": ">=", "!>": "<="}
-_MAX_DEPTH = 60
-
-
-class _Parser:
-    """Recursive descent over T-SQL's scalar expressions ("Operator precedence").
-
-    The unary minus binds tighter here than on the page; as division and remainder follow the dividend's sign, the
-    value is the same.
-    """
-
-    def __init__(self, text: str) -> None:
-        self._tokens = _tokens(text)
-        self._at = 0
-        self._depth = 0
-
-    def parse(self) -> _Node:
-        """The whole text as one expression. Raises `_Refused`."""
-        node = self._disjunction()
-        if self._kind is not _Token.END:
-            raise self._unexpected()
-        return node
-
-    @property
-    def _kind(self) -> _Token:
-        return self._tokens[self._at][0]
-
-    @property
-    def _value(self) -> str:
-        return self._tokens[self._at][1]
-
-    def _unexpected(self) -> _Refused:
-        if self._kind is _Token.END:
-            return _Refused("the text ends in the middle of an expression")
-        if self._kind is _Token.WORD and self._value.upper() in {"SELECT", "EXISTS"}:
-            return _Refused("it holds a subquery")
-        return _Refused(f"{self._value!r} is not understood at this place")
-
-    def _next(self) -> str:
-        value = self._value
-        self._at += 1
-        return value
-
-    def _is_word(self, *words: str) -> bool:
-        return self._kind is _Token.WORD and self._value.upper() in words
-
-    def _take_word(self, *words: str) -> bool:
-        if self._is_word(*words):
-            self._at += 1
-            return True
-        return False
-
-    def _is_operator(self, *operators: str) -> bool:
-        return self._kind is _Token.OPERATOR and self._value in operators
-
-    def _take(self, operator: str) -> bool:
-        if self._is_operator(operator):
-            self._at += 1
-            return True
-        return False
-
-    def _expect(self, operator: str) -> None:
-        if not self._take(operator):
-            raise self._unexpected()
-
-    def _expect_word(self, word: str) -> None:
-        if not self._take_word(word):
-            raise self._unexpected()
-
-    def _disjunction(self) -> _Node:
-        self._depth += 1
-        if self._depth > _MAX_DEPTH:
-            raise _Refused("it is nested too deeply")
-        parts = [self._conjunction()]
-        while self._take_word("OR"):
-            parts.append(self._conjunction())
-        self._depth -= 1
-        return parts[0] if len(parts) == 1 else _Logical("OR", tuple(parts))
-
-    def _conjunction(self) -> _Node:
-        parts = [self._negation()]
-        while self._take_word("AND"):
-            parts.append(self._negation())
-        return parts[0] if len(parts) == 1 else _Logical("AND", tuple(parts))
-
-    def _negation(self) -> _Node:
-        negations = 0
-        while self._take_word("NOT"):
-            negations += 1
-        node = self._predicate()
-        for _ in range(negations):
-            node = _Not(node)
-        return node
-
-    def _predicate(self) -> _Node:
-        left = self._sum()
-        if self._kind is _Token.OPERATOR and self._value in _COMPARISONS:
-            return _Binary(_COMPARISONS[self._next()], left, self._sum())
-        if self._take_word("IS"):
-            negated = self._take_word("NOT")
-            self._expect_word("NULL")
-            return _IsNull(left, negated)
-        negated = self._take_word("NOT")
-        if self._take_word("IN"):
-            self._expect("(")
-            return _In(left, self._list(), negated)
-        if self._take_word("BETWEEN"):
-            low = self._sum()
-            self._expect_word("AND")
-            return _Between(left, low, self._sum(), negated)
-        if self._take_word("LIKE"):
-            pattern = self._sum()
-            return _Like(left, pattern, self._sum() if self._take_word("ESCAPE") else None, negated)
-        if negated:
-            raise self._unexpected()
-        return left
-
-    def _list(self) -> tuple[_Node, ...]:
-        """Expressions up to the closing parenthesis, at least one."""
-        items = [self._disjunction()]
-        while self._take(","):
-            items.append(self._disjunction())
-        self._expect(")")
-        return tuple(items)
-
-    def _sum(self) -> _Node:
-        node = self._product()
-        while self._is_operator("+", "-", "&", "|", "^"):
-            operator = self._next()
-            node = _Binary(operator, node, self._product())
-        return node
-
-    def _product(self) -> _Node:
-        node = self._unary()
-        while self._is_operator("*", "/", "%"):
-            operator = self._next()
-            node = _Binary(operator, node, self._unary())
-        return node
-
-    def _unary(self) -> _Node:
-        operators: list[str] = []
-        while self._is_operator("+", "-", "~"):
-            operators.append(self._next())
-        node = self._primary()
-        while self._take_word("COLLATE"):
-            if self._kind is not _Token.WORD:
-                raise self._unexpected()
-            node = _Collate(node, self._next())
-        for operator in reversed(operators):
-            node = _Unary(operator, node)
-        return node
-
-    def _primary(self) -> _Node:
-        kind = self._kind
-        if kind in {_Token.STRING, _Token.NATIONAL, _Token.NUMBER, _Token.MONEY, _Token.BINARY}:
-            return _Literal(kind, self._next())
-        if self._take("("):
-            node = self._disjunction()
-            self._expect(")")
-            return node
-        if kind is _Token.QUOTED:
-            return self._named()
-        if kind is not _Token.WORD:
-            raise self._unexpected()
-        word = self._value.upper()
-        if word == "NULL":
-            self._at += 1
-            return _Null()
-        if word == "CASE":
-            return self._case()
-        if word == "NEXT":
-            return self._next_value()
-        if word in _BARE_FUNCTIONS and self._tokens[self._at + 1] != (_Token.OPERATOR, "."):
-            return _Call((), self._next(), ())
-        if word in {"CAST", "CONVERT"} and self._tokens[self._at + 1] == (_Token.OPERATOR, "("):
-            return self._cast() if word == "CAST" else self._convert()
-        if word in _RESERVED:
-            raise self._unexpected()
-        return self._named()
-
-    def _name(self) -> tuple[str, ...]:
-        parts = []
-        while True:
-            if self._kind not in {_Token.WORD, _Token.QUOTED}:
-                raise self._unexpected()
-            parts.append(self._next())
-            if not self._take("."):
-                return tuple(parts)
-
-    def _named(self) -> _Node:
-        parts = self._name()
-        if not self._take("("):
-            return _Name(parts)
-        arguments: tuple[_Node, ...] = () if self._take(")") else self._list()
-        if self._is_operator(".", "(") or self._is_word("OVER", "WITHIN"):
-            raise self._unexpected()
-        return _Call(parts[:-1], parts[-1], arguments)
-
-    def _case(self) -> _Node:
-        self._at += 1
-        operand = None if self._is_word("WHEN") else self._disjunction()
-        branches = []
-        while self._take_word("WHEN"):
-            condition = self._disjunction()
-            self._expect_word("THEN")
-            branches.append((condition, self._disjunction()))
-        default = self._disjunction() if self._take_word("ELSE") else None
-        self._expect_word("END")
-        if not branches:
-            raise self._unexpected()
-        return _Case(operand, tuple(branches), default)
-
-    def _next_value(self) -> _Node:
-        self._at += 1
-        self._expect_word("VALUE")
-        self._expect_word("FOR")
-        return _NextValue(self._name())
-
-    def _cast(self) -> _Node:
-        self._at += 2
-        operand = self._disjunction()
-        self._expect_word("AS")
-        type_ = self._type()
-        self._expect(")")
-        return _Convert(operand, type_, None)
-
-    def _convert(self) -> _Node:
-        self._at += 2
-        type_ = self._type()
-        self._expect(",")
-        operand = self._disjunction()
-        style = self._disjunction() if self._take(",") else None
-        self._expect(")")
-        return _Convert(operand, type_, style)
-
-    def _type(self) -> SqlType:
-        parts = self._name()
-        numbers: list[str] = []
-        if self._take("("):
-            while True:
-                if self._kind is not _Token.NUMBER and not self._is_word("MAX"):
-                    raise self._unexpected()
-                numbers.append(self._next().lower())
-                if not self._take(","):
-                    break
-            self._expect(")")
-        if len(parts) != 1:
-            raise _Refused(f"the type {'.'.join(parts)} is user-defined")
-        return _declared_type(parts[0].lower(), numbers)
-
-
-def _declared_type(name: str, numbers: Sequence[str]) -> SqlType:
-    """A type as CAST and CONVERT write it, with T-SQL's defaults ("CAST and CONVERT": n is 30 when left out)."""
-    name = _SYNONYMS.get(name, name)
-    written = f"{name}({','.join(numbers)})" if numbers else name
-    if name in _PLAIN_TYPES and not numbers:
-        return _PLAIN_TYPES[name]
-    allowed = 2 if name == "decimal" else 1
-    if name not in {"decimal", "float"} | _LENGTH_TYPES | _SCALED_TIMES or len(numbers) > allowed:
-        raise _Refused(f"the type {written} is not one that this tool converts to")
-    if numbers == ["max"]:
-        if name not in {"varchar", "nvarchar", "varbinary"}:
-            raise _Refused(f"the type {written} is not one that this tool converts to")
-        return SqlType(name, -1)
-    if not all(number.isdigit() for number in numbers):
-        raise _Refused(f"the type {written} is not one that this tool converts to")
-    sizes = [int(number) for number in numbers]
-    if name == "decimal":
-        return _decimal(*sizes) if sizes else _decimal(18)
-    if name == "float":
-        return SqlType("real") if sizes and sizes[0] <= 24 else SqlType("float", 8, 53)
-    if name in _SCALED_TIMES:
-        return SqlType(name, scale=sizes[0] if sizes else 7)
-    return _sized(name, sizes[0] if sizes else 30)
-
-
 # --- types -------------------------------------------------------------------------------------------------
-
-_SYNONYMS = {
-    "numeric": "decimal", "dec": "decimal", "integer": "int", "character": "char", "sysname": "nvarchar",
-}  # fmt: skip
-_PLAIN_TYPES = {
-    name: SqlType(name)
-    for name in (
-        "bit", "tinyint", "smallint", "int", "bigint", "money", "smallmoney", "real", "date", "smalldatetime",
-        "datetime", "uniqueidentifier",
-    )
-}  # fmt: skip
-_LENGTH_TYPES = {"char", "varchar", "nchar", "nvarchar", "binary", "varbinary"}
-_SCALED_TIMES = {"time", "datetime2", "datetimeoffset"}
 
 _INTEGERS = {"tinyint": 3, "smallint": 5, "int": 10, "bigint": 19}
 _INTEGER_BOUNDS = {
@@ -584,26 +108,15 @@ _FLOAT = SqlType("float", 8, 53)
 _DATETIME = SqlType("datetime", 8, 23, 3)
 
 
-def _decimal(precision: int, scale: int = 0) -> SqlType:
-    if not (1 <= precision <= 38 and 0 <= scale <= precision):
-        raise _Refused(f"decimal({precision},{scale}) is beyond T-SQL's 38 digits")
-    return SqlType("decimal", 17, precision, scale)
-
-
-def _sized(name: str, characters: int) -> SqlType:
-    """A string or binary type of so many characters, -1 for (max)."""
-    return SqlType(name, characters * 2 if name in {"nchar", "nvarchar"} and characters > 0 else characters)
-
-
 def _normalised(type_: SqlType) -> SqlType:
     """A column's type under the one name that this module uses for it."""
     if type_.is_clr:
         return type_
     if type_.name == "sysname":
-        return _sized("nvarchar", 128)
+        return sized_type("nvarchar", 128)
     if type_.name == "float" and 0 < type_.precision <= 24:
         return SqlType("real")
-    return replace(type_, name=_SYNONYMS.get(type_.name, type_.name))
+    return replace(type_, name=SYNONYMS.get(type_.name, type_.name))
 
 
 def _postgres_type(type_: SqlType) -> str:
@@ -716,7 +229,7 @@ class _Value:
     def known(self) -> SqlType:
         """The type of anything but a bare NULL, which is refused here."""
         if self.type is None:
-            raise _Refused("a bare NULL is an operand")
+            raise Refused("a bare NULL is an operand")
         return self.type
 
     @property
@@ -728,11 +241,11 @@ class _Value:
 def _quoted(text: str) -> str:
     """A PostgreSQL string literal (standard_conforming_strings is on, so a backslash is itself)."""
     if "\0" in text:
-        raise _Refused("a text holds U+0000, which PostgreSQL cannot store")
+        raise Refused("a text holds U+0000, which PostgreSQL cannot store")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise _Refused("a text holds an unpaired surrogate, which has no UTF-8") from None
+        raise Refused("a text holds an unpaired surrogate, which has no UTF-8") from None
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -768,30 +281,30 @@ def _constant(value: _Constant, type_: SqlType) -> _Value:
 _NULL = _Value("NULL", None)
 
 
-def _literal(node: _Literal) -> _Value:
+def _literal(node: Literal) -> _Value:
     """A literal with the type T-SQL gives it ("Constants")."""
     text = node.text
-    if node.kind in {_Token.STRING, _Token.NATIONAL}:
-        name = "nvarchar" if node.kind is _Token.NATIONAL else "varchar"
-        return _constant(text, _sized(name, max(1, _utf16_length(text))))
-    if node.kind is _Token.BINARY:
+    if node.kind in {Token.STRING, Token.NATIONAL}:
+        name = "nvarchar" if node.kind is Token.NATIONAL else "varchar"
+        return _constant(text, sized_type(name, max(1, _utf16_length(text))))
+    if node.kind is Token.BINARY:
         digits = text if len(text) % 2 == 0 else "0" + text
-        return _constant(bytes.fromhex(digits), _sized("varbinary", max(1, len(digits) // 2)))
-    if node.kind is _Token.MONEY:
+        return _constant(bytes.fromhex(digits), sized_type("varbinary", max(1, len(digits) // 2)))
+    if node.kind is Token.MONEY:
         return _constant(_to_money(Decimal(text), "money"), SqlType("money"))
     if "e" in text.lower():
         number = float(text)
         if math.isinf(number):
-            raise _Refused(f"the number {text} is beyond float's range")
+            raise Refused(f"the number {text} is beyond float's range")
         return _constant(number, _FLOAT)
     if "." not in text:
         if int(text) <= _INTEGER_BOUNDS["int"][1]:
             return _constant(int(text), _INT)
-        return _constant(Decimal(int(text)), _decimal(len(text.lstrip("0"))))
+        return _constant(Decimal(int(text)), decimal_type(len(text.lstrip("0"))))
     number_ = Decimal(text)
     whole, _, fraction = text.partition(".")
     precision = len(whole.lstrip("0")) + len(fraction)
-    return _constant(number_, _decimal(max(1, precision), len(fraction)))
+    return _constant(number_, decimal_type(max(1, precision), len(fraction)))
 
 
 def _utf16_length(text: str) -> int:
@@ -812,10 +325,10 @@ def _convert_constant(
 ) -> _Constant:
     """A constant under another T-SQL type ("CAST and CONVERT": implicit conversions, truncating and rounding).
 
-    Raises `_Refused` where the source would refuse it or its value depends on a setting.
+    Raises `Refused` where the source would refuse it or its value depends on a setting.
     """
     name = target.name
-    refusal = _Refused(f"{_shown(value)} is no {target} on the source, or not one that is certain")
+    refusal = Refused(f"{_shown(value)} is no {target} on the source, or not one that is certain")
     if name == "bit":
         return _to_bit(value, refusal)
     if name in _INTEGERS:
@@ -846,7 +359,7 @@ def _shown(value: _Constant) -> str:
     return repr(value) if isinstance(value, str) else str(value)
 
 
-def _to_bit(value: _Constant, refusal: _Refused) -> bool:
+def _to_bit(value: _Constant, refusal: Refused) -> bool:
     if isinstance(value, str):
         word = value.strip(" ").lower()
         if word in {"true", "false"}:
@@ -859,7 +372,7 @@ def _to_bit(value: _Constant, refusal: _Refused) -> bool:
     raise refusal
 
 
-def _to_integer(value: _Constant, source: SqlType, name: str, refusal: _Refused) -> int:
+def _to_integer(value: _Constant, source: SqlType, name: str, refusal: Refused) -> int:
     if isinstance(value, str):
         if value.strip(" ") and not _INTEGER_TEXT.fullmatch(value):
             raise refusal
@@ -880,7 +393,7 @@ def _to_integer(value: _Constant, source: SqlType, name: str, refusal: _Refused)
     return number
 
 
-def _to_number(value: _Constant, refusal: _Refused) -> Decimal:
+def _to_number(value: _Constant, refusal: Refused) -> Decimal:
     if isinstance(value, Decimal):
         return value
     if isinstance(value, bool | int):
@@ -896,9 +409,9 @@ def _to_decimal(number: Decimal, target: SqlType) -> Decimal:
     try:
         rounded = number.quantize(Decimal(1).scaleb(-target.scale), ROUND_HALF_UP, _WIDE)
     except InvalidOperation:
-        raise _Refused(f"{number} does not fit into {target}") from None
+        raise Refused(f"{number} does not fit into {target}") from None
     if rounded.copy_abs() >= Decimal(10) ** (target.precision - target.scale):
-        raise _Refused(f"{number} does not fit into {target}")
+        raise Refused(f"{number} does not fit into {target}")
     return rounded
 
 
@@ -906,13 +419,13 @@ def _to_money(number: Decimal, name: str) -> Decimal:
     try:
         rounded = number.quantize(Decimal("0.0001"), ROUND_HALF_UP, _WIDE)
     except InvalidOperation:
-        raise _Refused(f"{number} does not fit into {name}") from None
+        raise Refused(f"{number} does not fit into {name}") from None
     if rounded.copy_abs() > _MONEY_BOUNDS[name]:
-        raise _Refused(f"{number} does not fit into {name}")
+        raise Refused(f"{number} does not fit into {name}")
     return rounded
 
 
-def _to_float(value: _Constant, name: str, refusal: _Refused) -> float:
+def _to_float(value: _Constant, name: str, refusal: Refused) -> float:
     if isinstance(value, str):
         if not _FLOAT_TEXT.fullmatch(value):
             raise refusal
@@ -930,15 +443,15 @@ def _to_text(value: _Constant, source: SqlType, target: SqlType, is_assignment: 
     size = target.characters if target.name not in {"text", "ntext"} else -1
     if isinstance(value, str):
         if target.name not in _UNICODE and source.name in _UNICODE and not value.isascii():
-            raise _Refused(f"{value!r} goes through a code page, which may replace characters")
+            raise Refused(f"{value!r} goes through a code page, which may replace characters")
         if size == -1 or _utf16_length(value) <= size:
             return value.ljust(size) if target.name in {"char", "nchar"} and not is_assignment else value
         if is_assignment:
             if _utf16_length(value.rstrip(" ")) <= size:
                 return value[: len(value) - (_utf16_length(value) - size)]
-            raise _Refused(f"{value!r} is longer than {target}: the source refuses every row that takes it")
+            raise Refused(f"{value!r} is longer than {target}: the source refuses every row that takes it")
         if not value.isascii():
-            raise _Refused(f"{value!r} is cut in units that PostgreSQL counts in another way")
+            raise Refused(f"{value!r} is cut in units that PostgreSQL counts in another way")
         return value[:size]
     if isinstance(value, bool | int):
         text = str(int(value))
@@ -951,13 +464,13 @@ def _to_text(value: _Constant, source: SqlType, target: SqlType, is_assignment: 
     elif type(value) is dt.date:
         text = value.isoformat()
     else:
-        raise _Refused(f"the text that T-SQL makes of {_shown(value)} is not certain")
+        raise Refused(f"the text that T-SQL makes of {_shown(value)} is not certain")
     if size != -1 and len(text) > size:
-        raise _Refused(f"{text} is longer than {target}")
+        raise Refused(f"{text} is longer than {target}")
     return text.ljust(size) if target.name in {"char", "nchar"} and not is_assignment else text
 
 
-def _to_binary(value: _Constant, source: SqlType, target: SqlType, refusal: _Refused) -> bytes:
+def _to_binary(value: _Constant, source: SqlType, target: SqlType, refusal: Refused) -> bytes:
     size = target.max_length if target.name != "image" else -1
     if isinstance(value, bytes):
         if size != -1 and len(value) > size:
@@ -981,7 +494,7 @@ _STYLE_ORDERS = {
 }  # fmt: skip
 
 
-def _to_time(value: _Constant, target: SqlType, style: int | None, refusal: _Refused) -> dt.date | dt.time:
+def _to_time(value: _Constant, target: SqlType, style: int | None, refusal: Refused) -> dt.date | dt.time:
     """A constant as a date or time of the target type."""
     if isinstance(value, bool):
         raise refusal
@@ -1011,7 +524,7 @@ def _to_time(value: _Constant, target: SqlType, style: int | None, refusal: _Ref
     raise refusal
 
 
-def _parsed_time(text: str, target: SqlType, style: int | None, refusal: _Refused) -> dt.date | dt.time:
+def _parsed_time(text: str, target: SqlType, style: int | None, refusal: Refused) -> dt.date | dt.time:
     """A date literal whose meaning depends on no session setting ("SET DATEFORMAT", the pages of the types)."""
     text = text.strip(" ")
     match = _DATE_TIME_TEXT.fullmatch(text)
@@ -1044,7 +557,7 @@ def _parsed_time(text: str, target: SqlType, style: int | None, refusal: _Refuse
 
 
 def _parsed_date(text: str, is_iso: bool, target: SqlType, style: int | None) -> dt.date:
-    """Year, month and day of a date text. Raises `_Refused` when two readings are possible, `ValueError` when none."""
+    """Year, month and day of a date text. Raises `Refused` when two readings are possible, `ValueError` when none."""
     if len(text) == 8 and text.isdigit():
         if style not in {None, 112}:
             raise ValueError
@@ -1066,13 +579,13 @@ def _parsed_date(text: str, is_iso: bool, target: SqlType, style: int | None) ->
     year = first if lengths[0] == 4 else third
     one, other = (second, third) if lengths[0] == 4 else (first, second)
     if one <= 12 and other <= 12 and one != other:
-        raise _Refused(
+        raise Refused(
             f"{text!r} as {target} depends on the session's date format: month and day can be taken for each other"
         )
     return dt.date(year, min(one, other), max(one, other))
 
 
-def _fitted(day: dt.date, moment: dt.time, fraction: str, target: SqlType, refusal: _Refused) -> dt.date | dt.time:
+def _fitted(day: dt.date, moment: dt.time, fraction: str, target: SqlType, refusal: Refused) -> dt.date | dt.time:
     """Day, time and the fraction's digits in the target type, with its rounding."""
     name = target.name
     if name == "date":
@@ -1188,30 +701,30 @@ class _Writer:
 
     # -- conditions --
 
-    def condition(self, node: _Node, accepting: bool | None) -> _Condition:
+    def condition(self, node: Node, accepting: bool | None) -> _Condition:
         """A predicate. `accepting` is True where it may be true of more rows than on the source, False where of fewer,
         `None` where of neither."""
-        if isinstance(node, _Logical):
+        if isinstance(node, Logical):
             parts = [self.condition(part, accepting) for part in node.parts]
             return _Condition(f" {node.operator} ".join(part.operand for part in parts))
-        if isinstance(node, _Not):
+        if isinstance(node, Not):
             inner = self.condition(node.operand, None if accepting is None else not accepting)
             return _Condition(f"NOT {inner.operand}")
-        if isinstance(node, _IsNull):
+        if isinstance(node, IsNull):
             return _Condition(f"{self._nullable(node.operand)} IS {'NOT ' if node.negated else ''}NULL")
-        if isinstance(node, _Binary) and node.operator in _COMPARISONS.values():
+        if isinstance(node, Binary) and node.operator in COMPARISONS.values():
             return self._compare(node.operator, self.value(node.left), self.value(node.right))
-        if isinstance(node, _In):
+        if isinstance(node, In):
             return self._in(node)
-        if isinstance(node, _Between):
+        if isinstance(node, Between):
             return self._between(node)
-        if isinstance(node, _Like):
+        if isinstance(node, Like):
             return self._like(node, accepting)
-        raise _Refused("a value stands where T-SQL wants a condition")
+        raise Refused("a value stands where T-SQL wants a condition")
 
-    def _nullable(self, node: _Node) -> str:
+    def _nullable(self, node: Node) -> str:
         """What stands before IS NULL: any column at all, or a value."""
-        if isinstance(node, _Name):
+        if isinstance(node, Name):
             return self._column_name(node)[1]
         return self.value(node).operand
 
@@ -1222,7 +735,7 @@ class _Writer:
     def _comparable(self, operator: str, left: _Value, right: _Value) -> tuple[str, str]:
         """Both sides so that PostgreSQL's operator gives T-SQL's answer."""
         if right.type is None:
-            raise _Refused("a comparison with NULL is never true")
+            raise Refused("a comparison with NULL is never true")
         target = _higher(left.known, right.known)
         if operator in {"=", "<>"}:
             left, right = _as_bit(left, right), _as_bit(right, left)
@@ -1230,7 +743,7 @@ class _Writer:
         if target.name in _STRINGS:
             return self._comparable_texts(operator, left, right)
         if target.name in _BINARIES:
-            raise _Refused("comparing binary values pads them with zeros in T-SQL, not in PostgreSQL")
+            raise Refused("comparing binary values pads them with zeros in T-SQL, not in PostgreSQL")
         if target.name == "uniqueidentifier" and operator not in {"=", "<>"}:
             self._doubt("uniqueidentifier sorts in another byte order than PostgreSQL's uuid")
         left, right = self._alike(left, target, right.known), self._alike(right, target, left.known)
@@ -1266,18 +779,18 @@ class _Writer:
             self._doubt(f"{one} and {other} have no common type of 38 digits, so T-SQL rounds")
 
     def _collation(self, *values: _Value) -> _Collation:
-        """The collation that decides ("Collation precedence"). Raises `_Refused` if none is known."""
+        """The collation that decides ("Collation precedence"). Raises `Refused` if none is known."""
         names = {value.collation for value in values if value.has_explicit_collation} or {
             value.collation for value in values if value.collation is not None
         }
         if len(names) > 1:
-            raise _Refused(f"the collations {' and '.join(sorted(str(name) for name in names))} are in conflict")
+            raise Refused(f"the collations {' and '.join(sorted(str(name) for name in names))} are in conflict")
         name = next(iter(names), None)
         if name is None:
-            raise _Refused("texts are compared and their collation is not known")
+            raise Refused("texts are compared and their collation is not known")
         collation = _Collation(name)
         if not collation.is_understood:
-            raise _Refused(f"texts are compared under the collation {name}, whose rules are not known")
+            raise Refused(f"texts are compared under the collation {name}, whose rules are not known")
         return collation
 
     def _weigh(self, text: str, collation: _Collation, type_: SqlType) -> bool:
@@ -1302,7 +815,7 @@ class _Writer:
     def _comparable_texts(self, operator: str, left: _Value, right: _Value) -> tuple[str, str]:
         """Equality of texts: trailing blanks never count, case by the collation ("= (Equals)", "Collation")."""
         if isinstance(left.constant, str) and isinstance(right.constant, str):
-            raise _Refused("two constant texts are compared")
+            raise Refused("two constant texts are compared")
         collation = self._collation(left, right)
         if operator not in {"=", "<>"}:
             self._doubt(f"texts are put in order by {collation.name}, PostgreSQL has another order")
@@ -1332,7 +845,7 @@ class _Writer:
         if value.case_doubt is not None:
             value.case_doubt.is_lenient = True
 
-    def _in(self, node: _In) -> _Condition:
+    def _in(self, node: In) -> _Condition:
         operand = self.value(node.operand)
         pairs = [self._comparable("=", operand, self.value(item)) for item in node.items]
         negation = "NOT " if node.negated else ""
@@ -1342,7 +855,7 @@ class _Writer:
         sql = " OR ".join(f"{left} = {right}" for left, right in pairs)
         return _Condition(f"NOT ({sql})" if node.negated else sql)
 
-    def _between(self, node: _Between) -> _Condition:
+    def _between(self, node: Between) -> _Condition:
         operand = self.value(node.operand)
         low, low_bound = self._comparable(">=", operand, self.value(node.low))
         high, high_bound = self._comparable("<=", operand, self.value(node.high))
@@ -1355,21 +868,21 @@ class _Writer:
     def _once(self, value: _Value) -> None:
         """Guards a value that the translation would evaluate twice."""
         if self.volatility is _Volatility.VOLATILE and value.constant is None:
-            raise _Refused("a value that changes with every call would be computed twice")
+            raise Refused("a value that changes with every call would be computed twice")
 
-    def _like(self, node: _Like, accepting: bool | None) -> _Condition:
+    def _like(self, node: Like, accepting: bool | None) -> _Condition:
         """LIKE as an anchored regular expression ("LIKE (Transact-SQL)")."""
         operand, pattern = self.value(node.operand), self.value(node.pattern)
         if not isinstance(pattern.constant, str) or operand.known.name not in _STRINGS:
-            raise _Refused("LIKE is translated between a text and a constant pattern only")
+            raise Refused("LIKE is translated between a text and a constant pattern only")
         escape: str | None = None
         if node.escape is not None:
             given = self.value(node.escape).constant
             if not isinstance(given, str) or len(given) != 1:
-                raise _Refused("the ESCAPE character is not one constant character")
+                raise Refused("the ESCAPE character is not one constant character")
             escape = given
         if operand.constant is not None:
-            raise _Refused("LIKE is translated between a text and a constant pattern only")
+            raise Refused("LIKE is translated between a text and a constant pattern only")
         collation = self._collation(operand, pattern)
         elements = _like_elements(pattern.constant, escape)
         is_unicode = operand.known.name in _UNICODE or (pattern.type is not None and pattern.known.name in _UNICODE)
@@ -1415,67 +928,67 @@ class _Writer:
 
     # -- values --
 
-    def value(self, node: _Node) -> _Value:
+    def value(self, node: Node) -> _Value:
         """A scalar."""
-        if isinstance(node, _Literal):
+        if isinstance(node, Literal):
             return _literal(node)
-        if isinstance(node, _Null):
+        if isinstance(node, Null):
             return _NULL
-        if isinstance(node, _Name):
+        if isinstance(node, Name):
             return self._column(node)
-        if isinstance(node, _Unary):
+        if isinstance(node, Unary):
             return self._signed(node)
-        if isinstance(node, _Binary) and node.operator not in _COMPARISONS.values():
+        if isinstance(node, Binary) and node.operator not in COMPARISONS.values():
             return self._operate(node.operator, self.value(node.left), self.value(node.right))
-        if isinstance(node, _Convert):
+        if isinstance(node, Convert):
             return self._cast(node)
-        if isinstance(node, _Case):
+        if isinstance(node, Case):
             return self._case(node)
-        if isinstance(node, _Collate):
+        if isinstance(node, Collate):
             inner = self.value(node.operand)
             return replace(inner, collation=node.collation, has_explicit_collation=True)
-        if isinstance(node, _NextValue):
+        if isinstance(node, NextValue):
             return self._next_value(node)
-        if isinstance(node, _Call):
+        if isinstance(node, Call):
             return self._call(node)
-        raise _Refused("a condition stands where T-SQL wants a value")
+        raise Refused("a condition stands where T-SQL wants a value")
 
-    def _column_name(self, node: _Name) -> tuple[Column, str]:
+    def _column_name(self, node: Name) -> tuple[Column, str]:
         name = ".".join(node.parts)
         if self.kind is _Kind.DEFAULT or self.quote is None:
-            raise _Refused(f"a default cannot name a column ({name})")
+            raise Refused(f"a default cannot name a column ({name})")
         if len(node.parts) != 1:
-            raise _Refused(f"{name} is not a column of the table")
+            raise Refused(f"{name} is not a column of the table")
         found = [column for column in self.columns if column.name == name] or [
             column for column in self.columns if column.name.casefold() == name.casefold()
         ]
         if len(found) != 1:
-            raise _Refused(f"{name} is not a column of the table" if not found else f"{name} names several columns")
+            raise Refused(f"{name} is not a column of the table" if not found else f"{name} names several columns")
         if found[0].computed is not None and self.kind is _Kind.COMPUTED:
-            raise _Refused(f"{name} is a computed column, which no generated column may use")
+            raise Refused(f"{name} is a computed column, which no generated column may use")
         return found[0], self.quote(found[0].name)
 
-    def _column(self, node: _Name) -> _Value:
+    def _column(self, node: Name) -> _Value:
         column, sql = self._column_name(node)
         type_ = _normalised(column.type)
         if type_.is_clr or type_.name not in _PRECEDENCE:
-            raise _Refused(f"{column.name} is of type {column.type}, which has no like in PostgreSQL's expressions")
+            raise Refused(f"{column.name} is of type {column.type}, which has no like in PostgreSQL's expressions")
         return _Value(
             sql, type_, collation=column.collation if type_.name in _STRINGS else None,
             is_trimmed=type_.name in {"char", "nchar"},
         )  # fmt: skip
 
-    def _signed(self, node: _Unary) -> _Value:
+    def _signed(self, node: Unary) -> _Value:
         operand = self._typed(self.value(node.operand))
         type_ = operand.known
         if node.operator == "~":
             if type_.name == "bit":
                 return _Value(f"NOT {operand.operand}", type_, is_atom=False)
             if type_.name not in _INTEGERS or type_.name == "tinyint":
-                raise _Refused(f"~ of {type_} is not translated")
+                raise Refused(f"~ of {type_} is not translated")
             return _Value(f"~{operand.operand}", type_, is_atom=False)
         if not (_is_exact(type_) or type_.name in _FLOATS):
-            raise _Refused(f"a sign before {type_} is not translated")
+            raise Refused(f"a sign before {type_} is not translated")
         if node.operator == "+":
             return operand
         if type_.name == "tinyint":
@@ -1488,7 +1001,7 @@ class _Writer:
     @staticmethod
     def _typed(value: _Value) -> _Value:
         if value.type is None:
-            raise _Refused("a bare NULL is an operand")
+            raise Refused("a bare NULL is an operand")
         return value
 
     def _operate(self, operator: str, left: _Value, right: _Value) -> _Value:
@@ -1496,24 +1009,24 @@ class _Writer:
         target = _higher(left.known, right.known)
         if target.name in _STRINGS:
             if operator != "+":
-                raise _Refused(f"{operator} between texts is not translated")
+                raise Refused(f"{operator} between texts is not translated")
             return self._concatenate([left, right])
         if target.name in _TIMES:
             return self._shift(operator, left, right, target)
         if operator in {"&", "|", "^"}:
             if left.known.name not in _INTEGERS or right.known.name not in _INTEGERS:
-                raise _Refused(f"{operator} is translated between integers only")
+                raise Refused(f"{operator} is translated between integers only")
             symbol = "#" if operator == "^" else operator
             return _Value(f"{left.operand} {symbol} {right.operand}", target, is_atom=False)
         if target.name == "bit":
-            raise _Refused(f"{operator} between bits is not translated")
+            raise Refused(f"{operator} between bits is not translated")
         left, right = self._number(left, target), self._number(right, target)
         plain = f"{left.operand} {operator} {right.operand}"
         if target.name in _INTEGERS:
             return _Value(plain, target, is_atom=False)
         if target.name in _FLOATS:
             if operator == "%":
-                raise _Refused("% of float is not translated")
+                raise Refused("% of float is not translated")
             return _Value(plain, target, is_atom=False)
         if target.name in _MONEY:
             if operator in {"*", "/", "%"} and not (
@@ -1530,7 +1043,7 @@ class _Writer:
         if value.known.name == "bit" and _is_exact(target):
             return self._convert(value, _INT)
         if value.constant is not None and isinstance(value.constant, str) and target.name not in _INTEGERS:
-            raise _Refused(f"{value.constant!r} becomes a {target} first")
+            raise Refused(f"{value.constant!r} becomes a {target} first")
         return self._convert(value, target)
 
     def _operate_decimals(self, operator: str, left: _Value, right: _Value, plain: str) -> _Value:
@@ -1549,27 +1062,27 @@ class _Writer:
             zeros = _power_of_ten(right)
             if zeros is not None and precision <= 38:
                 factor = "1::numeric" if zeros == 0 else format(Decimal(1).scaleb(-zeros), "f")
-                return _Value(f"{left.operand} * {factor}", _decimal(precision, scale), is_atom=False)
+                return _Value(f"{left.operand} * {factor}", decimal_type(precision, scale), is_atom=False)
             self._doubt("how many digits a decimal division keeps, and how it rounds, differs")
             if precision <= 38:
                 plain = f"trunc({left.operand}::numeric / {right.operand}, {scale})"
-                return _Value(plain, _decimal(precision, scale))
+                return _Value(plain, decimal_type(precision, scale))
         if precision > 38:
             if operator != "/":
                 self._doubt(f"{operator} gives more than 38 digits, which T-SQL rounds away")
             precision, scale = 38, min(scale, 38)
-        return _Value(plain, _decimal(max(precision, scale, 1), scale), is_atom=False)
+        return _Value(plain, decimal_type(max(precision, scale, 1), scale), is_atom=False)
 
     def _shift(self, operator: str, left: _Value, right: _Value, target: SqlType) -> _Value:
         """datetime + n adds days ("+ (Addition)"); other types refuse it on the source, too."""
         if target.name not in {"datetime", "smalldatetime"} or operator not in {"+", "-"}:
-            raise _Refused(f"{operator} on {target} is not translated")
+            raise Refused(f"{operator} on {target} is not translated")
         if left.known.name in _INTEGERS:
             left, right = right, left
             if operator == "-":
-                raise _Refused("a number minus a date is not translated")
+                raise Refused("a number minus a date is not translated")
         if left.known.name not in _TIMES or right.known.name not in _INTEGERS:
-            raise _Refused(f"{operator} on {target} is translated with a whole number of days only")
+            raise Refused(f"{operator} on {target} is translated with a whole number of days only")
         if operator == "-":
             right = self._signed_value(right)
         return self._add(left, "days", right, 1)
@@ -1585,14 +1098,14 @@ class _Writer:
         is_unicode = any(type_.name in _UNICODE for type_ in types)
         for type_ in types:
             if type_.name not in _STRINGS or type_.name in {"text", "ntext"}:
-                raise _Refused(f"{type_} is put together with a text")
+                raise Refused(f"{type_} is put together with a text")
         sizes = [type_.characters for type_ in types]
         size = -1 if -1 in sizes else sum(sizes)
         if size > (4000 if is_unicode else 8000):
             self._doubt("T-SQL cuts a text of more than 8000 bytes")
             size = -1
         constants = [value.constant for value in values]
-        type_ = _sized("nvarchar" if is_unicode else "varchar", size)
+        type_ = sized_type("nvarchar" if is_unicode else "varchar", size)
         if all(isinstance(constant, str) for constant in constants):
             return _constant("".join(str(constant) for constant in constants), type_)
         return self._text_value(" || ".join(self._text(value) for value in values), type_, values, is_atom=False)
@@ -1603,7 +1116,7 @@ class _Writer:
         explicit = {value.collation for value in texts if value.has_explicit_collation}
         names = explicit or {value.collation for value in texts if value.collation is not None}
         if len(names) > 1:
-            raise _Refused(f"the collations {' and '.join(sorted(str(name) for name in names))} are in conflict")
+            raise Refused(f"the collations {' and '.join(sorted(str(name) for name in names))} are in conflict")
         return _Value(
             sql, type_, is_atom=is_atom, collation=next(iter(names), None), has_explicit_collation=bool(explicit),
             is_ascii=all(value.is_ascii for value in sources), is_now=False,
@@ -1628,12 +1141,12 @@ class _Writer:
 
     # -- conversions --
 
-    def _cast(self, node: _Convert) -> _Value:
+    def _cast(self, node: Convert) -> _Value:
         style: int | None = None
         if node.style is not None:
             given = self.value(node.style).constant
             if not isinstance(given, int) or isinstance(given, bool):
-                raise _Refused("the style of CONVERT is not a constant number")
+                raise Refused("the style of CONVERT is not a constant number")
             style = given
         return self._convert(self.value(node.operand), node.type, style=style)
 
@@ -1646,18 +1159,18 @@ class _Writer:
         source = value.known
         if value.constant is not None:
             if style is not None and not (isinstance(value.constant, str) and target.name in _TIMES):
-                raise _Refused(f"CONVERT with style {style} is not translated here")
+                raise Refused(f"CONVERT with style {style} is not translated here")
             constant = _convert_constant(value.constant, source, target, style, is_assignment)
             return replace(
                 _constant(constant, target),
                 collation=value.collation,
                 has_explicit_collation=value.has_explicit_collation,
             )
-        refusal = _Refused(f"converting {source} to {target} is not certain to give the same value")
+        refusal = Refused(f"converting {source} to {target} is not certain to give the same value")
         if target.name in _STRINGS:
             return self._to_string(value, target, style, is_assignment, refusal)
         if style is not None and not (source.name in _TIMES and target.name in _TIMES):
-            raise _Refused(f"CONVERT with style {style} is not translated here")
+            raise Refused(f"CONVERT with style {style} is not translated here")
         if source.name in _TIMES and target.name in _TIMES:
             return self._to_time(value, target, refusal)
         if source.name in _STRINGS or source.name in _TIMES or source.name in _BINARIES or target.name in _TIMES:
@@ -1694,14 +1207,14 @@ class _Writer:
         return _Value(inner if inner.endswith(f"::{cast}") else f"{inner}::{cast}", target)
 
     def _to_string(
-        self, value: _Value, target: SqlType, style: int | None, is_assignment: bool, refusal: _Refused
+        self, value: _Value, target: SqlType, style: int | None, is_assignment: bool, refusal: Refused
     ) -> _Value:
         source = value.known
         size = target.characters if target.name not in {"text", "ntext"} else -1
         is_fixed = target.name in {"char", "nchar"} and not is_assignment
         if source.name in _STRINGS:
             if style is not None:
-                raise _Refused(f"CONVERT with style {style} is not translated here")
+                raise Refused(f"CONVERT with style {style} is not translated here")
             if source.name in _UNICODE and target.name not in _UNICODE and not value.is_ascii:
                 self._doubt("nvarchar to varchar goes through a code page, which may replace characters")
             if target.name == source.name and (is_assignment or (not is_fixed and _holds(target, source))):
@@ -1717,7 +1230,7 @@ class _Writer:
             return self._to_styled(value, target, style, refusal)
         else:
             if style is not None:
-                raise _Refused(f"CONVERT with style {style} is not translated here")
+                raise Refused(f"CONVERT with style {style} is not translated here")
             if source.name == "bit":
                 sql, needed = f"{value.operand}::integer::text", 1
             elif source.name in _INTEGERS:
@@ -1733,7 +1246,7 @@ class _Writer:
             if size != -1 and needed > size:
                 # "CAST and CONVERT", truncating and rounding results: * for an int in a (var)char, an error else.
                 if source.name not in {"tinyint", "smallint", "int"} or target.name not in {"char", "varchar"}:
-                    raise _Refused(f"{source} may not fit into {target}")
+                    raise Refused(f"{source} may not fit into {target}")
                 self._once(value)
                 sql = f"CASE WHEN length({sql}) > {size} THEN '*' ELSE {sql} END"
             result = _Value(sql, target, is_ascii=True)
@@ -1746,7 +1259,7 @@ class _Writer:
         if self._is_in_units(value):
             self._doubt("positions in an n-type text count UTF-16 units in T-SQL, characters in PostgreSQL")
 
-    def _to_styled(self, value: _Value, target: SqlType, style: int | None, refusal: _Refused) -> _Value:
+    def _to_styled(self, value: _Value, target: SqlType, style: int | None, refusal: Refused) -> _Value:
         """A date as text, built of numbers: PostgreSQL's to_char is not immutable."""
         source = value.known.name
         size = target.characters if target.name not in {"text", "ntext"} else -1
@@ -1754,7 +1267,7 @@ class _Writer:
             style = 23
         if style not in _STYLES:
             if value.is_now and source != "date":
-                raise _Refused(
+                raise Refused(
                     "the text of a date depends on the session's language",
                     f"to_char({value.sql}, 'Mon DD YYYY HH12:MIAM')",
                 )
@@ -1788,7 +1301,7 @@ class _Writer:
             sql = f"rpad({sql}, {size})"
         return _Value(sql, target, is_atom=value.is_now or sql.startswith(("left(", "rpad(")), is_ascii=True)
 
-    def _to_time(self, value: _Value, target: SqlType, refusal: _Refused) -> _Value:
+    def _to_time(self, value: _Value, target: SqlType, refusal: Refused) -> _Value:
         """Between dates and times."""
         source = value.known
         sql = value.operand
@@ -1796,7 +1309,7 @@ class _Writer:
             if target.name == "datetimeoffset" and (value.is_now or target.scale >= source.scale):
                 return replace(value, type=target)
             if not value.is_now:
-                raise _Refused("the local time of a datetimeoffset is lost in timestamptz, which keeps the instant")
+                raise Refused("the local time of a datetimeoffset is lost in timestamptz, which keeps the instant")
             return self._to_time(
                 replace(value, sql=f"{sql}::timestamp", type=SqlType("datetime2", scale=7)), target, refusal
             )
@@ -1829,7 +1342,7 @@ class _Writer:
 
     # -- CASE and its relatives --
 
-    def _case(self, node: _Case) -> _Value:
+    def _case(self, node: Case) -> _Value:
         results = [self.value(result) for _, result in node.branches]
         default = self.value(node.default) if node.default is not None else _NULL
         conditions = []
@@ -1860,7 +1373,7 @@ class _Writer:
         """All results under the one type of highest precedence ("CASE", "COALESCE")."""
         types = [value.type for value in values if value.type is not None]
         if not types:
-            raise _Refused("every result is NULL")
+            raise Refused("every result is NULL")
         target = types[0]
         for type_ in types[1:]:
             target = _common(target, type_)
@@ -1876,40 +1389,40 @@ class _Writer:
         if value.known.name == target.name and target.name != "decimal":
             return value
         if value.known.name in _STRINGS and isinstance(value.constant, str) and target.name == "decimal":
-            raise _Refused(f"{value.constant!r} becomes a {target} first")
+            raise Refused(f"{value.constant!r} becomes a {target} first")
         return self._convert(value, target)
 
-    def _next_value(self, node: _NextValue) -> _Value:
+    def _next_value(self, node: NextValue) -> _Value:
         name = ".".join(node.parts)
         if self.sequence_name is None or len(node.parts) > 2:
-            raise _Refused(f"the sequence {name} cannot be used here")
+            raise Refused(f"the sequence {name} cannot be used here")
         schema = node.parts[0] if len(node.parts) == 2 else DEFAULT_SCHEMA
         try:
             target = self.sequence_name(schema, node.parts[-1])
         except LookupError:
-            raise _Refused(f"the sequence {name} is not known") from None
+            raise Refused(f"the sequence {name} is not known") from None
         self._uses(_Volatility.VOLATILE)
         return _Value(f"nextval({_quoted(target)}::regclass)", SqlType("bigint"))
 
     # -- functions --
 
-    def _call(self, node: _Call) -> _Value:
+    def _call(self, node: Call) -> _Value:
         name = node.name.upper()
         full = ".".join([*node.schema, node.name])
         if node.schema:
-            raise _Refused(f"the function {full} is user-defined")
+            raise Refused(f"the function {full} is user-defined")
         method = _FUNCTIONS.get(name)
         if method is None:
-            raise _Refused(f"the function {name} is not translated", _HINTS.get(name))
+            raise Refused(f"the function {name} is not translated", _HINTS.get(name))
         try:
             writer, least, most = method
             if not least <= len(node.arguments) <= most:
-                raise _Refused(f"the function {name} has {len(node.arguments)} arguments, which is not expected")
+                raise Refused(f"the function {name} has {len(node.arguments)} arguments, which is not expected")
             return writer(self, node.arguments)
-        except _Refused as refusal:
+        except Refused as refusal:
             if name in refusal.reason:
                 raise
-            raise _Refused(f"{refusal.reason} (in {name})", refusal.suggestion) from None
+            raise Refused(f"{refusal.reason} (in {name})", refusal.suggestion) from None
 
     def _present(self, sql: str, type_: SqlType) -> _Value:
         self._uses(_Volatility.STABLE)
@@ -1935,7 +1448,7 @@ class _Writer:
 
     def newid(self, arguments: Arguments) -> _Value:  # noqa: ARG002
         if self.kind is not _Kind.DEFAULT:
-            raise _Refused("a new identifier can be a default only")
+            raise Refused("a new identifier can be a default only")
         self._uses(_Volatility.VOLATILE)
         return _Value("gen_random_uuid()", SqlType("uniqueidentifier"))
 
@@ -1947,7 +1460,7 @@ class _Writer:
         self._uses(_Volatility.STABLE)
         self._remark(_ROLE)
         # The name is PostgreSQL's, so no code page of the source cuts it: what is_ascii stands for here.
-        return _Value(f"{sql}::text", _sized("nvarchar", 128), is_ascii=True)
+        return _Value(f"{sql}::text", sized_type("nvarchar", 128), is_ascii=True)
 
     def current_user(self, arguments: Arguments) -> _Value:  # noqa: ARG002
         return self._role("current_user")
@@ -1974,7 +1487,7 @@ class _Writer:
     def nullif(self, arguments: Arguments) -> _Value:
         first, second = (self._typed(self.value(argument)) for argument in arguments)
         if first.constant is not None:
-            raise _Refused("NULLIF of a constant is not translated")
+            raise Refused("NULLIF of a constant is not translated")
         self._once(first)
         result = replace(first, sql=self._text(first), is_trimmed=False)
         return self._merged(
@@ -1993,26 +1506,26 @@ class _Writer:
             if value.type is None:
                 continue
             if value.known.name not in _STRINGS:
-                value = self._convert(value, _sized("varchar", 50))
+                value = self._convert(value, sized_type("varchar", 50))
             elif value.constant is None:
                 value = replace(value, sql=self._text(value), is_trimmed=False)
             if value.constant is None:
                 value = replace(value, sql=f"coalesce({value.sql}, '')", is_atom=True)
             values.append(value)
         if not values:
-            raise _Refused("every argument of CONCAT is NULL")
+            raise Refused("every argument of CONCAT is NULL")
         return self._concatenate(values) if len(values) > 1 else values[0]
 
-    def _string(self, node: _Node) -> _Value:
+    def _string(self, node: Node) -> _Value:
         """A text argument; T-SQL turns other types into varchar here."""
         value = self._typed(self.value(node))
         if value.known.name in {"text", "ntext"}:
-            raise _Refused(f"{value.type} is an argument")
+            raise Refused(f"{value.type} is an argument")
         if value.known.name in _STRINGS:
             return value
         if value.known.name not in _INTEGERS and value.known.name != "uniqueidentifier":
-            raise _Refused(f"{value.type} becomes a text first")
-        return self._convert(value, _sized("varchar", 36))
+            raise Refused(f"{value.type} becomes a text first")
+        return self._convert(value, sized_type("varchar", 36))
 
     def length(self, arguments: Arguments) -> _Value:
         """Trailing blanks do not count; n-types count UTF-16 units ("LEN")."""
@@ -2033,11 +1546,11 @@ class _Writer:
         if name in {"varbinary", "image"} and value.constant is None:
             return _Value(f"octet_length({value.sql})", self._length_type(value))
         if name not in {"varchar", "nvarchar"} or value.constant is not None:
-            raise _Refused(f"DATALENGTH of {value.type} is not translated")
+            raise Refused(f"DATALENGTH of {value.type} is not translated")
         if name == "nvarchar":
             return _Value(f"length({_in_utf16_units(value.sql)}) * 2", self._length_type(value), is_atom=False)
         if value.collation is None or not _Collation(value.collation).has_one_byte_characters:
-            raise _Refused("DATALENGTH counts bytes of a code page")
+            raise Refused("DATALENGTH counts bytes of a code page")
         return _Value(f"length({value.sql})", self._length_type(value))
 
     def _part(self, function: str, arguments: Arguments) -> _Value:
@@ -2045,13 +1558,13 @@ class _Writer:
         self._doubt_units(value)
         if not isinstance(count.constant, int) or isinstance(count.constant, bool) or count.constant < 0:
             if count.known.name not in _INTEGERS:
-                raise _Refused(f"{function.upper()} has a length that is not a whole number")
+                raise Refused(f"{function.upper()} has a length that is not a whole number")
             self._doubt(
                 f"{function.upper()} with a negative length is an error in T-SQL and something else in PostgreSQL"
             )
         type_ = _varying(value.known)
         if isinstance(count.constant, int) and type_.max_length != -1:
-            type_ = _sized(type_.name, max(1, min(type_.characters, count.constant)))
+            type_ = sized_type(type_.name, max(1, min(type_.characters, count.constant)))
         return self._text_value(f"{function}({self._text(value)}, {count.sql})", type_, [value])
 
     def left(self, arguments: Arguments) -> _Value:
@@ -2066,7 +1579,7 @@ class _Writer:
         start, count = (self._typed(self.value(argument)) for argument in arguments[1:])
         for number in (start, count):
             if number.known.name not in _INTEGERS or number.known.name == "bigint":
-                raise _Refused("SUBSTRING has a position that is not an int")
+                raise Refused("SUBSTRING has a position that is not an int")
         self._doubt_units(value)
         sql = f"substring({self._text(value)}, {start.sql}, {count.sql})"
         return self._text_value(sql, _varying(value.known), [value])
@@ -2074,7 +1587,7 @@ class _Writer:
     def charindex(self, arguments: Arguments) -> _Value:
         sought, value = self._string(arguments[0]), self._string(arguments[1])
         if not isinstance(sought.constant, str) or not sought.constant or value.constant is not None:
-            raise _Refused("CHARINDEX is translated for a constant text that is looked for")
+            raise Refused("CHARINDEX is translated for a constant text that is looked for")
         collation = self._collation(sought, value)
         folds = self._weigh(sought.constant, collation, sought.known if sought.known.name in _UNICODE else value.known)
         self._settle_case(value)
@@ -2090,17 +1603,17 @@ class _Writer:
         """The search follows the collation ("REPLACE"), so only texts without letters are looked for."""
         value, sought, new = (self._string(argument) for argument in arguments)
         if not isinstance(sought.constant, str) or not sought.constant or not isinstance(new.constant, str):
-            raise _Refused("REPLACE is translated for constant texts only")
+            raise Refused("REPLACE is translated for constant texts only")
         if not value.is_ascii:
             collation = self._collation(value, sought, new)
             if self._weigh(sought.constant, collation, sought.known if sought.known.name in _UNICODE else value.known):
                 self._doubt(f"REPLACE ignores case under {collation.name}")
         elif any(character.isalpha() for character in sought.constant):
-            raise _Refused("REPLACE may ignore case")
+            raise Refused("REPLACE may ignore case")
         type_ = _varying(value.known)
         if type_.max_length != -1:
             growth = -(-len(new.constant) // len(sought.constant))
-            type_ = _sized(type_.name, type_.characters * max(1, growth))
+            type_ = sized_type(type_.name, type_.characters * max(1, growth))
             if type_.max_length > 8000:
                 self._doubt("T-SQL cuts a text of more than 8000 bytes")
         sql = f"replace({self._text(value)}, {sought.sql}, {new.sql})"
@@ -2115,7 +1628,7 @@ class _Writer:
         if value.is_ascii:
             return self._text_value(f"{function}({text})", _varying(value.known), [value])
         if value.collation is None or _Collation(value.collation).has_another_i:
-            raise _Refused(f"{function.upper()} under this collation has another rule for i and I")
+            raise Refused(f"{function.upper()} under this collation has another rule for i and I")
         doubt = self._doubt(f"{function.upper()} of letters beyond ASCII depends on the PostgreSQL database's locale")
         result = self._text_value(f'{function}({text} COLLATE "C")', _varying(value.known), [value])
         return replace(result, case_doubt=doubt)
@@ -2130,7 +1643,7 @@ class _Writer:
         """Blanks only, as in PostgreSQL ("LTRIM", "RTRIM", "TRIM")."""
         value = self._string(arguments[0])
         if isinstance(value.constant, str):
-            raise _Refused("a constant is trimmed")
+            raise Refused("a constant is trimmed")
         sql = f"{value.operand}::text" if value.is_trimmed and function != "ltrim" else self._text(value)
         return self._text_value(f"{function}({sql}, ' ')", _varying(value.known), [value])
 
@@ -2146,13 +1659,13 @@ class _Writer:
     def character(self, arguments: Arguments) -> _Value:
         code = self.value(arguments[0]).constant
         if not isinstance(code, int) or isinstance(code, bool) or not 0 < code < 128:
-            raise _Refused("CHAR is translated for a constant from 1 to 127")
-        return _constant(chr(code), _sized("varchar", 1))
+            raise Refused("CHAR is translated for a constant from 1 to 127")
+        return _constant(chr(code), sized_type("varchar", 1))
 
-    def _numeric(self, node: _Node) -> _Value:
+    def _numeric(self, node: Node) -> _Value:
         value = self._typed(self.value(node))
         if not (_is_exact(value.known) or value.known.name in _FLOATS):
-            raise _Refused(f"{value.type} becomes a number first")
+            raise Refused(f"{value.type} becomes a number first")
         return value
 
     def absolute(self, arguments: Arguments) -> _Value:
@@ -2170,7 +1683,7 @@ class _Writer:
         value = self._numeric(arguments[0])
         if value.known.name in _INTEGERS:
             return value
-        type_ = _decimal(value.known.precision) if value.known.name == "decimal" else value.known
+        type_ = decimal_type(value.known.precision) if value.known.name == "decimal" else value.known
         return _Value(f"{function}({value.sql})", _FLOAT if type_.name == "real" else type_)
 
     def ceiling(self, arguments: Arguments) -> _Value:
@@ -2186,12 +1699,12 @@ class _Writer:
         if len(arguments) == 3:
             mode = self.value(arguments[2]).constant
             if not isinstance(mode, int):
-                raise _Refused("ROUND has a third argument that is not constant")
+                raise Refused("ROUND has a third argument that is not constant")
             function = "trunc" if mode else "round"
         if value.known.name in _FLOATS:
-            raise _Refused("ROUND of float works on binary digits")
+            raise Refused("ROUND of float works on binary digits")
         if not isinstance(places.constant, int) or isinstance(places.constant, bool):
-            raise _Refused("ROUND has a number of places that is not constant")
+            raise Refused("ROUND has a number of places that is not constant")
         if value.known.name in _INTEGERS:
             type_ = value.known if value.known.name == "bigint" else _INT
             return _Value(f"{function}({value.operand}::numeric, {places.sql})::{_postgres_type(type_)}", type_)
@@ -2201,9 +1714,9 @@ class _Writer:
         """The result has the first argument's type ("POWER"): exact for integers within int."""
         value, exponent = self._numeric(arguments[0]), self.value(arguments[1])
         if value.known.name not in {"tinyint", "smallint", "int"} or not isinstance(exponent.constant, int):
-            raise _Refused("POWER is translated for an int and a constant whole exponent")
+            raise Refused("POWER is translated for an int and a constant whole exponent")
         if not 0 <= exponent.constant <= 30:
-            raise _Refused("POWER is translated for exponents from 0 to 30")
+            raise Refused("POWER is translated for exponents from 0 to 30")
         return _Value(f"power({value.operand}::double precision, {exponent.sql})::integer", _INT)
 
     def sqrt(self, arguments: Arguments) -> _Value:
@@ -2211,15 +1724,15 @@ class _Writer:
 
     # -- functions of dates --
 
-    def _part_name(self, node: _Node) -> str:
-        name = node.parts[0].lower() if isinstance(node, _Name) and len(node.parts) == 1 else ""
+    def _part_name(self, node: Node) -> str:
+        name = node.parts[0].lower() if isinstance(node, Name) and len(node.parts) == 1 else ""
         if name in {"weekday", "dw", "w"}:
-            raise _Refused("the day of the week depends on DATEFIRST")
+            raise Refused("the day of the week depends on DATEFIRST")
         if name not in _DATE_PARTS:
-            raise _Refused(f"the date part {name or 'given'} is not translated")
+            raise Refused(f"the date part {name or 'given'} is not translated")
         return _DATE_PARTS[name]
 
-    def _date(self, node: _Node, literal: SqlType) -> _Value:
+    def _date(self, node: Node, literal: SqlType) -> _Value:
         """A date argument; constant texts and numbers become dates ("DATEADD", "DATEDIFF")."""
         value = self._typed(self.value(node))
         if isinstance(value.constant, str):
@@ -2229,7 +1742,7 @@ class _Writer:
         if value.known.name not in _DATED:
             if value.known.name == "datetimeoffset" and value.is_now:
                 return self._convert(value, SqlType("datetime2", scale=7))
-            raise _Refused(
+            raise Refused(
                 "the local time of a datetimeoffset is lost in timestamptz, which keeps the instant"
                 if value.known.name == "datetimeoffset"
                 else f"{value.type} stands for a date"
@@ -2247,17 +1760,17 @@ class _Writer:
     def datepart(self, arguments: Arguments) -> _Value:
         part = self._part_name(arguments[0])
         if part == "week":
-            raise _Refused("the week of the year depends on DATEFIRST")
+            raise Refused("the week of the year depends on DATEFIRST")
         value = self._date(arguments[1], _DATETIME)
         if part == "millisecond":
             if value.known.name != "datetime2":
-                raise _Refused(f"the milliseconds of {value.type} are thirds")
+                raise Refused(f"the milliseconds of {value.type} are thirds")
             sql = f"(trunc(extract(milliseconds from {value.sql}))::integer % 1000)"
             return _Value(sql, _INT)
         if part == "second":
             return _Value(f"trunc({self._extract('second', value)})::integer", _INT)
         if value.known.name == "date" and part in {"hour", "minute"}:
-            raise _Refused(f"a date has no {part}")
+            raise Refused(f"a date has no {part}")
         return _Value(f"{self._extract('week' if part == 'iso_week' else part, value)}::integer", _INT)
 
     def year(self, arguments: Arguments) -> _Value:
@@ -2274,11 +1787,11 @@ class _Writer:
         part = self._part_name(arguments[0])
         number = self._typed(self.value(arguments[1]))
         if number.known.name not in _INTEGERS or number.known.name == "bigint":
-            raise _Refused("DATEADD has a number that is not an int")
+            raise Refused("DATEADD has a number that is not an int")
         value = self.value(arguments[2])
         if value.type is not None and value.known.name == "datetimeoffset" and value.is_now:
             if part not in {"hour", "minute", "second"}:
-                raise _Refused("days of a datetimeoffset would follow the PostgreSQL session's zone")
+                raise Refused("days of a datetimeoffset would follow the PostgreSQL session's zone")
             unit, factor = f"{part}s", 1
         else:
             value = self._date(arguments[2], _DATETIME)
@@ -2288,15 +1801,15 @@ class _Writer:
                 "second": ("seconds", 1),
             }.get(part, ("", 0))  # fmt: skip
         if not unit:
-            raise _Refused(f"DATEADD of {part}s is not translated")
+            raise Refused(f"DATEADD of {part}s is not translated")
         return self._add(value, unit, number, factor)
 
     def _add(self, value: _Value, unit: str, number: _Value, factor: int) -> _Value:
         name = value.known.name
         if name == "date" and unit not in {"months", "days"}:
-            raise _Refused(f"{unit} are added to a date")
+            raise Refused(f"{unit} are added to a date")
         if name == "smalldatetime" and unit == "seconds":
-            raise _Refused("smalldatetime rounds seconds")
+            raise Refused("smalldatetime rounds seconds")
         if isinstance(number.constant, int):
             count = number.constant * factor
             if name == "date" and unit == "days":
@@ -2334,7 +1847,7 @@ class _Writer:
             return _Value(f"(({years}) * {factor} + {rest})::integer", _INT)
         seconds = {"hour": 3600, "minute": 60, "second": 1}.get(part)
         if seconds is None:
-            raise _Refused(f"DATEDIFF of {part}s is not translated")
+            raise Refused(f"DATEDIFF of {part}s is not translated")
         first, last = (f"date_trunc('{part}', {self._stamp(value)})" for value in (start, end))
         return _Value(f"(extract(epoch from {last} - {first}) / {seconds})::integer", _INT)
 
@@ -2348,7 +1861,7 @@ class _Writer:
         if len(arguments) == 2:
             count = self.value(arguments[1]).constant
             if not isinstance(count, int) or isinstance(count, bool):
-                raise _Refused("EOMONTH has a number of months that is not constant")
+                raise Refused("EOMONTH has a number of months that is not constant")
             months = f"{count + 1} months"
         sql = f"(date_trunc('month', {self._stamp(value)}) + interval '{months}' - interval '1 day')::date"
         return _Value(sql, SqlType("date"), is_now=value.is_now)
@@ -2356,11 +1869,11 @@ class _Writer:
     def datefromparts(self, arguments: Arguments) -> _Value:
         parts = [self._typed(self.value(argument)) for argument in arguments]
         if any(part.known.name not in _INTEGERS or part.known.name == "bigint" for part in parts):
-            raise _Refused("DATEFROMPARTS has a part that is not an int")
+            raise Refused("DATEFROMPARTS has a part that is not an int")
         return _Value(f"make_date({', '.join(part.sql for part in parts)})", SqlType("date"))
 
 
-Arguments = tuple[_Node, ...]
+Arguments = tuple[Node, ...]
 
 _FUNCTIONS: dict[str, tuple[Callable[[_Writer, Arguments], _Value], int, int]] = {
     "GETDATE": (_Writer.getdate, 0, 0),
@@ -2433,7 +1946,7 @@ def _higher(one: SqlType, other: SqlType) -> SqlType:
     """The type of higher precedence ("Data type precedence")."""
     for type_ in (one, other):
         if type_.name not in _PRECEDENCE:
-            raise _Refused(f"{type_} has no place in an expression")
+            raise Refused(f"{type_} has no place in an expression")
     return one if _PRECEDENCE.index(one.name) <= _PRECEDENCE.index(other.name) else other
 
 
@@ -2442,15 +1955,15 @@ def _common(one: SqlType, other: SqlType) -> SqlType:
     target = _higher(one, other)
     if target.name in _STRINGS:
         sizes = [type_.characters if type_.name not in {"text", "ntext"} else -1 for type_ in (one, other)]
-        return _sized(target.name, -1 if -1 in sizes else max(sizes))
+        return sized_type(target.name, -1 if -1 in sizes else max(sizes))
     if target.name == "decimal":
         if not (_is_exact(one) and _is_exact(other)):
             return target
         (precision1, scale1), (precision2, scale2) = _digits(one), _digits(other)
         scale = max(scale1, scale2)
-        return _decimal(max(precision1 - scale1, precision2 - scale2) + scale, scale)
-    if target.name in _SCALED_TIMES:
-        return replace(target, scale=max(type_.scale for type_ in (one, other) if type_.name in _SCALED_TIMES))
+        return decimal_type(max(precision1 - scale1, precision2 - scale2) + scale, scale)
+    if target.name in SCALED_TIMES:
+        return replace(target, scale=max(type_.scale for type_ in (one, other) if type_.name in SCALED_TIMES))
     return target
 
 
@@ -2482,7 +1995,7 @@ def _same_numeric(source: SqlType, target: SqlType) -> bool:
 
 
 def _varying(type_: SqlType) -> SqlType:
-    return _sized("nvarchar" if type_.name in _UNICODE else "varchar", type_.characters)
+    return sized_type("nvarchar" if type_.name in _UNICODE else "varchar", type_.characters)
 
 
 def _unpadded(value: _Value) -> str:
@@ -2512,7 +2025,7 @@ class _LikeElement:
 
 
 def _like_elements(pattern: str, escape: str | None) -> list[_LikeElement]:
-    """A pattern in pieces ("LIKE (Transact-SQL)"). Raises `_Refused` where the page leaves a meaning open."""
+    """A pattern in pieces ("LIKE (Transact-SQL)"). Raises `Refused` where the page leaves a meaning open."""
     elements: list[_LikeElement] = []
     position = 0
     while position < len(pattern):
@@ -2520,7 +2033,7 @@ def _like_elements(pattern: str, escape: str | None) -> list[_LikeElement]:
         position += 1
         if character == escape:
             if position == len(pattern) or pattern[position] not in {"%", "_", "[", "]", escape, "^", "-"}:
-                raise _Refused("the ESCAPE character stands before an ordinary one")
+                raise Refused("the ESCAPE character stands before an ordinary one")
             elements.append(_LikeElement("text", pattern[position]))
             position += 1
         elif character in "%_":
@@ -2529,7 +2042,7 @@ def _like_elements(pattern: str, escape: str | None) -> list[_LikeElement]:
             end = pattern.find("]", position)
             body = pattern[position:end]
             if end == -1 or not body.removeprefix("^") or (escape is not None and escape in body):
-                raise _Refused("the pattern of LIKE has a set that is not clear")
+                raise Refused("the pattern of LIKE has a set that is not clear")
             elements.append(_like_set(body))
             position = end + 1
         else:
@@ -2550,11 +2063,11 @@ def _like_set(body: str) -> _LikeElement:
                 if test(low) and test(high)
             ]  # fmt: skip
             if not kinds or not (low + high).isascii() or low > high:
-                raise _Refused(f"the range {low}-{high} of LIKE follows the collation's order")
+                raise Refused(f"the range {low}-{high} of LIKE follows the collation's order")
             ranges.append(f"{low}-{high}")
             position += 3
         elif body[position] == "-" and position > 0:
-            raise _Refused("the pattern of LIKE has a set that is not clear")
+            raise Refused("the pattern of LIKE has a set that is not clear")
         else:
             members.append(body[position])
             position += 1
@@ -2585,11 +2098,11 @@ def _regex_set(members: Sequence[str], both_cases: bool, beyond: str, *, is_nega
 # --- the four ways in --------------------------------------------------------------------------------------
 
 
-def _outcome(original: str, writer: _Writer, write: Callable[[_Node], str]) -> Translation:
+def _outcome(original: str, writer: _Writer, write: Callable[[Node], str]) -> Translation:
     """Parses, writes and weighs the doubts."""
     try:
-        sql = write(_Parser(original).parse())
-    except _Refused as refusal:
+        sql = write(parse(original))
+    except Refused as refusal:
         return Translation(original, None, refusal.reason, refusal.suggestion, False)
     except RecursionError:
         return Translation(original, None, "it is nested too deeply", None, False)
@@ -2613,13 +2126,13 @@ def translate_default(text: str, column: Column, *, sequence_name: SequenceName)
     """
     writer = _Writer(_Kind.DEFAULT, sequence_name=sequence_name)
 
-    def write(node: _Node) -> str:
+    def write(node: Node) -> str:
         target = _normalised(column.type)
         value = writer.value(node)
         if value.type is None:
             return "NULL"
         if target.is_clr or target.name not in _PRECEDENCE:
-            raise _Refused(f"the column is of type {column.type}, whose defaults are not translated")
+            raise Refused(f"the column is of type {column.type}, whose defaults are not translated")
         value = writer._convert(value, target, is_assignment=True)
         if value.constant is not None:
             return _constant_sql(value.constant, target, is_bare=True)
@@ -2651,14 +2164,14 @@ def translate_computed(text: str, column: Column, table: Table, quote: Quote) ->
     """
     writer = _Writer(_Kind.COMPUTED, table.columns, quote)
 
-    def write(node: _Node) -> str:
+    def write(node: Node) -> str:
         value = writer.value(node)
         target = _normalised(column.type)
         if value.type is None:
-            raise _Refused("it is always NULL")
+            raise Refused("it is always NULL")
         same = value.known.name == target.name or (value.known.name in _STRINGS and target.name in _STRINGS)
         if not same or (target.name == "decimal" and value.known.scale != target.scale):
-            raise _Refused(
+            raise Refused(
                 f"its type is {column.type} in the catalog, and {value.type} by the rules that this tool knows"
             )
         if target.name in _STRINGS:
