@@ -48,9 +48,6 @@ LARGEST_BOUND_ROW = 4 * 1024 * 1024
 #: bytes of text and binary in a batch of rows that were read so
 GATHERED_BYTES = 4 * 1024 * 1024
 LAST_OF_BMP = 0xFFFF
-#: bytes of a packet between source and driver, the most that an encrypted connection allows; a driver's own default
-#: of 4,096 costs both ends four times the calls
-PACKET_BYTES = 16_383
 _OUTGROWN = "a value grew on the source after it was measured"
 #: the years that a count of nanoseconds since 1970 in 64 bits holds whole
 NANOSECOND_YEARS = (1678, 2261)
@@ -87,9 +84,7 @@ def connect(settings: Settings) -> Any:
     choose_utf8_locale()
     probe_port(settings.source)
     try:
-        return arrow_odbc.connect(
-            settings.source.connection_string, login_timeout_sec=CONNECT_TIMEOUT_S, packet_size=PACKET_BYTES
-        )
+        return arrow_odbc.connect(settings.source.connection_string, login_timeout_sec=CONNECT_TIMEOUT_S)
     except arrow_odbc.Error as error:
         raise source_unreachable(settings, error) from None
 
