@@ -199,7 +199,8 @@ MAPPINGS: Mapping[str, TypeMapping] = {
     "image": TypeMapping("binary", _fixed("bytea"), _arrow(pa.binary()), lob=lambda _: "binary"),
     # rowversion: sys.types calls it timestamp. Eight bytes, and never a date.
     "timestamp": TypeMapping("binary", _fixed("bytea"), _arrow(pa.binary())),
-    "uniqueidentifier": TypeMapping("uuid", _fixed("uuid"), _arrow(pa.binary(16)), select="CAST({c} AS binary(16))"),
+    # Its bytes as they are: a driver gives them without a cast, which costs some servers more than all else of a row.
+    "uniqueidentifier": TypeMapping("uuid", _fixed("uuid"), _arrow(pa.binary(16))),
     "sql_variant": TypeMapping(
         "text",
         _fixed("text"),
