@@ -377,7 +377,7 @@ def _first_difference(pair: tuple[tuple[str, ...], tuple[str, ...]]) -> tuple[st
 
 def count_query(arrived: int) -> str:
     """What asks how many rows the server sent in answer to the connection's query before, of which so many arrived."""
-    return f"SELECT {'@@ROWCOUNT' if arrived <= MOST_COUNTED else 'ROWCOUNT_BIG()'} AS sent"
+    return f"SELECT sent = {'@@ROWCOUNT' if arrived <= MOST_COUNTED else 'ROWCOUNT_BIG()'}"
 
 
 def _rows(connection: Any, sql: str) -> list[dict[str, Any]]:

@@ -35,11 +35,11 @@ _SMALLMONEY = np.dtype("<i4")
 
 #: numbers that tell apart what a driver might do with sign, scale and the order of bytes
 _KNOWN = (
-    ("CAST(-12345678901234567890123456.78901 AS decimal(38,5))", "260500356c760e4fc986a2a39f1a950f000000"),
-    ("CAST(258.5 AS decimal(38,1))", "260101190a0000000000000000000000000000"),
-    ("CAST(-12.56 AS money)", "ffffffff6015feff"),
-    ("CAST(922337203685477.5807 AS money)", "ffffff7fffffffff"),
-    ("CAST(-2.5 AS smallmoney)", "589effff"),
+    ("decimal(38,5)", "-12345678901234567890123456.78901", "260500356c760e4fc986a2a39f1a950f000000"),
+    ("decimal(38,1)", "258.5", "260101190a0000000000000000000000000000"),
+    ("money", "-12.56", "ffffffff6015feff"),
+    ("money", "922337203685477.5807", "ffffff7fffffffff"),
+    ("smallmoney", "-2.5", "589effff"),
 )
 
 
@@ -62,7 +62,7 @@ def ask_for(connection: Any, columns: Sequence[Column], rows: int) -> RawNumbers
 
 def are_offered(connection: Any) -> bool:
     """Whether this arrow-odbc connection hands numbers over in the forms read here."""
-    listed = ", ".join(f"{number} AS c{place}" for place, (number, _) in enumerate(_KNOWN))
+    listed = ", ".join(f"c{place} = CONVERT({kind}, '{number}')" for place, (kind, number, _) in enumerate(_KNOWN))
     # Of any length, since another than the one that was bound would end the process.
     kinds = pa.schema([(f"c{place}", pa.binary()) for place in range(len(_KNOWN))])
     try:
@@ -71,7 +71,7 @@ def are_offered(connection: Any) -> bool:
         )
     except arrow_odbc.Error:
         return False
-    return [column[0].as_py() for column in batch.columns] == [bytes.fromhex(form) for _, form in _KNOWN]
+    return [column[0].as_py() for column in batch.columns] == [bytes.fromhex(form) for _, _, form in _KNOWN]
 
 
 def decoded(values: pa.Array, column: Column) -> pa.Array:

@@ -92,9 +92,10 @@ def connect(settings: Settings) -> Any:
 def select_list(columns: Sequence[Column]) -> str:
     """The SELECT list that reads the columns without loss, in their order.
 
-    Results are named c0, c1, …: drivers hand a column's name over in encodings of their own.
+    Results are named c0, c1, …: drivers hand a column's name over in encodings of their own. The alias stands in
+    front, as in the catalog's queries.
     """
-    return ", ".join(f"{_expression(column)} AS c{place}" for place, column in enumerate(columns))
+    return ", ".join(f"c{place} = {_expression(column)}" for place, column in enumerate(columns))
 
 
 def _expression(column: Column) -> str:
