@@ -637,7 +637,12 @@ class Loads:
         self._watch.moved_at.pop(task.label, None)
         words = f"no row for {self._settings.stall_timeout} s"
         if task.stalls + 1 >= self._settings.retry_attempts:
-            self._fail(task.load, loader.TargetError(f"{words}, {task.stalls + 1} times; it was given up"))
+            given_up = (
+                f"{words}, {task.stalls + 1} times; it was given up. What blocks a query shows in sys.dm_exec_requests "
+                "of the source and in pg_stat_activity of the target; where servers only need longer, set a larger "
+                "STALL_TIMEOUT. Then use --resume"
+            )
+            self._fail(task.load, loader.TargetError(given_up))
             return
         task.load.lines.append(f"🔁 {words}; tried anew with another connection")
         again = _Task(task.load, task.label, task.action, task.handle, task.stalls + 1)

@@ -7,15 +7,21 @@ from typing import Any
 
 from mssql.quoting import quote
 
+_TEN_COLUMNS = (
+    "id int NOT NULL, big bigint, amount decimal(18,4), price money, ratio float,"
+    " created datetime2(6), code varchar(20), name nvarchar(60), flag bit, uid uniqueidentifier"
+)
+_TEN_VALUES = (
+    "n, CAST(n AS bigint) * 7919, CAST(n % 1000000 AS decimal(18,4)) / 7, CAST(n % 100000 AS money) / 13,"
+    " CAST(n AS float) * 1.1, DATEADD(second, n, CAST('2020-01-01' AS datetime2(6))),"
+    " CONCAT('code ', n), CONCAT(N'Name number ', n, N' é'), n % 2, NEWID()"
+)
+
 #: shape → (columns of CREATE TABLE, SELECT list over a number `n`)
 SHAPES: Mapping[str, tuple[str, str]] = {
-    "mixed": (
-        "id int NOT NULL PRIMARY KEY, big bigint, amount decimal(18,4), price money, ratio float,"
-        " created datetime2(6), code varchar(20), name nvarchar(60), flag bit, uid uniqueidentifier",
-        "n, CAST(n AS bigint) * 7919, CAST(n % 1000000 AS decimal(18,4)) / 7, CAST(n % 100000 AS money) / 13,"
-        " CAST(n AS float) * 1.1, DATEADD(second, n, CAST('2020-01-01' AS datetime2(6))),"
-        " CONCAT('code ', n), CONCAT(N'Name number ', n, N' é'), n % 2, NEWID()",
-    ),
+    "mixed": (f"{_TEN_COLUMNS}, PRIMARY KEY (id)", _TEN_VALUES),
+    # What sling makes on the target has no key, so nothing is built there after the rows.
+    "keyless": (_TEN_COLUMNS, _TEN_VALUES),
     "narrow": (
         "id int NOT NULL PRIMARY KEY, quantity int, day date",
         "n, n % 1000, DATEADD(day, n % 9000, CAST('2000-01-01' AS date))",

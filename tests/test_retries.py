@@ -127,7 +127,9 @@ def test_a_chunk_that_always_stands_still_fails_its_table_and_the_run_ends(big: 
         proxy.stall_after(PART)
         stalled = big.place.with_settings(MSSQL_PORT=str(proxy.port), STALL_TIMEOUT="1").run("data")
     assert stalled.code == 1
-    assert "no row for 1 s, 2 times; it was given up" in entries(big.place.data_progress)["Big"]["error"]
+    error = entries(big.place.data_progress)["Big"]["error"]
+    assert "no row for 1 s, 2 times; it was given up. What blocks a query shows in sys.dm_exec_requests" in error
+    assert "set a larger STALL_TIMEOUT" in error
     assert big.place.run("data", "--resume", "--no-truncate").code == 0
     big.assert_equal()
 
