@@ -12,6 +12,7 @@ import random
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -29,7 +30,7 @@ from mssql import moment, native_numbers, odbc, reader
 from postgres import loader, rejects, state, suspension
 from postgres.loader import LoadPlan, TargetError
 from postgres.rejects import Recorded, Rejects
-from postgres.state import Totals
+from postgres.state import Load, LoadId, LoadLostError, Totals
 from postgres.suspension import Suspended
 from recorded_rows import read_rows
 
@@ -41,7 +42,13 @@ CHUNKS_AS_OF = "2"
 #: what stands in for a chunk's number while a load begins and ends
 BEGIN, FINISH = -1, -2
 #: errors whose text is meant for a person
-EXPECTED = (reader.SourceError, source_chunks.PlanningError, loader.TargetError, suspension.SuspensionError)
+EXPECTED = (
+    reader.SourceError,
+    source_chunks.PlanningError,
+    loader.TargetError,
+    suspension.SuspensionError,
+    state.LoadLostError,
+)
 
 
 class CancelledError(Exception):
@@ -54,15 +61,29 @@ class Job:
 
     `empties` is false where rows that were in the table before are to stay. Without a `reject_limit` a row that
     PostgreSQL refuses fails the table; with one it is recorded and left out, up to so many (0: any number).
-    `has_aside` is true where keys or indexes of the table are put aside; they come back when its load finishes.
+    `has_aside` is true where keys or indexes of the table are suspended; they come back when its load finishes.
+    `run` is the one that has claimed the table, `load` what the target knows this load by, and `is_continued` says
+    that an earlier run began it. `lacks` are the columns of keys that the target's table should have and has not.
     """
 
     table: Table
     plan: LoadPlan
     session: str
+    run: int = 0
+    load: str = ""
+    is_continued: bool = False
+    lacks: tuple[str, ...] = ()
     empties: bool = True
     reject_limit: int | None = None
     has_aside: bool = False
+
+    @property
+    def id(self) -> LoadId:
+        """What the target's transactions are held against."""
+        return LoadId(
+            self.plan.target, self.session, self.load, self.run, self.fingerprint, not self.empties,
+            self.plan.is_partitioned,
+        )  # fmt: skip
 
     @property
     def fingerprint(self) -> str:
@@ -87,13 +108,14 @@ class Begun:
     """How a table's load begins: its chunks, and those that are in the target already with their rows.
 
     `job` is what the chunks are to be copied for. `keeps_others` is true where the table holds rows of
-    another origin, which stay.
+    another origin, which stay. `remark` is what a person should know of how it begins.
     """
 
     job: Job
     chunks: tuple[Chunk, ...]
     done: dict[int, int]
     keeps_others: bool = False
+    remark: str | None = None
 
 
 class Lane:
@@ -213,8 +235,10 @@ def begin(settings: Settings, job: Job, continues: bool, watch: Watch | None = N
 
     A table of one chunk is not touched yet: its chunk empties and fills it in one transaction. Of a table
     of several, the emptying and the list of chunks are committed here. With `continues`, a load of the
-    same session goes on after its committed chunks, and a table of which no load is known is not emptied.
-    Raises what `copy` raises, and TargetError where the structure changed since the load began.
+    same session goes on after its committed chunks, if the table is still the one that they went into and holds their
+    rows, and a table of which no load is known is not emptied. One that was emptied or made anew meanwhile is begun
+    from the start. Raises what `copy` raises, TargetError where the structure changed since the load began, and
+    LoadLostError where the table holds other rows than were loaded.
     """
 
     def note() -> None:
@@ -224,28 +248,58 @@ def begin(settings: Settings, job: Job, continues: bool, watch: Watch | None = N
                 raise CancelledError
 
     def once(lane: Lane) -> Begun:
-        its = job
+        its, remark = replace(job, load=uuid.uuid4().hex), None
         if continues:
             known = state.read_load(lane.target, job.plan.target)
             if known is not None and known.session == job.session:
-                if known.fingerprint != job.fingerprint:
-                    raise TargetError(
-                        "its load cannot be continued: the columns or the key changed since it began. "
-                        "Run without --no-truncate to load it from scratch"
-                    )
-                return Begun(job, known.chunks, dict(known.done))
+                begun = _continued(lane, job, known)
+                if isinstance(begun, Begun):
+                    return begun
+                remark = begun
             if known is None:
-                its = replace(job, empties=False)
-        keeps_others = not its.empties and not loader.is_empty(lane.target, job.plan.target)
+                its = replace(its, empties=False)
+        keeps_others = not its.empties and not loader.is_empty(lane.target, job.plan)
+        if keeps_others and job.lacks:
+            raise TargetError(
+                f"{job.plan.target} lacks the source's key ({', '.join(job.lacks)}), and no record says why: rows that "
+                f"are there already would be doubled, so none were added. Make the key with replicate-schema.py, or "
+                f"run --resume without --no-truncate to load the table from scratch"
+            )
         found = source_chunks.plan_chunks(lane.source, job.table, settings.chunk_rows, note)
         if len(found) > 1:
             with loader.transaction(lane.target) as cursor:
                 if its.empties:
-                    loader.truncate(cursor, job.plan.target)
-                state.start_load(cursor, job.plan.target, job.session, job.fingerprint, found)
-        return Begun(its, found, {}, keeps_others)
+                    loader.truncate(lane.target, job.plan, settings.lock_wait, note)
+                state.start_load(cursor, its.id, found)
+        return Begun(its, found, {}, keeps_others, remark)
 
     return _with_retries(once, settings, job, BEGIN, watch)
+
+
+def _continued(lane: Lane, job: Job, known: Load) -> Begun | str:
+    """A load that goes on; words where it does not, since its table is empty: it is begun from the start.
+
+    Raises TargetError and LoadLostError.
+    """
+    its = replace(job, load=known.load or "", empties=not known.keeps_rows, is_continued=True)
+    if known.load is None:
+        raise TargetError(
+            "its load was begun by an older version of this tool and cannot be continued. Run without --no-truncate to "
+            "load it from scratch"
+        )
+    if known.fingerprint != job.fingerprint:
+        raise TargetError(
+            "its load cannot be continued: the columns or the key changed since it began. "
+            "Run without --no-truncate to load it from scratch"
+        )
+    try:
+        with loader.transaction(lane.target) as cursor:
+            state.hold_against_table(cursor, its.id, known)
+    except LoadLostError as lost:
+        if not loader.is_empty(lane.target, job.plan):
+            raise
+        return f"⚠️ {job.table.full_name}: its load begins anew, since {job.plan.target} is empty: {lost}"
+    return Begun(its, known.chunks, dict(known.done))
 
 
 def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None) -> Totals:
@@ -268,16 +322,16 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
 
         def begin(cursor: Any) -> None:
             if is_whole:
-                state.start_load(cursor, job.plan.target, job.session, job.fingerprint, [WHOLE_TABLE])
+                state.start_load(cursor, job.id, [WHOLE_TABLE])
 
         def finish(cursor: Any, brought: Totals) -> None:
-            state.record_chunk(cursor, job.plan.target, chunk.number, brought)
+            state.record_chunk(cursor, job.id, chunk, brought)
             if is_whole:
-                _finish(cursor, job, brought)
+                loaded_as.append(_finish(cursor, job, brought))
                 if not job.has_aside:
                     loader.analyze(cursor, job.plan.target)
 
-        changes = Changes()
+        changes, loaded_as = Changes(), list[str]()
 
         def count(kind: Kind, place: int, values: int) -> None:
             changes.add(kind, job.plan.columns[place].name, values)
@@ -289,7 +343,7 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
         load = loader.load
         if job.reject_limit is not None:
             load = partial(rejects.load, refused=_refused_by(job, chunk.number))
-        return load(
+        brought = load(
             lane.target,
             job.plan,
             batches,
@@ -298,16 +352,19 @@ def copy(settings: Settings, job: Job, chunk: Chunk, watch: Watch | None = None)
             finish=finish,
             on_rows=note,
             changes=changes,
+            patience=settings.lock_wait,
         )
+        return replace(brought, loaded_as=next(iter(loaded_as), None))
 
     def once_more(lane: Lane) -> Totals:
-        committed = state.has_chunk(lane.target, job.plan.target, job.session, chunk.number)
+        committed = state.has_chunk(lane.target, job.id, chunk.number)
         if committed is None:
             return once(lane)
         if not is_whole:
             return Totals(committed)
         with loader.transaction(lane.target) as cursor:
-            return state.read_totals(cursor, job.plan.target)
+            totals = state.read_totals(cursor, job.plan.target)
+            return replace(totals, loaded_as=state.finish_load(cursor, job.id))
 
     # A given-up attempt may have been committed in its last moment.
     is_again = watch is not None and (job.table.key, chunk.number) in watch.given_up
@@ -352,7 +409,7 @@ def retry_rejects(settings: Settings, job: Job, watch: Watch | None = None) -> R
             rejects.forget(cursor, rows)
 
         def finish(cursor: Any, brought: Totals) -> None:
-            state.add_rows(cursor, target, rows[0].chunk, brought.rows)
+            state.add_rows(cursor, job.id, rows[0].chunk, brought.rows)
             loader.set_identity(cursor, job.plan, brought, afresh=False)
 
         brought = rejects.load(
@@ -393,13 +450,16 @@ def finish(settings: Settings, job: Job, watch: Watch | None = None) -> Totals:
     def once(lane: Lane) -> Totals:
         with loader.transaction(lane.target) as cursor:
             totals = state.read_totals(cursor, job.plan.target)
-            _finish(cursor, job, totals)
+            if job.empties and (job.is_continued or job.plan.is_unlogged or job.plan.is_partitioned):
+                # Rows may have gone without a trace: a crash empties an UNLOGGED table, a person a partition.
+                state.hold_count_against_checkpoints(cursor, job.id)
+            totals = replace(totals, loaded_as=_finish(cursor, job, totals))
         if watch is not None:
             # Building an index takes as long as it takes; the connection's keepalives notice a dead one.
             watch.moved_at.pop((job.table.key, FINISH), None)
         for one in suspension.read_suspended(lane.target):
             if one.table == job.plan.target and one.kind in suspension.BUILT:
-                _put_back(lane, one, settings.maintenance_work_mem)
+                _put_back(lane, one, settings, job.run)
         with loader.transaction(lane.target) as cursor:
             loader.analyze(cursor, job.plan.target)
         return totals
@@ -407,19 +467,24 @@ def finish(settings: Settings, job: Job, watch: Watch | None = None) -> Totals:
     return _with_retries(once, settings, job, FINISH, watch)
 
 
-def _put_back(lane: Lane, one: Suspended, memory: str) -> None:
+def _put_back(lane: Lane, one: Suspended, settings: Settings, run: int) -> None:
     try:
-        suspension.put_back(lane.target, one, memory)
+        suspension.put_back(
+            lane.target, one, settings.maintenance_work_mem, run=run, patience=settings.lock_wait
+        )  # fmt: skip
     except psycopg2.Error as error:
         loader.roll_back(lane.target)
         failure = loader.target_error(error)
-        raise TargetError(f"its {one} cannot be put back: {failure}", failure.is_temporary) from None
+        raise TargetError(f"its {one} cannot be restored: {failure}", failure.is_temporary) from None
 
 
-def _finish(cursor: Any, job: Job, totals: Totals) -> None:
+def _finish(cursor: Any, job: Job, totals: Totals) -> str:
+    """End the load in the caller's transaction; returns which table holds it, for `state`'s later questions."""
     loader.set_identity(cursor, job.plan, totals, afresh=job.empties)
-    if not state.finish_load(cursor, job.plan.target):
+    loaded_as = state.finish_load(cursor, job.id)
+    if loaded_as is None:
         raise TargetError("chunks of it are missing in replication.checkpoint: did another run load it meanwhile?")
+    return loaded_as
 
 
 def _with_retries(

@@ -7,7 +7,7 @@ SNAPSHOT sessions ends with their connections, and another one is never put in i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,7 +17,7 @@ from catalog import Table
 from db import Settings, connect_source, in_database
 from mssql import moment
 from mssql.moment import MomentError
-from session import Run, UsageError
+from session import Plan, Run, UsageError
 
 Level = Literal["database snapshot", "snapshot sessions"]
 
@@ -83,15 +83,15 @@ def take(run: Run, tables: Sequence[Table], workers: int) -> Moment:
     return Moment(closed, "snapshot sessions", None, now.isoformat(timespec="seconds"), tuple(sessions))
 
 
-def again(run: Run, wanted: bool | None) -> Moment:
+def again(run: Run, plan: Plan, wanted: bool | None) -> Moment:
     """The moment of the session that is resumed; none where it has none, or it is given up by `wanted` False.
 
-    Raises UsageError where the session's moment is over, or where one is wanted now and the session began
-    without, and UnreachableError.
+    Raises UsageError where the session's moment is over, where the tables that are left are of sessions with
+    different moments, or where one is wanted now and the session began without, and UnreachableError.
     """
-    known = run.tracker.consistency
-    if wanted is False:
+    if wanted is False or not plan.work:
         return Moment(run.settings)
+    known = _moment_of(run, plan)
     if not known:
         if wanted:
             raise UsageError(
@@ -116,11 +116,30 @@ def again(run: Run, wanted: bool | None) -> Moment:
     return _by_snapshot(run.settings, name, taken_at)
 
 
+def _moment_of(run: Run, plan: Plan) -> Mapping[str, str]:
+    """The one moment of all the tables that are left. Raises UsageError where there are several."""
+    tables: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for work in plan.work:
+        moment = run.tracker.consistency_of(run.tracker.session_of(work.table.key))
+        tables.setdefault(tuple(sorted(moment.items())), []).append(work.table.key)
+    if len(tables) > 1:
+        listed = [
+            f"  {', '.join(keys)}: {'as of ' + dict(moment).get('taken_at', '?') if moment else 'of no one moment'}"
+            for moment, keys in tables.items()
+        ]
+        raise UsageError(
+            "the tables that are left were begun in sessions that read different moments:\n" + "\n".join(listed)
+            + "\nResume them one after the other with --resume --tables, or all of them with --no-consistent: they are "
+            "then of later moments."
+        )  # fmt: skip
+    return dict(next(iter(tables)))
+
+
 def end(run: Run, its: Moment) -> None:
     """Drop a session's database snapshot once it has no table left to copy; else say that it stays, and for what."""
     if its.database is None:
         return
-    if run.tracker.unfinished:
+    if run.tracker.is_read_still(its.database):
         run.display.say(f"📸 The database snapshot {its.database} stays, so that --resume reads the same moment.")
         return
     drop(run, its.database)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,16 +31,18 @@ from chunk_copy import (
     finish,
 )
 from db import Settings, UnreachableError, target_words
-from display import Bars, choose_display
+from display import Bars, Display, choose_display
 from mssql.introspection import read_tables
 from postgres import loader, state, suspension
 from postgres.names import TargetName, target_name
-from postgres.shape import TargetTable, target_schemas
+from postgres.runs import LiveRun
+from postgres.shape import Standing, TargetTable, count_rows, missing_key, read_standing, target_schemas
 from postgres.shape import read_tables as read_target_tables
 from postgres.state import Totals
-from postgres.suspension import Suspended
+from postgres.suspension import SuspensionError
 from progress import DEFAULT_FILES, ProgressTracker
 from rejecting import FAIL, OnRefusal
+from restoring import as_noted, claim, note_built, note_suspended, restore
 from session import (
     ALL_DONE,
     SOME_FAILED,
@@ -52,6 +53,7 @@ from session import (
     UsageError,
     Work,
     announce,
+    begin_session,
     close_run,
     find_table,
     load_run_settings,
@@ -92,44 +94,125 @@ def run(
         if options.reset:
             return reset(tracker, display)
         this_run, lane = _read(options, tracker)
-        is_new = not (options.resume and tracker.path.exists())
         existing = _target_tables(lane, this_run)
         announce(this_run)
         if on_refusal.retries:
             return _retry(this_run, existing, lane)
         workers = workers or this_run.settings.workers
-        earlier = _snapshot_of_last_session(tracker) if is_new else None
-        its = consistency.take(this_run, this_run.tables, workers) if is_new and consistent else None
         plan = plan_run(this_run)
-        if earlier is not None:
-            consistency.drop(this_run, earlier)
-        its = its or (consistency.again(this_run, consistent) if plan.work else consistency.Moment(this_run.settings))
-        if is_new or plan.work:
+        state.prepare(lane.target, this_run.settings.trusted_roles)
+        plan = _believed(this_run, plan, existing, lane)
+        live = claim(this_run, [target_name(work.table, this_run.settings) for work in plan.work])
+        try:
+            code = _copy(this_run, plan, existing, lane, live, workers, on_refusal, then_verify, consistent)
+        except BaseException:
+            live.abandon()
+            _tell_what_is_suspended(display, tracker.suspended)
+            raise
+        live.close()
+        return code
+
+
+def _copy(
+    this_run: Run,
+    plan: Plan,
+    existing: dict[TargetName, TargetTable],
+    lane: Lane,
+    live: LiveRun,
+    workers: int,
+    on_refusal: OnRefusal,
+    then_verify: Mode | None,
+    consistent: bool | None,
+) -> int:
+    tracker, options, display = this_run.tracker, this_run.options, this_run.display
+    snapshots = tracker.snapshots if plan.is_known else set()
+    if plan.is_new:
+        its = (
+            consistency.take(this_run, this_run.tables, workers)
+            if consistent
+            else consistency.Moment(this_run.settings)
+        )
+    else:
+        its = consistency.again(this_run, plan, consistent)
+    try:
+        begin_session(this_run, plan)
+        if plan.is_new:
             tracker.record_consistency(its.document)
-        if its.level is not None:
-            display.say(f"📸 One moment of the source: {its}")
-        state.prepare(lane.target)
-        if is_new:
-            state.begin_session(lane.target, tracker.session_id, keeps_rows=not options.truncate)
-        if plan.work:
-            lanes = _lanes(its, lane)
-            workers = len(lanes) if its.sessions else workers
-            at_moment = replace(this_run, settings=its.settings)
-            code = _sync(at_moment, plan, existing, lanes, workers, on_refusal.leaves_out)
-        else:
-            code = ALL_DONE if _restore(this_run, 1) else SOME_FAILED
-            rejecting.write_files(this_run)
-        if then_verify is None:
-            consistency.end(this_run, its)
-            return code
+        elif consistent is False and plan.work:
+            tracker.forget_consistency()
+    except BaseException:
+        if plan.is_new and its.database is not None:
+            consistency.drop(this_run, its.database)
+        raise
+    for name in sorted(snapshots - tracker.snapshots):
+        consistency.drop(this_run, name)
+    if its.level is not None:
+        display.say(f"📸 One moment of the source: {its}")
+    if plan.is_new:
+        state.begin_session(lane.target, tracker.session_id, keeps_rows=not options.truncate)
+    if plan.work:
+        lanes = _lanes(its, lane)
+        workers = len(lanes) if its.sessions else workers
+        at_moment = replace(this_run, settings=its.settings)
+        code = _sync(at_moment, plan, existing, lanes, live, workers, on_refusal.leaves_out)
+    else:
+        code = ALL_DONE if restore(this_run, live, 1) else SOME_FAILED
+        rejecting.write_files(this_run)
+    if then_verify is not None:
         completed = tuple(table for table in plan.tables if tracker.status(table.key) == "completed")
-        this_run.display.say(f"\n🔍 Comparing both sides of {len(completed)} completed tables...")
+        display.say(f"\n🔍 Comparing both sides of {len(completed)} completed tables...")
         # What can be reached of the moment: a snapshot can, the moment of sessions is over.
         settings = this_run.settings if its.sessions else its.settings
-        compared = replace(this_run, tables=completed, settings=settings)
-        code = max(code, _compare(compared, then_verify, workers))
-        consistency.end(this_run, its)
-        return code
+        code = max(code, _compare(replace(this_run, tables=completed, settings=settings), then_verify, workers))
+    consistency.end(this_run, its)
+    return code
+
+
+def _believed(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], lane: Lane) -> Plan:
+    """The plan, with those completed tables that are not there as they were loaded: they are loaded again.
+
+    A table that somebody marked by hand is taken at his word.
+    """
+    tracker, settings = this_run.tracker, this_run.settings
+    claimed = {
+        target_name(table, settings): table
+        for table in plan.done
+        if tracker.status(table.key) == "completed" and tracker.entry(table.key).get("loaded_as")
+    }
+    try:
+        standing = read_standing(lane.target, list(claimed))
+    except psycopg2.Error as error:
+        raise UnreachableError(f"the target's catalog cannot be read: {target_words(error)}") from None
+    again: set[str] = set()
+    for place, table in claimed.items():
+        words = _what_is_wrong(this_run, lane, table, existing.get(place), standing.get(place))
+        if words is not None:
+            this_run.display.say(f"⚠️ {table.full_name} was completed, but {words}: it is loaded again")
+            again.add(table.key)
+    return plan.with_more(again) if again else plan
+
+
+def _what_is_wrong(
+    this_run: Run, lane: Lane, table: Table, target: TargetTable | None, standing: Standing | None
+) -> str | None:
+    """Why a completed table is not there as it was loaded; None where it is."""
+    entry = this_run.tracker.entry(table.key)
+    place, rows = target_name(table, this_run.settings), this_run.tracker.rows_synced(table.key)
+    if target is None or standing is None:
+        return f"{place} is not there any more"
+    was, now = str(entry["loaded_as"]).partition("/"), standing.loaded_as.partition("/")
+    if was[0] != now[0]:
+        return f"{place} was made anew since"
+    if rows and not standing.has_blocks:
+        return f"{place} is empty now"
+    if was == now and not target.is_partitioned:
+        return None
+    # Emptied and filled by others, or only written anew by VACUUM FULL and the like.
+    try:
+        there = count_rows(lane.target, target)
+    except psycopg2.Error as error:
+        raise UnreachableError(f"the rows of {place} cannot be counted: {target_words(error)}") from None
+    return None if there == rows or entry.get("kept_rows") else f"{place} holds {there:,} rows now, not {rows:,}"
 
 
 def _compare(this_run: Run, mode: Mode, workers: int) -> int:
@@ -151,8 +234,9 @@ def verify(options: Options, mode: Mode, workers: int | None = None) -> int:
         )
     tracker = ProgressTracker(options.progress_file or Path(DEFAULT_FILES["data"]), "data")
     this_run, lane = _read(options, tracker)
-    lane.disconnect()
     announce(this_run)
+    _tell_what_is_suspended(this_run.display, _suspended_in(lane))
+    lane.disconnect()
     if options.start_from_table:
         start = find_table(this_run.tables, options.start_from_table)
         left = tuple(table for table in this_run.tables if table.sort_key >= start.sort_key)
@@ -165,8 +249,23 @@ def _read(options: Options, tracker: ProgressTracker) -> tuple[Run, Lane]:
     return run_over(read_tables(lane.source), options, lane.settings, tracker), lane
 
 
-def _snapshot_of_last_session(tracker: ProgressTracker) -> str | None:
-    return tracker.consistency.get("database") if tracker.load() else None
+def _suspended_in(lane: Lane) -> list[Mapping[str, str | None]]:
+    try:
+        found = suspension.read_suspended(lane.target) if suspension.is_made(lane.target) else []
+    except psycopg2.Error as error:
+        raise UnreachableError(f"what is suspended in the target cannot be read: {target_words(error)}") from None
+    return [as_noted(one) for one in found]
+
+
+def _tell_what_is_suspended(display: Display, things: Sequence[Mapping[str, str | None]]) -> None:
+    """Say what is not back in the target, and how it comes back."""
+    if things:
+        tables = {(one.get("schema"), one.get("table")) for one in things}
+        display.say(
+            f"⚠️ {len(things)} keys, indexes and triggers of {len(tables)} table{'s' if len(tables) > 1 else ''} were "
+            f"suspended for a load and are not back. Any next run of either script brings them back; --resume goes on "
+            f"with the load."
+        )
 
 
 def _lanes(its: consistency.Moment, lane: Lane) -> list[Lane]:
@@ -189,33 +288,49 @@ def _sync(
     plan: Plan,
     existing: dict[TargetName, TargetTable],
     lanes: Sequence[Lane],
+    live: LiveRun,
     workers: int,
     leaves_out: bool,
 ) -> int:
-    display, lane = this_run.display, lanes[0]
+    display, lane, tracker = this_run.display, lanes[0], this_run.tracker
     started = time.monotonic()
     if workers > 1:
         display.say(f"👷 {workers} workers")
     places = {work.table.key: target_name(work.table, this_run.settings) for work in plan.work}
     large = [places[work.table.key] for work in plan.work if work.table.row_count >= LARGE_TABLE_ROWS]
-    keeps_rows = not this_run.options.truncate and state.keeps_rows(lane.target, this_run.tracker.session_id)
+    keeping = _keeping_sessions(this_run, plan, lane)
+    kept_tables = {places[work.table.key] for work in plan.work if tracker.session_of(work.table.key) in keeping}
     partial_ones = {places[work.table.key] for work in plan.work if work.is_partial and not this_run.options.truncate}
-    kept = _kept(this_run, lane, [place for place in large if place in partial_ones and place in existing])
-    emptied = [] if keeps_rows else [place for place in large if place not in kept]
-    count = suspension.suspend(lane.target, list(places.values()), large, emptied, keeps_unique=leaves_out)
+    kept = _kept(this_run, lane, live, [place for place in large if place in partial_ones and place in existing])
+    emptied = [place for place in large if place not in kept and place not in kept_tables]
+    lacking = _lacking_keys(this_run, plan, existing, lane)
+    try:
+        count = suspension.suspend(
+            lane.target, list(places.values()), large, emptied, keeps_unique=leaves_out,
+            on_suspend=partial(note_suspended, tracker), patience=this_run.settings.lock_wait,
+        )  # fmt: skip
+    except SuspensionError:
+        # What was suspended before that must not stay so.
+        lane.disconnect()
+        restore(this_run, live, workers)
+        raise
     if count:
-        display.say(f"🔗 {count} keys, indexes and triggers put aside for the load")
+        display.say(f"🔗 {count} keys, indexes and triggers are suspended for the load")
     aside = suspension.read_suspended(lane.target)
     built = {one.table for one in aside if one.kind in suspension.BUILT}
     with display.bars() as bars:
-        loads = Loads(this_run, plan, existing, workers, bars, lanes, built, keeps_rows, leaves_out)
+        loads = Loads(
+            this_run, plan, existing, workers, bars, lanes, live.number, built, kept_tables, leaves_out, lacking
+        )
         # Far more threads than workers, made when needed: one that hangs in a driver must not keep a place.
         executor = ThreadPoolExecutor(workers + MOST_HANGING, thread_name_prefix="copy")
         try:
             loads.run(executor)
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
-    is_restored = _restore(this_run, workers, len(aside))
+    is_restored = restore(this_run, live, workers, count) and not (
+        lacking and this_run.settings.missing_keys == "error"
+    )
     rejecting.write_files(this_run)
     seconds = time.monotonic() - started
     totals = [
@@ -229,23 +344,52 @@ def _sync(
     return code if is_restored and not loads.rows_rejected else SOME_FAILED
 
 
-def _kept(this_run: Run, lane: Lane, tables: Sequence[TargetName]) -> list[TargetName]:
+def _keeping_sessions(this_run: Run, plan: Plan, lane: Lane) -> set[str]:
+    """The sessions of the tables to be loaded that keep the rows which are there."""
+    if this_run.options.truncate:
+        return set()
+    sessions = {this_run.tracker.session_of(work.table.key) for work in plan.work}
+    return {session for session in sessions if state.keeps_rows(lane.target, session)}
+
+
+def _lacking_keys(
+    this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], lane: Lane
+) -> dict[str, tuple[str, ...]]:
+    """Tables whose target lacks a key that the source has, with no record of it: table → the key's columns; told."""
+    recorded = {one.table for one in suspension.read_suspended(lane.target) if one.kind in suspension.BUILT}
+    lacking: dict[str, tuple[str, ...]] = {}
+    for work in plan.work:
+        target = existing.get(target_name(work.table, this_run.settings))
+        if target is None or target.name in recorded:
+            continue
+        columns = missing_key(work.table, target, this_run.settings)
+        if columns:
+            lacking[work.table.key] = columns
+            this_run.display.say(
+                f"⚠️ WARNING: {target.name} lacks the source's key ({', '.join(columns)}), and no record says why. "
+                f"replicate-schema.py --resume makes it; MISSING_KEYS=tell in the settings accepts it."
+            )
+    return lacking
+
+
+def _kept(this_run: Run, lane: Lane, live: LiveRun, tables: Sequence[TargetName]) -> list[TargetName]:
     """Those partial tables whose rows no known load brought: they stay, and so must the keys that guard them.
 
-    Keys that a killed run, which meant to empty the tables, put aside are back before rows join them.
+    Keys that a killed run, which meant to empty the tables, suspended are back before rows join them.
     """
     kept = [table for table in tables if not state.is_known(lane.target, table)]
     kept = [table for table in kept if _holds_rows(lane, table)]
     for one in suspension.read_suspended(lane.target) if kept else ():
         if one.kind == "key" and one.table in kept:
             # What is wrong with it is told at the end, when it is tried again.
-            suspension.restore(lambda: lane.target, [one], this_run.settings.maintenance_work_mem)
+            memory = this_run.settings.maintenance_work_mem
+            suspension.restore(lambda: lane.target, [one], memory, run=live.number)
     return kept
 
 
 def _holds_rows(lane: Lane, table: TargetName) -> bool:
     try:
-        return not loader.is_empty(lane.target, table)
+        return not loader.is_empty(lane.target, loader.LoadPlan(table, (), ()))
     except psycopg2.Error:
         # Its own load will say what is wrong.
         lane.disconnect()
@@ -254,70 +398,25 @@ def _holds_rows(lane: Lane, table: TargetName) -> bool:
 
 def _retry(this_run: Run, existing: dict[TargetName, TargetTable], lane: Lane) -> int:
     """Load the rejected rows of the run's tables again; returns the exit code."""
-    state.prepare(lane.target)
+    state.prepare(lane.target, this_run.settings.trusted_roles)
     tables = rejecting.rejected_tables(this_run, lane)
-    if tables:
-        suspension.suspend_triggers(lane.target, [target_name(table, this_run.settings) for table in tables])
-    # Loading takes its time, and a connection that idles so long may be dead when it is needed again.
-    lane.disconnect()
-    is_loaded = rejecting.retry(this_run, existing, tables)
-    is_restored = _restore(this_run, 1)
+    places = [target_name(table, this_run.settings) for table in tables]
+    live = claim(this_run, places)
+    try:
+        if tables:
+            suspension.suspend_triggers(lane.target, places)
+        # Loading takes its time, and a connection that idles so long may be dead when it is needed again.
+        lane.disconnect()
+        is_loaded = rejecting.retry(this_run, existing, tables, live.number)
+        is_restored = restore(this_run, live, 1)
+    finally:
+        live.close()
     left = rejecting.write_files(this_run)
     if not tables:
         this_run.display.say("✅ Nothing to do: no row is rejected.")
     elif not left and is_loaded:
         this_run.display.say("✅ No row is rejected any more.")
     return ALL_DONE if is_restored and is_loaded and not left else SOME_FAILED
-
-
-def _restore(this_run: Run, workers: int, aside: int = 0) -> bool:
-    """Put back what this load, or one that was killed, put aside; False if something could not be.
-
-    `aside` is how much of it there was when the load began.
-
-    Keys and indexes come back with their own table; those of tables that failed, or that a killed run left, are
-    built here, by as many workers as copied. Foreign keys follow, since they may need them.
-    """
-    # A connection of its own: the one that the load began with may have been cut since.
-    lane = Lane(this_run.settings)
-    left = suspension.read_suspended(lane.target)
-    memory = this_run.settings.maintenance_work_mem
-
-    lanes = [lane]
-    free = [lane]
-
-    def restore(group: Sequence[Suspended]) -> list[str]:
-        try:
-            own = free.pop()
-        except IndexError:
-            own = Lane(this_run.settings)
-            lanes.append(own)
-        found = suspension.restore(lambda: own.target, group, memory)
-        free.append(own)
-        return found
-
-    problems: list[str] = []
-    for kind in suspension.KINDS:
-        groups = suspension.groups(left, kind)
-        # In threads also where it is one after the other: a signal would have to wait for the server's answer.
-        executor = ThreadPoolExecutor(workers if kind in suspension.BUILT else 1, thread_name_prefix="restore")
-        try:
-            problems += chain.from_iterable(executor.map(restore, groups))
-        except BaseException:
-            for own in lanes:
-                own.give_up()
-            raise
-        finally:
-            executor.shutdown(wait=False, cancel_futures=True)
-    for own in lanes:
-        own.disconnect()
-    aside = max(aside, len(left))
-    if aside:
-        back = f"{aside - len(problems)} of {aside}"
-        this_run.display.say(f"\n🔗 {back} keys, indexes and triggers are back")
-    for problem in problems:
-        this_run.display.say(f"⚠️ WARNING: {problem}. No row was deleted; the next run tries again.")
-    return not problems
 
 
 # -- tables and chunks over workers ------------------------------------------------------------
@@ -375,9 +474,11 @@ class Loads:
         workers: int,
         bars: Bars,
         lanes: Iterable[Lane],
+        number: int = 0,
         aside: Set[TargetName] = frozenset(),
-        keeps_rows: bool = False,
+        keeping: Set[TargetName] = frozenset(),
         leaves_out: bool = False,
+        lacking: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self._run = this_run
         self._settings: Settings = this_run.settings
@@ -386,7 +487,9 @@ class Loads:
         self._workers = workers
         self._bars = bars
         self._aside = aside
-        self._keeps_rows = keeps_rows
+        self._keeping = keeping
+        self._number = number
+        self._lacking = lacking or {}
         self._reject_limit = this_run.settings.reject_limit if leaves_out else None
         self._watch = Watch()
         # The first workers go on with the connections that the run began with.
@@ -488,8 +591,10 @@ class Loads:
         load.job = Job(
             table,
             load_plan,
-            tracker.session_id,
-            empties=not self._keeps_rows,
+            tracker.session_of(table.key),
+            self._number,
+            lacks=self._lacking.get(table.key, ()),
+            empties=place not in self._keeping,
             reject_limit=self._reject_limit,
             has_aside=place in self._aside,
         )
@@ -516,6 +621,8 @@ class Loads:
                 f"⚠️ WARNING: {load.table.full_name} is not truncated and {result.job.plan.target} already holds rows: "
                 f"its data may be partial or doubled. Run without --no-truncate to load it from scratch."
             )
+        if result.remark is not None:
+            load.lines.append(result.remark)
         load.rows = sum(result.done.values())
         left = [chunk for chunk in result.chunks if chunk.number not in result.done]
         load.lines.append("🔍 Reading from MS SQL...")
@@ -552,8 +659,14 @@ class Loads:
         self._complete(load, result)
 
     def _complete(self, load: _TableLoad, totals: Totals) -> None:
-        rejected = {"rows_rejected": totals.rejected} if totals.rejected else {}
-        self._run.tracker.complete(load.table.key, rows_synced=totals.rows, **rejected, **totals.changes)
+        facts: dict[str, object] = {"rows_rejected": totals.rejected} if totals.rejected else {}
+        if totals.loaded_as is not None:
+            facts["loaded_as"] = totals.loaded_as
+        if load.job is not None and not load.job.empties:
+            facts["kept_rows"] = True
+        self._run.tracker.complete(load.table.key, rows_synced=totals.rows, **facts, **totals.changes)
+        if load.job is not None and load.job.has_aside:
+            note_built(self._run.tracker, load.job.plan.target)
         self.rows_synced += totals.rows
         self.rows_rejected += totals.rejected
         for kind, columns in totals.changes.items():

@@ -27,6 +27,7 @@ from dotenv import dotenv_values
 Naming = Literal["lower", "preserve"]
 CollationPolicy = Literal["leave", "citext", "icu"]
 NulPolicy = Literal["strip", "replace", "error"]
+MissingKeys = Literal["error", "tell"]
 
 #: libpq's environment variables and the keyword each stands for
 #: (PostgreSQL documentation, "Environment Variables" of libpq).
@@ -150,7 +151,13 @@ class Settings:
     stall_timeout: int = 600
     #: rejected rows of a table beyond which it fails (--on-error reject); 0 for no limit
     reject_limit: int = 10_000
-    #: PostgreSQL's memory for building each index that a load put aside
+    #: seconds for which a step that needs a strong lock on a table waits for others, in short attempts
+    lock_wait: int = 300
+    #: whether keys that the source has and a target's table lacks are an error, or only told
+    missing_keys: MissingKeys = "error"
+    #: roles beside the one that runs to which the target's schema `replication` may belong
+    trusted_roles: tuple[str, ...] = ()
+    #: PostgreSQL's memory for building each index that a load suspended
     maintenance_work_mem: str = "256MB"
     #: the file that says how types cross, where not as usual
     type_map: Path | None = None
@@ -211,6 +218,9 @@ def load_settings(env_file: Path | None, environment: Mapping[str, str] | None =
         retry_seconds=_whole(values, "RETRY_SECONDS", 1, 0, 3600),
         maintenance_work_mem=values.get("MAINTENANCE_WORK_MEM", "").strip() or "256MB",
         stall_timeout=_whole(values, "STALL_TIMEOUT", 600, 1, 86_400),
+        lock_wait=_whole(values, "LOCK_WAIT", 300, 1, 86_400),
+        missing_keys=_choice(values, "MISSING_KEYS", "error", ("error", "tell")),  # type: ignore[arg-type]
+        trusted_roles=tuple(filter(None, (part.strip() for part in values.get("TRUSTED_ROLES", "").split(",")))),
         type_map=Path(named) if (named := values.get("TYPE_MAP", "").strip()) else None,
     )
 

@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -175,6 +175,15 @@ class ProgressTracker:
         moment = document.get("consistency", {})
         if not isinstance(moment, dict) or not all(isinstance(part, str) for part in moment.values()):
             raise refuse('"consistency" must be an object of texts, as sync-data.py wrote it', '"consistency"')
+        suspended = document.get("suspended", [])
+        if not isinstance(suspended, list) or not all(
+            isinstance(one, dict) and all(isinstance(part, (str, type(None))) for part in one.values())
+            for one in suspended
+        ):
+            raise refuse('"suspended" must be a list of objects of texts, as sync-data.py wrote it', '"suspended"')
+        earlier = document.get("earlier_sessions", {})
+        if not isinstance(earlier, dict) or not all(_is_earlier_session(part) for part in earlier.values()):
+            raise refuse('"earlier_sessions" must be as sync-data.py wrote it', '"earlier_sessions"')
         tables = document.get("tables")
         if not isinstance(tables, dict):
             raise refuse('"tables" must be an object with an entry for each table', '"tables"')
@@ -212,17 +221,26 @@ class ProgressTracker:
     ) -> None:
         """Begin a new session in which every one of `tables` is pending.
 
-        With `keep_others` (a start in mid-list), the entries of all other tables stay as they are. `type_map`
-        is a `TypeMap.document`.
+        With `keep_others` (a start in mid-list), the entries of all other tables stay as they are, of the session
+        that they belong to. `type_map` is a `TypeMap.document`.
         """
+        begun = {table: {self.phase: {"status": "pending", "error": None}} for table in tables}
         kept = dict(self._tables) if keep_others else {}
-        kept.update({table: {self.phase: {"status": "pending", "error": None}} for table in tables})
+        earlier: dict[str, Any] = {}
+        for name in kept if self.phase == "data" else ():
+            if name not in begun and self.status(name) not in ("completed", "skipped"):
+                session = self.session_of(name)
+                moment = dict(self.consistency_of(session))
+                earlier.setdefault(session, {"tables": [], "consistency": moment})["tables"].append(name)
+        suspended = self._document.get("suspended")
         self._document = {
             "session_start": _now(),
             "last_updated": _now(),
             "session_id": uuid.uuid4().hex,
             **({"type_map": {name: dict(part) for name, part in type_map.items()}} if type_map else {}),
-            "tables": kept,
+            **({"earlier_sessions": earlier} if earlier else {}),
+            **({"suspended": suspended} if suspended else {}),
+            "tables": {**kept, **begun},
         }
         self._texts.clear()
         self._write()
@@ -258,6 +276,16 @@ class ProgressTracker:
         identifier: str = self._document["session_id"]
         return identifier
 
+    def session_of(self, table: str) -> str:
+        """The session that a table's entry belongs to: the file's, or an earlier one that has tables left."""
+        found = (session for session, part in self._earlier.items() if table in part["tables"])
+        return next(found, None) or self.session_id
+
+    @property
+    def _earlier(self) -> Mapping[str, Mapping[str, Any]]:
+        found: Mapping[str, Mapping[str, Any]] = self._document.get("earlier_sessions", {})
+        return found
+
     @property
     def type_map(self) -> Mapping[str, Mapping[str, str]]:
         """The type options that the session was begun with; empty where there were none."""
@@ -269,6 +297,48 @@ class ProgressTracker:
         """The moment of the source that the session reads (`consistency.Moment.document`); empty without one."""
         found: Mapping[str, str] = self._document.get("consistency", {})
         return found
+
+    def consistency_of(self, session: str) -> Mapping[str, str]:
+        """The moment that a session of this file reads; empty where it reads none in particular."""
+        if session == self._document.get("session_id"):
+            return self.consistency
+        found: Mapping[str, str] = self._earlier.get(session, {}).get("consistency", {})
+        return found
+
+    @property
+    def snapshots(self) -> set[str]:
+        """The database snapshots that sessions of this file read, or read once."""
+        moments = [self.consistency, *(part["consistency"] for part in self._earlier.values())]
+        return {moment["database"] for moment in moments if "database" in moment}
+
+    def is_read_still(self, database: str) -> bool:
+        """Whether tables are left that are to be read from this database snapshot."""
+        return any(
+            self.status(table) not in ("completed", "skipped")
+            and self.consistency_of(self.session_of(table)).get("database") == database
+            for table in self._tables
+        )
+
+    def forget_consistency(self) -> None:
+        """What is left is read as of whenever it is read."""
+        self._document.pop("consistency", None)
+        for part in self._document.get("earlier_sessions", {}).values():
+            part["consistency"] = {}
+        self._write()
+
+    @property
+    def suspended(self) -> Sequence[Mapping[str, str | None]]:
+        """What loads suspended in the target and did not restore yet, as far as this file knows."""
+        found: Sequence[Mapping[str, str | None]] = self._document.get("suspended", [])
+        return found
+
+    def record_suspended(self, things: Sequence[Mapping[str, str | None]]) -> None:
+        """Write down what is suspended in the target now."""
+        if things:
+            self._document["suspended"] = [dict(one) for one in things]
+        else:
+            self._document.pop("suspended", None)
+        self._write()
 
     def record_consistency(self, document: Mapping[str, str] | None) -> None:
         """Write down which moment the session reads from now on, None for no certain one."""
@@ -385,6 +455,18 @@ class ProgressTracker:
             else:
                 members.append(_member(name, part, 1))
         return "{\n" + ",\n".join(members) + "\n}"
+
+
+def _is_earlier_session(part: object) -> bool:
+    if not isinstance(part, dict) or part.keys() != {"tables", "consistency"}:
+        return False
+    tables, moment = part["tables"], part["consistency"]
+    return (
+        isinstance(tables, list)
+        and all(isinstance(name, str) for name in tables)
+        and isinstance(moment, dict)
+        and all(isinstance(value, str) for value in moment.values())
+    )
 
 
 def _member(name: str, value: object, depth: int) -> str:

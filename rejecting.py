@@ -99,11 +99,11 @@ def rejected_tables(this_run: Run, lane: Lane) -> list[Table]:
     return [table for table in this_run.tables if counts.get(target_name(table, this_run.settings))]
 
 
-def retry(this_run: Run, existing: dict[TargetName, TargetTable], tables: Sequence[Table]) -> bool:
+def retry(this_run: Run, existing: dict[TargetName, TargetTable], tables: Sequence[Table], run: int) -> bool:
     """Load the rejected rows of these tables again; False where a table failed altogether.
 
     Round after round while any goes in, since a row may have waited for one that another table rejected.
-    Raises UnreachableError.
+    `run` is the one that has claimed the tables. Raises UnreachableError.
     """
     has_progress = this_run.tracker.load()
     is_whole = True
@@ -116,7 +116,7 @@ def retry(this_run: Run, existing: dict[TargetName, TargetTable], tables: Sequen
             any_went_in = False
             for table in waiting:
                 try:
-                    job = _job(this_run, existing, table)
+                    job = _job(this_run, existing, table, run)
                     retried = executor.submit(retry_rejects, this_run.settings, job).result()
                 except (*EXPECTED, UnsupportedTypeError) as error:
                     is_whole = False
@@ -137,9 +137,9 @@ def retry(this_run: Run, existing: dict[TargetName, TargetTable], tables: Sequen
     return is_whole
 
 
-def _job(this_run: Run, existing: dict[TargetName, TargetTable], table: Table) -> Job:
+def _job(this_run: Run, existing: dict[TargetName, TargetTable], table: Table, run: int) -> Job:
     place = target_name(table, this_run.settings)
     if place not in existing:
         raise UnsupportedTypeError(f"the target table {place} does not exist any more")
     plan = loader.plan_load(table, existing[place], this_run.settings)
-    return Job(table, plan, session="", empties=False, reject_limit=0)
+    return Job(table, plan, session="", run=run, empties=False, reject_limit=0)

@@ -23,10 +23,11 @@ from db import Settings, UnreachableError, connect_source, connect_target, targe
 from display import choose_display
 from mssql import expressions
 from mssql.introspection import read_database
-from postgres import ddl
+from postgres import ddl, locks, state
 from postgres.ddl import Expressions, NamedStep, SchemaPlan, Step, TablePlan
 from postgres.drift import Parts, differences, read_parts
-from postgres.names import TargetName, fold, quote
+from postgres.names import TargetName, fold, quote, target_name
+from postgres.runs import LiveRun
 from postgres.shape import (
     TargetTable,
     domain_base,
@@ -39,6 +40,7 @@ from postgres.shape import (
 )
 from progress import DEFAULT_FILES, ProgressTracker
 from report import write_report
+from restoring import claim, restore
 from session import (
     ALL_DONE,
     Options,
@@ -47,6 +49,7 @@ from session import (
     UsageError,
     Work,
     announce,
+    begin_session,
     close_run,
     load_run_settings,
     plan_run,
@@ -96,11 +99,35 @@ def run(options: Options, schema_options: SchemaOptions) -> int:
             return reset(tracker, display)
         this_run, database = _read(options, tracker)
         with closing(connect_target(this_run.settings)) as connection:
-            target = _Target.read(connection, this_run)
-            plan = _plan(this_run, database, target)
             announce(this_run)
             work = plan_run(this_run)
-            return _replicate(this_run, database, plan, work, target, schema_options)
+            live = _claimed(this_run, work, connection)
+            try:
+                target = _Target.read(connection, this_run)
+                plan = _plan(this_run, database, target)
+                begin_session(this_run, work)
+                return _replicate(this_run, database, plan, work, target, schema_options)
+            finally:
+                if live is not None:
+                    live.close()
+
+
+def _claimed(this_run: Run, work: Plan, connection: Any) -> LiveRun | None:
+    """This run's claim on the tables it works on, with all that killed runs suspended restored.
+
+    None where the role may not make the schema `replication`: no load can have been there either. Raises
+    TablesClaimedError, StateError, SuspensionError and UnreachableError.
+    """
+    if not state.can_be_made(connection):
+        return None
+    state.prepare(connection, this_run.settings.trusted_roles)
+    live = claim(this_run, [target_name(one.table, this_run.settings) for one in work.work])
+    try:
+        restore(this_run, live, this_run.settings.workers)
+    except BaseException:
+        live.close()
+        raise
+    return live
 
 
 def _read(options: Options, tracker: ProgressTracker) -> tuple[Run, Database]:
@@ -358,7 +385,7 @@ class _Builder:
         if there is None or replaces:
             self._run.display.say(f"🏗️ Creating {plan.table.full_name} → {plan.place}")
             drop = self._drop(plan) if replaces else []
-            refused = self._transaction([*drop, *plan.create, *plan.details])
+            refused = self._transaction([*drop, *plan.create, *plan.details], plan.place if replaces else None)
             if replaces:
                 del self._target.tables[plan.place]
         else:
@@ -473,17 +500,22 @@ class _Builder:
 
     # -- running ---------------------------------------------------------------------------------
 
-    def _transaction(self, steps: Iterable[Step]) -> list[Finding]:
+    def _transaction(self, steps: Iterable[Step], dropped: TargetName | None = None) -> list[Finding]:
         """Run steps in one transaction; returns the findings of those that were refused and could be.
 
-        Raises SchemaError when a required one is refused, and UnreachableError when the server is gone.
+        They wait for others in short attempts. A load of the table that is `dropped` ends with it. Raises SchemaError
+        when a required one is refused, and UnreachableError when the server is gone.
         """
-        connection = self._target.connection
-        refused: list[Finding] = []
+        connection, listed = self._target.connection, list(steps)
+
+        def run_all(cursor: Any) -> list[Finding]:
+            refused = [finding for step in listed for finding in _run_step(cursor, step)]
+            if dropped is not None:
+                state.forget_load(cursor, dropped)
+            return refused
+
         try:
-            with connection.cursor() as cursor:
-                for step in steps:
-                    refused += _run_step(cursor, step)
+            refused = locks.patiently(connection, [dropped] if dropped else [], run_all, self._settings.lock_wait)
             connection.commit()
         except psycopg2.Error as error:
             if connection.closed:
@@ -537,6 +569,8 @@ def _run_step(cursor: Any, step: Step) -> list[Finding]:
     except (psycopg2.OperationalError, psycopg2.InterfaceError):
         raise
     except psycopg2.Error as error:
+        if error.pgcode in locks.NOT_HAD:
+            raise
         words = target_words(error)
         cursor.execute("ROLLBACK TO SAVEPOINT step")
         if step.fallback is not None:

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,8 +24,9 @@ from catalog import Table
 from db import Settings, SettingsError, UnreachableError, as_utf8, find_env_file, load_settings
 from display import Display, choose_display, closing_block, in_words, summary_banner
 from mssql.introspection import IntrospectionError
-from postgres.names import NameCollisionError, check_collisions
-from postgres.state import StateError
+from postgres.names import NameCollisionError, check_collisions, check_schemas
+from postgres.runs import TablesClaimedError
+from postgres.state import LoadLostError, StateError
 from postgres.suspension import SuspensionError
 from progress import DEFAULT_FILES, LockHeldError, Phase, ProgressFileError, ProgressTracker
 from type_map import TypeMap, difference, read_type_map
@@ -91,15 +92,38 @@ class Work:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do: all its tables in order, those to work on, and how many it skips as done."""
+    """What a run will do: all its tables in order, those to work on, and how many it skips as done.
+
+    `affected` are those that the run is about, also where they are done. With `is_new` it begins a session; `is_known`
+    says whether there is a progress file.
+    """
 
     tables: tuple[Table, ...]
     work: tuple[Work, ...]
+    affected: tuple[Table, ...] = ()
+    is_new: bool = True
+    is_known: bool = False
 
     @property
     def keys(self) -> list[str]:
         """The tables' names in the progress file."""
         return [table.key for table in self.tables]
+
+    @property
+    def done(self) -> tuple[Table, ...]:
+        """The tables that the run would have to do, were they not done already."""
+        working = {one.table.key for one in self.work}
+        return tuple(table for table in self.affected if table.key not in working)
+
+    def with_more(self, keys: Set[str]) -> Plan:
+        """The same, with tables that were taken for done and are not."""
+        working = {one.table.key: one for one in self.work}
+        work = tuple(
+            working.get(table.key) or Work(number, table, is_partial=False)
+            for number, table in enumerate(self.tables, start=1)
+            if table.key in working or table.key in keys
+        )
+        return replace(self, work=work)
 
 
 # -- flags -----------------------------------------------------------------------------------
@@ -191,6 +215,7 @@ def run_over(tables: Sequence[Table], options: Options, settings: Settings, trac
     selected = select_tables(type_map.apply(tables), options)
     check_types(selected)
     check_collisions(selected, settings)
+    check_schemas(selected, settings)
     return Run(options, settings, tracker, choose_display(), selected, type_map)
 
 
@@ -255,49 +280,57 @@ def _near(name: str, tables: Iterable[Table]) -> str:
 
 
 def plan_run(run: Run) -> Plan:
-    """Read the progress file, say what the last session left, begin or continue a session.
+    """Read the progress file and see what is to be done. Changes nothing.
 
-    Raises UsageError and ProgressFileError. Nothing but the progress file is changed.
+    Raises UsageError and ProgressFileError.
     """
     tracker, options, tables = run.tracker, run.options, run.tables
     start = find_table(tables, options.start_from_table) if options.start_from_table else None
-    affected = [table for table in tables if start is None or table.sort_key >= start.sort_key]
-    known = tracker.load()
+    affected = tuple(table for table in tables if start is None or table.sort_key >= start.sort_key)
+    is_known = tracker.load()
     done: set[str] = set()
     partial: set[str] = set()
-    if options.resume and known:
+    is_new = not (options.resume and is_known)
+    if not is_new:
         _refuse_other_types(run)
-        tracker.add_tables(table.key for table in affected)
         for table in affected:
             status = tracker.status(table.key)
             if status in ("completed", "skipped"):
                 done.add(table.key)
             elif status in ("in_progress", "failed"):
                 partial.add(table.key)
-        run.display.say(summary_banner(tracker.summary(table.key for table in tables)))
-    else:
-        if known:
-            _tell_about_last_session(tracker, options, run.display)
-        elif options.resume:
-            run.display.say(f"There is no progress file {tracker.path}: this is a new session.")
-        tracker.start_session(
-            (table.key for table in affected), keep_others=options.is_partial, type_map=run.type_map.document
-        )
     affected_keys = {table.key for table in affected}
     work = tuple(
         Work(number, table, table.key in partial)
         for number, table in enumerate(tables, start=1)
         if table.key in affected_keys and table.key not in done
     )
-    if not tables and (options.tables or options.exclude):
+    return Plan(tables, work, affected, is_new, is_known)
+
+
+def begin_session(run: Run, plan: Plan) -> None:
+    """Say what the last session left, and begin or continue a session in the progress file.
+
+    Raises ProgressFileError.
+    """
+    tracker, options, keys = run.tracker, run.options, [table.key for table in plan.affected]
+    if plan.is_new:
+        if plan.is_known:
+            _tell_about_last_session(tracker, options, run.display)
+        elif options.resume:
+            run.display.say(f"There is no progress file {tracker.path}: this is a new session.")
+        tracker.start_session(keys, keep_others=options.is_partial, type_map=run.type_map.document)
+    else:
+        tracker.add_tables(keys)
+        run.display.say(summary_banner(tracker.summary(plan.keys)))
+    if not plan.tables and (options.tables or options.exclude):
         run.display.say("⚠️ --tables and --exclude leave no table.")
-    elif not tables:
+    elif not plan.tables:
         run.display.say(
             "⚠️ The source shows no table to this login: check MSSQL_DATABASE, and the login's rights (db_datareader)."
         )
-    elif not work:
+    elif not plan.work:
         run.display.say("✅ Nothing left to do: every table is completed.")
-    return Plan(tables, work)
 
 
 def _refuse_other_types(run: Run) -> None:
@@ -414,7 +447,7 @@ def run_script(
         _complain(f"❌ {error}")
         _trace(debug)
         return BAD_ARGUMENTS
-    except (StateError, SuspensionError) as error:
+    except (StateError, SuspensionError, LoadLostError) as error:
         _complain(f"❌ {error}")
         _trace(debug)
         return SOME_FAILED
@@ -423,7 +456,7 @@ def run_script(
         _trace(debug)
         # While the error is still held: letting go of it frees what a worker hangs in.
         leave(UNREACHABLE)
-    except LockHeldError as error:
+    except (LockHeldError, TablesClaimedError) as error:
         _complain(f"❌ {error}")
         return LOCKED
     except Exception as error:

@@ -72,7 +72,7 @@ class Pair:
     """
 
     table: Table
-    target: TargetName
+    target: TargetTable
     there: tuple[TargetColumn, ...]
     forms: tuple[Form, ...]
     keys: tuple[int, ...]
@@ -102,7 +102,7 @@ def pair_up(table: Table, target: TargetTable, settings: Settings, seed: bytes) 
             raise UnsupportedTypeError(f"column {column.name} is missing in the target table {target.name}")
         there.append(found)
         forms.append(form_of(column, found.base_type, settings.nul_policy))
-    return Pair(table, target.name, tuple(there), tuple(forms), _key_places(table), seed)
+    return Pair(table, target, tuple(there), tuple(forms), _key_places(table), seed)
 
 
 def _key_places(table: Table) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from db import Settings, UnreachableError, is_temporary_sqlstate, target_advice
 from forms import DIGEST_MARK
 from postgres.loader import TargetError
 from postgres.names import TargetName, quote
-from postgres.shape import TargetColumn
+from postgres.shape import TargetColumn, TargetTable
 
 #: about so many bytes of rows become one batch; a larger row is a batch of its own
 BATCH_BYTES = 4 * 1024 * 1024
@@ -93,9 +93,9 @@ def block_ranges(connection: Any, tables: Iterable[TargetName]) -> dict[TargetNa
     return found
 
 
-def count_rows(connection: Any, table: TargetName) -> int:
+def count_rows(connection: Any, table: TargetTable) -> int:
     """The rows of a table, as PostgreSQL counts them; `connection` is an ADBC one. Raises TargetError."""
-    return sum(int(batch.column(0)[0].as_py()) for batch in _query(connection, f"SELECT count(*) FROM {table.quoted}"))
+    return sum(int(batch.column(0)[0].as_py()) for batch in _query(connection, f"SELECT count(*) FROM {table.rows}"))
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Wanted:
 
 
 def read_batches(
-    connection: Any, table: TargetName, columns: Sequence[Wanted], blocks: BlockRange
+    connection: Any, table: TargetTable, columns: Sequence[Wanted], blocks: BlockRange
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a range of a table as record batches, columns in the given order.
 
@@ -131,7 +131,7 @@ def read_batches(
     if blocks.end is not None:
         conditions.append(f"ctid < '({blocks.end},0)'::tid")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    yield from _query(connection, f"SELECT {expressions} FROM {table.quoted}{where}")
+    yield from _query(connection, f"SELECT {expressions} FROM {table.rows}{where}")
 
 
 def _schema_of(column: TargetColumn) -> str:

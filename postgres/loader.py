@@ -25,10 +25,10 @@ from catalog import Column, Table
 from changes import Changes
 from db import NulPolicy, Settings, is_temporary_target_error, target_words
 from long_rows import LongRow, LongValue, Part, spool
-from postgres import wire
+from postgres import locks, wire
 from postgres.names import TargetName, fold, quote
 from postgres.shape import TargetTable
-from postgres.state import LOCK_TIMEOUT_MS, Totals
+from postgres.state import Totals
 from type_mapping import Family, UnsupportedTypeError, mapping_of, wire_type
 
 #: where byte i of PostgreSQL's uuid stands in SQL Server's sixteen bytes (its first three groups are little-endian)
@@ -79,6 +79,7 @@ class LoadPlan:
     sources: tuple[Column, ...]
     columns: tuple[LoadColumn, ...]
     is_partitioned: bool = False
+    is_unlogged: bool = False
     nul_policy: NulPolicy = "strip"
     #: places of the columns by which a person finds a row
     key: tuple[int, ...] = ()
@@ -102,13 +103,21 @@ def plan_load(table: Table, target: TargetTable, settings: Settings) -> LoadPlan
         if there is None:
             raise UnsupportedTypeError(f"column {column.name} is missing in the target table {target.name}")
         if there.is_generated:
+            if column.computed is None:
+                raise UnsupportedTypeError(
+                    f"column {there.name} of {target.name} is GENERATED, and would not receive the values of the "
+                    f"source's column {column.name}. Make it an ordinary column: ALTER TABLE {target.name.quoted} "
+                    f"ALTER COLUMN {quote(there.name)} DROP EXPRESSION"
+                )
             continue
         arrow = wire_type(column, there.base_type, there.modifier)
         sources.append(column)
         columns.append(LoadColumn(there.name, mapping_of(column.type).family, arrow, there.base_type))
     names = table.primary_key.columns_used if table.primary_key else ()
     key = tuple(place for place, column in enumerate(sources) if column.name in names)
-    return LoadPlan(target.name, tuple(sources), tuple(columns), target.is_partitioned, settings.nul_policy, key)
+    return LoadPlan(
+        target.name, tuple(sources), tuple(columns), target.is_partitioned, target.is_unlogged, settings.nul_policy, key
+    )
 
 
 def load(
@@ -121,6 +130,7 @@ def load(
     finish: Callable[[Any, Totals], None],
     on_rows: Callable[[int], None] = lambda _: None,
     changes: Changes | None = None,
+    patience: float = locks.PATIENCE_S,
 ) -> Totals:
     """Bring `batches` into a table in one transaction, together with what `finish` writes.
 
@@ -128,7 +138,7 @@ def load(
     transaction, so readers see the old rows or all of the new ones. `begin` is called with the cursor before
     the first row, `finish` before the commit. `on_rows` is told the rows sent so far; they are committed only
     when this returns them. `changes` receives the values that were changed here, beside those that the source's
-    side counted.
+    side counted. `patience` is how many seconds emptying waits for others.
     Raises TargetError, or whatever `batches` raises; either way everything is rolled back.
     """
     changes = changes or Changes()
@@ -139,7 +149,7 @@ def load(
 
     with transaction(connection) as cursor:
         if empty_first:
-            truncate(cursor, plan.target)
+            truncate(connection, plan, patience, lambda: on_rows(0))
         begin(cursor)
         # Rows of a table that was emptied in this transaction need no later visit to mark them as visible.
         stream = copy_rows(cursor, plan, storable(), on_rows, freezes=empty_first and not plan.is_partitioned)
@@ -251,20 +261,34 @@ def _without_nuls(plan: LoadPlan, values: pa.Array, column: LoadColumn, changes:
     return pc.replace_substring(values, "\0", "" if plan.nul_policy == "strip" else REPLACEMENT)
 
 
-def truncate(cursor: Any, place: TargetName) -> None:
-    """Empty a table in the caller's transaction; waits for others for a bounded time."""
-    cursor.execute(
-        f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; TRUNCATE TABLE {place.quoted}; SET LOCAL lock_timeout = 0"
-    )
+def truncate(
+    connection: Any, plan: LoadPlan, patience: float = locks.PATIENCE_S, on_wait: Callable[[], None] = lambda: None
+) -> None:
+    """Empty a table at the beginning of a transaction, which stays open; waits for others in short attempts.
+
+    Tables that inherit from it are not ours, and keep their rows. Raises psycopg2.Error.
+    """
+
+    def step(cursor: Any) -> None:
+        cursor.execute(f"TRUNCATE TABLE {_rows_of(plan)}")
+
+    locks.patiently(connection, [plan.target], step, patience, on_wait)
 
 
-def is_empty(connection: Any, place: TargetName) -> bool:
-    """Whether the target table holds no row; waits for others for a bounded time. Raises psycopg2.Error."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}; SELECT NOT EXISTS (SELECT FROM {place.quoted})")
-        (empty,) = cursor.fetchone()
+def _rows_of(plan: LoadPlan) -> str:
+    return plan.target.quoted if plan.is_partitioned else f"ONLY {plan.target.quoted}"
+
+
+def is_empty(connection: Any, plan: LoadPlan) -> bool:
+    """Whether the target table holds no row of its own; waits for others for a bounded time. Raises psycopg2.Error."""
+
+    def step(cursor: Any) -> bool:
+        cursor.execute(f"SELECT NOT EXISTS (SELECT FROM {_rows_of(plan)})")
+        return bool(cursor.fetchone()[0])
+
+    empty = locks.patiently(connection, [plan.target], step)
     connection.rollback()
-    return bool(empty)
+    return empty
 
 
 def analyze(cursor: Any, place: TargetName) -> None:
@@ -465,6 +489,8 @@ def roll_back(connection: Any) -> None:
 def target_error(error: psycopg2.Error) -> TargetError:
     """A TargetError with the server's words and what to do next."""
     words = target_words(error)
-    if error.pgcode == "55P03":
-        words = f"{words}: another session held the table for {LOCK_TIMEOUT_MS // 1000} s; end it, then use --resume"
-    return TargetError(words, is_temporary=is_temporary_target_error(error))
+    if isinstance(error, locks.LockNotHadError):
+        words = f"{words}. End it, then use --resume"
+    # Others that were waited for so long will not go away in a moment.
+    is_temporary = is_temporary_target_error(error) and not isinstance(error, locks.LockNotHadError)
+    return TargetError(words, is_temporary)

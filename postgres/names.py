@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from catalog import DEFAULT_SCHEMA, Table
@@ -12,6 +12,8 @@ from db import Settings
 
 MAX_BYTES = 63
 _HASH_LENGTH = 8
+#: where loads keep their record
+OWN_SCHEMA = "replication"
 
 
 class NameCollisionError(Exception):
@@ -86,4 +88,15 @@ def check_collisions(tables: Iterable[Table], settings: Settings) -> None:
         raise NameCollisionError(
             f"names fall together in PostgreSQL:\n  {listed}\nNothing was changed. Set NAMING=preserve to keep upper "
             f"and lower case apart, SCHEMA_MAP to part schemas, or leave tables out with --exclude."
+        )
+
+
+def check_schemas(tables: Sequence[Table], settings: Settings) -> None:
+    """Raise NameCollisionError where a table would stand among this tool's own, in its schema `replication`."""
+    found = [table.full_name for table in tables if target_name(table, settings).schema == OWN_SCHEMA]
+    if found:
+        source = next(table.schema for table in tables if table.full_name == found[0])
+        raise NameCollisionError(
+            f"{', '.join(found[:5])} would stand in the target's schema {OWN_SCHEMA}, where this tool keeps its own "
+            f"record. Nothing was changed. Give these tables another one: SCHEMA_MAP={source}:{source.lower()}_data"
         )

@@ -20,7 +20,7 @@ import psycopg2
 from changes import Changes
 from db import target_words
 from long_rows import LongRow, Part
-from postgres import loader
+from postgres import loader, locks
 from postgres.loader import LoadPlan, TargetError, ValueRefusedError
 from postgres.names import TargetName
 from postgres.state import Totals
@@ -100,6 +100,7 @@ def load(
     finish: Callable[[Any, Totals], None],
     on_rows: Callable[[int], None] = lambda _: None,
     changes: Changes | None = None,
+    patience: float = locks.PATIENCE_S,
 ) -> Totals:
     """Like `loader.load`, but rows that are refused for their data go to `refused` in place of failing it.
 
@@ -110,7 +111,7 @@ def load(
     arrived = 0
     with loader.transaction(connection) as cursor:
         if empty_first:
-            loader.truncate(cursor, plan.target)
+            loader.truncate(connection, plan, patience, lambda: on_rows(0))
         begin(cursor)
         refused.before = count(cursor, plan.target)
         sink = _Sink(cursor, plan, refused, lambda: on_rows(arrived))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import psycopg2
 
 from catalog import Table
 from db import Settings
-from postgres.names import TargetName, target_name
+from postgres.names import TargetName, fold, target_name
 from type_mapping import TargetFeatures
 
 
@@ -42,6 +42,14 @@ class TargetTable:
     primary_key: tuple[str, ...] = ()
     relations: frozenset[str] = frozenset()
     is_partitioned: bool = False
+    is_unlogged: bool = False
+    #: the columns of each key or index that refuses a second row of equal values
+    unique: frozenset[frozenset[str]] = frozenset()
+
+    @property
+    def rows(self) -> str:
+        """The table in a FROM: without the tables that inherit from it, which are not ours."""
+        return self.name.quoted if self.is_partitioned else f"ONLY {self.name.quoted}"
 
     def column(self, name: str) -> TargetColumn | None:
         """The column of that name."""
@@ -49,7 +57,7 @@ class TargetTable:
 
 
 TABLES_AND_COLUMNS = """
-SELECT n.nspname, c.relname, c.relkind = 'p', a.attname,
+SELECT n.nspname, c.relname, c.relkind = 'p', c.relpersistence = 'u', a.attname,
        CASE WHEN t.typtype = 'd'
             THEN '"' || replace(tn.nspname, '"', '""') || '"."' || replace(t.typname, '"', '""') || '"'
             ELSE format_type(a.atttypid, a.atttypmod) END,
@@ -80,6 +88,17 @@ ORDER BY n.nspname, c.relname, k.place
 """
 
 
+UNIQUE = """
+SELECT n.nspname, c.relname, array_agg(a.attname::text)
+FROM pg_index AS i
+JOIN pg_class AS c ON c.oid = i.indrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) AS k (attnum)
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.attnum
+WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND n.nspname = ANY (%(schemas)s)
+GROUP BY n.nspname, c.relname, i.indexrelid
+"""
+
 RELATIONS = """
 SELECT n.nspname, c.relname, k.conname
 FROM pg_constraint AS k
@@ -97,31 +116,96 @@ WHERE n.nspname = ANY (%(schemas)s)
 
 
 def read_tables(connection: Any, schemas: Iterable[str]) -> dict[TargetName, TargetTable]:
-    """All tables of these target schemas, in three queries. Raises psycopg2.Error."""
+    """All tables of these target schemas, in four queries. Raises psycopg2.Error."""
     wanted = {"schemas": sorted(set(schemas))}
     with connection.cursor() as cursor:
         cursor.execute(TABLES_AND_COLUMNS, wanted)
         columns: dict[TargetName, list[TargetColumn]] = {}
         partitioned: set[TargetName] = set()
-        for schema, table, is_partitioned, *column in cursor.fetchall():
+        unlogged: set[TargetName] = set()
+        for schema, table, is_partitioned, is_unlogged, *column in cursor.fetchall():
             known = columns.setdefault(TargetName(schema, table), [])
             if is_partitioned:
                 partitioned.add(TargetName(schema, table))
+            if is_unlogged:
+                unlogged.add(TargetName(schema, table))
             if column[0] is not None:
                 known.append(TargetColumn(*column))
         cursor.execute(PRIMARY_KEYS, wanted)
         keys: defaultdict[TargetName, list[str]] = defaultdict(list)
         for schema, table, column_name in cursor.fetchall():
             keys[TargetName(schema, table)].append(column_name)
+        cursor.execute(UNIQUE, wanted)
+        unique: defaultdict[TargetName, set[frozenset[str]]] = defaultdict(set)
+        for schema, table, names in cursor.fetchall():
+            unique[TargetName(schema, table)].add(frozenset(names))
         cursor.execute(RELATIONS, wanted)
         relations: defaultdict[TargetName, set[str]] = defaultdict(set)
         for schema, table, relation in cursor.fetchall():
             relations[TargetName(schema, table)].add(relation)
     connection.commit()
     return {
-        name: TargetTable(name, tuple(parts), tuple(keys[name]), frozenset(relations[name]), name in partitioned)
+        name: TargetTable(
+            name,
+            tuple(parts),
+            tuple(keys[name]),
+            frozenset(relations[name]),
+            is_partitioned=name in partitioned,
+            is_unlogged=name in unlogged,
+            unique=frozenset(unique[name]),
+        )
         for name, parts in columns.items()
     }
+
+
+def missing_key(table: Table, target: TargetTable, settings: Settings) -> tuple[str, ...]:
+    """The columns of the first key of the source that the target's table has in no form; none where it has them all.
+
+    Primary keys, and unique constraints without NULLs: what every PostgreSQL can have.
+    """
+    nullable = {column.name for column in table.columns if column.is_nullable}
+    keys = [key.columns_used for key in (table.primary_key,) if key is not None]
+    keys += [
+        key.columns_used for key in table.unique if not key.is_disabled and not nullable.intersection(key.columns_used)
+    ]
+    known = {column.name for column in table.columns}
+    for names in keys:
+        columns = tuple(fold(name, settings) for name in names)
+        if known.issuperset(names) and frozenset(columns) not in target.unique:
+            return columns
+    return ()
+
+
+STILL_THERE = """
+SELECT w.place::integer, c.oid::text || '/' || coalesce(pg_relation_filenode(c.oid), 0),
+       c.relkind = 'p' OR pg_relation_size(c.oid) > 0
+FROM unnest(%(schemas)s::text[], %(tables)s::text[]) WITH ORDINALITY AS w (table_schema, table_name, place)
+JOIN pg_namespace AS n ON n.nspname = w.table_schema
+JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.table_name AND c.relkind IN ('r', 'p')
+"""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A table as it stands now: `relation/filenode`, which changes when it is made anew or emptied; any blocks?"""
+
+    loaded_as: str
+    has_blocks: bool
+
+
+def read_standing(connection: Any, tables: Sequence[TargetName]) -> dict[TargetName, Standing]:
+    """How tables stand now, those that are there, in one query for all. Raises psycopg2.Error."""
+    values = {"schemas": [table.schema for table in tables], "tables": [table.table for table in tables]}
+    with connection.cursor() as cursor:
+        cursor.execute(STILL_THERE, values)
+        found = {tables[place - 1]: Standing(loaded_as, blocks) for place, loaded_as, blocks in cursor.fetchall()}
+    connection.rollback()
+    return found
+
+
+def count_rows(connection: Any, table: TargetTable) -> int:
+    """The rows of a table, without those of tables that inherit from it. Raises psycopg2.Error."""
+    return int(_rows(connection, f"SELECT count(*) FROM {table.rows}")[0][0])
 
 
 EXTENSION_TYPES = """

@@ -17,11 +17,11 @@ import psycopg2
 from catalog import Chunk
 from changes import Counts
 from db import target_words
-from postgres import suspension
+from postgres import runs, suspension, trust
 from postgres.names import TargetName
 
-#: milliseconds that a load waits for others to leave a table
-LOCK_TIMEOUT_MS = suspension.LOCK_TIMEOUT_MS
+#: milliseconds for which a load waits until a transaction of its own, of which it lost the connection, is decided
+LOCK_TIMEOUT_MS = 60_000
 
 CREATE = """
 CREATE SCHEMA IF NOT EXISTS replication;
@@ -31,6 +31,10 @@ CREATE TABLE IF NOT EXISTS replication.load (
     session text NOT NULL,
     fingerprint text NOT NULL,
     chunks jsonb NOT NULL,
+    load text,
+    relation oid,
+    filenode oid,
+    keeps_rows boolean NOT NULL DEFAULT false,
     started_at timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz,
     PRIMARY KEY (table_schema, table_name)
@@ -75,6 +79,11 @@ COMMENT ON TABLE replication.session IS 'Sessions of sync-data.py. keeps_rows: b
 
 # What versions before had in other words: `checkpoint` counted NUL characters only, by column.
 UPGRADE = """
+ALTER TABLE replication.load
+    ADD COLUMN IF NOT EXISTS load text, ADD COLUMN IF NOT EXISTS relation oid, ADD COLUMN IF NOT EXISTS filenode oid,
+    ADD COLUMN IF NOT EXISTS keeps_rows boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN replication.load.relation IS
+    'The table that is loaded, by its oid; with filenode, which TRUNCATE changes, the proof that it is still the one.';
 ALTER TABLE replication.checkpoint ADD COLUMN IF NOT EXISTS changes jsonb NOT NULL DEFAULT '{}';
 DO $$
 BEGIN
@@ -85,22 +94,52 @@ BEGIN
 END $$;
 """
 IS_CURRENT = """
-SELECT to_regclass('replication.reject') IS NOT NULL AND EXISTS (
-    SELECT FROM pg_attribute WHERE attrelid = to_regclass('replication.checkpoint') AND attname = 'changes')
+SELECT to_regclass('replication.claim') IS NOT NULL AND 2 = (
+    SELECT count(*) FROM pg_attribute WHERE (attrelid, attname) IN (
+        (to_regclass('replication.load'), 'keeps_rows'), (to_regclass('replication.checkpoint'), 'changes')))
 """
 
+#: whether the table of a load is still the one that it began with, neither made anew nor emptied or rewritten
+_IS_SAME = "l.relation = to_regclass(%(place)s)::oid AND l.filenode = coalesce(pg_relation_filenode(l.relation), 0)"
+_TABLE = "(l.table_schema, l.table_name) = (%(schema)s, %(table)s)"
+_IS_OURS = f"{_TABLE} AND l.load = %(load)s AND c.run = %(run)s AND {_IS_SAME}"
+
+# FOR SHARE: nobody takes the table over before the caller's transaction has ended.
 START = """
 DELETE FROM replication.load WHERE table_schema = %(schema)s AND table_name = %(table)s;
-INSERT INTO replication.load (table_schema, table_name, session, fingerprint, chunks)
-VALUES (%(schema)s, %(table)s, %(session)s, %(fingerprint)s, %(chunks)s)
+INSERT INTO replication.load
+    (table_schema, table_name, session, load, fingerprint, chunks, keeps_rows, relation, filenode)
+SELECT c.table_schema, c.table_name, %(session)s, %(load)s, %(fingerprint)s, %(chunks)s, %(keeps_rows)s,
+       %(place)s::regclass, coalesce(pg_relation_filenode(%(place)s::regclass), 0)
+FROM replication.claim AS c
+WHERE (c.table_schema, c.table_name, c.run) = (%(schema)s, %(table)s, %(run)s) FOR SHARE
 """
-CHECKPOINT = """
+CHECKPOINT = f"""
 INSERT INTO replication.checkpoint (table_schema, table_name, chunk, rows, identity_low, identity_high, changes)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
+SELECT l.table_schema, l.table_name, %(chunk)s, %(rows)s, %(low)s, %(high)s, %(changes)s
+FROM replication.load AS l JOIN replication.claim AS c USING (table_schema, table_name)
+WHERE {_IS_OURS} AND l.chunks -> %(chunk)s = %(bounds)s::jsonb FOR SHARE
 """
 LOAD = """
-SELECT session, fingerprint, chunks, finished_at IS NOT NULL
+SELECT session, load, fingerprint, chunks, keeps_rows, finished_at IS NOT NULL
 FROM replication.load WHERE table_schema = %s AND table_name = %s
+"""
+WHAT_IS_LOADED = """
+SELECT l.load, c.run, l.relation IS NOT DISTINCT FROM to_regclass(%(place)s)::oid,
+       l.filenode IS NOT DISTINCT FROM coalesce(pg_relation_filenode(l.relation), 0),
+       l.chunks -> %(chunk)s IS NOT DISTINCT FROM %(bounds)s::jsonb, l.keeps_rows
+FROM (SELECT %(schema)s AS table_schema, %(table)s AS table_name) AS t
+LEFT JOIN replication.load AS l USING (table_schema, table_name)
+LEFT JOIN replication.claim AS c USING (table_schema, table_name)
+"""
+# One statement, so that the rows and their checkpoints are those of one moment.
+COUNTED = """
+SELECT (SELECT count(*) FROM {place}), coalesce(sum(rows), 0)::bigint
+FROM replication.checkpoint WHERE table_schema = %(schema)s AND table_name = %(table)s
+"""
+REWRITTEN = f"""
+UPDATE replication.load AS l SET filenode = coalesce(pg_relation_filenode(l.relation), 0)
+WHERE {_TABLE} AND l.load = %(load)s AND l.relation = to_regclass(%(place)s)::oid
 """
 CHECKPOINTS = "SELECT chunk, rows FROM replication.checkpoint WHERE table_schema = %s AND table_name = %s"
 TOTALS = """
@@ -116,32 +155,84 @@ CROSS JOIN LATERAL jsonb_each_text(kind.value) AS changed
 WHERE table_schema = %s AND table_name = %s GROUP BY 1, 2 ORDER BY 1, 2
 """
 GREW = """
-UPDATE replication.checkpoint SET rows = rows + %s WHERE table_schema = %s AND table_name = %s AND chunk = %s
+UPDATE replication.checkpoint AS p SET rows = p.rows + %s FROM (
+    SELECT FROM replication.claim AS c
+    WHERE (c.table_schema, c.table_name, c.run) = (%s, %s, %s) FOR SHARE) AS ours
+WHERE p.table_schema = %s AND p.table_name = %s AND p.chunk = %s
 """
-FINISH = """
+FINISH = f"""
 UPDATE replication.load AS l SET finished_at = now()
-WHERE l.table_schema = %s AND l.table_name = %s AND jsonb_array_length(l.chunks) = (
-    SELECT count(*) FROM replication.checkpoint AS c
-    WHERE (c.table_schema, c.table_name) = (l.table_schema, l.table_name))
+FROM replication.claim AS c
+WHERE (c.table_schema, c.table_name) = (l.table_schema, l.table_name) AND {_IS_OURS}
+  AND jsonb_array_length(l.chunks) = (
+    SELECT count(*) FROM replication.checkpoint AS p
+    WHERE (p.table_schema, p.table_name) = (l.table_schema, l.table_name))
+RETURNING l.relation, l.filenode
 """
+FORGET_LOAD = "DELETE FROM replication.load WHERE table_schema = %s AND table_name = %s"
 #: held from a chunk's checkpoint to the end of its transaction
-CLAIM = "SELECT pg_advisory_xact_lock(hashtextextended(format('replication %%s.%%s %%s', %s, %s, %s::integer), 0))"
+CLAIM = (
+    "SELECT pg_advisory_xact_lock(hashtextextended("
+    "format('replication %%s.%%s %%s', %(schema)s, %(table)s, %(chunk)s::integer), 0))"
+)
 
 
 class StateError(Exception):
     """The schema `replication` cannot be used; the message holds the server's words."""
 
 
+class LoadLostError(Exception):
+    """What a load relies on is not there any more: another run took its table over, or somebody changed the table.
+
+    The message says what happened, and what to do. Nothing of the transaction in which it was found was kept.
+    """
+
+    is_temporary = False
+
+
+@dataclass(frozen=True)
+class LoadId:
+    """A load of a table and the run that does it: what its transactions are held against.
+
+    `session` is what --resume continues; `load` is another one each time that the table is begun anew, and `run` each
+    time that a process works on it. With `keeps_rows` the table's rows are not the load's alone.
+    """
+
+    table: TargetName
+    session: str
+    load: str
+    run: int
+    fingerprint: str = ""
+    keeps_rows: bool = False
+    is_partitioned: bool = False
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """What the statements are given."""
+        return {
+            "schema": self.table.schema, "table": self.table.table, "place": self.table.quoted, "run": self.run,
+            "session": self.session, "load": self.load, "fingerprint": self.fingerprint,
+            "keeps_rows": self.keeps_rows,
+        }  # fmt: skip
+
+    @property
+    def rows_of_it(self) -> str:
+        """The table in a FROM: without the tables that inherit from it, which are not ours."""
+        return self.table.quoted if self.is_partitioned else f"ONLY {self.table.quoted}"
+
+
 @dataclass(frozen=True)
 class Load:
     """A table's last load as the target remembers it: which session's, cut how, and what is committed.
 
-    `done` maps the numbers of committed chunks to their rows.
+    `done` maps the numbers of committed chunks to their rows. `load` is None where an older version began it.
     """
 
     session: str
+    load: str | None
     fingerprint: str
     chunks: tuple[Chunk, ...]
+    keeps_rows: bool
     is_finished: bool
     done: Mapping[int, int]
 
@@ -159,19 +250,48 @@ class Totals:
     identity_high: int | None = None
     changes: Counts = field(default_factory=dict)
     rejected: int = 0
+    #: `relation/filenode` of the table that holds it, once its load is finished
+    loaded_as: str | None = None
 
 
-def prepare(connection: Any) -> None:
-    """Make the schema `replication` where it is missing, or made by an older version. Raises StateError."""
+def can_be_made(connection: Any) -> bool:
+    """Whether the schema `replication` is there, or this role may make it. Raises psycopg2.Error."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT to_regnamespace('replication') IS NOT NULL"
+            " OR has_database_privilege(current_user, current_database(), 'CREATE')"
+        )
+        (found,) = cursor.fetchone()
+    connection.rollback()
+    return bool(found)
+
+
+def prepare(connection: Any, trusted: Sequence[str] = ()) -> None:
+    """Make the schema `replication` where it is missing, or made by an older version.
+
+    `trusted` are roles beside the one that runs whose schema it may be. Raises StateError, also where it belongs to
+    somebody else, or others may write to it.
+    """
     try:
         with connection.cursor() as cursor:
+            problems = trust.problems(cursor, trusted)
+            if problems:
+                raise StateError(
+                    f"the schema `replication` of the target cannot be trusted: {'; '.join(problems)}. Nothing that "
+                    f"stands in it was read or run. Revoke these rights, or, where the role is yours, name it in "
+                    f"TRUSTED_ROLES; or, if nothing of it is needed, drop it: DROP SCHEMA replication CASCADE"
+                )
             cursor.execute(IS_CURRENT)
             (is_current,) = cursor.fetchone()
             if not is_current:
                 cursor.execute(CREATE)
                 cursor.execute(UPGRADE)
                 cursor.execute(suspension.CREATE)
+                cursor.execute(runs.CREATE)
         connection.commit()
+    except StateError:
+        connection.rollback()
+        raise
     except psycopg2.Error as error:
         if not connection.closed:
             connection.rollback()
@@ -217,24 +337,90 @@ def is_known(connection: Any, table: TargetName) -> bool:
     return found is not None
 
 
-def start_load(cursor: Any, table: TargetName, session: str, fingerprint: str, chunks: Sequence[Chunk]) -> None:
-    """Write down a load that begins now, in the caller's transaction; an earlier one is forgotten."""
+def start_load(cursor: Any, its: LoadId, chunks: Sequence[Chunk]) -> None:
+    """Write down a load that begins now, in the caller's transaction; an earlier one is forgotten.
+
+    Raises LoadLostError where the run has not claimed the table any more.
+    """
     cut = json.dumps([asdict(chunk) for chunk in chunks], ensure_ascii=False)
-    load = {"session": session, "fingerprint": fingerprint, "chunks": cut}
-    cursor.execute(START, {"schema": table.schema, "table": table.table, **load})
+    cursor.execute(START, {**its.parameters, "chunks": cut})
+    if cursor.rowcount != 1:
+        raise _taken_over(cursor, its)
 
 
-def record_chunk(cursor: Any, table: TargetName, chunk: int, brought: Totals) -> None:
-    """Write down, in the transaction of its rows, that a chunk is there and what it brought."""
-    row = (table.schema, table.table, chunk)
-    identity = (brought.identity_low, brought.identity_high)
+def record_chunk(cursor: Any, its: LoadId, chunk: Chunk, brought: Totals) -> None:
+    """Write down, in the transaction of its rows, that a chunk is there and what it brought.
+
+    Raises LoadLostError where the load is not this run's any more, was not cut like that, or its table is not the one
+    that it began with, or was emptied.
+    """
+    values = {
+        **its.parameters, "chunk": chunk.number, "rows": brought.rows, "low": brought.identity_low,
+        "high": brought.identity_high, "changes": json.dumps(brought.changes),
+        "bounds": json.dumps(asdict(chunk), ensure_ascii=False),
+    }  # fmt: skip
     # One after the other, in one message.
-    cursor.execute(f"{CLAIM};{CHECKPOINT}", (*row, *row, brought.rows, *identity, json.dumps(brought.changes)))
+    cursor.execute(f"{CLAIM};{CHECKPOINT}", values)
+    if cursor.rowcount == 1:
+        return
+    _hold_against(cursor, its, chunk, brought.rows)
+    cursor.execute(CHECKPOINT, values)
+    if cursor.rowcount != 1:
+        raise _taken_over(cursor, its)
 
 
-def add_rows(cursor: Any, table: TargetName, chunk: int, rows: int) -> None:
-    """Write down, in the transaction of its rows, that a committed chunk has grown."""
-    cursor.execute(GREW, (rows, table.schema, table.table, chunk))
+def add_rows(cursor: Any, its: LoadId, chunk: int, rows: int) -> None:
+    """Write down, in the transaction of its rows, that a committed chunk has grown. Raises LoadLostError."""
+    place = (its.table.schema, its.table.table)
+    cursor.execute(GREW, (rows, *place, its.run, *place, chunk))
+    if cursor.rowcount != 1:
+        raise _taken_over(cursor, its)
+
+
+def _hold_against(cursor: Any, its: LoadId, chunk: Chunk, rows: int = 0) -> None:
+    """Raise LoadLostError unless the load is this run's, and its table holds the rows of its checkpoints.
+
+    `rows` of the caller's transaction are among the table's. A table that was rewritten and still holds them all
+    (VACUUM FULL, ALTER TABLE) is the table of the load from now on.
+    """
+    bounds = json.dumps(asdict(chunk), ensure_ascii=False)
+    cursor.execute(WHAT_IS_LOADED, {**its.parameters, "chunk": chunk.number, "bounds": bounds})
+    load, run, is_same_table, is_same_file, is_same_cut, keeps_rows = cursor.fetchone()
+    if run != its.run or load != its.load:
+        raise _taken_over(cursor, its)
+    if not is_same_table:
+        raise LoadLostError(f"{its.table} was dropped or made anew while it was loaded. {_FROM_SCRATCH}")
+    if not is_same_cut:
+        raise LoadLostError(f"its load is cut into other chunks than this run's. {_FROM_SCRATCH}")
+    if not is_same_file:
+        if keeps_rows:
+            raise LoadLostError(f"{its.table} was emptied or rewritten while rows were added to it. {_LOOK_AT_IT}")
+        hold_count_against_checkpoints(cursor, its, rows)
+        cursor.execute(REWRITTEN, its.parameters)
+
+
+def hold_count_against_checkpoints(cursor: Any, its: LoadId, rows: int = 0) -> None:
+    """Raise LoadLostError unless the table holds as many rows as its checkpoints say, and `rows` more."""
+    cursor.execute(COUNTED.format(place=its.rows_of_it.replace("%", "%%")), its.parameters)
+    there, recorded = cursor.fetchone()
+    if there != recorded + rows:
+        raise LoadLostError(
+            f"{its.table} holds {there:,} rows where {recorded + rows:,} were loaded: somebody emptied or changed it, "
+            f"or the server crashed and it is UNLOGGED. {_FROM_SCRATCH}"
+        )
+
+
+_FROM_SCRATCH = "Run --resume without --no-truncate to load it from scratch"
+_LOOK_AT_IT = "Look at its rows; a run without --no-truncate loads it from scratch"
+
+
+def _taken_over(cursor: Any, its: LoadId) -> LoadLostError:
+    who = runs.holder(cursor, its.table)
+    told = f": {who}" if who is not None else ""
+    return LoadLostError(
+        f"another run has taken {its.table} over, or its record is gone{told}. Nothing more of this run goes into it; "
+        f"--resume loads it again"
+    )
 
 
 def read_totals(cursor: Any, table: TargetName) -> Totals:
@@ -248,10 +434,29 @@ def read_totals(cursor: Any, table: TargetName) -> Totals:
     return Totals(rows, None if low is None else int(low), None if high is None else int(high), changes, rejected)
 
 
-def finish_load(cursor: Any, table: TargetName) -> bool:
-    """Write down, in the caller's transaction, that all chunks are there; False where one is missing."""
-    cursor.execute(FINISH, (table.schema, table.table))
-    return bool(cursor.rowcount == 1)
+def finish_load(cursor: Any, its: LoadId) -> str | None:
+    """Write down, in the caller's transaction, that all chunks are there; None where one is missing.
+
+    Returns what `is_still_there` takes: which table, emptied last when. Raises LoadLostError.
+    """
+    cursor.execute(FINISH, its.parameters)
+    found = cursor.fetchone()
+    if found is None:
+        cursor.execute("SELECT chunks -> 0 FROM replication.load AS l WHERE " + _TABLE, its.parameters)
+        first = cursor.fetchone()
+        if first is None:
+            raise _taken_over(cursor, its)
+        _hold_against(cursor, its, _chunk(first[0]))
+        cursor.execute(FINISH, its.parameters)
+        found = cursor.fetchone()
+    return None if found is None else f"{found[0]}/{found[1]}"
+
+
+def forget_load(cursor: Any, table: TargetName) -> None:
+    """End the load of a table that is dropped in the caller's transaction, if any was ever known here."""
+    cursor.execute("SELECT to_regclass('replication.load') IS NOT NULL")
+    if cursor.fetchone()[0]:
+        cursor.execute(FORGET_LOAD, (table.schema, table.table))
 
 
 def read_load(connection: Any, table: TargetName) -> Load | None:
@@ -271,8 +476,16 @@ def read_load(connection: Any, table: TargetName) -> Load | None:
     connection.rollback()
     if found is None:
         return None
-    session, fingerprint, cut, is_finished = found
-    return Load(session, fingerprint, tuple(_chunk(part) for part in cut), is_finished, done)
+    session, load, fingerprint, cut, keeps_rows, is_finished = found
+    return Load(session, load, fingerprint, tuple(_chunk(part) for part in cut), keeps_rows, is_finished, done)
+
+
+def hold_against_table(cursor: Any, its: LoadId, known: Load) -> None:
+    """Raise LoadLostError unless a load can go on: same table, and the rows of its checkpoints in it."""
+    first = known.chunks[0]
+    _hold_against(cursor, its, first)
+    if not known.keeps_rows:
+        hold_count_against_checkpoints(cursor, its)
 
 
 def _chunk(part: Mapping[str, Any]) -> Chunk:
@@ -282,19 +495,20 @@ def _chunk(part: Mapping[str, Any]) -> Chunk:
     return Chunk(part["number"], tuple(part["columns"]), bound("lower"), bound("upper"))
 
 
-def has_chunk(connection: Any, table: TargetName, session: str, chunk: int) -> int | None:
-    """The rows of a chunk that this session has committed already, None if it has not.
+def has_chunk(connection: Any, its: LoadId, chunk: int) -> int | None:
+    """The rows of a chunk that this load has committed already, None if it has not.
 
     What a retry asks first: a connection that broke during COMMIT leaves open whether it happened, so this
     waits until the server has decided. Raises psycopg2.Error.
     """
+    values = {**its.parameters, "chunk": chunk}
     with connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-        cursor.execute(CLAIM, (table.schema, table.table, chunk))
+        cursor.execute(CLAIM, values)
         cursor.execute(
-            "SELECT c.rows FROM replication.checkpoint AS c JOIN replication.load USING (table_schema, table_name)"
-            " WHERE table_schema = %s AND table_name = %s AND chunk = %s AND session = %s",
-            (table.schema, table.table, chunk, session),
+            "SELECT p.rows FROM replication.checkpoint AS p JOIN replication.load AS l USING (table_schema, table_name)"
+            f" WHERE {_TABLE} AND p.chunk = %(chunk)s AND l.load = %(load)s",
+            values,
         )
         found = cursor.fetchone()
     connection.rollback()

@@ -12,10 +12,11 @@ import pyodbc
 import pytest
 
 from catalog import Database
-from demo.standin import LOGIN, PASSWORD, Rows, StandIn
+from demo.standin import Rows, StandIn
 from demo.target import EmbeddedTarget
-from tests.harness import Workplace
-from tests.samples import SHOP, SHOP_ROWS, Shop
+from tests.harness import Proxy, Workplace, source_settings
+from tests.samples import SHOP, SHOP_ROWS, Shop, query
+from tests.scenes import DATABASE, DDL, ROWS, Scene, settings_of
 
 _numbers = itertools.count(1)
 
@@ -68,14 +69,6 @@ def odbc_driver(request: pytest.FixtureRequest) -> str:
     if "FreeTDS" not in pyodbc.drivers():
         pytest.skip("FreeTDS is not installed")
     return "FreeTDS"
-
-
-def source_settings(port: int, database: str) -> dict[str, str]:
-    """The settings that reach a stand-in."""
-    return {
-        "MSSQL_HOST": "127.0.0.1", "MSSQL_PORT": str(port), "MSSQL_DATABASE": database, "MSSQL_USER": LOGIN,
-        "MSSQL_PASSWORD": PASSWORD, "MSSQL_TRUST_SERVER_CERTIFICATE": "yes",
-    }  # fmt: skip
 
 
 @pytest.fixture
@@ -141,3 +134,26 @@ def shared_folder() -> Iterator[Path]:
     """A folder for the whole session."""
     with tempfile.TemporaryDirectory(prefix="replicator-tests-") as name:
         yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def scene_source() -> Iterator[StandIn]:
+    """The stand-in with the three tables of a scene, to be read only."""
+    with StandIn(DATABASE, ROWS) as running:
+        yield running
+
+
+@pytest.fixture
+def scene(scene_source: StandIn, target: EmbeddedTarget, target_database: str, tmp_path: Path) -> Iterator[Scene]:
+    """A scene on the target that all tests share."""
+    query(target, target_database, DDL)
+    with Proxy(("127.0.0.1", scene_source.port)) as proxy:
+        place = Workplace(tmp_path, settings_of(proxy.port, target, target_database))
+        yield Scene(scene_source, proxy, place, target, target_database)
+
+
+@pytest.fixture
+def own_target() -> Iterator[EmbeddedTarget]:
+    """A PostgreSQL that the test may stop."""
+    with EmbeddedTarget() as server:
+        yield server

@@ -16,6 +16,8 @@ from types import TracebackType
 
 import pyodbc
 
+from demo.standin import LOGIN, PASSWORD
+
 ROOT = Path(__file__).resolve().parent.parent
 #: settings of the caller's shell that must not leak into a test
 OWN_SETTINGS = (
@@ -79,6 +81,14 @@ class Workplace:
     def schema_progress(self) -> Path:
         """The schema phase's progress file."""
         return self.folder / "schema_replication_progress.json"
+
+
+def source_settings(port: int, database: str) -> dict[str, str]:
+    """The settings that reach a stand-in."""
+    return {
+        "MSSQL_HOST": "127.0.0.1", "MSSQL_PORT": str(port), "MSSQL_DATABASE": database, "MSSQL_USER": LOGIN,
+        "MSSQL_PASSWORD": PASSWORD, "MSSQL_TRUST_SERVER_CERTIFICATE": "yes",
+    }  # fmt: skip
 
 
 def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:

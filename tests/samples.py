@@ -11,6 +11,8 @@ from typing import Any
 from catalog import Column, Database, Key, KeyColumn, SqlType, Table
 from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from postgres import runs
+from postgres.names import TargetName
 from tests.harness import Workplace
 
 INT = SqlType("int", 4, 10)
@@ -56,6 +58,17 @@ def query(target: EmbeddedTarget, database: str, sql: str, *values: object) -> l
             return found
     finally:
         connection.close()
+
+
+def claimed(connection: Any, *places: TargetName) -> int:
+    """The number of a run that has claimed these tables, for tests of parts that only a run works with."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM replication.run")
+        cursor.execute(runs.BEGIN, ("a host", 1, "a folder", "a command"))
+        (number,) = cursor.fetchone()
+        cursor.execute(runs.CLAIM, {**runs.parameters(places, number), "is_loading": True})
+    connection.commit()
+    return int(number)
 
 
 def target_rows(target: EmbeddedTarget, database: str, place: str) -> list[tuple[Any, ...]]:

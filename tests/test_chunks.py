@@ -29,8 +29,7 @@ from mssql import moment, reader
 from mssql.chunks import CANDIDATES, PlanningError, Sampling, chunk_key, plan_chunks, where_clause
 from mssql.introspection import read_tables
 from mssql.quoting import quote, quote_table
-from tests.conftest import source_settings
-from tests.harness import drop_database
+from tests.harness import drop_database, source_settings
 
 ROWS = 700
 CHUNK_ROWS = 130

@@ -19,8 +19,7 @@ from catalog import Database
 from db import connect_source, load_settings
 from demo.standin import StandIn
 from demo.target import EmbeddedTarget
-from tests.conftest import source_settings
-from tests.harness import Finished, Proxy, Workplace, drop_database, wait_until
+from tests.harness import Finished, Proxy, Workplace, drop_database, source_settings, wait_until
 from tests.samples import query, set_status, table
 
 ROW_COUNT = 20_000

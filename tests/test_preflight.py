@@ -16,8 +16,7 @@ from demo.target import EmbeddedTarget
 from mssql.data_checks import Comparison, Count, Request, count_problems
 from preflight import JSON_FILE, Remark, TargetState, document, page, structure_remarks, verdict
 from progress import ProgressTracker
-from tests.conftest import source_settings
-from tests.harness import Finished, Workplace
+from tests.harness import Finished, Workplace, source_settings
 from tests.samples import INT, TEXT, Shop, table, target_tables
 from type_mapping import TargetFeatures
 

@@ -25,8 +25,7 @@ from postgres import loader
 from postgres.names import TargetName
 from recorded_rows import read_rows, write_row
 from rejecting import file_name
-from tests.conftest import source_settings
-from tests.harness import Finished, Proxy, Workplace, wait_until
+from tests.harness import Finished, Proxy, Workplace, source_settings, wait_until
 from tests.samples import INT, entries, query, statuses
 from type_mapping import read_type
 

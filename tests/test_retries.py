@@ -26,9 +26,8 @@ from postgres.loader import TargetError
 from postgres.names import TargetName
 from postgres.shape import read_tables as read_target_tables
 from postgres.state import Totals
-from tests.conftest import source_settings
-from tests.harness import Finished, Proxy, Workplace, wait_until
-from tests.samples import Shop, entries, query, statuses, table
+from tests.harness import Finished, Proxy, Workplace, source_settings, wait_until
+from tests.samples import Shop, claimed, entries, query, statuses, table
 
 DEADLOCK = "Transaction (Process ID 51) was deadlocked on lock resources and has been chosen as the deadlock victim."
 
@@ -200,7 +199,9 @@ def _job(target: EmbeddedTarget, target_database: str, settings: Settings) -> Jo
         connection.autocommit = False
         state.prepare(connection)
         there = read_target_tables(connection, ["public"])
-    return Job(big, loader.plan_load(big, there[TargetName("public", "big")], settings), "a session")
+        place = TargetName("public", "big")
+        run = claimed(connection, place)
+    return Job(big, loader.plan_load(big, there[place], settings), "a session", run, "a load")
 
 
 def test_a_lane_that_is_given_up_never_reaches_the_target_again(
@@ -248,11 +249,11 @@ def test_a_beginning_that_was_given_up_empties_nothing_when_it_wakes_up(
     watch.busy.pop((job.table.key, BEGIN)).give_up()
     begun = chunk_copy.begin(settings, job, continues=False, watch=watch)
     for chunk in begun.chunks:
-        chunk_copy.copy(settings, job, chunk, watch)
+        chunk_copy.copy(settings, begun.job, chunk, watch)
     wakes_up.set()
     sleeper.join(60)
     assert ended == [CancelledError]
-    assert chunk_copy.finish(settings, job, watch).rows == 3000
+    assert chunk_copy.finish(settings, begun.job, watch).rows == 3000
     assert query(target, target_database, "SELECT count(*), count(DISTINCT id) FROM big") == [(3000, 3000)]
 
 
@@ -274,7 +275,7 @@ def test_a_chunk_that_was_committed_before_its_connection_broke_is_not_copied_ag
 
     for chunk in begun.chunks:
         monkeypatch.setattr(loader, "load", commit_and_break)
-        chunk_copy.copy(settings, job, chunk)
+        chunk_copy.copy(settings, begun.job, chunk)
     assert len(begun.chunks) == (1 if is_whole else 3)
     assert query(target, target_database, "SELECT count(*), count(DISTINCT id) FROM big") == [(3000, 3000)]
 
@@ -283,15 +284,13 @@ def test_a_retry_waits_for_a_commit_that_is_still_on_its_way(
     settings: Settings, job: Job, target: EmbeddedTarget, target_database: str
 ) -> None:
     begun = chunk_copy.begin(settings, job, continues=False)
-    place = job.plan.target
+    its = begun.job.id
     with closing(target.connect(target_database)) as first, closing(target.connect(target_database)) as second:
         first.autocommit = second.autocommit = False
         with first.cursor() as cursor:
-            state.record_chunk(cursor, place, begun.chunks[0].number, Totals(1000))
+            state.record_chunk(cursor, its, begun.chunks[0], Totals(1000))
         answers: list[int | None] = []
-        asking = threading.Thread(
-            target=lambda: answers.append(state.has_chunk(second, place, job.session, begun.chunks[0].number))
-        )
+        asking = threading.Thread(target=lambda: answers.append(state.has_chunk(second, its, begun.chunks[0].number)))
         asking.start()
         waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
         wait_until(lambda: len(query(target, target_database, waiting)) == 1, "the question waits for the commit")
@@ -341,6 +340,7 @@ def test_a_job_is_picklable_and_needs_no_watcher(
 
     there: tuple[Settings, Job] = pickle.loads(pickle.dumps((settings, job)))
     begun = pickle.loads(pickle.dumps(chunk_copy.begin(*there, continues=False)))
+    there = pickle.loads(pickle.dumps((settings, begun.job)))
     rows = [chunk_copy.copy(*there, chunk).rows for chunk in begun.chunks]
     assert pickle.loads(pickle.dumps(chunk_copy.finish(*there))).rows == sum(rows) == 3000
     assert query(target, target_database, "SELECT count(DISTINCT id) FROM big") == [(3000,)]

@@ -12,9 +12,8 @@ from demo.shop import BIGINT, INT, decimal, nvarchar
 from demo.standin import StandIn
 from demo.target import EmbeddedTarget
 from postgres.drift import widens
-from tests.conftest import source_settings
 from tests.handmade import index, primary, required
-from tests.harness import Workplace
+from tests.harness import Workplace, source_settings
 from tests.samples import statuses
 from tests.test_schema_objects import dump
 from tests.test_schema_traps import Made

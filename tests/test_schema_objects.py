@@ -21,9 +21,8 @@ from demo.standin import StandIn
 from demo.target import EmbeddedTarget
 from mssql.introspection import read_database
 from mssql.quoting import quote
-from tests.conftest import source_settings
 from tests.handmade import HANDMADE, HANDMADE_ROWS, create_on, index, primary, required
-from tests.harness import DEFAULT_TIMEOUT_S, ROOT, Finished, Workplace, clean_environment
+from tests.harness import DEFAULT_TIMEOUT_S, ROOT, Finished, Workplace, clean_environment, source_settings
 from tests.samples import query, target_tables, write_progress
 from tests.test_schema_traps import Made, make
 
@@ -42,10 +41,10 @@ def account(made: Made) -> Finished:
 
 
 def dump(target: EmbeddedTarget, database: str) -> str:
-    """The schema as pg_dump writes it, without the word that is new in every dump."""
+    """The schema as pg_dump writes it, without the tool's own part, and the word that is new in every dump."""
     program = target.psql.with_name("pg_dump")
     process = subprocess.run(
-        [str(program), "--schema-only"],
+        [str(program), "--schema-only", "--exclude-schema=replication"],
         env=clean_environment(target.environment(database)), capture_output=True, text=True, encoding="utf-8",
         timeout=DEFAULT_TIMEOUT_S, check=True,
     )  # fmt: skip

@@ -20,9 +20,8 @@ import pytest
 
 from demo.standin import StandIn
 from demo.target import EmbeddedTarget
-from tests.conftest import source_settings
 from tests.handmade import HANDMADE
-from tests.harness import Workplace, wait_until
+from tests.harness import Workplace, source_settings, wait_until
 from tests.samples import query, statuses
 from tests.test_schema_objects import dump
 

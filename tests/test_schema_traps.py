@@ -19,7 +19,6 @@ from catalog import Column, Database, ForeignKey, Index, KeyColumn, Table
 from demo.shop import INT
 from demo.standin import StandIn
 from demo.target import EmbeddedTarget
-from tests.conftest import source_settings
 from tests.handmade import (
     AWKWARD_NAMES,
     CARE,
@@ -34,7 +33,7 @@ from tests.handmade import (
     primary,
     required,
 )
-from tests.harness import Finished, Workplace
+from tests.harness import Finished, Workplace, source_settings
 from tests.samples import query
 
 Entry = dict[str, str]

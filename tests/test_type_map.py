@@ -22,9 +22,8 @@ from demo.target import EmbeddedTarget
 from postgres import loader, state
 from postgres.names import TargetName
 from postgres.shape import read_tables
-from tests.conftest import source_settings
-from tests.harness import Finished, Workplace
-from tests.samples import query
+from tests.harness import Finished, Workplace, source_settings
+from tests.samples import claimed, query
 from tests.test_types import extended, point
 from type_map import TypeMap, TypeMapError, read_type_map
 
@@ -241,10 +240,11 @@ def test_a_load_that_began_with_another_map_is_not_continued(target: EmbeddedTar
         with closing(connect_target(settings)) as connection:
             state.prepare(connection)
             there = read_tables(connection, ["public"])[TargetName("public", "notes")]
+            run = claimed(connection, there.name)
 
         def job(type_map: TypeMap) -> chunk_copy.Job:
             (table,) = type_map.resolved((notes,)).apply((replace(notes, row_count=100),))
-            return chunk_copy.Job(table, loader.plan_load(table, there, settings), "session")
+            return chunk_copy.Job(table, loader.plan_load(table, there, settings), "session", run)
 
         usual, other = job(TypeMap()), job(TypeMap({"json": "text"}))
         assert len(chunk_copy.begin(settings, usual, continues=False).chunks) == 5

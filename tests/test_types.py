@@ -37,8 +37,8 @@ from postgres import loader, state
 from postgres.names import target_name
 from postgres.shape import read_features, target_schemas
 from postgres.shape import read_tables as read_target_tables
-from tests.conftest import source_settings
-from tests.harness import drop_database
+from tests.harness import drop_database, source_settings
+from tests.samples import claimed
 from type_map import TypeMap
 from type_mapping import mapping_of, postgres_type
 
@@ -462,7 +462,8 @@ class Road:
         table = replace(self.tables[f"of {name}"], row_count=rows)
         place = target_name(table, self.settings)
         there = read_target_tables(self.target, target_schemas([table], self.settings))[place]
-        job = chunk_copy.Job(table, loader.plan_load(table, there, self.settings), "session")
+        run = claimed(self.target, place)
+        job = chunk_copy.Job(table, loader.plan_load(table, there, self.settings), "session", run, "a load")
         chunk_copy.copy(self.settings, job, WHOLE_TABLE, self.watch)
         with self.target.cursor() as cursor:
             cursor.execute(f"SELECT {CASES[name].shown} FROM {place.quoted} ORDER BY id")

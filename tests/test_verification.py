@@ -25,9 +25,8 @@ from display import PlainDisplay
 from mssql import introspection, reader
 from postgres import export
 from session import Options, UsageError
-from tests.conftest import source_settings
 from tests.handmade import HANDMADE, HANDMADE_ROWS
-from tests.harness import Proxy, Workplace, wait_until
+from tests.harness import Proxy, Workplace, source_settings, wait_until
 from tests.row_digests import digests
 from tests.samples import SHOP_COUNTS, SHOP_ROWS, Shop, query, write_progress
 from verification import Comparison, Mode

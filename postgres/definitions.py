@@ -1,0 +1,204 @@
+"""The only definitions that this tool runs out of its own records: keys, foreign keys and indexes, in one form.
+
+What stands in `replication.suspended` was written by `pg_get_constraintdef` and `pg_get_indexdef`. Before it is run
+it is held against the form that these two write, token by token: one statement, about the very table, and
+nothing behind it.
+Source: PostgreSQL, "Lexical Structure", and the synopses of CREATE INDEX and ALTER TABLE.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from postgres.names import TargetName
+
+_TOKEN = re.compile(
+    r"""
+    (?P<space>\s+)
+  | (?P<name>"(?:[^"]|"")+" | [a-z_][a-z0-9_]*)
+  | (?P<text>E'(?:[^'\\]|\\.|'')*' | '(?:[^'\\]|'')*')
+  | (?P<word>[A-Z][A-Z_]*\b)
+  | (?P<number>\d+(?:\.\d+)?(?:e[+-]?\d+)?)
+  | (?P<comment>--|/\*)
+  | (?P<mark>[-+*/<>=~!@\#%^&|`?.,:()\[\]])
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_ACTIONS = (("NO", "ACTION"), ("RESTRICT",), ("CASCADE",), ("SET", "NULL"), ("SET", "DEFAULT"))
+
+
+class UnknownFormError(Exception):
+    """A definition has not the form that this tool writes down."""
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str
+    text: str
+
+    @property
+    def name(self) -> str:
+        """What a name stands for, without its quotes."""
+        return self.text[1:-1].replace('""', '"') if self.text.startswith('"') else self.text
+
+
+class _Reader:
+    """Tokens from left to right."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = list(_tokens(text))
+        self._place = 0
+
+    @property
+    def is_at_end(self) -> bool:
+        return self._place == len(self._tokens)
+
+    def _next(self) -> _Token:
+        if self.is_at_end:
+            raise UnknownFormError
+        self._place += 1
+        return self._tokens[self._place - 1]
+
+    def has(self, *words: str) -> bool:
+        """Whether these words or marks come next; if so they are passed."""
+        ahead = [token.text for token in self._tokens[self._place : self._place + len(words)]]
+        if ahead != list(words):
+            return False
+        self._place += len(words)
+        return True
+
+    def sees(self, word: str) -> bool:
+        """Whether this word or mark comes next; it is not passed."""
+        return not self.is_at_end and self._tokens[self._place].text == word
+
+    def must(self, *words: str) -> None:
+        """Pass these words or marks."""
+        if not self.has(*words):
+            raise UnknownFormError
+
+    def name(self) -> str:
+        """Pass a name."""
+        token = self._next()
+        if token.kind != "name":
+            raise UnknownFormError
+        return token.name
+
+    def table(self) -> TargetName:
+        """Pass the name of a table with its schema."""
+        schema = self.name()
+        self.must(".")
+        return TargetName(schema, self.name())
+
+    def names(self) -> tuple[str, ...]:
+        """Pass names in parentheses."""
+        self.must("(")
+        found = [self.name()]
+        while self.has(","):
+            found.append(self.name())
+        self.must(")")
+        return tuple(found)
+
+    def group(self) -> None:
+        """Pass whatever stands in parentheses."""
+        self.must("(")
+        depth = 1
+        while depth:
+            text = self._next().text
+            depth += (text == "(") - (text == ")")
+
+    def rest(self) -> None:
+        """Pass an expression that goes on to the end."""
+        depth = 0
+        if self.is_at_end:
+            raise UnknownFormError
+        while not self.is_at_end:
+            text = self._next().text
+            depth += (text == "(") - (text == ")")
+            if depth < 0:
+                raise UnknownFormError
+        if depth:
+            raise UnknownFormError
+
+    def end(self) -> None:
+        """Nothing may follow."""
+        if not self.is_at_end:
+            raise UnknownFormError
+
+
+def _tokens(text: str) -> Sequence[_Token]:
+    found: list[_Token] = []
+    place = 0
+    while place < len(text):
+        match = _TOKEN.match(text, place)
+        if match is None or match.lastgroup == "comment":
+            raise UnknownFormError
+        if match.lastgroup != "space":
+            found.append(_Token(str(match.lastgroup), match[0]))
+        place = match.end()
+    return found
+
+
+def read_key(definition: str) -> tuple[str, ...]:
+    """The columns of a PRIMARY KEY or UNIQUE constraint. Raises UnknownFormError."""
+    reader = _Reader(definition)
+    if not reader.has("PRIMARY", "KEY"):
+        reader.must("UNIQUE")
+        reader.has("NULLS", "NOT", "DISTINCT")
+    columns = reader.names()
+    if reader.has("INCLUDE"):
+        reader.names()
+    _deferral(reader)
+    reader.end()
+    return columns
+
+
+def read_foreign_key(definition: str) -> TargetName:
+    """The table that a foreign key points to. Raises UnknownFormError."""
+    reader = _Reader(definition)
+    reader.must("FOREIGN", "KEY")
+    reader.names()
+    reader.must("REFERENCES")
+    table = reader.table()
+    reader.names()
+    if reader.has("MATCH"):
+        reader.must("FULL")
+    for event in ("UPDATE", "DELETE"):
+        if reader.has("ON", event):
+            if not any(reader.has(*action) for action in _ACTIONS):
+                raise UnknownFormError
+            if event == "DELETE" and reader.sees("("):
+                reader.names()
+    _deferral(reader)
+    reader.end()
+    return table
+
+
+def read_index(definition: str) -> tuple[str, TargetName]:
+    """The name of an index that a statement makes, and its table. Raises UnknownFormError."""
+    reader = _Reader(definition)
+    reader.must("CREATE")
+    reader.has("UNIQUE")
+    reader.must("INDEX")
+    name = reader.name()
+    reader.must("ON")
+    reader.has("ONLY")
+    table = reader.table()
+    reader.must("USING")
+    reader.name()
+    reader.group()
+    if reader.has("INCLUDE"):
+        reader.names()
+    reader.has("NULLS", "NOT", "DISTINCT")
+    if reader.has("WITH"):
+        reader.group()
+    if reader.has("WHERE"):
+        reader.rest()
+    reader.end()
+    return name, table
+
+
+def _deferral(reader: _Reader) -> None:
+    reader.has("DEFERRABLE")
+    reader.has("INITIALLY", "DEFERRED")
