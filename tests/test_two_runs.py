@@ -1,0 +1,231 @@
+"""Runs that meet in one target: over the same tables one is refused, over others both are exact."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+import chunk_copy
+from chunk_copy import Job
+from db import load_settings
+from postgres import loader, state
+from postgres.names import TargetName
+from postgres.shape import read_tables
+from postgres.state import LoadLostError
+from tests.harness import Workplace, wait_until
+from tests.samples import claimed, statuses
+from tests.scenes import BIG, BIG_ROWS, Scene
+
+#: what must not come back in the midst of a load: a trigger that changes rows, keys between the tables
+MORE_DDL = """
+CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.label := upper(NEW.label); RETURN NEW; END $$;
+CREATE TRIGGER shouting BEFORE INSERT ON big FOR EACH ROW EXECUTE FUNCTION shout();
+CREATE TRIGGER shouting BEFORE INSERT ON few FOR EACH ROW EXECUTE FUNCTION shout();
+ALTER TABLE few ADD CONSTRAINT few_of_big FOREIGN KEY (id) REFERENCES big;
+ALTER TABLE later ADD CONSTRAINT later_of_few FOREIGN KEY (id) REFERENCES few;
+"""
+STANDING = """
+SELECT conname FROM pg_constraint WHERE contype = 'f' AND convalidated AND connamespace = 'public'::regnamespace
+UNION ALL SELECT tgname || ' on ' || tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'O'
+ORDER BY 1
+"""
+ALL_STANDING = ["few_of_big", "later_of_few", "shouting on big", "shouting on few"]
+
+
+@pytest.fixture
+def elsewhere(scene: Scene, tmp_path: Path) -> Workplace:
+    """Another directory for the same source and target."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    return Workplace(folder, scene.place.environment)
+
+
+def standing(scene: Scene) -> list[str]:
+    """Foreign keys and triggers that are in force."""
+    return [name for (name,) in scene.query(STANDING)]
+
+
+# -- side by side ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("script", ["data", "schema"])
+def test_a_second_run_over_a_table_is_refused_with_who_holds_it(
+    scene: Scene, elsewhere: Workplace, script: str
+) -> None:
+    with scene.stopped_in_the_big_table() as process:
+        before = scene.checkpoints()
+        # The first one's proxy is silent: this one reaches the source directly.
+        refused = elsewhere.with_settings(MSSQL_PORT=str(scene.source.port), CHUNK_ROWS="700").run(script)
+        assert refused.code == 4, refused.text
+        assert "another run works on public.big" in refused.err
+        assert f"process {process.pid} on " in refused.err
+        assert f"in {scene.place.folder}" in refused.err
+        assert "nothing was changed" in refused.err
+        assert sorted(path.name for path in elsewhere.folder.iterdir() if path.suffix == ".json") == []
+        assert scene.checkpoints() == before
+        scene.proxy.resume()
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    scene.assert_equal()
+
+
+def test_runs_over_other_tables_leave_what_a_live_run_suspended(scene: Scene, elsewhere: Workplace) -> None:
+    scene.query(MORE_DDL)
+    direct = elsewhere.with_settings(MSSQL_PORT=str(scene.source.port))
+    with scene.stopped_in_the_big_table("--tables", "Big") as process:
+        for _ in range(2):
+            beside = direct.run("data", "--tables", "Few,Later")
+            assert beside.code == 0, beside.text
+            assert "come back when the run that loads public.big now is over" in beside.out
+            assert standing(scene) == ["later_of_few", "shouting on few"]
+        scene.proxy.resume()
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert standing(scene) == ALL_STANDING
+    for name in ("big", "few", "later"):
+        wanted = scene.source.execute(f'SELECT * FROM dbo."{name}" ORDER BY 1')
+        assert scene.query(f"SELECT * FROM {name} ORDER BY 1") == wanted, name
+    assert scene.query("SELECT * FROM replication.suspended") == []
+    assert scene.query("SELECT * FROM replication.run") == []
+
+
+def test_what_a_killed_run_had_claimed_is_free(scene: Scene, elsewhere: Workplace) -> None:
+    scene.query(MORE_DDL)
+    scene.kill_in_the_big_table()
+    run = elsewhere.run("data", "--tables", "Later")
+    # All comes back; what one key wants is in a table that the killed run had not come to.
+    assert run.code == 1, run.text
+    assert "3 of 4 keys, indexes and triggers are back" in run.out
+    assert 'Key (id)=(0) is not present in table "few"' in run.out
+    run = elsewhere.run("data")
+    assert run.code == 0, run.text
+    assert standing(scene) == ALL_STANDING
+
+
+# -- a run that is taken for dead ------------------------------------------------------------------
+
+
+@pytest.fixture
+def job(scene: Scene) -> Job:
+    """The load of the big table by a run of which only the claim is there."""
+    with closing(scene.target.connect(scene.database)) as connection:
+        connection.autocommit = False
+        state.prepare(connection)
+        there = read_tables(connection, ["public"])[TargetName("public", "big")]
+        run = claimed(connection, there.name)
+    settings = load_settings(None, scene.place.environment)
+    return Job(replace(BIG, row_count=BIG_ROWS), loader.plan_load(BIG, there, settings), "a session", run, "a load")
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "words"),
+    [
+        (
+            "UPDATE replication.claim SET run = (SELECT max(run) FROM replication.run)",
+            "another run has taken public.big over",
+        ),
+        ("DELETE FROM replication.run", "another run has taken public.big over, or its record is gone"),
+        ("UPDATE replication.load SET load = 'another one'", "another run has taken public.big over"),
+        ("UPDATE replication.load SET chunks = chunks - 0", "cut into other chunks"),
+        ("DROP TABLE big; CREATE TABLE big (id integer, label text)", "was dropped or made anew"),
+        ("TRUNCATE big", "public.big holds 4,000 rows where 8,000 were loaded"),
+    ],
+)
+def test_a_chunk_of_a_load_that_is_not_its_own_any_more_is_not_committed(
+    scene: Scene, job: Job, meanwhile: str, words: str
+) -> None:
+    settings = load_settings(None, scene.place.environment)
+    begun = chunk_copy.begin(settings, job, continues=False)
+    chunk_copy.copy(settings, begun.job, begun.chunks[0])
+    scene.query(
+        "INSERT INTO replication.run (host, pid, folder, command) VALUES ('another host', 7, '/there', 'sync-data.py')"
+    )
+    scene.query(meanwhile)
+    before = scene.query("SELECT count(*) FROM big")
+    with pytest.raises(LoadLostError, match=words):
+        chunk_copy.copy(settings, begun.job, begun.chunks[1])
+    assert scene.query("SELECT count(*) FROM big") == before
+
+
+def test_a_run_that_lost_its_connection_claims_its_tables_again(scene: Scene, elsewhere: Workplace) -> None:
+    with scene.stopped_in_the_big_table() as process:
+        holding = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND objid > 0"
+        (before,) = scene.query(holding)
+        scene.query(f"SELECT pg_terminate_backend({before[0]})")
+        wait_until(lambda: scene.query(holding) not in ([], [before]), "the run is alive again")
+        refused = elsewhere.with_settings(MSSQL_PORT=str(scene.source.port)).run("data")
+        assert refused.code == 4, refused.text
+        scene.proxy.resume()
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    scene.assert_equal()
+
+
+# -- readers ---------------------------------------------------------------------------------------
+
+
+TABLES = ("big", "few", "later")
+JOINED = [
+    "SELECT count(*) FROM big JOIN few USING (id) JOIN later USING (id)",
+    "SELECT count(*) FROM later JOIN few USING (id) LEFT JOIN big USING (id)",
+    "BEGIN; SELECT count(*) FROM few; SELECT count(*) FROM later; SELECT count(*) FROM big; COMMIT",
+    "BEGIN; SELECT count(*) FROM big; SELECT count(*) FROM few; COMMIT",
+]
+
+
+def test_neither_readers_nor_the_run_fail_for_each_other_s_sake(scene: Scene) -> None:
+    scene.query(MORE_DDL)
+    failures: list[str] = []
+    queries = [0]
+    stopping = threading.Event()
+
+    def read(sql: str) -> None:
+        with closing(scene.target.connect(scene.database)) as connection, connection.cursor() as cursor:
+            while not stopping.is_set():
+                try:
+                    cursor.execute(sql)
+                    queries[0] += 1
+                except psycopg2.Error as error:
+                    failures.append(str(error))
+                    connection.rollback()
+
+    readers = [threading.Thread(target=read, args=(sql,)) for sql in JOINED]
+    for reader in readers:
+        reader.start()
+    try:
+        for _ in range(3):
+            run = scene.run("--workers", "2")
+            assert run.code == 0, run.text
+            assert "WARNING" not in run.out
+    finally:
+        stopping.set()
+        for reader in readers:
+            reader.join(60)
+    assert failures == []
+    assert queries[0] > 0
+    assert standing(scene) == ALL_STANDING
+    for name in TABLES:
+        wanted = scene.source.execute(f'SELECT * FROM dbo."{name}" ORDER BY 1')
+        assert scene.query(f"SELECT * FROM {name} ORDER BY 1") == wanted, name
+
+
+def test_a_reader_that_does_not_end_is_named_and_nobody_queues_behind_the_run(scene: Scene) -> None:
+    with closing(scene.target.connect(scene.database)) as reader, reader.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT 'a long report' FROM few")
+        process = scene.place.with_settings(LOCK_WAIT="6").start("data")
+        with closing(scene.target.connect(scene.database)) as other, other.cursor() as beside:
+            beside.execute("SET lock_timeout = 900")
+            while process.poll() is None:
+                beside.execute("SELECT count(*) FROM few")
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, out + err
+    assert "dbo.Few failed: public.few could not be locked within 6 s. Held by pid " in out
+    assert "a long report" in out
+    assert statuses(scene.place.data_progress) == {"Big": "completed", "Few": "failed", "Later": "completed"}
+    assert scene.run("--resume").code == 0
+    scene.assert_equal()
