@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import data_sync
-from bench.chaos import OBJECTS
+from bench.arena import OBJECTS
 from catalog import Database
 from demo.standin import StandIn
 from demo.target import EmbeddedTarget
