@@ -193,13 +193,13 @@ def check(made: Arena, damage: Damage) -> list[str]:
     return words
 
 
-def play_disturbed(rounds: int, seed: int) -> int:
-    """Play rounds of the disturber; returns the exit code."""
+def play_disturbed(numbers: Sequence[int], seed: int) -> int:
+    """Play the rounds of the disturber that have these numbers; returns the exit code."""
     verdicts: Counter[disturber.Verdict] = Counter()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder, arena(Path(folder)) as made:
         print(f"seed {seed}", flush=True)
-        for number in range(1, rounds + 1):
+        for number in numbers:
             # Each round by itself: what one chooses does not depend on how the ones before went.
             this = disturber.play(made, random.Random(f"{seed} {number}"), number)
             verdicts[this.verdict] += 1
@@ -209,7 +209,7 @@ def play_disturbed(rounds: int, seed: int) -> int:
                 print(f"round {number} is wrong:\n  {told}\nafter\n  {steps}\n{this.output}", flush=True)
             elif number % 10 == 0:
                 print(f"{number} rounds in {time.monotonic() - started:.0f} s: {_counts(verdicts)}", flush=True)
-    print(f"{rounds} disturbed rounds: {_counts(verdicts)}")
+    print(f"{len(numbers)} disturbed rounds: {_counts(verdicts)}")
     return 1 if verdicts["wrong"] else 0
 
 
@@ -223,11 +223,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=20, help="how often to kill a run (default: 20)")
     parser.add_argument("--cuts", type=int, default=10, help="how often to cut a connection (default: 10)")
     parser.add_argument("--disturbed", type=int, metavar="N", help="play N rounds of the disturber, and nothing else")
+    parser.add_argument("--round", type=int, metavar="K", help="of these, play the one with this number alone")
     parser.add_argument("--seed", type=int, help="choose as an earlier run did")
     options = parser.parse_args(arguments)
     seed = options.seed if options.seed is not None else random.randrange(10**6)
     if options.disturbed is not None:
-        return play_disturbed(options.disturbed, seed)
+        numbers = range(1, options.disturbed + 1) if options.round is None else (options.round,)
+        return play_disturbed(numbers, seed)
     chance = random.Random(seed)
     damage = Damage()
     kills = cuts = number = 0

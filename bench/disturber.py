@@ -55,6 +55,11 @@ class Run:
     out: str
     err: str
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether it ended before it did anything to any table."""
+        return "Processing:" not in self.out
+
     def names(self, *words: str) -> bool:
         """Whether its complaints name one of these: a table, by either side's name, or a thing on it."""
         patterns = []
@@ -163,6 +168,8 @@ def _judge(scene: Scene, run: Run) -> tuple[Verdict, list[str]]:
         return ("wrong", ["exit code 0, and", *words]) if words else ("equal", [])
     if run.code in (UNREACHABLE, HELD):
         return "wrong", [f"exit code {run.code} though nobody is there", *words]
+    if run.is_refusal and any(run.names(one.table, *one.others) for one in differences):
+        return "told", words
     silent = [difference.text for difference in differences if not run.names(difference.table, *difference.others)]
     if silent:
         return "wrong", [f"exit code {run.code}, and not a word of", *silent]
@@ -172,22 +179,34 @@ def _judge(scene: Scene, run: Run) -> tuple[Verdict, list[str]]:
 # -- runs ------------------------------------------------------------------------------------------
 
 
-def _begin(
-    scene: Scene, this: DisturbedRound, place: Workplace, arguments: Sequence[str]
-) -> tuple[subprocess.Popen[str], float]:
-    """Start a run of the data phase; also the moment, in seconds from its first table on, at which to disturb it."""
+@dataclass(frozen=True)
+class Started:
+    """A run under way; `delay` is the moment, in seconds from its first table on, at which to disturb it."""
+
+    process: subprocess.Popen[str]
+    tables: frozenset[str]
+    words: str
+    delay: float
+
+    def wait(self, seconds: float) -> None:
+        """Wait for so long, or until it is over."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+
+
+def _begin(scene: Scene, place: Workplace, arguments: Sequence[str], tables: frozenset[str]) -> Started:
     workers, chunk_rows = scene.chance.choice((1, 2, 4)), scene.chunk_rows()
-    words = f"{' '.join(arguments) or 'a plain run'} x{workers}, CHUNK_ROWS={chunk_rows}"
-    this.steps.append(words if place is scene.made.place else f"{words}, in another directory")
+    where = "" if place is scene.made.place else " in another directory"
+    words = f"{' '.join(arguments) or 'a plain run'} x{workers} CHUNK_ROWS={chunk_rows}{where}"
     process = place.with_settings(CHUNK_ROWS=chunk_rows).start("data", *arguments, "--workers", str(workers))
     seconds = scene.made.durations[1 if workers == 1 else 4]
-    return process, scene.chance.uniform(0, seconds * (0.2 + 0.7 * SMALLEST_CHUNKS / int(chunk_rows)))
+    delay = scene.chance.uniform(0, seconds * (0.2 + 0.7 * SMALLEST_CHUNKS / int(chunk_rows)))
+    return Started(process, tables, words, delay)
 
 
-def _end(
-    scene: Scene, this: DisturbedRound, process: subprocess.Popen[str], tables: frozenset[str], kill: bool = False
-) -> Run:
-    """Wait for a run's end, or kill it now."""
+def _end(scene: Scene, this: DisturbedRound, run: Started, kill: bool = False) -> Run:
+    """Wait for a run's end, or kill it now. Raises AssertionError where it does not end."""
+    process = run.process
     was_killed = kill and process.poll() is None
     try:
         if was_killed:
@@ -196,19 +215,18 @@ def _end(
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()
-        raise AssertionError(f"a run did not end within {RUN_TIMEOUT_S} s:\n{out}\n{err}") from None
+        raise AssertionError(f"{run.words} did not end within {RUN_TIMEOUT_S} s:\n{out}\n{err}") from None
     code = None if was_killed else process.returncode
-    this.steps.append("killed" if was_killed else f"exit code {code}")
-    scene.output += [f"-- {this.steps[-2]}: {this.steps[-1]}", out, err]
-    return Run(tables, code, out, err)
+    this.steps.append(f"{run.words}: {'killed' if was_killed else f'exit code {code}'}")
+    scene.output += [f"-- {this.steps[-1]}", out, err]
+    return Run(run.tables, code, out, err)
 
 
 def _whole(scene: Scene, this: DisturbedRound, arguments: Sequence[str], tables: frozenset[str] = ALL) -> Run:
     """A run from its start to its end, once its servers are there and nobody else is at its tables."""
     run = Run(tables, None, "", "")
     for _ in range(MOST_TRIES):
-        process, _ = _begin(scene, this, scene.made.place, arguments)
-        run = _end(scene, this, process, tables)
+        run = _end(scene, this, _begin(scene, scene.made.place, arguments, tables))
         if run.code not in (UNREACHABLE, HELD):
             break
         time.sleep(1)
@@ -219,36 +237,33 @@ def _interrupted(
     scene: Scene, this: DisturbedRound, arguments: Sequence[str], tables: frozenset[str], place: Workplace
 ) -> Run:
     """A run that is killed at a random moment, unless it ends before."""
-    process, delay = _begin(scene, this, place, arguments)
+    run = _begin(scene, place, arguments, tables)
     if scene.chance.random() < 0.2:
-        wait_for_last_table(place, process)
-        delay = scene.chance.uniform(0, 0.25)
+        wait_for_last_table(place, run.process)
+        run.wait(scene.chance.uniform(0, 0.25))
     else:
-        wait_for_first_table(place, process)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(delay)
-    return _end(scene, this, process, tables, kill=True)
+        wait_for_first_table(place, run.process)
+        run.wait(run.delay)
+    return _end(scene, this, run, kill=True)
 
 
 def _accompanied(scene: Scene, this: DisturbedRound, arguments: Sequence[str], tables: frozenset[str]) -> list[Run]:
     """A run beside which something else happens, another run above all; returns those that ended by themselves."""
-    process, delay = _begin(scene, this, scene.made.place, arguments)
-    wait_for_first_table(scene.made.place, process)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(delay / 2)
+    run = _begin(scene, scene.made.place, arguments, tables)
+    wait_for_first_table(scene.made.place, run.process)
+    run.wait(run.delay / 2)
     if scene.chance.random() < 0.4:
-        act = scene.chance.choice(BESIDE_A_RUN)
-        this.steps.append(f"beside it: {act(scene)}")
-        return [_end(scene, this, process, tables)]
-    flags, chosen = _some_tables(scene.chance)
-    second, _ = _begin(scene, this, scene.other, flags)
+        this.steps.append(f"beside the next: {scene.chance.choice(BESIDE_A_RUN)(scene)}")
+        return [_end(scene, this, run)]
+    second = _begin(scene, scene.other, *_some_tables(scene.chance))
+    this.steps.append("beside each other:")
     if scene.chance.random() < 0.3:
-        wait_for_first_table(scene.other, second)
-        this.steps.append("of the first:")
-        _end(scene, this, process, tables, kill=True)
-        this.steps.append("of the second:")
-        return [_end(scene, this, second, chosen)]
-    return [_end(scene, this, process, tables), _end(scene, this, second, chosen)]
+        wait_for_first_table(scene.other, second.process)
+        _end(scene, this, run, kill=True)
+        ended = _end(scene, this, second)
+        # Of tables that both were at, the one that was killed may have been the later one.
+        return [ended] if not run.tables & second.tables else []
+    return [_end(scene, this, run), _end(scene, this, second)]
 
 
 def _some_tables(chance: random.Random) -> tuple[list[str], frozenset[str]]:
@@ -351,8 +366,7 @@ def _disturb(scene: Scene, this: DisturbedRound) -> list[str]:
     if chance.random() < 0.5:
         _interrupted(scene, this, flags, tables, scene.other)
         return []
-    process, _ = _begin(scene, this, scene.other, flags)
-    return _believed(scene, [_end(scene, this, process, tables)])
+    return _believed(scene, [_end(scene, this, _begin(scene, scene.other, flags, tables))])
 
 
 def _go_on(scene: Scene, this: DisturbedRound) -> list[str]:
