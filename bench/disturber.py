@@ -255,10 +255,12 @@ def _accompanied(scene: Scene, this: DisturbedRound, arguments: Sequence[str], t
     if scene.chance.random() < 0.4:
         this.steps.append(f"beside the next: {scene.chance.choice(BESIDE_A_RUN)(scene)}")
         return [_end(scene, this, run)]
-    second = _begin(scene, scene.other, *_some_tables(scene.chance))
+    # In the first one's own directory it is turned away.
+    place = scene.made.place if scene.chance.random() < 0.1 else scene.other
+    second = _begin(scene, place, *_some_tables(scene.chance))
     this.steps.append("beside each other:")
     if scene.chance.random() < 0.3:
-        wait_for_first_table(scene.other, second.process)
+        wait_for_first_table(place, second.process)
         _end(scene, this, run, kill=True)
         ended = _end(scene, this, second)
         # Of tables that both were at, the one that was killed may have been the later one.
