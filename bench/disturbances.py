@@ -404,7 +404,7 @@ def make_the_schema(scene: Scene) -> str | None:
     scene.output.append(finished.text)
     # A foreign key that was lost, and that rows violate now, is made all the same, and told: docs/schema.md.
     for thing in scene.things():
-        if thing.kind == "f" and thing.definition.endswith(" NOT VALID"):
+        if thing.kind == "f" and thing.definition.endswith(" NOT VALID") and thing not in scene.account.required:
             scene.account.forgive(thing)
     return f"replicate-schema.py in {place.folder.name}: {finished.code}"
 
