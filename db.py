@@ -546,13 +546,83 @@ def source_advice(words: str) -> str:
 # -- PostgreSQL ------------------------------------------------------------------------------
 
 
+#: what our SQL relies on, whatever ALTER ROLE, ALTER DATABASE, PGOPTIONS or the server's configuration say. What only
+#: decides where and how rows are stored (tablespaces, access method, compression) is left as it is found.
+SESSION_SETTINGS: Mapping[str, str] = {
+    # How our SQL is read.
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "array_nulls": "on",
+    "xmloption": "content",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    # A datetimeoffset constant without an offset means +00:00 on the source.
+    "TimeZone": "UTC",
+    # How values and the catalog's own words are written.
+    "quote_all_identifiers": "off",
+    "bytea_output": "hex",
+    "xmlbinary": "base64",
+    "extra_float_digits": "1",
+    # What a statement sees and does. A policy that would hide rows is an error instead.
+    "row_security": "off",
+    "session_replication_role": "origin",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off",
+    "default_transaction_deferrable": "off",
+    # How long it may take: a copy, an index and a wait in between take their time.
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
+}
+#: extensions whose types, operators and functions our SQL names without a schema
+_NAMED_BARE = ("citext", "pgcrypto", "postgis", "vector")
+# Settings that an older server does not know are left out, and those that are right already, since some take rights.
+# With synchronous_commit off, a crash of the server would lose what the progress file calls completed. Operators are
+# named in full, since the search path that is in force meanwhile may be anybody's.
+SET_SESSION = f"""
+WITH wanted (name, value) AS (
+    VALUES {", ".join(f"('{name}', '{value}')" for name, value in SESSION_SETTINGS.items())}
+    UNION ALL
+    SELECT 'synchronous_commit', 'local'
+    WHERE pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'off'
+    UNION ALL
+    SELECT 'search_path', pg_catalog.concat_ws(', ', 'pg_catalog', (
+        SELECT pg_catalog.string_agg(DISTINCT pg_catalog.quote_ident(n.nspname), ', ')
+        FROM pg_catalog.pg_extension AS e
+        JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+        WHERE e.extname OPERATOR(pg_catalog.=) ANY ('{{{",".join(_NAMED_BARE)}}}'::pg_catalog.name[])
+        AND n.nspname OPERATOR(pg_catalog.<>) 'pg_catalog'
+    ), 'pg_temp'))
+SELECT pg_catalog.set_config(name, value, false) FROM wanted
+WHERE pg_catalog.current_setting(name, true) OPERATOR(pg_catalog.<>) value
+"""
+
+
 def connect_target(settings: Settings) -> Any:
-    """A psycopg2 connection, not in autocommit mode, speaking UTF-8. Raises UnreachableError."""
+    """A psycopg2 connection, not in autocommit mode, with `SESSION_SETTINGS` and UTF-8. Raises UnreachableError.
+
+    The search path is pg_catalog and the schemas of the extensions that our SQL uses, so that nobody's function or
+    table stands in for what is meant.
+    """
+    connection: Any = None
     try:
-        connection: Any = psycopg2.connect(psycopg2.extensions.make_dsn(**settings.target.parameters))
-        connection.set_client_encoding("UTF8")
+        parameters = {**settings.target.parameters, "client_encoding": "UTF8"}
+        connection = psycopg2.connect(psycopg2.extensions.make_dsn(**parameters))
+        if connection.get_parameter_status("standard_conforming_strings") != "on":
+            # psycopg2 decides once, when it connects, how it writes the backslashes of bound values.
+            connection.close()
+            options = f"{parameters.get('options', '')} -c standard_conforming_strings=on".strip()
+            connection = psycopg2.connect(psycopg2.extensions.make_dsn(**{**parameters, "options": options}))
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(SET_SESSION)
+        connection.autocommit = False
         return connection
     except psycopg2.Error as error:
+        if connection is not None:
+            connection.close()
         words = settings.secrets.hide(target_words(error))
         raise UnreachableError(
             f"PostgreSQL {settings.target.label} cannot be used: {words}\n{target_advice(words)}"

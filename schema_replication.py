@@ -36,6 +36,7 @@ from postgres.shape import (
     read_schemas,
     read_tables,
     relation_exists,
+    search_path,
     target_schemas,
 )
 from progress import DEFAULT_FILES, ProgressTracker
@@ -91,8 +92,9 @@ def run(options: Options, schema_options: SchemaOptions) -> int:
         this_run, database = _read(options, tracker)
         with closing(connect_target(this_run.settings)) as target:
             plan = _plan(this_run, database, _Target.read(target, this_run))
+            path = search_path(target)
         remarks = [f"type map {this_run.type_map.path}: {line}" for line in this_run.type_map.lines]
-        print(ddl.script(plan, remarks), end="")
+        print(ddl.script(plan, path, remarks), end="")
         return ALL_DONE
     with tracker.lock():
         if options.reset:

@@ -44,7 +44,7 @@ class TargetFeatures:
 
     has_xml: bool = True
     version: int = 160000
-    #: types of installed extensions (geometry, geography, vector), each as SQL must spell it there
+    #: types of installed extensions (geometry, geography, vector, citext), each as SQL must spell it there
     extension_types: Mapping[str, str] = field(default_factory=dict)
 
 

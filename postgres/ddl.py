@@ -26,7 +26,7 @@ from catalog import (
     Translation,
 )
 from catalog import Sequence as SourceSequence
-from db import Settings
+from db import SESSION_SETTINGS, Settings
 from postgres.names import TargetName, cut, fold, quote, target_name
 from type_mapping import TargetFeatures, check_expression, mapping_of, postgres_type, type_remarks
 
@@ -58,6 +58,12 @@ _ROLE_SCHEMAS = {
         "denydatareader", "denydatawriter",
     )
 }  # fmt: skip
+#: what a script for psql begins with: of a session's settings those that change what DDL means or whether it ends
+SCRIPT_SETTINGS = {
+    name: f"'{value}'"
+    for name, value in SESSION_SETTINGS.items()
+    if not name.startswith(("default_transaction_", "session_", "idle_session_", "transaction_"))
+} | {"client_min_messages": "warning"}
 NOT_LOOKED_AT = ("users, roles and permissions", "assemblies, keys, Service Broker and plan guides")
 BTREE_KINDS = {"CLUSTERED", "NONCLUSTERED"}
 #: index kinds without a counterpart, and what a person could do instead
@@ -263,11 +269,15 @@ def drop_constraint(place: TargetName, name: str) -> str:
     return f"ALTER TABLE {place.quoted} DROP CONSTRAINT {quote(name)}"
 
 
-def script(plan: SchemaPlan, remarks: Iterable[str] = ()) -> str:
-    """The whole plan as one script that psql accepts; `remarks`, and what is not made, stand in it as comments."""
+def script(plan: SchemaPlan, search_path: str, remarks: Iterable[str] = ()) -> str:
+    """The whole plan as one script that psql accepts; `remarks`, and what is not made, stand in it as comments.
+
+    It begins with the settings that a run's own session has, `search_path` among them.
+    """
     lines = ["-- DDL as replicate-schema.py would run it.", *(_one_line(f"-- {remark}") for remark in remarks)]
-    lines += ["\\set ON_ERROR_STOP on", "BEGIN;"]
-    lines.append("SET LOCAL client_min_messages = warning;")
+    lines += ["\\set ON_ERROR_STOP on", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;"]
+    lines += ["SET LOCAL client_encoding = 'UTF8';", f"SET LOCAL search_path = {search_path};"]
+    lines += [f"SET LOCAL {name} = {value};" for name, value in SCRIPT_SETTINGS.items()]
     lines += [f"{create_schema(schema)};" for schema in plan.schemas]
     parts: list[tuple[str, Iterable[Step]]] = [
         ("Before the tables", (*plan.support, *_all_steps((*plan.domains, *plan.sequences))))
@@ -859,7 +869,11 @@ class _Planner:
         """What `COLLATION_POLICY` needs to be there before the tables."""
         columns = [column for table in tables for column in table.columns if column.collation]
         if self._settings.collation_policy == "citext" and any(map(_ignores_case, columns)):
-            yield Step("CREATE EXTENSION IF NOT EXISTS citext")
+            schema = quote(self._settings.target_schema)
+            yield Step(f"CREATE EXTENSION IF NOT EXISTS citext SCHEMA {schema}")
+            if "citext" not in self._features.extension_types:
+                added = f"current_setting('search_path') || {_literal(f', {schema}')}"
+                yield Step(f"SELECT set_config('search_path', {added}, false)")
         if self._settings.collation_policy == "icu":
             for collation in sorted({name for column in columns if (name := self._collation(column))}):
                 locale = _icu_locale(collation)

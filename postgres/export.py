@@ -18,7 +18,7 @@ import pyarrow as pa
 from adbc_driver_postgresql import StatementOptions
 from adbc_driver_postgresql import dbapi as postgresql
 
-from db import Settings, UnreachableError, is_temporary_sqlstate, target_advice
+from db import SET_SESSION, Settings, UnreachableError, is_temporary_sqlstate, target_advice
 from forms import DIGEST_MARK
 from postgres.loader import TargetError
 from postgres.names import TargetName, quote
@@ -54,12 +54,29 @@ class BlockRange:
 
 
 def connect(settings: Settings) -> Any:
-    """An ADBC connection that speaks UTF-8. Raises UnreachableError."""
+    """An ADBC connection with the same settings as every other (`db.connect_target`). Raises UnreachableError."""
+    parameters = {**settings.target.parameters, "client_encoding": "UTF8"}
+    # The driver reads the catalog before anybody can set anything: names without a schema, functions by their text.
+    options = f"{parameters.get('options', '')} -c search_path=pg_catalog -c quote_all_identifiers=off".strip()
+    guarded = {**parameters, "options": options}
+    connection: Any = None
     try:
-        return postgresql.connect(
-            psycopg2.extensions.make_dsn(**{**settings.target.parameters, "client_encoding": "UTF8"})
-        )
+        try:
+            connection = postgresql.connect(psycopg2.extensions.make_dsn(**guarded))
+        except adbc_driver_manager.Error as error:
+            # A pooler may pass no options on.
+            if "startup parameter" not in str(error):
+                raise
+            connection = postgresql.connect(psycopg2.extensions.make_dsn(**parameters))
+        with connection.cursor() as cursor:
+            cursor.execute(SET_SESSION)
+            # The driver runs it while it is read.
+            cursor.fetchall()
+        connection.commit()
+        return connection
     except adbc_driver_manager.Error as error:
+        if connection is not None:
+            disconnect(connection)
         words = settings.secrets.hide(_words(error))
         raise UnreachableError(
             f"PostgreSQL {settings.target.label} cannot be used: {words}\n{target_advice(words)}"

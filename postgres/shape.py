@@ -213,7 +213,8 @@ SELECT t.typname, format_type(t.oid, NULL)
 FROM pg_type AS t
 JOIN pg_depend AS d ON d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
 JOIN pg_extension AS e ON e.oid = d.refobjid
-WHERE (e.extname, t.typname) IN (('postgis', 'geometry'), ('postgis', 'geography'), ('vector', 'vector'))
+WHERE (e.extname, t.typname) IN (('postgis', 'geometry'), ('postgis', 'geography'), ('vector', 'vector'),
+    ('citext', 'citext'))
 """
 
 
@@ -235,6 +236,11 @@ def read_features(connection: Any) -> TargetFeatures:
 
 # "unicode" stands in every server's catalog since 16, with or without ICU.
 ICU_COLLATIONS = "SELECT FROM pg_collation WHERE collprovider = 'i' AND collname <> 'unicode' LIMIT 1"
+
+
+def search_path(connection: Any) -> str:
+    """The session's search path, as `db.connect_target` has set it. Raises psycopg2.Error."""
+    return next(str(path) for (path,) in _rows(connection, "SELECT current_setting('search_path')"))
 
 
 def has_citext(connection: Any) -> bool:
