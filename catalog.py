@@ -14,6 +14,14 @@ DEFAULT_SCHEMA = "dbo"
 State = Literal["done", "changed", "skipped"]
 
 
+def written(part: str) -> str:
+    """A name as it stands among names joined by dots: in brackets, a `]` doubled, where it holds a dot or a bracket.
+
+    Source: Microsoft, "Database Identifiers". Without them `dbo.[Sales.Orders]` would be taken for `Sales.Orders`.
+    """
+    return "[" + part.replace("]", "]]") + "]" if any(sign in part for sign in ".[]") else part
+
+
 @dataclass(frozen=True)
 class SqlType:
     """A T-SQL type as a column declares it (`sys.types` joined to `sys.columns`).
@@ -208,13 +216,18 @@ class Table:
 
     @property
     def full_name(self) -> str:
-        """`schema.table`, for a person to read; never for SQL."""
-        return f"{self.schema}.{self.name}"
+        """`schema.table`, each as `written`, for a person to read and type; never for SQL."""
+        return f"{written(self.schema)}.{written(self.name)}"
 
     @property
     def key(self) -> str:
-        """The name in the progress file: bare for tables of dbo, `Sales.Orders` for others."""
-        return self.name if self.schema == DEFAULT_SCHEMA else self.full_name
+        """The name in the progress file: bare for tables of dbo, `Sales.Orders` for others, each part as `written`."""
+        return written(self.name) if self.schema == DEFAULT_SCHEMA else self.full_name
+
+    @property
+    def bare_key(self) -> str:
+        """The same without brackets, as older progress files have it: two tables may share it."""
+        return self.name if self.schema == DEFAULT_SCHEMA else f"{self.schema}.{self.name}"
 
     @property
     def sort_key(self) -> tuple[str, str, str, str]:

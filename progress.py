@@ -26,6 +26,8 @@ Status = Literal["pending", "in_progress", "completed", "failed", "skipped"]
 Phase = Literal["schema", "data"]
 
 STATUSES: tuple[Status, ...] = ("pending", "in_progress", "completed", "failed", "skipped")
+#: stands in a file whose tables are named as `catalog.Table.key` names them, brackets and all
+KEYS = "bracketed"
 DEFAULT_FILES: Mapping[Phase, str] = {
     "schema": "schema_replication_progress.json",
     "data": "data_sync_progress.json",
@@ -84,6 +86,9 @@ class ProgressTracker:
         self._texts: dict[str, str] = {}
         self._gathers = False
         self._has_changed = False
+        self._bare_keys: dict[str, list[str]] = {}
+        #: names of an older file that may mean several tables → those tables' keys
+        self.ambiguous: dict[str, list[str]] = {}
 
     # -- the lock ---------------------------------------------------------------------------
 
@@ -153,8 +158,28 @@ class ProgressTracker:
             raise ProgressFileError(self._refused(what)) from None
         self._check_shape(document, text)
         self._document = document
+        if document.get("keys") != KEYS:
+            self._read_bare_keys()
         self._texts.clear()
         return True
+
+    def know_bare_keys(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Tell which tables older files may mean, as `Table.bare_key` and `Table.key`, before `load`."""
+        self._bare_keys = {}
+        for bare, key in pairs:
+            self._bare_keys.setdefault(bare, []).append(key)
+
+    def _read_bare_keys(self) -> None:
+        """Read names without brackets; an entry that may mean two tables is taken for neither."""
+        tables: dict[str, Any] = {}
+        for name, entry in self._tables.items():
+            keys = self._bare_keys.get(name, [name])
+            if len(keys) > 1:
+                self.ambiguous[name] = keys
+            elif keys[0] not in tables:
+                tables[keys[0]] = entry
+        self._document["tables"] = tables
+        self._document["keys"] = KEYS
 
     def _refused(self, what: str) -> str:
         script = "replicate-schema.py" if self.phase == "schema" else "sync-data.py"
@@ -237,6 +262,7 @@ class ProgressTracker:
             "session_start": _now(),
             "last_updated": _now(),
             "session_id": uuid.uuid4().hex,
+            "keys": KEYS,
             **({"type_map": {name: dict(part) for name, part in type_map.items()}} if type_map else {}),
             **({"earlier_sessions": earlier} if earlier else {}),
             **({"suspended": suspended} if suspended else {}),

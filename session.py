@@ -10,6 +10,7 @@ import argparse
 import difflib
 import fnmatch
 import os
+import re
 import signal
 import sys
 import traceback
@@ -213,6 +214,7 @@ def run_over(tables: Sequence[Table], options: Options, settings: Settings, trac
     """
     type_map = read_type_map(settings.type_map).resolved(tables)
     selected = select_tables(type_map.apply(tables), options)
+    tracker.know_bare_keys((table.bare_key, table.key) for table in tables)
     check_types(selected)
     check_collisions(selected, settings)
     check_schemas(selected, settings)
@@ -235,35 +237,53 @@ def announce(run: Run) -> None:
 def select_tables(tables: Iterable[Table], options: Options) -> tuple[Table, ...]:
     """The tables that `--tables` and `--exclude` leave, in the fixed order.
 
-    A glob without a dot matches bare names in any schema; with one, `schema.table`; both without case.
-    Raises UsageError for a glob that matches nothing, so that a typing error is not a silent no-op.
+    A glob without a dot matches bare names in any schema; with one, `schema.table`; both without case. One that is a
+    table's name as the progress file has it (`[a.b]`) means that table. Raises UsageError for a glob that matches
+    nothing, so that a typing error is not a silent no-op.
     """
     everything = tuple(tables)
+    chosen: dict[str, set[str]] = {}
     for option, globs in (("--tables", options.tables), ("--exclude", options.exclude)):
-        for glob in globs:
-            if not any(_matches(table, glob) for table in everything):
+        found = [_matching(everything, glob) for glob in globs]
+        for glob, some in zip(globs, found, strict=True):
+            if not some:
                 raise UsageError(f"{option} {glob}: no table matches{_near(glob, everything)}")
+        chosen[option] = {table.key for some in found for table in some}
     return tuple(
         table
         for table in everything
-        if (not options.tables or any(_matches(table, glob) for glob in options.tables))
-        and not any(_matches(table, glob) for glob in options.exclude)
+        if (not options.tables or table.key in chosen["--tables"]) and table.key not in chosen["--exclude"]
     )
 
 
-def _matches(table: Table, glob: str) -> bool:
+def _matching(tables: Sequence[Table], glob: str) -> list[Table]:
     pattern = glob.lower()
-    return fnmatch.fnmatchcase(table.full_name.lower(), pattern) or fnmatch.fnmatchcase(table.name.lower(), pattern)
+    ways: tuple[Callable[[Table], bool], ...] = (
+        lambda table: "[" in glob and pattern in (table.key.lower(), table.full_name.lower()),
+        lambda table: any(
+            fnmatch.fnmatchcase(table.schema.lower(), pattern[: dot.start()])
+            and fnmatch.fnmatchcase(table.name.lower(), pattern[dot.end() :])
+            for dot in re.finditer(r"\.", pattern)
+        ),
+        lambda table: fnmatch.fnmatchcase(table.name.lower(), pattern),
+    )
+    return next((found for is_meant in ways if (found := [table for table in tables if is_meant(table)])), [])
 
 
 def find_table(tables: Sequence[Table], name: str) -> Table:
-    """The one table of that name, bare or `schema.table`, without case.
+    """The one table of that name, bare or `schema.table`, with brackets or without, without case.
 
     Raises UsageError with near matches when there is none, and with the candidates when there are several.
     """
-    wanted = name.strip().replace("[", "").replace("]", "").lower()
-    exact = [table for table in tables if table.full_name.lower() == wanted]
-    found = exact or [table for table in tables if table.name.lower() == wanted]
+    wanted = name.strip().lower()
+    # In T-SQL's brackets a dot is part of a name, and is no dot between names.
+    parts = [
+        (bracketed or bare).replace("]]", "]")
+        for bracketed, bare in re.findall(r"\[((?:[^]]|\]\])*)\]|([^.]+)", wanted)
+    ]
+    found = [table for table in tables if parts == [table.schema.lower(), table.name.lower()]]
+    found = found or [table for table in tables if parts == [table.name.lower()]]
+    found = found or [table for table in tables if wanted in (table.bare_key.lower(), table.name.lower())]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -291,6 +311,11 @@ def plan_run(run: Run) -> Plan:
     done: set[str] = set()
     partial: set[str] = set()
     is_new = not (options.resume and is_known)
+    for bare, keys in tracker.ambiguous.items() if options.resume else ():
+        run.display.say(
+            f"⚠️ {bare} in {tracker.path} may mean any of {', '.join(keys)}: none of them is taken to be done, each is "
+            f"done anew."
+        )
     if not is_new:
         _refuse_other_types(run)
         for table in affected:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from catalog import Column, SqlType, Table
+from catalog import Column, SqlType, Table, written
 from db import SettingsError
 from type_mapping import MAPPINGS, OFFSET_MINUTES, OPTIONS
 
@@ -180,7 +180,7 @@ def _find(entry: str, tables: Sequence[Table]) -> tuple[Table, Column]:
     spelled: dict[str, list[tuple[Table, Column]]] = {}
     for table in tables:
         for column in table.columns:
-            for owner in (table.full_name, table.name):
+            for owner in {table.full_name, f"{table.schema}.{table.name}", written(table.name), table.name}:
                 spelled.setdefault(f"{owner}.{column.name}".lower(), []).append((table, column))
     found = spelled.get(wanted, [])
     if len(found) == 1:

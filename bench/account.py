@@ -22,7 +22,7 @@ from typing import Any
 
 import pyodbc
 
-from catalog import Table
+from catalog import Table, written
 from db import Settings, connect_source, connect_target, find_env_file, load_settings
 from postgres.names import TargetName, fold, quote, target_name
 
@@ -211,7 +211,8 @@ class Source:
 
     def full_name(self, object_id: int) -> str:
         """schema.table of a table."""
-        return f"{self.schemas[self.tables[object_id].schema_id]}.{self.tables[object_id].name}"
+        table = self.tables[object_id]
+        return f"{written(self.schemas[table.schema_id])}.{written(table.name)}"
 
 
 class Account:

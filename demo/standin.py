@@ -293,7 +293,8 @@ class StandIn:
     # --- filling
 
     def _fill(self, rows: Mapping[str, Rows]) -> None:
-        known = {table.full_name.lower(): table for table in self.database.tables}
+        known = {f"{table.schema}.{table.name}".lower(): table for table in self.database.tables}
+        known |= {table.full_name.lower(): table for table in self.database.tables}
         unknown = {name.lower() for name in rows} - set(known)
         if unknown:
             raise ValueError(f"rows for tables that are not declared: {', '.join(sorted(unknown))}")
@@ -309,8 +310,9 @@ class StandIn:
         for table in self.database.tables:
             relation = _relation(table, self.database.collation)
             self._create(relation)
-            if table.full_name.lower() in by_name:
-                self._load(relation, by_name[table.full_name.lower()])
+            for name in dict.fromkeys((table.full_name, f"{table.schema}.{table.name}")):
+                if known[name.lower()] is table and name.lower() in by_name:
+                    self._load(relation, by_name[name.lower()])
             counts[table.schema, table.name] = int(str(self._one(f"SELECT count(*) FROM {_sql_name(relation)}")))
             for column in table.columns:
                 if column.identity is not None:

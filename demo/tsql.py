@@ -242,7 +242,7 @@ def load_rows(connection: Connection, database: Database, rows: Mapping[str, str
     cursor = connection.cursor()
     by_name = {name.lower(): given for name, given in rows.items()}
     for table in in_load_order(database.tables):
-        given = by_name.get(table.full_name.lower(), ())
+        given = by_name.get(table.full_name.lower(), by_name.get(f"{table.schema}.{table.name}".lower(), ()))
         statement, places = insert_statement(table)
         has_identity = any(column.identity is not None for column in table.columns)
         if has_identity:

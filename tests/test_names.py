@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +19,10 @@ from demo.standin import StandIn
 from demo.target import EmbeddedTarget
 from postgres.ddl import RelationNames
 from postgres.names import NameCollisionError, check_collisions, cut, fold, quote, target_name
+from session import Options, find_table, select_tables
 from tests.handmade import LONG_TWINS, index, primary, required
+from tests.harness import Workplace
+from tests.samples import counts, entries, labelled, processed, statuses, table
 from tests.test_schema_traps import make, run_on
 
 SETTINGS = Settings(Source("", Driver("", ""), ""), Target({}), Secrets())
@@ -157,3 +162,82 @@ def test_constraints_and_sequences_whose_names_fall_together(target: EmbeddedTar
     assert sorted(states.values()) == ["done", "done", "done", "skipped"]
     skipped = next(name for name, state in states.items() if state == "skipped")
     assert "falls together" in made.entry("sequence", skipped)["reason"]
+
+
+# -- names with dots in them ----------------------------------------------------------------------------
+
+DOTTED = Database("shop", (table("Sales.Orders"), table("Orders", "Sales"), table("x.y", "Sales"), table("a]b")))
+DOTTED_ROWS = {
+    "dbo.[Sales.Orders]": labelled(4, "dotted"), "Sales.Orders": labelled(9, "sale"), "Sales.[x.y]": labelled(2, "xy"),
+    "dbo.[a]]b]": labelled(3, "bracket"),
+}  # fmt: skip
+DOTTED_KEYS = {"[a]]b]": 3, "[Sales.Orders]": 4, "Sales.Orders": 9, "Sales.[x.y]": 2}
+
+
+@pytest.fixture
+def dotted(serve: Callable[..., StandIn], workplace: Callable[[StandIn, Database], Workplace]) -> Workplace:
+    """Two tables that would share a name, were a dot in a name a dot between names."""
+    return workplace(serve(DOTTED, DOTTED_ROWS), DOTTED)
+
+
+def test_a_table_with_a_dot_in_its_name_and_one_of_another_schema_are_two(
+    dotted: Workplace, target: EmbeddedTarget, target_database: str
+) -> None:
+    for script in ("schema", "data"):
+        finished = dotted.run(script)
+        assert finished.code == 0, finished.text
+        assert processed(finished.out) == list(DOTTED_KEYS)
+    assert {key: entry["rows_synced"] for key, entry in entries(dotted.data_progress).items()} == DOTTED_KEYS
+    assert statuses(dotted.schema_progress, "schema") == dict.fromkeys(DOTTED_KEYS, "completed")
+    found = counts(target, target_database, 'public."sales.orders"', "sales.orders", 'sales."x.y"', 'public."a]b"')
+    assert list(found.values()) == [4, 9, 2, 3]
+    names = [entry["name"] for entry in json.loads((dotted.folder / "schema_report.json").read_text())["objects"]]
+    assert {"dbo.[Sales.Orders]", "Sales.Orders", "Sales.[x.y]", "dbo.[a]]b]"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (("--tables", "[Sales.Orders]"), ["[Sales.Orders]"]),
+        (("--tables", "dbo.[sales.orders]"), ["[Sales.Orders]"]),
+        (("--tables", "Sales.Orders"), ["Sales.Orders"]),
+        (("--tables", "Sales.*"), ["Sales.Orders", "Sales.[x.y]"]),
+        (("--tables", "*.Orders"), ["Sales.Orders"]),
+        (("--tables", "dbo.*"), ["[a]]b]", "[Sales.Orders]"]),
+        (("--tables", "x.y"), ["Sales.[x.y]"]),
+        (("--exclude", "Sales.Orders"), ["[a]]b]", "[Sales.Orders]", "Sales.[x.y]"]),
+        (("--exclude", "[Sales.Orders]"), ["[a]]b]", "Sales.Orders", "Sales.[x.y]"]),
+        (("--start-from-table", "Sales.Orders"), ["Sales.Orders", "Sales.[x.y]"]),
+        (("--start-from-table", "[Sales.Orders]"), list(DOTTED_KEYS)[1:]),
+        (("--start-from-table", "[dbo].[a]]b]"), list(DOTTED_KEYS)),
+        (("--start-from-table", "a]b"), list(DOTTED_KEYS)),
+        (("--start-from-table", "sales.x.y"), ["Sales.[x.y]"]),
+    ],
+)  # fmt: skip
+def test_flags_tell_names_with_dots_apart(arguments: tuple[str, str], wanted: list[str]) -> None:
+    start = arguments[1] if arguments[0] == "--start-from-table" else None
+    options = Options(**({arguments[0][2:]: (arguments[1],)} if start is None else {}))  # type: ignore[arg-type]
+    tables = select_tables(sorted(DOTTED.tables, key=lambda table: table.sort_key), options)
+    first = find_table(tables, start).sort_key if start else tables[0].sort_key
+    assert [table.key for table in tables if table.sort_key >= first] == wanted
+
+
+def test_an_older_file_is_read_where_its_name_can_only_mean_one_table(dotted: Workplace) -> None:
+    assert dotted.run("schema").code == 0
+    old = {name: {"data": {"status": "completed", "error": None}} for name in ("Sales.Orders", "a]b", "Sales.x.y")}
+    dotted.data_progress.write_text(json.dumps({"tables": old}), encoding="utf-8")
+    finished = dotted.run("data", "--resume")
+    assert finished.code == 0, finished.text
+    # The entry that stood for both of two tables is believed of neither.
+    assert processed(finished.out) == ["[Sales.Orders]", "Sales.Orders"]
+    assert "Sales.Orders in data_sync_progress.json may mean any of [Sales.Orders], Sales.Orders" in finished.out
+    assert set(statuses(dotted.data_progress).values()) == {"completed"}
+    again = dotted.run("data", "--resume")
+    assert processed(again.out) == []
+    assert "may mean" not in again.out
+
+
+@given(st.lists(st.tuples(st.text(".[]ab", min_size=1), st.text(".[]ab", min_size=1)), unique=True))
+def test_no_two_tables_share_a_key(names: list[tuple[str, str]]) -> None:
+    tables = [Table(schema, name, ()) for schema, name in [*names, *(("dbo", name) for _, name in names)]]
+    assert len({table.key for table in tables}) == len({(table.schema, table.name) for table in tables})
