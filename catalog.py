@@ -216,13 +216,14 @@ class Table:
 
     @property
     def full_name(self) -> str:
-        """`schema.table`, each as `written`, for a person to read and type; never for SQL."""
-        return f"{written(self.schema)}.{written(self.name)}"
+        """`schema.table`, each as `written`, on one line, for a person to read and type; never for SQL."""
+        return f"{written(self.schema)}.{written(self.name)}".replace("\n", r"\n")
 
     @property
     def key(self) -> str:
         """The name in the progress file: bare for tables of dbo, `Sales.Orders` for others, each part as `written`."""
-        return written(self.name) if self.schema == DEFAULT_SCHEMA else self.full_name
+        name = written(self.name)
+        return name if self.schema == DEFAULT_SCHEMA else f"{written(self.schema)}.{name}"
 
     @property
     def bare_key(self) -> str:

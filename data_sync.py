@@ -63,6 +63,7 @@ from session import (
     summary_lines,
 )
 from type_mapping import UnsupportedTypeError
+from visible import on_one_line
 
 if TYPE_CHECKING:
     from verification import Mode
@@ -709,7 +710,9 @@ class Loads:
         while self._shown < len(self._in_order):
             load = self._in_order[self._shown]
             if load.lines and load.lines[0].startswith("📊"):
-                display.say(f"\n[{load.work.number}/{len(self._plan.tables)}] Processing: {load.table.key}")
+                display.say(
+                    f"\n[{load.work.number}/{len(self._plan.tables)}] Processing: {on_one_line(load.table.key)}"
+                )
             for line in load.lines:
                 display.say(line)
             load.lines.clear()

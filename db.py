@@ -78,11 +78,31 @@ class Secrets:
     values: tuple[str, ...] = field(default=(), repr=False)
 
     def hide(self, text: str) -> str:
-        """`text` with every secret replaced by `***`."""
-        for value in sorted(self.values, key=len, reverse=True):
+        """`text` with `***` in every place where connection strings and addresses have a secret.
+
+        A secret that cannot be taken for a word is replaced wherever it stands besides. A short or plain one is not:
+        what is replaced in every word tells what it is.
+        """
+        text = _KEYWORD_SECRET.sub(r"\1=***", text)
+        text = _ADDRESS_SECRET.sub(r"\1:***@", text)
+        for value in sorted(filter(_is_distinctive, self.values), key=len, reverse=True):
             for form in {value, value.replace("}", "}}"), quote(value, safe="")}:
                 text = text.replace(form, "***")
-        return re.sub(r"(?i)\b(PWD|password)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;\s]+)", r"\1=***", text)
+        return text
+
+
+#: libpq's parameters whose values are secrets, and ODBC's: `password=x`, `PWD={x}`, `password='x'`
+SECRET_PARAMETERS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+_KEYWORD_SECRET = re.compile(
+    rf"(?i)\b(PWD|{'|'.join(SECRET_PARAMETERS)})\s*=\s*"
+    r"(\{(?:[^}]|\}\})*\}|'(?:[^'\\]|\\.)*'|[^;\s]+)"
+)
+_ADDRESS_SECRET = re.compile(r"(?i)\b(postgres(?:ql)?://[^\s/:@]*):\S*@")
+
+
+def _is_distinctive(secret: str) -> bool:
+    kinds = (str.islower, str.isupper, str.isdigit, lambda sign: not sign.isalnum())
+    return len(secret) >= 8 and sum(any(map(is_kind, secret)) for is_kind in kinds) >= 2
 
 
 @dataclass(frozen=True)
@@ -273,10 +293,12 @@ def _target(values: Mapping[str, str]) -> tuple[Target, list[str]]:
         try:
             parameters = dict(psycopg2.extensions.parse_dsn(url))
         except psycopg2.ProgrammingError:
-            raise SettingsError(
-                "DATABASE_URL is not a PostgreSQL address; it looks like "
-                "postgresql://user:password@host:5432/database (special characters written as %XX)"
-            ) from None
+            raise SettingsError(_NO_ADDRESS) from None
+        # libpq ends the password at the first `@`, or at a `/` before it; the rest would be shown as host and database.
+        place = re.sub(r"^\w+://|\?.*", "", url, flags=re.DOTALL)
+        is_torn = "://" in url and ("@" in place.partition("@")[2] or ("/" in place.partition("@")[0] and "@" in place))
+        if is_torn or not _are_ports(parameters.get("port", "")):
+            raise SettingsError(_NO_ADDRESS)
     else:
         parameters = {keyword: values[name] for name, keyword in LIBPQ_VARIABLES.items() if values.get(name, "") != ""}
         if "dbname" not in parameters and "service" not in parameters:
@@ -285,7 +307,7 @@ def _target(values: Mapping[str, str]) -> tuple[Target, list[str]]:
                 "Put it into .env (see .env.example) or the environment, or give DATABASE_URL whole."
             )
     port = parameters.get("port", "5432")
-    if not all(part.strip().isdigit() for part in port.split(",") if part):
+    if not _are_ports(port):
         raise SettingsError(f"PGPORT must be a number, not {port!r}")
     host = parameters.get("host") or "local socket"
     parameters.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
@@ -294,7 +316,17 @@ def _target(values: Mapping[str, str]) -> tuple[Target, list[str]]:
         parameters.setdefault(keyword, value)
     parameters.setdefault("application_name", "mssql-to-postgres")
     label = f"{host}:{port}/{parameters.get('dbname', '')}"
-    return Target(parameters, label), [parameters.get("password", "")]
+    return Target(parameters, label), [parameters.get(name, "") for name in SECRET_PARAMETERS]
+
+
+_NO_ADDRESS = (
+    "DATABASE_URL is not a PostgreSQL address; it looks like postgresql://user:password@host:5432/database. Special "
+    "characters in the password are written as %XX: @ is %40, / is %2F, : is %3A, ? is %3F, # is %23, % is %25"
+)
+
+
+def _are_ports(text: str) -> bool:
+    return all(re.fullmatch(r"[0-9]{1,5}", part.strip()) for part in text.split(",") if part)
 
 
 def _required(values: Mapping[str, str], name: str, what: str, blank_allowed: bool = False) -> str:
@@ -308,7 +340,7 @@ def _whole(values: Mapping[str, str], name: str, default: int, low: int, high: i
     text = values.get(name, "").strip().replace("_", "")
     if not text:
         return default
-    if not text.isdigit() or not low <= int(text) <= high:
+    if not re.fullmatch(r"[0-9]{1,20}", text) or not low <= int(text) <= high:
         raise SettingsError(f"{name} must be a whole number from {low} to {high}, not {values[name]!r}")
     return int(text)
 

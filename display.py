@@ -6,6 +6,7 @@ control characters; an output whose encoding has no emoji gets words in their pl
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TextIO
 
 from progress import Summary
+from visible import on_one_line, visible
 
 RULE = "=" * 60
 SECONDS_BETWEEN_LINES = 30.0
@@ -51,7 +53,8 @@ WORDS: dict[str, str] = {
 
 
 def in_words(text: str, encoding: str) -> str:
-    """`text` as this encoding can show it: emoji as words, any other unknown character escaped."""
+    """`text` as this encoding can show it: emoji as words, unknown and control characters as escapes."""
+    text = visible(text)
     try:
         text.encode(encoding)
         return text
@@ -116,20 +119,55 @@ class _LineBars:
         for name, counted in self._tables.items():
             share = f" of about {counted.expected:,}" if counted.expected > 0 else ""
             rate = counted.copied / max(now - counted.started, 0.001)
-            self._display.say(f"   … {name}: {counted.copied:,}{share} rows, {rate:,.0f} rows/second")
+            self._display.say(f"   … {on_one_line(name)}: {counted.copied:,}{share} rows, {rate:,.0f} rows/second")
 
     def end(self, table: str) -> None:
         self._tables.pop(table, None)
 
 
+class SteadyStream:
+    """A stream that takes every line: its reader may go, its disk fill up, and the run goes on all the same."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        """`stream` is None where the process was started with it closed."""
+        self._stream = stream
+        self.encoding: str = getattr(stream, "encoding", None) or "ascii"
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with contextlib.suppress(OSError, ValueError):
+            if self._stream is not None:
+                self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what can be handed on."""
+        with contextlib.suppress(OSError, ValueError):
+            if self._stream is not None:
+                self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Whether a person watches."""
+        try:
+            return self._stream is not None and self._stream.isatty()
+        except ValueError:
+            return False
+
+    def fileno(self) -> int:
+        """The file's number, for what draws on terminals. Raises OSError where there is none."""
+        if self._stream is None:
+            raise OSError("closed")
+        return self._stream.fileno()
+
+
 class PlainDisplay:
     """Whole lines, nothing else: for pipes, files and cron."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = SteadyStream(stream)
 
     def say(self, text: str = "") -> None:
-        self._stream.write(in_words(text, self._stream.encoding or "ascii") + "\n")
+        self._stream.write(in_words(text, self._stream.encoding) + "\n")
         self._stream.flush()
 
     @contextmanager
@@ -140,7 +178,7 @@ class PlainDisplay:
 def choose_display(stream: TextIO | None = None) -> Display:
     """Bars where a person watches a terminal that can draw them; plain lines everywhere else."""
     stream = stream or sys.stdout
-    if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+    if SteadyStream(stream).isatty() and os.environ.get("TERM", "dumb") != "dumb":
         # Here, since cron and pipes need not wait for what draws bars.
         from terminal import TerminalDisplay  # noqa: PLC0415
 

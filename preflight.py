@@ -7,7 +7,6 @@ thing after the other, is collected here.
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import textwrap
@@ -34,6 +33,7 @@ from progress import ProgressFileError, write_atomically
 from session import ALL_DONE, SOME_FAILED, Options, find_table, load_run_settings, select_tables
 from type_map import read_type_map
 from type_mapping import TargetFeatures, UnsupportedTypeError, mapping_of
+from visible import json_text
 
 #: `blocks`: something would fail, or be lost or changed in a way that somebody must decide about;
 #: `warns`: it goes through, but not as it was, or with work left; `notes`: good to know
@@ -511,7 +511,7 @@ def document(source: str, target: str, remarks: Sequence[Remark]) -> str:
         "counts": _counts(remarks),
         "verdict": verdict(remarks),
     }
-    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+    return json_text(whole, indent=2) + "\n"
 
 
 def page(source: str, target: str, remarks: Sequence[Remark], with_data: bool, as_json: Path) -> str:

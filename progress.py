@@ -7,14 +7,16 @@ reader, or a run that starts after a kill, sees either the state before it or th
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
 import socket
+import stat
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,10 +24,18 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from visible import json_text
+
 Status = Literal["pending", "in_progress", "completed", "failed", "skipped"]
 Phase = Literal["schema", "data"]
 
 STATUSES: tuple[Status, ...] = ("pending", "in_progress", "completed", "failed", "skipped")
+#: rights of a new file, which may hold what only its owner should read
+PRIVATE = 0o600
+_KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)  # fmt: skip
 #: stands in a file whose tables are named as `catalog.Table.key` names them, brackets and all
 KEYS = "bracketed"
 DEFAULT_FILES: Mapping[Phase, str] = {
@@ -68,7 +78,7 @@ def _now() -> str:
 
 
 def _whole_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 class ProgressTracker:
@@ -99,7 +109,8 @@ class ProgressTracker:
         Raises LockHeldError at once, naming the holder, when another process has it, and
         ProgressFileError when the folder cannot be written to.
         """
-        lock = FileLock(self.path.with_name(self.path.name + ".lock"))
+        self._refuse_other_kinds()
+        lock = FileLock(self._beside(".lock"), mode=PRIVATE)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -117,23 +128,49 @@ class ProgressTracker:
                 self._holder_path.unlink()
             lock.release()
 
+    def _beside(self, ending: str) -> Path:
+        """A file that belongs to the progress file: beside the real one, which several links may name."""
+        real = real_path(self.path)
+        return real.with_name(real.name + ending)
+
     @property
     def _holder_path(self) -> Path:
-        return self.path.with_name(self.path.name + ".lock.holder")
+        return self._beside(".lock.holder")
+
+    def _refuse_other_kinds(self) -> None:
+        """Raise ProgressFileError where the path is no file: a pipe would be waited for, a device be replaced."""
+        try:
+            mode = real_path(self.path).stat().st_mode
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise ProgressFileError(_cannot_write(self.path, error)) from None
+        if not stat.S_ISREG(mode):
+            kind = next((words for is_kind, words in _KINDS if is_kind(mode)), "something else")
+            raise ProgressFileError(
+                f"{self.path} cannot be a progress file: it is {kind}, not a file. Nothing was done. Name another "
+                f"place with --progress-file."
+            )
 
     def _write_holder(self) -> None:
         command = " ".join(Path(word).name if place == 0 else word for place, word in enumerate(sys.argv))
         text = f"process {os.getpid()} on {socket.gethostname()}, started {_now()} ({command})"
         try:
-            self._holder_path.write_text(text, encoding="utf-8", errors="backslashreplace")
+            # A new file, whatever somebody has put in its place.
+            self._holder_path.unlink(missing_ok=True)
+            with os.fdopen(os.open(self._holder_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "wb") as file:
+                file.write(text.encode("utf-8", errors="backslashreplace"))
         except OSError as error:
             raise ProgressFileError(_cannot_write(self.path, error)) from None
 
     def _holder(self) -> str:
         try:
-            return self._holder_path.read_text(encoding="utf-8").strip() or "a process that has just started"
+            if self._holder_path.is_file():
+                text = self._holder_path.read_text(encoding="utf-8", errors="backslashreplace")
+                return " ".join(text.split()) or "a process that has just started"
         except OSError:
-            return "a process that has just started"
+            pass
+        return "a process that has just started"
 
     # -- reading ----------------------------------------------------------------------------
 
@@ -143,6 +180,7 @@ class ProgressTracker:
         Raises ProgressFileError for text that is not valid JSON, or a shape or status that is not
         this tool's. The file is never changed by this.
         """
+        self._refuse_other_kinds()
         try:
             text = self.path.read_text(encoding="utf-8-sig")
         except FileNotFoundError:
@@ -156,6 +194,9 @@ class ProgressTracker:
         except json.JSONDecodeError as error:
             what = "it is empty" if not text.strip() else f"line {error.lineno}, column {error.colno}: {error.msg}"
             raise ProgressFileError(self._refused(what)) from None
+        except ValueError:
+            # Python's own limit to what it takes for a number.
+            raise ProgressFileError(self._refused("it holds a number of thousands of digits")) from None
         self._check_shape(document, text)
         self._document = document
         if document.get("keys") != KEYS:
@@ -230,6 +271,9 @@ class ProgressTracker:
                 )
             if "rows_synced" in part and not _whole_number(part["rows_synced"]):
                 raise refuse(f'"rows_synced" of table {place} must be a whole number', place)
+        facts = [document.get("session_id"), *moment.values()]
+        if any(isinstance(fact, str) and re.search("[\x00\ud800-\udfff]", fact) for fact in facts):
+            raise refuse("a text in it holds half a character, or U+0000", '"session_id"')
 
     # -- sessions ---------------------------------------------------------------------------
 
@@ -281,14 +325,16 @@ class ProgressTracker:
         """Move the file aside under a timestamped name, whatever it holds; None where there is none."""
         if not self.path.exists():
             return None
+        self._refuse_other_kinds()
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-        aside = self.path.with_name(f"{self.path.stem}.{stamp}{self.path.suffix}")
+        real = real_path(self.path)
+        aside = real.with_name(f"{real.stem}.{stamp}{real.suffix}")
         number = 1
         while aside.exists():
             number += 1
-            aside = self.path.with_name(f"{self.path.stem}.{stamp}-{number}{self.path.suffix}")
+            aside = real.with_name(f"{real.stem}.{stamp}-{number}{real.suffix}")
         try:
-            self.path.rename(aside)
+            real.rename(aside)
         except OSError as error:
             raise ProgressFileError(_cannot_write(self.path, error)) from None
         return aside
@@ -499,8 +545,8 @@ def _member(name: str, value: object, depth: int) -> str:
     """A member of a JSON object, so deep in the document."""
     indent = "  " * depth
     # No line ends within a JSON text's strings.
-    text = json.dumps(value, indent=2, ensure_ascii=False).replace("\n", f"\n{indent}")
-    return f"{indent}{json.dumps(name, ensure_ascii=False)}: {text}"
+    text = json_text(value, indent=2).replace("\n", f"\n{indent}")
+    return f"{indent}{json_text(name)}: {text}"
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -509,7 +555,12 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def write_lines_atomically(path: Path, lines: Iterable[str]) -> None:
-    """The same for a content that comes line by line. Raises OSError, and what `lines` raises."""
+    """The same for a content that comes line by line. Raises OSError, and what `lines` raises.
+
+    A new file is its owner's alone, since it may hold rows; rights that somebody gave a file stay. Through a symbolic
+    link the file that it names is written.
+    """
+    path = real_path(path)
     handle, name = tempfile.mkstemp(prefix=path.name + ".", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
@@ -527,13 +578,18 @@ def write_lines_atomically(path: Path, lines: Iterable[str]) -> None:
 
 
 def _mode_of(path: Path) -> int:
-    # mkstemp makes files that only their owner reads; a progress file is for colleagues too.
     try:
         return path.stat().st_mode & 0o777
     except OSError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
+        return PRIVATE
+
+
+def real_path(path: Path) -> Path:
+    """The file that a path means, through symbolic links. Raises OSError for links that lead in a circle."""
+    try:
+        return path.resolve() if path.is_symlink() else path
+    except RuntimeError as error:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
 
 
 def _sync_folder(folder: Path) -> None:

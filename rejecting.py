@@ -60,7 +60,7 @@ def write_files(this_run: Run) -> int:
                 file.unlink(missing_ok=True)
                 continue
             total += counts[place]
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
             write_lines_atomically(file, rejects.lines(lane.target, place, table.full_name))
             this_run.display.say(
                 f"⚠️ {table.full_name}: {counts[place]:,} rejected rows, listed in {FOLDER}/{file.name}"

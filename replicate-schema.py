@@ -5,7 +5,7 @@ import argparse
 
 import schema_replication
 from schema_replication import SchemaOptions
-from session import add_shared_arguments, leave, run_script, shared_options
+from session import add_shared_arguments, end_with, run_script, shared_options
 
 EXAMPLES = """\
 examples:
@@ -58,4 +58,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    end_with(main)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from catalog import Finding
 from progress import write_atomically
+from visible import json_text, on_one_line, visible
 
 JSON_FILE = "schema_report.json"
 PAGE_FILE = "schema_report.md"
@@ -27,14 +27,14 @@ def write_report(folder: Path, source: str, target: str, findings: Sequence[Find
         ],
     }
     as_json, as_page = folder / JSON_FILE, folder / PAGE_FILE
-    write_atomically(as_json, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    write_atomically(as_json, json_text(document, indent=2) + "\n")
     write_atomically(as_page, page(source, target, findings))
     return as_json, as_page
 
 
 def page(source: str, target: str, findings: Sequence[Finding]) -> str:
     """The report as Markdown: counts by kind, then all that is changed or skipped, with its reason."""
-    lines = [f"# Schema report: {source} → {target}", ""]
+    lines = [f"# Schema report: {on_one_line(source)} → {on_one_line(target)}", ""]
     lines += ["| object | done | changed | skipped |", "|---|---:|---:|---:|"]
     by_kind: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for finding in findings:
@@ -61,7 +61,7 @@ def _entries(findings: Iterable[Finding]) -> Iterable[str]:
 
 
 def _block(label: str, text: str) -> Iterable[str]:
-    stripped = text.strip()
+    stripped = visible(text.replace("\r\n", "\n").replace("\t", "    ")).strip()
     if "\n" not in stripped and "`" not in stripped:
         yield f"  - {label}: `{stripped}`"
         return
@@ -75,4 +75,4 @@ def _block(label: str, text: str) -> Iterable[str]:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("*", "\\*").replace("\n", " ")
+    return visible(text).replace("*", "\\*").replace("\n", " ")

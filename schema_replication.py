@@ -57,6 +57,7 @@ from session import (
     reset,
     run_over,
     work_through,
+    write_out,
 )
 from type_mapping import TargetFeatures
 
@@ -94,8 +95,7 @@ def run(options: Options, schema_options: SchemaOptions) -> int:
             plan = _plan(this_run, database, _Target.read(target, this_run))
             path = search_path(target)
         remarks = [f"type map {this_run.type_map.path}: {line}" for line in this_run.type_map.lines]
-        print(ddl.script(plan, path, remarks), end="")
-        return ALL_DONE
+        return write_out(ddl.script(plan, path, remarks))
     with tracker.lock():
         if options.reset:
             return reset(tracker, display)

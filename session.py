@@ -23,7 +23,7 @@ from typing import NoReturn
 
 from catalog import Table
 from db import Settings, SettingsError, UnreachableError, as_utf8, find_env_file, load_settings
-from display import Display, choose_display, closing_block, in_words, summary_banner
+from display import Display, PlainDisplay, choose_display, closing_block, summary_banner
 from mssql.introspection import IntrospectionError
 from postgres.names import NameCollisionError, check_collisions, check_schemas
 from postgres.runs import TablesClaimedError
@@ -32,6 +32,7 @@ from postgres.suspension import SuspensionError
 from progress import DEFAULT_FILES, LockHeldError, Phase, ProgressFileError, ProgressTracker
 from type_map import TypeMap, difference, read_type_map
 from type_mapping import UnsupportedTypeError, check_types
+from visible import on_one_line, visible
 
 ALL_DONE, SOME_FAILED, BAD_ARGUMENTS, UNREACHABLE, LOCKED = range(5)
 TABLES_BETWEEN_BANNERS = 10
@@ -393,7 +394,7 @@ def work_through(
     for done, work in enumerate(plan.work):
         if done and done % TABLES_BETWEEN_BANNERS == 0:
             run.display.say("\n" + summary_lines(run, plan))
-        run.display.say(f"\n[{work.number}/{len(plan.tables)}] Processing: {work.table.key}")
+        run.display.say(f"\n[{work.number}/{len(plan.tables)}] Processing: {on_one_line(work.table.key)}")
         try:
             do_table(work)
         except (UnreachableError, ProgressFileError):
@@ -432,9 +433,25 @@ def close_run(run: Run, plan: Plan, failed: Sequence[str], title: str, verb: str
         return ALL_DONE
     run.display.say(f"⚠️ {len(failed)} table{'s' if len(failed) != 1 else ''} failed to {verb}")
     for key in failed:
-        run.display.say(f"   ❌ {key}: {run.tracker.error(key)}")
+        run.display.say(f"   ❌ {on_one_line(key)}: {run.tracker.error(key)}")
     run.display.say("💡 Use --resume to continue from failure point")
     return SOME_FAILED
+
+
+def write_out(text: str) -> int:
+    """Write what a run is for to standard output; returns the exit code.
+
+    A terminal gets it with control characters escaped; a file and a pipe as it is. Raises UsageError where it cannot
+    be written whole, unless its reader has read enough.
+    """
+    try:
+        print(visible(text) if sys.stdout.isatty() else text, end="", flush=True)
+    except BrokenPipeError:
+        return ALL_DONE
+    except (OSError, ValueError, AttributeError) as error:
+        # Without standard output there is no `sys.stdout`.
+        raise UsageError(f"standard output cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    return ALL_DONE
 
 
 @contextmanager
@@ -490,6 +507,21 @@ def run_script(
         return SOME_FAILED
 
 
+def end_with(main: Callable[[], int]) -> NoReturn:
+    """Run a script's `main` and end the process with its exit code, also where argparse ends it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Else a connection would get the number of a standard stream that was closed, and what is written there.
+            os.open(os.devnull, os.O_RDWR)
+    try:
+        code = main()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else ALL_DONE if ended.code is None else BAD_ARGUMENTS
+    leave(code)
+
+
 def leave(code: int) -> NoReturn:
     """End the process with this exit code at once, without letting go of anything.
 
@@ -498,15 +530,16 @@ def leave(code: int) -> NoReturn:
     """
     for stream in (sys.stdout, sys.stderr):
         # Whoever read it may have gone.
-        with suppress(OSError, ValueError):
-            stream.flush()
+        if stream is not None:
+            with suppress(OSError, ValueError):
+                stream.flush()
     os._exit(code)
 
 
 def _trace(debug: bool) -> None:
     if debug:
-        traceback.print_exc()
+        _complain(traceback.format_exc().rstrip())
 
 
 def _complain(text: str) -> None:
-    print(in_words(text, sys.stderr.encoding or "ascii"), file=sys.stderr, flush=True)
+    PlainDisplay(sys.stderr).say(text)

@@ -9,7 +9,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import data_sync
 from rejecting import OnRefusal
-from session import add_shared_arguments, leave, positive, run_script, shared_options
+from session import add_shared_arguments, end_with, positive, run_script, shared_options
 
 EXAMPLES = """\
 examples:
@@ -76,4 +76,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    end_with(main)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from display import Bars, in_words
+from display import Bars, SteadyStream, in_words
+from visible import on_one_line
 
 
 class _RateColumn(TextColumn):
@@ -31,7 +32,9 @@ class _LiveBars:
         self._tasks: dict[str, TaskID] = {}
 
     def start(self, table: str, expected: int) -> None:
-        self._tasks[table] = self._progress.add_task(in_words(table, self._encoding), total=expected or None)
+        self._tasks[table] = self._progress.add_task(
+            in_words(on_one_line(table), self._encoding), total=expected or None
+        )
 
     def rows(self, table: str, copied: int) -> None:
         if table in self._tasks:
@@ -45,9 +48,12 @@ class _LiveBars:
 class TerminalDisplay:
     """The same lines on a terminal, with live bars under them while rows travel."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._encoding = stream.encoding or "ascii"
-        self._console = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    def __init__(self, stream: TextIO | None) -> None:
+        steady = SteadyStream(stream)
+        self._encoding = steady.encoding
+        # A console of rich's ends the process itself where its reader has gone.
+        file = cast("TextIO", steady)
+        self._console = Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def say(self, text: str = "") -> None:
         self._console.print(in_words(text, self._encoding))
@@ -56,8 +62,9 @@ class TerminalDisplay:
     def bars(self) -> Iterator[Bars]:
         ascii_only = in_words("█", self._encoding) != "█"
         bar = TextColumn("") if ascii_only else BarColumn(bar_width=30)
+        name = TextColumn("   {task.description}", markup=False)
         progress = Progress(
-            TextColumn("   {task.description}"), bar, MofNCompleteColumn(), _RateColumn(), TimeRemainingColumn(),
+            name, bar, MofNCompleteColumn(), _RateColumn(), TimeRemainingColumn(),
             console=self._console, transient=True, refresh_per_second=4,
         )  # fmt: skip
         with progress:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from progress import STATUSES, LockHeldError, Phase, ProgressFileError, ProgressTracker, Summary, write_atomically
 from tests.harness import ROOT
 from tests.samples import SHOP_COUNTS, SHOP_KEYS, Shop, entries, processed, set_status, write_progress
+from visible import json_text
 
 both_scripts = pytest.mark.parametrize("script", ["schema", "data"])
 
@@ -80,13 +81,13 @@ def test_names_beyond_ascii_stay_readable_in_the_file(tmp_path: Path) -> None:
     assert '"商品"' in text
 
 
-def test_the_file_can_be_read_by_everybody_whom_the_umask_lets(tmp_path: Path) -> None:
+def test_a_new_file_is_its_owners_alone_whatever_the_umask_lets(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
         ProgressTracker(tmp_path / "p.json", "data").start_session(["A"])
     finally:
         os.umask(before)
-    assert (tmp_path / "p.json").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "p.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_rights_that_somebody_gave_the_file_survive_a_change(tmp_path: Path) -> None:
@@ -474,7 +475,7 @@ def test_whatever_is_done_the_file_is_valid_and_says_what_the_tracker_says(
         for step, which, rows, words in steps:
             carry_out(tracker, step, names, which, rows, words)
             text = tracker.path.read_text(encoding="utf-8")
-            assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
+            assert text == json_text(json.loads(text), indent=2) + "\n"
             again = tracker_of(Path(folder))
             assert again.load()
             for known in names:

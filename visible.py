@@ -1,0 +1,35 @@
+"""What a terminal, a log line or a report may see of text that comes from outside: names, values, servers' words.
+
+A control character in a table's name could move a cursor, hide a line or paint a false one; a bidirectional override
+turns text around (Unicode, "Unicode Bidirectional Algorithm", explicit formatting). Each is shown as an escape.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+# C0 but for the newline, DEL, C1; line and paragraph separators; bidirectional marks and overrides; half characters.
+_UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_BEYOND_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    r"""`text` with each control character as an escape (`\x1b`); newlines stay."""
+    return _UNSAFE.sub(_escape, text)
+
+
+def on_one_line(text: str) -> str:
+    r"""The same for a name or words within a line: a newline is `\n`."""
+    return visible(text).replace("\n", r"\n")
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """JSON that people read: names beyond ASCII as they are, what `visible` escapes as JSON escapes it."""
+    written = json.dumps(value, indent=indent, ensure_ascii=False)
+    return _BEYOND_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
