@@ -6,10 +6,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
@@ -30,10 +31,11 @@ from chunk_copy import (
     copy,
     finish,
 )
-from db import Settings, UnreachableError, target_words
+from db import Settings, UnreachableError, connect_target, target_words
 from display import Bars, Display, choose_display
 from mssql.introspection import read_tables
 from postgres import loader, state, suspension
+from postgres.connections import spare_connections
 from postgres.names import TargetName, target_name
 from postgres.runs import LiveRun
 from postgres.shape import Standing, TargetTable, count_rows, missing_key, read_standing, target_schemas
@@ -99,13 +101,14 @@ def run(
         announce(this_run)
         if on_refusal.retries:
             return _retry(this_run, existing, lane)
-        workers = workers or this_run.settings.workers
         plan = plan_run(this_run)
         state.prepare(lane.target, this_run.settings.trusted_roles)
         plan = _believed(this_run, plan, existing, lane)
         live = claim(this_run, [target_name(work.table, this_run.settings) for work in plan.work])
         try:
-            code = _copy(this_run, plan, existing, lane, live, workers, on_refusal, then_verify, consistent)
+            wanted = workers or this_run.settings.workers
+            affordable = _affordable(this_run, wanted, lane.target, has=1)
+            code = _copy(this_run, plan, existing, lane, live, affordable, on_refusal, then_verify, consistent)
         except BaseException:
             live.abandon()
             _tell_what_is_suspended(display, tracker.suspended)
@@ -220,7 +223,22 @@ def _compare(this_run: Run, mode: Mode, workers: int) -> int:
     # Here, since a run that compares nothing need not wait for the drivers that comparing takes.
     import verification  # noqa: PLC0415
 
+    with closing(connect_target(this_run.settings)) as target:
+        workers = _affordable(this_run, workers, target)
     return verification.run(this_run, mode, workers)
+
+
+def _affordable(this_run: Run, workers: int, target: Any, has: int = 0) -> int:
+    """As many workers as PostgreSQL has connections for, besides the `has` that the first of them have already."""
+    spare = spare_connections(target)
+    fewer = workers if spare is None else max(1, min(workers, spare + has))
+    if fewer < workers:
+        this_run.display.say(
+            f"⚠️ {workers} workers need more connections than PostgreSQL has left for this role: {fewer} "
+            f"worker{'s' if fewer != 1 else ''} instead. See max_connections, and the role's and the database's "
+            f"CONNECTION LIMIT."
+        )
+    return fewer
 
 
 def verify(options: Options, mode: Mode, workers: int | None = None) -> int:
@@ -329,6 +347,7 @@ def _sync(
             loads.run(executor)
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
+    loads.disconnect()
     is_restored = restore(this_run, live, workers, count) and not (
         lacking and this_run.settings.missing_keys == "error"
     )
@@ -538,6 +557,11 @@ class Loads:
             raise
         if self._unreachable is not None:
             raise self._unreachable
+
+    def disconnect(self) -> None:
+        """Close the workers' connections: what comes after the load opens its own, and there may be no more of them."""
+        while not self._watch.lanes.empty():
+            self._watch.lanes.get().disconnect()
 
     # -- giving out -------------------------------------------------------------------------------
 

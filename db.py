@@ -679,6 +679,8 @@ def target_advice(words: str) -> str:
     """What to do next about a failed connection to PostgreSQL."""
     if re.search(r'database ".*" does not exist', words):
         return "Create the database first (createdb), or check PGDATABASE."
+    if re.search(r"too many (clients|connections)|remaining connection slots", words):
+        return "Wait until others have ended, or raise max_connections or the CONNECTION LIMIT of the role or database."
     if re.search(r"password|authentication|no pg_hba|role .* does not exist", words):
         return "Check PGUSER and PGPASSWORD, and the server's pg_hba.conf."
     return "Check PGHOST and PGPORT, that the server runs, and that no firewall stands between."

@@ -14,8 +14,8 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,8 @@ class LiveRun:
         """Raises psycopg2.Error, and what `connect` raises."""
         self._connect = connect
         self._stopping = threading.Event()
+        #: held by whoever uses the connection
+        self._using = threading.Lock()
         self._holding = self._connected()
         with self._holding.cursor() as cursor:
             cursor.execute(BEGIN, (socket.gethostname(), os.getpid(), str(Path.cwd()), _command()))
@@ -131,35 +133,21 @@ class LiveRun:
     def claim(self, tables: Sequence[TargetName], *, is_loading: bool = True) -> None:
         """Take tables for this run, all or none. Raises TablesClaimedError, psycopg2.Error."""
         wanted = self._parameters(tables, is_loading=is_loading)
-        connection = self._connect()
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(JUDGE)
-                cursor.execute(BURY, (self.number,))
-                cursor.execute(CLAIMED_BY_OTHERS, wanted)
-                others = cursor.fetchall()
-                if others:
-                    raise TablesClaimedError(_refusal(others))
-                cursor.execute(CLAIM, wanted)
-            connection.commit()
-        finally:
-            connection.close()
+        with self._judging() as cursor:
+            cursor.execute(CLAIMED_BY_OTHERS, wanted)
+            others = cursor.fetchall()
+            if others:
+                raise TablesClaimedError(_refusal(others))
+            cursor.execute(CLAIM, wanted)
 
     def stop_loading(self, tables: Sequence[TargetName]) -> None:
         """This run's loads are over: from now on others may restore what concerns its tables, too.
 
         `tables`, of which something is suspended, are taken as well where they are free. Raises psycopg2.Error.
         """
-        connection = self._connect()
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(JUDGE)
-                cursor.execute(BURY, (self.number,))
-                cursor.execute(STOP_LOADING, (self.number,))
-                cursor.execute(CLAIM, self._parameters(tables, is_loading=False))
-            connection.commit()
-        finally:
-            connection.close()
+        with self._judging() as cursor:
+            cursor.execute(STOP_LOADING, (self.number,))
+            cursor.execute(CLAIM, self._parameters(tables, is_loading=False))
 
     def abandon(self) -> None:
         """End the run without a word to the server, which may not answer: it is dead for others from now on."""
@@ -170,13 +158,38 @@ class LiveRun:
     def close(self) -> None:
         """End the run: its claims are free."""
         self._stopping.set()
-        with suppress(psycopg2.Error):
-            if self._holding.closed:
-                self._holding = self._connected()
+        with suppress(Exception), self._using:
+            self._revive()
             with self._holding.cursor() as cursor:
                 cursor.execute(END, (self.number,))
         with suppress(psycopg2.Error):
             self._holding.close()
+
+    @contextmanager
+    def _judging(self) -> Iterator[Any]:
+        """A cursor in a transaction in which no other run judges claims, and those of dead runs are gone."""
+        with self._using:
+            self._revive()
+            with self._holding.cursor() as cursor:
+                cursor.execute("BEGIN")
+                try:
+                    cursor.execute(JUDGE)
+                    cursor.execute(BURY, (self.number,))
+                    yield cursor
+                    cursor.execute("COMMIT")
+                except BaseException:
+                    with suppress(psycopg2.Error):
+                        cursor.execute("ROLLBACK")
+                    raise
+
+    def _revive(self) -> None:
+        """Be alive for others again where the connection broke. Raises psycopg2.Error, and what `connect` raises."""
+        if not self._holding.closed:
+            return
+        # Whoever took our tables meanwhile is noticed by each load in its own transactions.
+        self._holding = self._connected()
+        with self._holding.cursor() as cursor:
+            cursor.execute(LIVE, (self.number,))
 
     def _parameters(self, tables: Iterable[TargetName], *, is_loading: bool) -> dict[str, object]:
         return {**parameters(tables, self.number), "is_loading": is_loading}
@@ -191,15 +204,10 @@ class LiveRun:
 
     def _stay_alive(self) -> None:
         while not self._stopping.wait(SECONDS_BETWEEN_SIGNS_OF_LIFE):
-            try:
+            with self._using, suppress(Exception):
+                self._revive()
                 with self._holding.cursor() as cursor:
                     cursor.execute("SELECT 1")
-            except psycopg2.Error:
-                with suppress(Exception):
-                    # Whoever took our tables meanwhile is noticed by each load in its own transactions.
-                    self._holding = self._connected()
-                    with self._holding.cursor() as cursor:
-                        cursor.execute(LIVE, (self.number,))
 
 
 def parameters(tables: Iterable[TargetName], run: int) -> dict[str, object]:

@@ -16,8 +16,9 @@ import pytest
 from catalog import Check, Database
 from db import Secrets, SettingsError, load_settings
 from demo.standin import PASSWORD, StandIn
+from demo.target import EmbeddedTarget
 from tests.harness import ROOT, Workplace, clean_environment, wait_until
-from tests.samples import SHOP_KEYS, TEXT, Shop, labelled, processed, statuses, table, write_progress
+from tests.samples import SHOP_KEYS, TEXT, Shop, labelled, processed, query, statuses, table, write_progress
 from tests.test_output import on_terminal
 from visible import json_text, on_one_line, visible
 
@@ -295,3 +296,79 @@ def test_a_dry_run_that_cannot_be_written_whole_is_not_taken_for_one(shop: Shop)
     code, text = _shell(shop.place, "set -o pipefail; $replicate-schema.py --dry-run | head -n 1")
     assert code == 0
     assert text == "-- DDL as replicate-schema.py would run it.\n"
+
+
+# -- limits ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limited", ["role", "database"])
+def test_more_workers_than_connections_are_fewer_workers_and_told(
+    serve: Serve, workplace: Place, target: EmbeddedTarget, target_database: str, limited: str
+) -> None:
+    place = workplace(serve(MANY, {f"dbo.{one.name}": labelled(50) for one in MANY.tables}), MANY)
+    query(
+        target, target_database,
+        f"DROP ROLE IF EXISTS modest; CREATE ROLE modest LOGIN; ALTER DATABASE {target_database} OWNER TO modest;"
+        "GRANT ALL ON SCHEMA public TO modest",
+    )  # fmt: skip
+    query(
+        target, "postgres",
+        "ALTER ROLE modest CONNECTION LIMIT 3" if limited == "role"
+        else f"ALTER DATABASE {target_database} CONNECTION LIMIT 3",
+    )  # fmt: skip
+    try:
+        modest = place.with_settings(PGUSER="modest", WORKERS="8")
+        assert modest.run("schema").code == 0
+        for arguments in ((), ("--then-verify",), ("--verify",)):
+            finished = modest.run("data", *arguments)
+            assert finished.code == 0, finished.text
+            assert re.search(
+                "8 workers need more connections than PostgreSQL has left .* [123] workers? instead", finished.out
+            )
+        assert set(statuses(place.data_progress).values()) == {"completed"}
+    finally:
+        query(target, target_database, "REASSIGN OWNED BY modest TO postgres; DROP OWNED BY modest; DROP ROLE modest")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("WORKERS", "²"), ("WORKERS", "9" * 5000), ("CHUNK_ROWS", "٣"), ("MSSQL_PORT", "①"), ("PGPORT", "²")],
+)
+def test_numbers_that_are_none_are_refused_by_name(shop: Shop, name: str, value: str) -> None:
+    finished = shop.place.with_settings(**{name: value}).run("data")
+    assert finished.code == 2, finished.text
+    assert name in finished.err
+    assert "Traceback" not in finished.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"tables": {"Orders": {"data": {"status": "completed", "rows_synced": %s}}}}' % ("9" * 5000),
+        '{"tables": {"Orders": {"data": {"status": "completed", "rows_synced": %s}}}}' % ("9" * 4000),
+        '{"session_id": "\\ud800", "tables": {}}',
+        '{"consistency": {"database": "\\udfff"}, "tables": {}}',
+        '{"tables": {"Orders": {"data": {"status": "\\ud800", "error": null}}}}',
+        '{"tables": {"\\ud800": {"data": {"status": "oops", "error": null}}}}',
+    ],
+)  # fmt: skip
+def test_odd_values_in_the_progress_file_are_refused_in_words(shop: Shop, text: str) -> None:
+    shop.ready("data")
+    shop.place.data_progress.write_text(text, encoding="utf-8")
+    finished = shop.place.run("data", "--resume")
+    assert finished.code == 2, finished.text
+    assert "data_sync_progress.json is not a progress file that can be trusted" in finished.err
+    assert "Traceback" not in finished.text
+    assert shop.place.data_progress.read_text(encoding="utf-8") == text
+
+
+def test_half_a_character_in_a_name_or_an_error_does_no_harm(shop: Shop) -> None:
+    shop.ready("data")
+    entry = {"status": "failed", "error": "half \ud800 of it"}
+    old = {"tables": {"\udc80": {"data": entry}, "Orders": {"data": entry}}}
+    shop.place.data_progress.write_text(json.dumps(old), encoding="utf-8")
+    finished = shop.place.run("data", "--resume")
+    assert finished.code == 0, finished.text
+    kept = json.loads(shop.place.data_progress.read_text(encoding="utf-8"))["tables"]["\udc80"]["data"]
+    assert kept == entry
+    assert shop.place.run("data", "--tables", "Nowhere", "--progress-file", "x.json").code == 2

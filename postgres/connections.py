@@ -1,0 +1,36 @@
+"""How many connections PostgreSQL still has for us."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg2
+
+# Every role sees all backends, and of others' not what they do. Parallel workers are counted too, which errs on the safe
+# side. Limits of roles and databases do not hold for superusers (PostgreSQL, "CREATE ROLE", CONNECTION LIMIT).
+SPARE = """
+WITH backends AS (SELECT datid, usesysid FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL)
+SELECT least(
+    current_setting('max_connections')::int - CASE WHEN r.rolsuper THEN 0 ELSE
+        current_setting('superuser_reserved_connections')::int
+        + coalesce(current_setting('reserved_connections', true)::int, 0) END
+        - (SELECT count(*) FROM backends),
+    CASE WHEN r.rolconnlimit >= 0 AND NOT r.rolsuper THEN
+        r.rolconnlimit - (SELECT count(*) FROM backends WHERE usesysid = r.oid) END,
+    CASE WHEN d.datconnlimit >= 0 AND NOT r.rolsuper THEN
+        d.datconnlimit - (SELECT count(*) FROM backends WHERE datid = d.oid) END)
+FROM pg_roles AS r, pg_database AS d
+WHERE r.rolname = session_user AND d.datname = current_database()
+"""
+
+
+def spare_connections(connection: Any) -> int | None:
+    """How many more this role may open to this database now; None where the server does not say."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(SPARE)
+            found = cursor.fetchone()
+    except psycopg2.Error:
+        found = None
+    connection.rollback()
+    return max(0, int(found[0])) if found and found[0] is not None else None
