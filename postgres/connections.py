@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg2
 
-# Every role sees all backends, and of others' not what they do. Parallel workers are counted too, which errs on the safe
+# Every role sees all backends, and of others' not what they do. Parallel workers are counted too, to be on the safe
 # side. Limits of roles and databases do not hold for superusers (PostgreSQL, "CREATE ROLE", CONNECTION LIMIT).
 SPARE = """
 WITH backends AS (SELECT datid, usesysid FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL)
