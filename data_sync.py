@@ -154,14 +154,18 @@ def _copy(
         display.say(f"📸 One moment of the source: {its}")
     if plan.is_new:
         state.begin_session(lane.target, tracker.session_id, keeps_rows=not options.truncate)
+    lacking = _lacking_keys(this_run, plan, existing, lane)
     if plan.work:
         lanes = _lanes(its, lane)
         workers = len(lanes) if its.sessions else workers
         at_moment = replace(this_run, settings=its.settings)
-        code = _sync(at_moment, plan, existing, lanes, live, workers, on_refusal.leaves_out)
+        code = _sync(at_moment, plan, existing, lanes, live, workers, on_refusal.leaves_out, lacking)
     else:
         code = ALL_DONE if restore(this_run, live, 1) else SOME_FAILED
         rejecting.write_files(this_run)
+    if lacking and this_run.settings.missing_keys == "error":
+        display.say(f"❌ Keys of the source are missing on the target: {', '.join(lacking)}")
+        code = max(code, SOME_FAILED)
     if then_verify is not None:
         completed = tuple(table for table in plan.tables if tracker.status(table.key) == "completed")
         display.say(f"\n🔍 Comparing both sides of {len(completed)} completed tables...")
@@ -204,6 +208,10 @@ def _what_is_wrong(
     place, rows = target_name(table, this_run.settings), this_run.tracker.rows_synced(table.key)
     if target is None or standing is None:
         return f"{place} is not there any more"
+    try:
+        loader.plan_load(table, target, this_run.settings)
+    except UnsupportedTypeError as error:
+        return str(error)
     was, now = str(entry["loaded_as"]).partition("/"), standing.loaded_as.partition("/")
     if was[0] != now[0]:
         return f"{place} was made anew since"
@@ -310,6 +318,7 @@ def _sync(
     live: LiveRun,
     workers: int,
     leaves_out: bool,
+    lacking: Mapping[str, tuple[str, ...]],
 ) -> int:
     display, lane, tracker = this_run.display, lanes[0], this_run.tracker
     started = time.monotonic()
@@ -322,7 +331,6 @@ def _sync(
     partial_ones = {places[work.table.key] for work in plan.work if work.is_partial and not this_run.options.truncate}
     kept = _kept(this_run, lane, live, [place for place in large if place in partial_ones and place in existing])
     emptied = [place for place in large if place not in kept and place not in kept_tables]
-    lacking = _lacking_keys(this_run, plan, existing, lane)
     try:
         count = suspension.suspend(
             lane.target, list(places.values()), large, emptied, keeps_unique=leaves_out,
@@ -348,9 +356,7 @@ def _sync(
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
     loads.disconnect()
-    is_restored = restore(this_run, live, workers, count) and not (
-        lacking and this_run.settings.missing_keys == "error"
-    )
+    is_restored = restore(this_run, live, workers, count)
     rejecting.write_files(this_run)
     seconds = time.monotonic() - started
     totals = [
@@ -378,13 +384,13 @@ def _lacking_keys(
     """Tables whose target lacks a key that the source has, with no record of it: table → the key's columns; told."""
     recorded = {one.table for one in suspension.read_suspended(lane.target) if one.kind in suspension.BUILT}
     lacking: dict[str, tuple[str, ...]] = {}
-    for work in plan.work:
-        target = existing.get(target_name(work.table, this_run.settings))
-        if target is None or target.name in recorded:
+    for table in plan.affected:
+        target = existing.get(target_name(table, this_run.settings))
+        if target is None or target.name in recorded or this_run.tracker.status(table.key) == "skipped":
             continue
-        columns = missing_key(work.table, target, this_run.settings)
+        columns = missing_key(table, target, this_run.settings)
         if columns:
-            lacking[work.table.key] = columns
+            lacking[table.key] = columns
             this_run.display.say(
                 f"⚠️ WARNING: {target.name} lacks the source's key ({', '.join(columns)}), and no record says why. "
                 f"replicate-schema.py --resume makes it; MISSING_KEYS=tell in the settings accepts it."

@@ -18,6 +18,8 @@ from postgres.suspension import Suspended, SuspensionError
 from progress import ProgressTracker
 from session import Run
 
+NOT_VALID = " NOT VALID"
+
 
 def claim(this_run: Run, tables: Sequence[TargetName]) -> LiveRun:
     """This run's claim on the tables in the target. Raises TablesClaimedError, UnreachableError."""
@@ -57,9 +59,10 @@ def note_built(tracker: ProgressTracker, table: TargetName) -> None:
 
 def as_noted(one: Suspended) -> dict[str, str | None]:
     """What the progress file keeps of a suspended thing."""
+    not_valid = "" if one.is_validated else NOT_VALID
     return {
         "kind": one.kind, "schema": one.table.schema, "table": one.table.table, "name": one.name,
-        "definition": one.definition,
+        "definition": one.definition + not_valid,
     }  # fmt: skip
 
 
@@ -118,8 +121,8 @@ def restore(this_run: Run, live: LiveRun, workers: int, suspended: int = 0) -> b
         display.say(f"⚠️ WARNING: {problem}. No row was deleted; the next run tries again.")
     for one in gone:
         display.say(
-            f"⚠️ WARNING: {one} was suspended by an earlier run and is not there, and the target has no record of it: "
-            f"was the schema replication dropped? Make it again ({one.definition}), by hand or with "
+            f"⚠️ WARNING: {one} was suspended by an earlier run and is not there or not valid, and the target has no "
+            f"record of it: was the schema replication dropped? Make it again ({one.definition}), by hand or with "
             f'replicate-schema.py; or take it out of "suspended" in {this_run.tracker.path}.'
         )
     return not problems and not gone
@@ -147,7 +150,7 @@ def _lost(this_run: Run, lane: Lane) -> list[Suspended]:
     noted = [
         Suspended(
             TargetName(str(one["schema"]), str(one["table"])), one["kind"], str(one["name"]),  # type: ignore[arg-type]
-            str(one["definition"]), None, True, False,
+            str(one["definition"]).removesuffix(NOT_VALID), None, not str(one["definition"]).endswith(NOT_VALID), False,
         )
         for one in tracker.suspended
         if one.keys() >= {"kind", "schema", "table", "name", "definition"}

@@ -156,8 +156,8 @@ RETURNING table_schema, table_name, kind, name, definition, comment, is_validate
 # Those of a list that stand in the target, whatever their definition.
 STANDING = """
 SELECT w.place::integer
-FROM unnest(%(schemas)s::text[], %(tables)s::text[], %(kinds)s::text[], %(names)s::text[])
-     WITH ORDINALITY AS w (table_schema, table_name, kind, name, place)
+FROM unnest(%(schemas)s::text[], %(tables)s::text[], %(kinds)s::text[], %(names)s::text[], %(valid)s::boolean[])
+     WITH ORDINALITY AS w (table_schema, table_name, kind, name, is_valid, place)
 JOIN pg_namespace AS n ON n.nspname = w.table_schema
 JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.table_name
 WHERE CASE w.kind
@@ -166,7 +166,9 @@ WHERE CASE w.kind
         WHERE x.indrelid = c.oid AND i.relname = w.name)
     WHEN 'trigger' THEN EXISTS (
         SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND t.tgname = w.name AND t.tgenabled <> 'D')
-    ELSE EXISTS (SELECT FROM pg_constraint AS k WHERE k.conrelid = c.oid AND k.conname = w.name)
+    ELSE EXISTS (
+        SELECT FROM pg_constraint AS k
+        WHERE k.conrelid = c.oid AND k.conname = w.name AND (k.convalidated OR NOT w.is_valid))
 END
 """
 
@@ -454,6 +456,7 @@ def lost(connection: Any, known: Sequence[Suspended]) -> list[Suspended]:
     values = {
         "schemas": [one.table.schema for one in known], "tables": [one.table.table for one in known],
         "kinds": [one.kind for one in known], "names": [one.name for one in known],
+        "valid": [one.is_validated for one in known],
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(STANDING, values)
