@@ -681,6 +681,8 @@ def target_advice(words: str) -> str:
         return "Create the database first (createdb), or check PGDATABASE."
     if re.search(r"too many (clients|connections)|remaining connection slots", words):
         return "Wait until others have ended, or raise max_connections or the CONNECTION LIMIT of the role or database."
+    if "permission denied to set parameter" in words:
+        return "Our SQL relies on its usual value. Let somebody who may take it back: ALTER ROLE or DATABASE ... RESET."
     if re.search(r"password|authentication|no pg_hba|role .* does not exist", words):
         return "Check PGUSER and PGPASSWORD, and the server's pg_hba.conf."
     return "Check PGHOST and PGPORT, that the server runs, and that no firewall stands between."

@@ -22,6 +22,7 @@ from postgres.shape import TargetTable
 from progress import write_lines_atomically
 from session import Run
 from type_mapping import UnsupportedTypeError
+from visible import visible_json
 
 #: characters; with what is added to them, file systems take 255 bytes
 LONGEST_FILE_NAME = 200
@@ -61,7 +62,7 @@ def write_files(this_run: Run) -> int:
                 continue
             total += counts[place]
             folder.mkdir(mode=0o700, exist_ok=True)
-            write_lines_atomically(file, rejects.lines(lane.target, place, table.full_name))
+            write_lines_atomically(file, map(visible_json, rejects.lines(lane.target, place, table.full_name)))
             this_run.display.say(
                 f"⚠️ {table.full_name}: {counts[place]:,} rejected rows, listed in {FOLDER}/{file.name}"
             )

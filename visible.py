@@ -26,7 +26,11 @@ def on_one_line(text: str) -> str:
 
 def json_text(value: object, indent: int | None = None) -> str:
     """JSON that people read: names beyond ASCII as they are, what `visible` escapes as JSON escapes it."""
-    written = json.dumps(value, indent=indent, ensure_ascii=False)
+    return visible_json(json.dumps(value, indent=indent, ensure_ascii=False))
+
+
+def visible_json(written: str) -> str:
+    """The same for what is JSON already."""
     return _BEYOND_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
 
 

@@ -171,6 +171,24 @@ def test_citext_in_a_schema_of_its_own_is_found(
     assert query(target, target_database, kind) == [("extensions.citext",)]
 
 
+def test_a_setting_that_the_role_may_not_take_back_is_named(
+    serve: Serve, workplace: Place, target: EmbeddedTarget, target_database: str
+) -> None:
+    place = workplace(serve(TRAPS, TRAP_ROWS), TRAPS)
+    query(
+        target, target_database,
+        "CREATE ROLE replicating LOGIN; ALTER ROLE replicating SET session_replication_role = replica",
+    )  # fmt: skip
+    try:
+        finished = place.with_settings(PGUSER="replicating").run("schema")
+    finally:
+        query(target, target_database, "DROP ROLE replicating")
+    assert finished.code == 3
+    assert "session_replication_role" in finished.err
+    assert "RESET" in finished.err
+    assert target_tables(target, target_database) == []
+
+
 def test_rows_that_a_policy_hides_from_the_role_are_an_error_and_not_missing(
     serve: Serve, workplace: Place, target: EmbeddedTarget, target_database: str
 ) -> None:

@@ -132,6 +132,17 @@ def test_control_characters_never_reach_a_log_or_a_report(evil: Workplace) -> No
     assert (again.code, processed(again.out)) == (0, [])
 
 
+def test_rejected_rows_are_listed_with_escapes(own_shop: Shop) -> None:
+    own_shop.ready("data")
+    own_shop.query("ALTER TABLE products ADD CONSTRAINT few CHECK (id < 4)")
+    own_shop.source.execute("UPDATE dbo.Products SET label = 'a\x9b\x7f\u202eb\x1b' WHERE id = 5")
+    assert own_shop.place.run("data", "--on-error", "reject").code == 1
+    text = (own_shop.place.folder / "rejects" / "Products.jsonl").read_text(encoding="utf-8")
+    assert not RAW.search(text)
+    rows = [json.loads(line) for line in text.splitlines()]
+    assert "a\x9b\x7f\u202eb\x1b" in json.dumps(rows[-1], ensure_ascii=False).replace("\\u001b", "\x1b")
+
+
 def test_servers_words_with_control_characters_are_shown_as_escapes(own_shop: Shop) -> None:
     own_shop.ready("data")
     own_shop.query('ALTER TABLE orders ADD CONSTRAINT "few\x1b[2J" CHECK (id < 4)')
@@ -279,6 +290,22 @@ def test_an_output_that_takes_nothing_stops_no_run(serve: Serve, workplace: Plac
     assert "Traceback" not in text
     progress = place.schema_progress if script == "schema" else place.data_progress
     assert set(statuses(progress, script).values()) == {"completed"}
+
+
+@pytest.mark.parametrize("where", ["| head -n 1", "> /dev/full"])
+def test_what_a_load_suspended_is_back_though_nobody_reads_what_is_said(
+    serve: Serve, workplace: Place, target: EmbeddedTarget, target_database: str, where: str
+) -> None:
+    database = Database("shop", (table("Big"),))
+    rows = {"dbo.Big": "SELECT i, 'row ' || i FROM range(100000) AS t(i)"}
+    place = workplace(serve(database, rows), database)
+    assert place.run("schema").code == 0
+    query(target, target_database, "CREATE INDEX by_label ON big (label)")
+    code, text = _shell(place, f"set -o pipefail; $sync-data.py {where}")
+    assert code == 0, text
+    found = "SELECT count(*) FROM pg_index WHERE indrelid = 'big'::regclass AND indisvalid"
+    assert query(target, target_database, found) == [(2,)]
+    assert query(target, target_database, "SELECT count(*) FROM big") == [(100_000,)]
 
 
 def test_errors_keep_their_exit_code_without_an_output(shop: Shop) -> None:
