@@ -107,7 +107,7 @@ def run(
         live = claim(this_run, [target_name(work.table, this_run.settings) for work in plan.work])
         try:
             wanted = workers or this_run.settings.workers
-            affordable = _affordable(this_run, wanted, lane.target, has=1)
+            affordable = _affordable(this_run, wanted, lane.target)
             code = _copy(this_run, plan, existing, lane, live, affordable, on_refusal, then_verify, consistent)
         except BaseException:
             live.abandon()
@@ -236,10 +236,10 @@ def _compare(this_run: Run, mode: Mode, workers: int) -> int:
     return verification.run(this_run, mode, workers)
 
 
-def _affordable(this_run: Run, workers: int, target: Any, has: int = 0) -> int:
-    """As many workers as PostgreSQL has connections for, besides the `has` that the first of them have already."""
+def _affordable(this_run: Run, workers: int, target: Any) -> int:
+    """As many workers as PostgreSQL has connections for: one has `target` already, and the run itself needs another."""
     spare = spare_connections(target)
-    fewer = workers if spare is None else max(1, min(workers, spare + has))
+    fewer = workers if spare is None else max(1, min(workers, spare))
     if fewer < workers:
         this_run.display.say(
             f"⚠️ {workers} workers need more connections than PostgreSQL has left for this role: {fewer} "
@@ -720,7 +720,7 @@ class Loads:
             load.lines.append(self._settings.secrets.hide(_traced(error)))
         self._run.tracker.fail(load.table.key, words)
         self.failed.append(load.table.key)
-        load.lines.append(f"❌ {load.table.full_name} failed: {words}")
+        load.lines.append(f"❌ {load.table.full_name} failed: {on_one_line(words)}")
         self._over(load)
 
     def _over(self, load: _TableLoad) -> None:

@@ -672,7 +672,9 @@ def target_words(error: BaseException) -> str:
         value = getattr(diagnostics, name, None)
         if value:
             parts.append(f"{label}: {value}")
-    return f"{'; '.join(parts)} (SQLSTATE {getattr(error, 'pgcode', None) or '?'})"
+    # A name in it may hold a newline, and what follows would look like a line of ours.
+    told = re.sub(r"\s*\n\s*", " ", "; ".join(parts))
+    return f"{told} (SQLSTATE {getattr(error, 'pgcode', None) or '?'})"
 
 
 def target_advice(words: str) -> str:

@@ -407,7 +407,7 @@ def work_through(
                 run.display.say(run.settings.secrets.hide(traceback.format_exc().rstrip()))
             run.tracker.fail(work.table.key, words)
             failed.append(work.table.key)
-            run.display.say(f"❌ {work.table.full_name} failed: {words}")
+            run.display.say(f"❌ {work.table.full_name} failed: {on_one_line(words)}")
     return failed
 
 
@@ -433,7 +433,7 @@ def close_run(run: Run, plan: Plan, failed: Sequence[str], title: str, verb: str
         return ALL_DONE
     run.display.say(f"⚠️ {len(failed)} table{'s' if len(failed) != 1 else ''} failed to {verb}")
     for key in failed:
-        run.display.say(f"   ❌ {on_one_line(key)}: {run.tracker.error(key)}")
+        run.display.say(f"   ❌ {on_one_line(key)}: {on_one_line(run.tracker.error(key) or '')}")
     run.display.say("💡 Use --resume to continue from failure point")
     return SOME_FAILED
 

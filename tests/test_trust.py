@@ -132,6 +132,14 @@ def test_control_characters_never_reach_a_log_or_a_report(evil: Workplace) -> No
     assert (again.code, processed(again.out)) == (0, [])
 
 
+def test_a_newline_in_a_name_makes_no_line_of_its_own(own_shop: Shop) -> None:
+    own_shop.ready("data")
+    own_shop.query('ALTER TABLE orders ADD CONSTRAINT "few\n✅ 20 rows synced successfully" CHECK (id < 4)')
+    for script in ("data", "schema"):
+        finished = own_shop.place.run(script, "--tables", "dbo.Orders")
+        assert not [line for line in finished.out.splitlines() if line.startswith("✅ 20 rows")], finished.out
+
+
 def test_rejected_rows_are_listed_with_escapes(own_shop: Shop) -> None:
     own_shop.ready("data")
     own_shop.query("ALTER TABLE products ADD CONSTRAINT few CHECK (id < 4)")
