@@ -183,6 +183,8 @@ def _find(entry: str, tables: Sequence[Table]) -> tuple[Table, Column]:
             for owner in {table.full_name, f"{table.schema}.{table.name}", written(table.name), table.name}:
                 spelled.setdefault(f"{owner}.{column.name}".lower(), []).append((table, column))
     found = spelled.get(wanted, [])
+    # Written in full it means one, though another table's name with a dot in it is written so too.
+    found = [one for one in found if f"{one[0].full_name}.{one[1].name}".lower() == wanted] or found
     if len(found) == 1:
         return found[0]
     if found:

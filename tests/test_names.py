@@ -24,6 +24,7 @@ from tests.handmade import LONG_TWINS, index, primary, required
 from tests.harness import Workplace
 from tests.samples import counts, entries, labelled, processed, statuses, table
 from tests.test_schema_traps import make, run_on
+from type_map import TypeMap
 
 SETTINGS = Settings(Source("", Driver("", ""), ""), Target({}), Secrets())
 BIGINT = SqlType("bigint")
@@ -235,6 +236,19 @@ def test_an_older_file_is_read_where_its_name_can_only_mean_one_table(dotted: Wo
     again = dotted.run("data", "--resume")
     assert processed(again.out) == []
     assert "may mean" not in again.out
+
+
+@pytest.mark.parametrize(
+    ("entry", "table_of_it"),
+    [
+        ("Sales.Orders.label", "Sales.Orders"), ("dbo.[Sales.Orders].label", "dbo.[Sales.Orders]"),
+        ("[sales.orders].label", "dbo.[Sales.Orders]"), ("dbo.Sales.Orders.label", "dbo.[Sales.Orders]"),
+        ("sales.x.y.label", "Sales.[x.y]"), ("x.y.label", "Sales.[x.y]"),
+    ],
+)  # fmt: skip
+def test_a_type_map_tells_names_with_dots_apart(entry: str, table_of_it: str) -> None:
+    tables = [replace(one, columns=(Column("label", SqlType("json", -1)),)) for one in DOTTED.tables]
+    assert TypeMap(columns={entry: "json"}).resolved(tables).columns == {f"{table_of_it}.label": "json"}
 
 
 @given(st.lists(st.tuples(st.text(".[]ab", min_size=1), st.text(".[]ab", min_size=1)), unique=True))
