@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 
 from catalog import Column
 from db import NulPolicy
+from exact_numbers import InexactError, decimals_of, rescaled
 from long_rows import LongValue
 from type_mapping import Family, UnsupportedTypeError, exact_scale, mapping_of, read_type
 
@@ -132,14 +133,25 @@ def _storage(values: pa.Array) -> pa.Array:
 
 def _decimal_form(scale: int) -> Form:
     kind = pa.decimal128(_WIDEST, scale)
-    return Form(kind, lambda values: values.cast(kind), lambda values: _decimals(_storage(values), kind))
+
+    def of_source(values: pa.Array) -> pa.Array:
+        try:
+            return rescaled(values, kind)
+        except InexactError:
+            # As a driver described them, which is not how the catalog declares them.
+            return _decimals(
+                pa.array([None if value is None else format(value, "f") for value in values.to_pylist()], pa.string()),
+                kind,
+            )
+
+    return Form(kind, of_source, lambda values: _decimals(_storage(values), kind))
 
 
 def _decimals(texts: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Numbers of the target, which come as text, by their exact value."""
+    """Numbers as text by their exact value."""
     try:
-        return texts.cast(kind)
-    except pa.ArrowInvalid:
+        return decimals_of(texts, kind)
+    except InexactError:
         words = b"".join(_sixteen_bytes(text, kind.scale) for text in texts.to_pylist())
         validity = texts.is_valid().buffers()[1] if texts.null_count else None
         return pa.Array.from_buffers(kind, len(texts), [validity, pa.py_buffer(words)])
@@ -152,7 +164,8 @@ def _sixteen_bytes(text: str | None, scale: int) -> bytes:
         unscaled = number.scaleb(scale, _EXACT)
         if unscaled == unscaled.to_integral_value() and -(10**_WIDEST) < unscaled < 10**_WIDEST:
             return int(unscaled).to_bytes(16, "little", signed=True)
-    # Beyond 38 digits, which no value of the source has.
+        text = format(number.normalize(_EXACT), "f")
+    # Beyond 38 digits, which no value of the source has in the scale that the catalog declares.
     return hashlib.blake2b(str(text).encode(), digest_size=15).digest() + b"\x7f"
 
 

@@ -76,6 +76,7 @@ class StandIn:
 
     `rows` is keyed by `schema.table`; tables without an entry are empty. `denied` names tables whose
     SELECT permission is refused (error 229). `port` is 0 to have one chosen; read it back once started.
+    `described` are columns (`schema.table.column`) that are of another type than the catalog says, and sent so.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class StandIn:
         port: int = 0,
         host: str = "127.0.0.1",
         denied: Collection[str] = (),
+        described: Mapping[str, SqlType] | None = None,
     ) -> None:
         self.database = database
+        self._described = {name.lower(): kind for name, kind in (described or {}).items()}
         self.login, self.password, self.host, self.port = login, password, host, port
         self.certificate: Certificate = self_signed()
         self.relations: dict[tuple[str, str], Relation] = {}
@@ -308,7 +311,7 @@ class StandIn:
         counts: dict[tuple[str, str], int] = {}
         identities: dict[tuple[str, str], int | None] = {}
         for table in self.database.tables:
-            relation = _relation(table, self.database.collation)
+            relation = _relation(table, self.database.collation, self._described)
             self._create(relation)
             for name in dict.fromkeys((table.full_name, f"{table.schema}.{table.name}")):
                 if known[name.lower()] is table and name.lower() in by_name:
@@ -367,11 +370,11 @@ def _sql_name(relation: Relation) -> str:
     return f"{quote(relation.schema)}.{quote(relation.name)}"
 
 
-def _relation(table: Table, collation: str | None) -> Relation:
+def _relation(table: Table, collation: str | None, described: Mapping[str, SqlType]) -> Relation:
     columns = tuple(
         Output(
             column.name,
-            column.type,
+            described.get(f"{table.full_name}.{column.name}".lower(), column.type),
             column.is_nullable,
             (column.collation or collation or DEFAULT_COLLATION_NAME) if column.type.name in TEXTS else None,
             (table.schema, table.name),

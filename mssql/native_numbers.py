@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalog import Column
+from exact_numbers import LARGEST_HIGH
 from type_mapping import mapping_of, read_type, travels_as_text
 
 #: places of columns, and the Arrow types in which the driver's own bytes of their numbers arrive
@@ -52,12 +53,17 @@ def ask_for(connection: Any, columns: Sequence[Column], rows: int) -> RawNumbers
 
     None of a table of few `rows`, nor where the driver's form is not the one read here. Takes a round trip.
     """
-    raw = {
+    raw = forms_of(columns)
+    return raw if raw and rows >= LARGE_TABLE_ROWS and are_offered(connection) else AS_TEXT
+
+
+def forms_of(columns: Sequence[Column]) -> RawNumbers:
+    """The forms in which a driver holds the numbers of these columns."""
+    return {
         place: pa.binary(_form(column).itemsize)
         for place, column in enumerate(columns)
         if mapping_of(column.type).family == "decimal" and not travels_as_text(column)
     }
-    return raw if raw and rows >= LARGE_TABLE_ROWS and are_offered(connection) else AS_TEXT
 
 
 def are_offered(connection: Any) -> bool:
@@ -77,7 +83,7 @@ def are_offered(connection: Any) -> bool:
 def decoded(values: pa.Array, column: Column) -> pa.Array:
     """The numbers of a column that was asked for in the driver's own form, for the whole array at once.
 
-    Raises UnknownFormError.
+    `column` is what the driver describes. Raises UnknownFormError, also where a number's own scale is another.
     """
     kind = read_type(column)
     form = _form(column)
@@ -85,7 +91,8 @@ def decoded(values: pa.Array, column: Column) -> pa.Array:
     raw = np.frombuffer(data, dtype=form)[values.offset : values.offset + len(values)]
     if form is _NUMERIC:
         there = np.asarray(values.is_valid()) if values.null_count else True
-        if bool(np.any(((raw["scale"] != kind.scale) | (raw["sign"] > 1)) & there)):
+        is_strange = (raw["scale"] != kind.scale) | (raw["sign"] > 1) | (raw["high"] > LARGEST_HIGH)
+        if bool(np.any(is_strange & there)):
             raise UnknownFormError(f"column {column.name}: the driver sent a decimal in an unknown form")
         numbers = _of_structs(raw)
     else:

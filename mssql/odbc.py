@@ -14,7 +14,7 @@ import ctypes.util
 import re
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -140,15 +140,58 @@ class Connection:
         finally:
             _manager().SQLFreeHandle(ctypes.c_short(STATEMENT), handle)
 
-    def rows(self, query: str) -> Iterator[Row]:
-        """The rows of a query; each is over when the next one is asked for. Raises OdbcError."""
+    def rows(self, query: str, on_description: Callable[[list[pa.DataType]], None] | None = None) -> Iterator[Row]:
+        """The rows of a query; each is over when the next one is asked for. Raises OdbcError.
+
+        `on_description` is told before the first row what the driver says of the result's columns, as the Arrow types
+        that arrow-odbc would offer for them. What it raises ends the query.
+        """
         statement = _allocate(STATEMENT, self._handle)
         try:
             _call("SQLExecDirectW", STATEMENT, statement, *_wide(query))
+            if on_description is not None:
+                on_description(_described(statement))
             while _call("SQLFetch", STATEMENT, statement) != NO_DATA:
                 yield Row(statement, self._buffer)
         finally:
             _manager().SQLFreeHandle(ctypes.c_short(STATEMENT), statement)
+
+
+#: SQL's types by number (ODBC, "SQL Data Types"; those from -150 on are Microsoft's) → Arrow types of one size
+_ARROW_TYPES = {
+    -7: pa.bool_(), -6: pa.uint8(), 5: pa.int16(), 4: pa.int32(), -5: pa.int64(), 7: pa.float32(), 8: pa.float64(),
+    9: pa.date32(), 91: pa.date32(), **dict.fromkeys((-2, -3, -4), pa.binary()),
+}  # fmt: skip
+_DECIMALS, _TIMES, _MOMENTS, _FLOAT = (2, 3), (92, -154), (93, 11), 6
+#: digits of a decimal in 128 bits, bits of a real's digits
+_MOST_DIGITS, _REAL_BITS = 38, 24
+
+
+def _described(statement: Any) -> list[pa.DataType]:
+    count = ctypes.c_short()
+    _call("SQLNumResultCols", STATEMENT, statement, ctypes.byref(count))
+    found = []
+    for place in range(1, count.value + 1):
+        kind, digits, size = ctypes.c_short(), ctypes.c_short(), ctypes.c_size_t()
+        _call(
+            "SQLDescribeColW", STATEMENT, statement, ctypes.c_ushort(place), None, ctypes.c_short(0), None,
+            ctypes.byref(kind), ctypes.byref(size), ctypes.byref(digits), None,
+        )  # fmt: skip
+        found.append(_arrow_type(kind.value, size.value, digits.value))
+    return found
+
+
+def _arrow_type(kind: int, size: int, digits: int) -> pa.DataType:
+    if kind in _DECIMALS and 0 < size <= _MOST_DIGITS:
+        return pa.decimal128(size, digits)
+    if kind == _FLOAT:
+        return pa.float32() if size <= _REAL_BITS else pa.float64()
+    unit = next((unit for unit, most in (("s", 0), ("ms", 3), ("us", 6)) if digits <= most), "ns")
+    if kind in _TIMES:
+        return pa.time32(unit) if unit in ("s", "ms") else pa.time64(unit)
+    if kind in _MOMENTS:
+        return pa.timestamp(unit)
+    return _ARROW_TYPES.get(kind, pa.string())
 
 
 class Row:

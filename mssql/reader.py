@@ -8,8 +8,8 @@ that outgrew it since is an error, never a shorter value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -30,10 +30,12 @@ from db import (
     probe_port,
     source_unreachable,
 )
+from exact_numbers import decimals_of
 from long_rows import PIECE_BYTES, LongRow, LongValue, Part, spool
-from mssql import odbc
+from mssql import descriptions, native_numbers, odbc
 from mssql.chunks import count_query, where_clause
 from mssql.data_checks import has_seventh_digit
+from mssql.descriptions import NEXT_STEP, DescriptionError, OtherwiseDescribedError
 from mssql.losses import WIDE_TEXTS, count_half_pairs, cut_to_microseconds, holds_replacement, seventh_digit_flag
 from mssql.native_numbers import AS_TEXT, RawNumbers, UnknownFormError, decoded
 from mssql.quoting import quote, quote_table
@@ -121,36 +123,104 @@ def read_batches(
     the connection is asked for in the driver's own form. Raises SourceError, and UnreachableError where a second
     connection cannot be had.
     """
-    source = f"{quote_table(table.schema, table.name)}{where_clause(chunk)}"
     told: OnChange = on_change or (lambda *_: None)
-    if any(ord(character) > LAST_OF_BMP for character in f"{source}{select_list(columns)}"):
-        # unixODBC garbles such characters in the text that arrow-odbc gives it.
-        yield from _read_value_by_value(settings, by_value, columns, source, told)
-        return
-    bounds = _measure(connection, columns, source)
-    row_bytes = sum(_transit_bytes(column, bounds) for column in columns)
-    if row_bytes > LARGEST_BOUND_ROW:
-        yield from _read_value_by_value(settings, by_value, columns, source, told)
-        return
-    suspects: set[int] = set()
-    arrived = 0
-    for batch in _read_in_blocks(connection, settings, columns, source, bounds, row_bytes, raw):
-        arrived += batch.num_rows
-        yield _settled(batch, columns, raw, suspects, told)
+    reading = _Reading(connection, settings, table, chunk, tuple(columns), told, by_value, on_change is not None)
+    wanted = reading.promised
+    # What expressions hide is described first, the columns as they are selected second.
+    for _ in range(3):
+        described = yield from _as_described(reading, wanted, raw)
+        if described is None:
+            return
+        wanted, raw = described, native_numbers.forms_of(described) if raw else raw
+    raise SourceError(f"the driver describes the table's columns otherwise each time. {NEXT_STEP}")
+
+
+def _as_described(
+    reading: _Reading, columns: tuple[Column, ...], raw: RawNumbers
+) -> Generator[Part, None, tuple[Column, ...] | None]:
+    """The rows; or none, and the columns as the driver describes them, where that is not as they were given."""
     try:
-        answer = connection.read_arrow_batches(count_query(arrived), batch_size=1)
-        _refuse_short_answer(arrived, [row["sent"] for part in answer for row in part.to_pylist()])
-    except arrow_odbc.Error as error:
-        raise _source_error(error) from None
-    if suspects and on_change is not None:
-        places = sorted(suspects)
+        yield from reading.parts(columns, raw)
+    except OtherwiseDescribedError as found:
+        # Not read here, since what is being handled keeps the query open.
+        return found.columns
+    except DescriptionError as error:
+        raise SourceError(str(error)) from None
+    return None
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What is read of a table, by which connections. `promised` are the columns as the catalog has them."""
+
+    connection: Any
+    settings: Settings
+    table: Table
+    chunk: Chunk | Picked
+    promised: tuple[Column, ...]
+    told: OnChange
+    by_value: odbc.Connection | None
+    counts_changes: bool
+
+    @property
+    def source(self) -> str:
+        """What stands behind FROM."""
+        return f"{quote_table(self.table.schema, self.table.name)}{where_clause(self.chunk)}"
+
+    def parts(self, columns: tuple[Column, ...], raw: RawNumbers) -> Iterator[Part]:
+        """The rows, read as `columns` say. Raises OtherwiseDescribedError where the driver describes others."""
+        source = self.source
+        if any(ord(character) > LAST_OF_BMP for character in f"{source}{select_list(columns)}"):
+            # unixODBC garbles such characters in the text that arrow-odbc gives it.
+            yield from _read_value_by_value(self, columns)
+            return
+        self._describe_bare(columns)
+        bounds = _measure(self.connection, columns, source)
+        row_bytes = sum(_transit_bytes(column, bounds) for column in columns)
+        if row_bytes > LARGEST_BOUND_ROW:
+            yield from _read_value_by_value(self, columns)
+            return
+        suspects: set[int] = set()
+        arrived = 0
+        for batch in _read_in_blocks(self.connection, self.settings, columns, source, bounds, row_bytes, raw):
+            arrived += batch.num_rows
+            yield _settled(batch, self.promised, columns, raw, suspects, self.told)
         try:
-            with odbc.connect(settings) if by_value is None else nullcontext(by_value) as other:
-                counts = count_half_pairs(other, table, [columns[place] for place in places], chunk)
+            answer = self.connection.read_arrow_batches(count_query(arrived), batch_size=1)
+            _refuse_short_answer(arrived, [row["sent"] for part in answer for row in part.to_pylist()])
+        except arrow_odbc.Error as error:
+            raise _source_error(error) from None
+        if suspects and self.counts_changes:
+            self._count_half_pairs(sorted(suspects))
+
+    def _describe_bare(self, columns: tuple[Column, ...]) -> None:
+        """Hold against the catalog those columns whose own description an expression hides."""
+        places = descriptions.bare(columns) if columns is self.promised else []
+        if not places:
+            return
+        offered: list[pa.DataType] = []
+
+        def note(schema: pa.Schema) -> pa.Schema:
+            offered.extend(schema.types)
+            return schema
+
+        query = descriptions.bare_query(columns, places, quote_table(self.table.schema, self.table.name))
+        try:
+            for _ in self.connection.read_arrow_batches(query, batch_size=1, map_schema=note):
+                pass
+        except arrow_odbc.Error as error:
+            raise _source_error(error) from None
+        descriptions.hold_bare_against(columns, places, offered)
+
+    def _count_half_pairs(self, places: Sequence[int]) -> None:
+        columns = [self.promised[place] for place in places]
+        try:
+            with odbc.connect(self.settings) if self.by_value is None else nullcontext(self.by_value) as other:
+                counts = count_half_pairs(other, self.table, columns, self.chunk)
         except odbc.OdbcError as error:
             raise _source_error(error) from None
         for place, count in zip(places, counts, strict=True):
-            on_change("unpaired_surrogates", place, count)
+            self.told("unpaired_surrogates", place, count)
 
 
 def _refuse_short_answer(arrived: int, sent: Sequence[int]) -> None:
@@ -167,6 +237,7 @@ def _refuse_short_answer(arrived: int, sent: Sequence[int]) -> None:
 
 def _settled(
     batch: pa.RecordBatch,
+    promised: Sequence[Column],
     columns: Sequence[Column],
     raw: Container[int],
     suspects: set[int],
@@ -178,21 +249,33 @@ def _settled(
     """
     arrays = batch.columns[: len(columns)]
     for place, column in enumerate(columns):
-        if place in raw:
-            try:
+        with _naming(promised[place]):
+            if place in raw:
                 arrays[place] = decoded(arrays[place], column)
-            except UnknownFormError as error:
-                raise SourceError(str(error)) from None
-        elif arrays[place].type in _NANOSECONDS:
-            arrays[place], count = cut_to_microseconds(arrays[place])
-            on_change("seventh_digits", place, count)
-        elif travels_as_text(column):
-            arrays[place] = arrays[place].cast(read_type(column))
-        elif column.type.name in WIDE_TEXTS and place not in suspects and holds_replacement(arrays[place]):
-            suspects.add(place)
+            elif arrays[place].type in _NANOSECONDS:
+                arrays[place], count = cut_to_microseconds(arrays[place])
+                on_change("seventh_digits", place, count)
+            elif travels_as_text(column):
+                arrays[place] = decimals_of(arrays[place], read_type(column))
+            elif column.type.name in WIDE_TEXTS and place not in suspects and holds_replacement(arrays[place]):
+                suspects.add(place)
+            arrays[place] = descriptions.as_promised(arrays[place], promised[place], column)
     for name, flags in zip(batch.schema.names[len(columns) :], batch.columns[len(columns) :], strict=True):
         on_change("seventh_digits", int(name), flags.true_count)
     return pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])
+
+
+@contextmanager
+def _naming(column: Column) -> Iterator[None]:
+    """Whatever is wrong with a column's values is told with its name."""
+    try:
+        yield
+    except (UnknownFormError, DescriptionError) as error:
+        raise SourceError(str(error)) from None
+    except (pa.ArrowException, ValueError, OverflowError, ArithmeticError) as error:
+        raise SourceError(
+            f"column {column.name}: a value of it is no {column.type} as the catalog declares it: {error}. {NEXT_STEP}"
+        ) from None
 
 
 _NANOSECONDS = {pa.time64("ns"), pa.timestamp("ns")}
@@ -210,6 +293,7 @@ def _read_in_blocks(
     """Batches by the fast lane; seventh digits either in nanoseconds, or as flags behind the columns."""
 
     def as_needed(offered: pa.Schema) -> pa.Schema:
+        descriptions.hold_against(columns, offered.types)
         fields = [
             (column.name, raw.get(place) or _arriving_type(column, field.type, place in bounds.beyond_nanoseconds))
             for place, (column, field) in enumerate(zip(columns, offered, strict=False))
@@ -221,8 +305,8 @@ def _read_in_blocks(
             f"SELECT {select_list(columns)}{_flags(columns, bounds.beyond_nanoseconds)} FROM {source}",
             batch_size=max(1, min(settings.batch_size, TRANSIT_BYTES // max(row_bytes, 1))),
             max_bytes_per_batch=1 << 40,
-            max_text_size=max(bounds.text + _MARGIN, _longest_declared_text(columns)),
-            max_binary_size=max(bounds.binary + _MARGIN, _longest_declared_binary(columns)),
+            max_text_size=max(bounds.text, _longest_declared_text(columns)) + _MARGIN,
+            max_binary_size=max(bounds.binary, _longest_declared_binary(columns)) + _MARGIN,
             map_schema=as_needed,
             fetch_concurrently=True,
             payload_text_encoding=TextEncoding.UTF16,
@@ -231,7 +315,13 @@ def _read_in_blocks(
             _refuse_outgrown(batch, columns, bounds)
             yield batch
     except arrow_odbc.Error as error:
-        raise _source_error(error) from None
+        failure = _source_error(error)
+        if str(failure) == _OUTGROWN and not any(mapping_of(column.type).lob(column.type) for column in columns):
+            of_bounds = [f"{c.name} ({c.type})" for c in columns if declared_characters(c.type) or _declared_bytes(c)]
+            raise SourceError(
+                f"column {' or '.join(of_bounds)}: the driver sent a longer value than the catalog says. {NEXT_STEP}"
+            ) from None
+        raise failure from None
 
 
 def _arriving_type(column: Column, offered: pa.DataType, is_beyond_nanoseconds: bool) -> pa.DataType:
@@ -251,10 +341,9 @@ def _flags(columns: Sequence[Column], places: Iterable[int]) -> str:
     return "".join(f", {seventh_digit_flag(quote(columns[place].source_name))} AS x{place}" for place in sorted(places))
 
 
-def _read_value_by_value(
-    settings: Settings, by_value: odbc.Connection | None, columns: Sequence[Column], source: str, on_change: OnChange
-) -> Iterator[Part]:
+def _read_value_by_value(reading: _Reading, columns: tuple[Column, ...]) -> Iterator[Part]:
     """The rows through ODBC itself: in batches, but those with long values one by one; seventh digits as flags."""
+    settings, on_change, source = reading.settings, reading.told, reading.source
     kinds = [mapping_of(column.type).lob(column.type) for column in columns]
     # Unbounded values last: a driver hands values over from left to right, and keeps those before in memory.
     order = sorted(range(len(columns)), key=lambda place: kinds[place] is not None)
@@ -267,11 +356,20 @@ def _read_value_by_value(
     flags = [seventh_digit_flag(quote(columns[place].source_name)) for place in cut]
     listed[len(shorts) : len(shorts)] = flags
     query = f"SELECT {', '.join(f'{part} AS c{place}' for place, part in enumerate(listed))} FROM {source}"
-    gathered = _Gathered(columns, settings.batch_size)
+    gathered = _Gathered(reading.promised, columns, settings.batch_size)
     arrived = 0
+
+    def hold_against(offered: Sequence[pa.DataType]) -> None:
+        by_place = dict(zip((*shorts, *(None for _ in cut), *order[len(shorts) :]), offered, strict=True))
+        descriptions.hold_against(columns, [by_place[place] for place in range(len(columns))])
+
     try:
-        with odbc.connect(settings) if by_value is None else nullcontext(by_value) as connection:
-            for row in connection.rows(query):
+        with odbc.connect(settings) if reading.by_value is None else nullcontext(reading.by_value) as connection:
+            if columns is reading.promised and (hidden := descriptions.bare(columns)):
+                own = descriptions.bare_query(columns, hidden, quote_table(reading.table.schema, reading.table.name))
+                for _ in connection.rows(own, lambda offered: descriptions.hold_bare_against(columns, hidden, offered)):
+                    pass
+            for row in connection.rows(query, hold_against):
                 values: dict[int, object] = {place: _value(row, columns, place, on_change) for place in shorts}
                 for place in cut:
                     on_change("seventh_digits", place, int(row.value(pa.bool_()) or 0))
@@ -317,8 +415,8 @@ def _taken(pieces: Iterator[bytes]) -> bytes | LongValue:
 class _Gathered:
     """Rows that come one by one, on their way into batches."""
 
-    def __init__(self, columns: Sequence[Column], most_rows: int) -> None:
-        self._schema = pa.schema([(column.name, read_type(column)) for column in columns])
+    def __init__(self, promised: Sequence[Column], columns: Sequence[Column], most_rows: int) -> None:
+        self._columns = tuple(zip(promised, columns, strict=True))
         self._most_rows = most_rows
         self._rows: list[dict[int, object]] = []
         self._size = 0
@@ -341,8 +439,12 @@ class _Gathered:
         self._rows, self._size = [], 0
 
     def _batch(self, rows: Sequence[Mapping[int, object]]) -> pa.RecordBatch:
-        arrays = [pa.array([row[place] for row in rows], field.type) for place, field in enumerate(self._schema)]
-        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        arrays = []
+        for place, (promised, column) in enumerate(self._columns):
+            with _naming(promised):
+                values = pa.array([row[place] for row in rows], read_type(column))
+                arrays.append(descriptions.as_promised(values, promised, column))
+        return pa.RecordBatch.from_arrays(arrays, names=[promised.name for promised, _ in self._columns])
 
 
 def _source_error(error: BaseException) -> SourceError:
@@ -428,11 +530,30 @@ def _longest_declared_binary(columns: Sequence[Column]) -> int:
     return max((c.type.max_length for c in columns if mapping_of(c.type).family in ("binary", "uuid")), default=0)
 
 
+def _refuse_longer(values: pa.Array, column: Column) -> None:
+    """Raise SourceError for a value longer than its column's catalog entry says: it may have been cut."""
+    is_text = mapping_of(column.type).family == "text"
+    declared = declared_characters(column.type) if is_text else _declared_bytes(column)
+    if not declared or (pc.max(pc.binary_length(values)).as_py() or 0) <= declared:
+        return
+    if is_text and (pc.max(pc.utf8_length(values)).as_py() or 0) <= declared:
+        return
+    raise SourceError(
+        f"column {column.name}: the catalog says {column.type}, and the driver sent a longer value, which may have "
+        f"been cut. {NEXT_STEP}"
+    )
+
+
+def _declared_bytes(column: Column) -> int:
+    return max(column.type.max_length, 0) if mapping_of(column.type).family == "binary" else 0
+
+
 def _refuse_outgrown(batch: pa.RecordBatch, columns: Sequence[Column], bounds: Bounds) -> None:
     # FreeTDS hands over the beginning of a value that does not fit, without an error.
     for index, column in enumerate(columns):
         lob = mapping_of(column.type).lob(column.type)
         if lob is None:
+            _refuse_longer(batch.column(index), column)
             continue
         limit = bounds.text if lob == "text" else bounds.binary
         values = batch.column(index)

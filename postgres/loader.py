@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from catalog import Column, Table
 from changes import Changes
 from db import NulPolicy, Settings, is_temporary_target_error, target_words
+from exact_numbers import InexactError, rescaled
 from long_rows import LongRow, LongValue, Part, spool
 from postgres import locks, wire
 from postgres.names import TargetName, fold, quote
@@ -69,6 +70,7 @@ class LoadColumn:
     family: Family
     wire: pa.DataType
     base_type: str = ""
+    modifier: int = -1
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def plan_load(table: Table, target: TargetTable, settings: Settings) -> LoadPlan
             continue
         arrow = wire_type(column, there.base_type, there.modifier)
         sources.append(column)
-        columns.append(LoadColumn(there.name, mapping_of(column.type).family, arrow, there.base_type))
+        columns.append(LoadColumn(there.name, mapping_of(column.type).family, arrow, there.base_type, there.modifier))
     names = table.primary_key.columns_used if table.primary_key else ()
     key = tuple(place for place, column in enumerate(sources) if column.name in names)
     return LoadPlan(
@@ -345,12 +347,17 @@ class CopyStream:
             raise
 
     def _encode(self, batches: Iterable[Part]) -> Iterator[bytes]:
-        schema = pa.schema([(f"c{i}", column.wire) for i, column in enumerate(self._columns)])
+        parts = iter(batches)
+        first = next(parts, None)
+        schema = self._schema(first.batch if isinstance(first, LongRow) else first)
         encoder = pgpq.ArrowToPostgresBinaryEncoder(schema)
         yield encoder.write_header()
-        for part in batches:
+        for part in parts if first is None else chain([first], parts):
             batch = part.batch if isinstance(part, LongRow) else part
-            arrays = [_to_wire(batch.column(i), column) for i, column in enumerate(self._columns)]
+            arrays = [
+                _to_wire(batch.column(i), column, field.type)
+                for i, (column, field) in enumerate(zip(self._columns, schema, strict=True))
+            ]
             wire_batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
             if self._identity is not None:
                 self._note_identity(arrays[self._identity])
@@ -362,6 +369,14 @@ class CopyStream:
                 yield encoder.write_batch(wire_batch)
             self._on_rows(self.rows)
         yield encoder.finish()
+
+    def _schema(self, first: pa.RecordBatch | None) -> pa.Schema:
+        kinds = [column.wire for column in self._columns]
+        for place, column in enumerate(self._columns):
+            # Numbers of a scale that the catalog did not promise, and a column that takes any.
+            if first is not None and column.family == "decimal" and column.modifier < 0:
+                kinds[place] = first.schema.field(place).type
+        return pa.schema([(f"c{place}", kind) for place, kind in enumerate(kinds)])
 
     def _note_identity(self, values: pa.Array) -> None:
         extremes = pc.min_max(values).as_py()
@@ -442,7 +457,7 @@ def _long_field(value: LongValue, column: LoadColumn) -> tuple[int, Iterator[byt
     return len(content), iter((content,))
 
 
-def _to_wire(values: pa.Array, column: LoadColumn) -> pa.Array:
+def _to_wire(values: pa.Array, column: LoadColumn, kind: pa.DataType | None = None) -> pa.Array:
     """One column of a batch in the type and byte order that the target's receive function reads."""
     if column.family == "uuid":
         return _reorder_uuid(values)
@@ -459,12 +474,18 @@ def _to_wire(values: pa.Array, column: LoadColumn) -> pa.Array:
             ) from None
     if column.family == "xml":
         values = pc.replace_substring_regex(values, _XML_ENCODING, r"\1")
-    if values.type == column.wire:
+    kind = kind or column.wire
+    if values.type == kind:
         return values
     try:
-        return values.cast(column.wire, safe=True)
-    except pa.ArrowInvalid as error:
-        raise ValueRefusedError(column.name, str(error)) from None
+        return rescaled(values, kind) if pa.types.is_decimal(kind) else values.cast(kind, safe=True)
+    except (InexactError, pa.ArrowException) as error:
+        raise ValueRefusedError(
+            column.name,
+            f"a value that the source sent as {values.type} does not fit {kind}, which its catalog promises and the "
+            f"target's {column.base_type} was made for: {error}. Widen the target's column (to numeric without "
+            f"precision, say), then use --resume",
+        ) from None
 
 
 def _reorder_uuid(values: pa.Array) -> pa.Array:
