@@ -7,6 +7,8 @@ decimal128(38, 38) is 0.694352661…. Where that could happen, the way goes thro
 
 from __future__ import annotations
 
+from decimal import Context, Decimal
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -52,6 +54,31 @@ def _are_short(texts: pa.Array) -> bool:
 
 def _wide(scale: int) -> pa.DataType:
     return pa.decimal256(_WIDEST_DIGITS, scale)
+
+
+#: has room for sums of any number of rows
+EXACT = Context(prec=200)
+_MICROSECONDS_A_DAY = 86_400_000_000
+
+
+def has_total(kind: pa.DataType) -> bool:
+    """Whether `total` adds up values of this Arrow type."""
+    return bool(
+        pa.types.is_boolean(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_decimal128(kind)
+        or pa.types.is_date32(kind)
+        or kind == pa.timestamp("us")
+    )
+
+
+def total(values: pa.Array) -> Decimal:
+    """The exact sum of numbers or booleans, and of dates and moments that of their days since 1970."""
+    if values.type == pa.timestamp("us"):
+        moments = values.drop_null().view(pa.int64()).to_numpy(zero_copy_only=False)
+        return Decimal(int(np.floor_divide(moments, _MICROSECONDS_A_DAY).sum()))
+    scale = values.type.scale if pa.types.is_decimal(values.type) else 0
+    return Decimal(exact_sum(values)).scaleb(-scale, EXACT)
 
 
 def exact_sum(values: pa.Array) -> int:

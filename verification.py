@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -36,6 +37,7 @@ from checksums import BUCKETS, RowHasher, Salt, Sums, byte_size, text_units, utf
 from db import Settings, UnreachableError, connect_source, connect_target, target_words
 from differences import Difference, Found, bytes_a_row, collect, find_differences, together
 from display import Bars, closing_block
+from exact_numbers import EXACT, has_total, total
 from forms import LONGEST_WHOLE, Form, form_of
 from long_rows import LongRow
 from mssql import chunks as source_chunks
@@ -198,11 +200,12 @@ class Piece:
     """Some rows of a side in the form in which they are compared, by columns.
 
     `sizes` are, of the source's columns as they were read, the UTF-16 units of texts, and the bytes of texts
-    and binaries.
+    and binaries; `read` are these columns themselves.
     """
 
     columns: list[pa.Array]
     sizes: npt.NDArray[np.int64]
+    read: list[pa.Array] = field(default_factory=list)
 
 
 def plan_source(settings: Settings, pair: Pair, watch: Watch) -> tuple[Chunk, ...]:
@@ -233,14 +236,20 @@ def sum_part(settings: Settings, pair: Pair, watch: Watch, part: Range) -> Sums:
     """
     sums, hasher = Sums.empty(len(pair.columns)), pair.hasher
     sizes = np.zeros((len(pair.columns), 2), np.int64)
+    totals = [Decimal(0)] * len(pair.columns)
+    kinds = [read_type(column) for column in pair.columns]
     for piece in _pieces(settings, pair, watch, part):
         hasher.add_up(piece.columns, sums)
         sizes += piece.sizes
+        for place, values in enumerate(piece.read):
+            kinds[place] = values.type
+            if has_total(values.type):
+                totals[place] = EXACT.add(totals[place], total(values))
         watch.note(pair.table, len(piece.columns[0]) if isinstance(part, Chunk) else 0)
     if isinstance(part, Chunk):
         with watch.connection(SOURCE_FIGURES, settings) as source:
-            counted = figures.count_values(source, pair.table, pair.columns, part)
-        _hold_against(pair, sums, sizes, counted)
+            counted = figures.count_values(source, pair.table, pair.columns, part, kinds)
+        _hold_against(pair, sums, sizes, totals, counted)
     return sums
 
 
@@ -283,7 +292,7 @@ def _of_source(pair: Pair, rows: pa.RecordBatch | LongRow) -> Piece:
         for place, value in rows.values.items():
             arrays[place] = pair.forms[place].of_long(value, pair.columns[place])
             sizes[place] = sum(utf16_units(np.frombuffer(piece, np.uint8)) for piece in value.pieces()), value.size
-    return Piece(arrays, sizes)
+    return Piece(arrays, sizes, batch.columns)
 
 
 def _sizes(values: pa.Array) -> tuple[int, int]:
@@ -293,24 +302,34 @@ def _sizes(values: pa.Array) -> tuple[int, int]:
     return 0, byte_size(values) if pa.types.is_binary(values.type) else 0
 
 
-def _hold_against(pair: Pair, sums: Sums, sizes: npt.NDArray[np.int64], counted: Figures) -> None:
+def _hold_against(
+    pair: Pair, sums: Sums, sizes: npt.NDArray[np.int64], totals: Sequence[Decimal], counted: Figures
+) -> None:
     """Raise a temporary SourceError where what was read is not what the server counts."""
-    checks = [("", "rows", sums.rows, counted.rows)]
+    _refuse_unlike("", f"{sums.rows:,} rows were read", sums.rows, counted.rows)
     for place, column in enumerate(pair.columns):
         where = f"column {column.name}: "
-        checks.append((where, "values", sums.rows - int(sums.nulls[place]), counted.values[place]))
+        values = sums.rows - int(sums.nulls[place])
+        _refuse_unlike(where, f"{values:,} values were read", values, counted.values[place])
         wanted = counted.sizes[place]
         if wanted is not None:
             in_units = pa.types.is_string(read_type(column)) and not counted.counts_utf8
-            unit = "UTF-16 units" if in_units else "bytes"
-            checks.append((where, unit, int(sizes[place, 0 if in_units else 1]), wanted))
-    for where, unit, read, wanted in checks:
-        if read != wanted:
-            raise SourceError(
-                f"{where}{read:,} {unit} were read where the source itself counts {wanted:,}: "
-                f"the driver reads them wrongly, or rows changed meanwhile",
-                is_temporary=True,
-            )
+            size = int(sizes[place, 0 if in_units else 1])
+            _refuse_unlike(where, f"{size:,} {'UTF-16 units' if in_units else 'bytes'} were read", size, wanted)
+        expected = counted.totals[place]
+        if expected is not None:
+            what = "days" if pa.types.is_temporal(read_type(column)) else "values"
+            words = f"{what} that add up to {totals[place]:,f} were read"
+            _refuse_unlike(where, words, totals[place], expected)
+
+
+def _refuse_unlike(where: str, words: str, read: int | Decimal, counted: int | Decimal) -> None:
+    if read != counted:
+        raise SourceError(
+            f"{where}{words} where the source itself counts {Decimal(counted):,f}: the driver reads them wrongly, a "
+            f"bit was flipped on the way, or rows changed meanwhile",
+            is_temporary=True,
+        )
 
 
 def with_retries(once: Callable[[], T], settings: Settings, watch: Watch, remark: Callable[[str], None]) -> T:

@@ -8,6 +8,8 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -452,6 +454,35 @@ def test_a_driver_that_reads_wrongly_does_not_hide(
 
     monkeypatch.setattr(reader, "read_batches", wrong)
     assert told in scene.compare(TWINS, retry_attempts=2).describe()
+
+
+FORGED: Mapping[str, object] = {
+    "Flag": True, "Tiny": 8, "Small": -6, "Whole": 71, "Big": 2**63 - 7, "Exact": Decimal("0.12345678901234567891"),
+    "Price": Decimal("-922337203685477.5807"), "Coin": Decimal("214748.3646"), "Day": date(1, 1, 2),
+    "Minute": datetime(2079, 6, 5, 23, 58), "Old": datetime(9999, 12, 30), "Moment": datetime(1999, 12, 31),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_driver_that_reads_a_number_wrongly_hides_neither_behind_the_load_nor_itself(
+    scene: Scene, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = reader.read_batches
+    place = NAMES.index(name) + 1
+
+    def forged(batch: pa.RecordBatch) -> pa.RecordBatch:
+        kind = batch.schema.field(place).type
+        values = [None if value is None else FORGED[name] for value in batch.column(place).to_pylist()]
+        return batch.set_column(place, batch.schema.field(place), pa.array(values, kind))
+
+    def wrong(*arguments: Any) -> Iterator[pa.RecordBatch]:
+        return map(forged, right(*arguments))
+
+    monkeypatch.setattr(reader, "read_batches", wrong)
+    told = scene.compare(EVERY, retry_attempts=1).describe()
+    assert f"column {name}: " in told
+    assert "add up to" in told
+    assert "where the source itself counts" in told
 
 
 # -- as a script -----------------------------------------------------------------------------------------
