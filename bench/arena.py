@@ -35,7 +35,7 @@ NAME = "chaos"
 #: the smallest setting of CHUNK_ROWS that is played with, by which the durations are measured
 SMALLEST_CHUNKS = 3000
 ROWS = 10_000
-#: just enough for the indexes of one table to be put aside
+#: just enough for the indexes of one table to be suspended
 LEDGER_ROWS = LARGE_TABLE_ROWS + 2000
 RUN_TIMEOUT_S = 180
 #: states of the target that are kept: before any load, and after an undisturbed one
@@ -175,7 +175,7 @@ ALTER TABLE small ADD CONSTRAINT fk_small_customer FOREIGN KEY (id) REFERENCES c
 CREATE SCHEMA expected;
 """.replace("customer_id", "customerid")
 
-#: everything that a load may put aside, as text
+#: everything that a load may suspend, as text
 OBJECTS = """
 SELECT 'constraint ' || conrelid::regclass || '.' || conname || ' ' || pg_get_constraintdef(oid)
        || ' ' || coalesce(obj_description(oid, 'pg_constraint'), '')
@@ -357,7 +357,7 @@ def wait_for_first_table(place: Workplace, process: subprocess.Popen[str]) -> No
 
 
 def wait_for_last_table(place: Workplace, process: subprocess.Popen[str]) -> None:
-    """Return once every table is completed, so that only what was put aside is left, or the process is over."""
+    """Return once every table is completed, so that only what was suspended is left, or the process is over."""
     wait_for_first_table(place, process)
     while process.poll() is None and any(entry["status"] != "completed" for entry in entries(place).values()):
         time.sleep(0.01)

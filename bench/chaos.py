@@ -180,7 +180,7 @@ def check(made: Arena, damage: Damage) -> list[str]:
     for schema, name, kind, thing in made.query(
         "SELECT table_schema, table_name, kind, name FROM replication.suspended"
     ):
-        words.append(f"still put aside: {kind} {schema}.{name}.{thing}")
+        words.append(f"still suspended: {kind} {schema}.{name}.{thing}")
         damage.other += 1
     for key, entry in made.tables.items():
         wanted = len(rows_of(key))

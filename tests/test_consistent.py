@@ -221,6 +221,57 @@ def test_a_session_of_several_moments_cannot_become_one_of_one(scene: Scene) -> 
     assert "its tables are of several moments already" in refused.err
 
 
+@pytest.mark.parametrize("flags", [(), ("--no-truncate",)])
+def test_a_run_over_some_tables_in_between_changes_nothing_of_the_moment_of_the_rest(
+    scene: Scene, flags: tuple[str, ...]
+) -> None:
+    scene.source.makes_snapshots = True
+    scene.source.fail_next("dbo.Big", 8134, "Divide by zero error encountered.")
+    assert scene.run("--consistent", "--tables", "Big").code == 1
+    (name,) = scene.source.snapshots.values()
+    scene.write()
+    assert scene.run("--tables", "Later").code == 0
+    assert list(scene.source.snapshots.values()) == [name]
+    resumed = scene.run("--resume", *flags)
+    assert resumed.code == 0, resumed.text
+    assert f"database snapshot {name}, taken at" in resumed.out
+    assert scene.query("SELECT count(*), max(id) FROM big") == [(ROW_COUNT, ROW_COUNT)]
+    assert scene.source.snapshots == {}
+
+
+def test_the_moment_of_sessions_is_not_forgotten_for_a_run_over_other_tables(scene: Scene) -> None:
+    process = scene.start_and_stall("--consistent")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    scene.proxy.resume()
+    assert scene.run("--tables", "Later").code == 0
+    refused = scene.run("--resume")
+    assert refused.code == 2
+    assert "the moment of its SNAPSHOT sessions" in refused.err
+
+
+def test_tables_of_sessions_with_different_moments_are_not_mixed(scene: Scene) -> None:
+    scene.source.makes_snapshots = True
+    scene.source.fail_next("dbo.Big", 8134, "Divide by zero error encountered.")
+    assert scene.run("--consistent", "--tables", "Big").code == 1
+    scene.source.fail_next("dbo.Later", 8134, "Divide by zero error encountered.")
+    assert scene.run("--tables", "Later").code == 1
+    refused = scene.run("--resume")
+    assert refused.code == 2
+    assert "were begun in sessions that read different moments" in refused.err
+    assert "Later: of no one moment" in refused.err
+    assert scene.run("--resume", "--tables", "Big").code == 0
+    assert scene.run("--resume").code == 0
+    assert scene.source.snapshots == {}
+
+
+def test_a_typing_error_leaves_no_database_snapshot_behind(scene: Scene) -> None:
+    scene.source.makes_snapshots = True
+    refused = scene.run("--consistent", "--start-from-table", "Typo")
+    assert refused.code == 2
+    assert scene.source.snapshots == {}
+
+
 def test_on_a_server_that_speaks_t_sql(
     tsql_server: dict[str, str], target: EmbeddedTarget, target_database: str, tmp_path: Path
 ) -> None:
