@@ -209,7 +209,7 @@ def test_a_lane_that_is_given_up_never_reaches_the_target_again(
 ) -> None:
     lane = Lane(settings)
     with lane.target.cursor() as cursor:
-        cursor.execute("INSERT INTO big VALUES (1, 'too late')")
+        cursor.execute("INSERT INTO public.big VALUES (1, 'too late')")
     connection = lane.target
     lane.give_up()
     with pytest.raises(psycopg2.OperationalError):
