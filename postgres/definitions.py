@@ -26,6 +26,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_NOT_IN_AN_EXPRESSION = ("SELECT", "WHERE", "USING")
 _ACTIONS = (("NO", "ACTION"), ("RESTRICT",), ("CASCADE",), ("SET", "NULL"), ("SET", "DEFAULT"))
 
 
@@ -116,7 +117,7 @@ class _Reader:
         while not self.is_at_end:
             text = self._next().text
             depth += (text == "(") - (text == ")")
-            if depth < 0:
+            if depth < 0 or text in _NOT_IN_AN_EXPRESSION or (text == "," and not depth):
                 raise UnknownFormError
         if depth:
             raise UnknownFormError

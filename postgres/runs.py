@@ -14,8 +14,9 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from postgres.names import TargetName
 LOCK_CLASS = 0x5265706C
 JUDGING = 0
 SECONDS_BETWEEN_SIGNS_OF_LIFE = 1.0
+#: how often a step is tried whose connection breaks
+ATTEMPTS = 5
 #: tables of a refusal that are named
 NAMED = 5
 
@@ -125,29 +128,38 @@ class LiveRun:
         self._using = threading.Lock()
         self._holding = self._connected()
         with self._holding.cursor() as cursor:
+            # Nobody sees the run before it is alive.
+            cursor.execute("BEGIN")
             cursor.execute(BEGIN, (socket.gethostname(), os.getpid(), str(Path.cwd()), _command()))
             (self.number,) = cursor.fetchone()
             cursor.execute(LIVE, (self.number,))
+            cursor.execute("COMMIT")
         threading.Thread(target=self._stay_alive, name="live run", daemon=True).start()
 
     def claim(self, tables: Sequence[TargetName], *, is_loading: bool = True) -> None:
         """Take tables for this run, all or none. Raises TablesClaimedError, psycopg2.Error."""
         wanted = self._parameters(tables, is_loading=is_loading)
-        with self._judging() as cursor:
+
+        def take(cursor: Any) -> None:
             cursor.execute(CLAIMED_BY_OTHERS, wanted)
             others = cursor.fetchall()
             if others:
                 raise TablesClaimedError(_refusal(others))
             cursor.execute(CLAIM, wanted)
 
+        self._judge(take)
+
     def stop_loading(self, tables: Sequence[TargetName]) -> None:
         """This run's loads are over: from now on others may restore what concerns its tables, too.
 
         `tables`, of which something is suspended, are taken as well where they are free. Raises psycopg2.Error.
         """
-        with self._judging() as cursor:
+
+        def stop(cursor: Any) -> None:
             cursor.execute(STOP_LOADING, (self.number,))
             cursor.execute(CLAIM, self._parameters(tables, is_loading=False))
+
+        self._judge(stop)
 
     def abandon(self) -> None:
         """End the run without a word to the server, which may not answer: it is dead for others from now on."""
@@ -165,22 +177,30 @@ class LiveRun:
         with suppress(psycopg2.Error):
             self._holding.close()
 
-    @contextmanager
-    def _judging(self) -> Iterator[Any]:
-        """A cursor in a transaction in which no other run judges claims, and those of dead runs are gone."""
-        with self._using:
-            self._revive()
-            with self._holding.cursor() as cursor:
-                cursor.execute("BEGIN")
+    def _judge(self, step: Callable[[Any], None]) -> None:
+        """Run a step in a transaction in which no other run judges claims, and those of dead runs are gone.
+
+        A connection that turns out to be broken is opened anew. Raises psycopg2.Error, and what `step` raises.
+        """
+        for attempt in range(ATTEMPTS):
+            with self._using:
                 try:
-                    cursor.execute(JUDGE)
-                    cursor.execute(BURY, (self.number,))
-                    yield cursor
-                    cursor.execute("COMMIT")
-                except BaseException:
-                    with suppress(psycopg2.Error):
-                        cursor.execute("ROLLBACK")
-                    raise
+                    self._revive()
+                    with self._holding.cursor() as cursor:
+                        cursor.execute("BEGIN")
+                        cursor.execute(JUDGE)
+                        cursor.execute(BURY, (self.number,))
+                        step(cursor)
+                        cursor.execute("COMMIT")
+                    return
+                except BaseException as error:
+                    if not self._holding.closed:
+                        with suppress(psycopg2.Error), self._holding.cursor() as cursor:
+                            cursor.execute("ROLLBACK")
+                        raise
+                    if not isinstance(error, psycopg2.Error) or attempt == ATTEMPTS - 1:
+                        raise
+            time.sleep(SECONDS_BETWEEN_SIGNS_OF_LIFE)
 
     def _revive(self) -> None:
         """Be alive for others again where the connection broke. Raises psycopg2.Error, and what `connect` raises."""

@@ -141,6 +141,13 @@ IS_PARTITIONED = "SELECT relkind = 'p' FROM pg_class WHERE oid = %s::regclass"
 # Definitions then name every schema, and mean the same to a later run with another search_path.
 QUALIFIED = "SET LOCAL search_path = pg_catalog"
 
+IS_MADE = """
+SELECT EXISTS (
+    SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE (n.nspname, c.relname) = ('replication', 'suspended')
+      AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
+"""
+
 # What cannot come back: its table is gone, or its trigger with it.
 GONE = """
 DELETE FROM replication.suspended AS s
@@ -412,9 +419,9 @@ def _drop(kind: Kind, table: TargetName, name: str) -> str:
 
 
 def is_made(connection: Any) -> bool:
-    """Whether the record of what is suspended is there. Raises psycopg2.Error."""
+    """Whether the record of what is suspended is there, and this role may read it. Raises psycopg2.Error."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('replication.suspended') IS NOT NULL")
+        cursor.execute(IS_MADE)
         (found,) = cursor.fetchone()
     connection.rollback()
     return bool(found)

@@ -64,7 +64,7 @@ def test_resume_alone_loads_a_partial_table_from_scratch_in_chunks_of_another_si
 def test_a_load_is_not_continued_over_other_columns(scene: Scene) -> None:
     scene.kill_in_the_big_table()
     before = scene.checkpoints()
-    renamed = replace(BIG, columns=(BIG.columns[0], Column("label", SqlType("nvarchar", 110))))
+    renamed = replace(BIG, columns=(BIG.columns[0], Column("label", SqlType("nvarchar", 90))))
     with StandIn(replace(DATABASE, tables=(renamed, FEW, LATER)), ROWS) as changed:
         refused = scene.run("--resume", "--no-truncate", MSSQL_PORT=str(changed.port))
         assert refused.code == 1
