@@ -76,7 +76,7 @@ def restore(this_run: Run, live: LiveRun, workers: int, suspended: int = 0) -> b
     # A connection of its own: the one that the load began with may have been cut since.
     lane = Lane(this_run.settings)
     display, memory = this_run.display, this_run.settings.maintenance_work_mem
-    for one in suspension.forget_what_is_gone(lane.target):
+    for one in suspension.put_record_right(lane.target):
         display.say(f"⚠️ {one} does not come back: what it was on is gone")
     everything = suspension.read_suspended(lane.target)
     others = _tables_of_others(lane, live, everything)

@@ -24,6 +24,9 @@ from postgres.names import TargetName, quote
 
 #: how many triggers or foreign keys, or tables with what is on them, are suspended or restored in one transaction
 TOGETHER = 50
+#: how the comment begins of a trigger that is disabled, and of a foreign key that is back but not validated: so that
+#: they are known for what they are even where the record was dropped; their own comment follows
+MARK = "Suspended by sync-data.py for a load, and not as it was yet."
 #: seconds after which keys that were validated together are committed
 TOGETHER_SECONDS = 1.0
 
@@ -102,7 +105,7 @@ ORDER BY 1, 2, 3
 """
 
 TRIGGERS = f"""
-SELECT n.nspname, c.relname, t.tgname, pg_get_triggerdef(t.oid), NULL, true
+SELECT n.nspname, c.relname, t.tgname, pg_get_triggerdef(t.oid), obj_description(t.oid, 'pg_trigger'), true
 FROM pg_trigger AS t
 JOIN pg_class AS c ON c.oid = t.tgrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -140,6 +143,30 @@ WHERE n.nspname = %s AND i.relname = %s
 IS_PARTITIONED = "SELECT relkind = 'p' FROM pg_class WHERE oid = %s::regclass"
 # Definitions then name every schema, and mean the same to a later run with another search_path.
 QUALIFIED = "SET LOCAL search_path = pg_catalog"
+
+# What bears the mark, and is not recorded any more: its record was dropped.
+ADOPT = """
+INSERT INTO replication.suspended (table_schema, table_name, kind, name, definition, is_validated, is_back)
+SELECT n.nspname, c.relname, 'foreign key', k.conname,
+       regexp_replace(pg_get_constraintdef(k.oid), ' NOT VALID$', ''), true, true
+FROM pg_description AS d
+JOIN pg_constraint AS k ON d.classoid = 'pg_constraint'::regclass AND k.oid = d.objoid
+JOIN pg_class AS c ON c.oid = k.conrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE k.contype = 'f' AND starts_with(d.description, %(mark)s)
+UNION ALL
+SELECT n.nspname, c.relname, 'trigger', t.tgname, pg_get_triggerdef(t.oid), true, false
+FROM pg_description AS d
+JOIN pg_trigger AS t ON d.classoid = 'pg_trigger'::regclass AND t.oid = d.objoid
+JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE starts_with(d.description, %(mark)s)
+ON CONFLICT DO NOTHING
+"""
+FOREIGN_KEY_COMMENT = """
+SELECT obj_description(oid, 'pg_constraint') FROM pg_constraint WHERE conrelid = %s::regclass AND conname = %s
+"""
+TRIGGER_COMMENT = """
+SELECT obj_description(oid, 'pg_trigger') FROM pg_trigger WHERE tgrelid = %s::regclass AND tgname = %s
+"""
 
 IS_MADE = """
 SELECT EXISTS (
@@ -341,10 +368,19 @@ def _standing(cursor: Any, kind: Kind, sql: str, tables: Sequence[TargetName], k
     return [
         # A key that is not validated is written down without that, so that it always comes back.
         Suspended(
-            TargetName(schema, table), kind, name, definition.removesuffix(" NOT VALID"), comment, is_validated, False
+            TargetName(schema, table), kind, name, definition.removesuffix(" NOT VALID"), _without_mark(comment),
+            is_validated or _is_marked(comment), False,
         )
         for schema, table, name, definition, comment, is_validated in cursor.fetchall()
-    ]
+    ]  # fmt: skip
+
+
+def _is_marked(comment: str | None) -> bool:
+    return comment is not None and comment.startswith(MARK)
+
+
+def _without_mark(comment: str | None) -> str | None:
+    return (comment or "").removeprefix(MARK).removeprefix("\n") or None
 
 
 def _units(found: Iterable[Suspended]) -> list[_Unit]:
@@ -403,6 +439,8 @@ def _take(cursor: Any, unit: _Unit, queries: dict[Kind, str], keeps_unique: bool
     for one in taken:
         cursor.execute(REMEMBER, (*one.row, one.definition, one.comment, one.is_validated))
         cursor.execute(_drop(one.kind, one.table, one.name))
+        if one.kind == "trigger":
+            _comment(cursor, _where(one), _marked(one.comment))
     return len(taken)
 
 
@@ -432,8 +470,18 @@ def read_suspended(connection: Any) -> list[Suspended]:
     return _listed(connection, SUSPENDED, "cannot be read")
 
 
-def forget_what_is_gone(connection: Any) -> list[Suspended]:
-    """Forget what cannot come back, because its table is not there any more; returns it. Raises SuspensionError."""
+def put_record_right(connection: Any) -> list[Suspended]:
+    """Forget, and return, what cannot come back since its table is gone; record again what bears the mark.
+
+    Raises SuspensionError.
+    """
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(QUALIFIED)
+            cursor.execute(ADOPT, {"mark": MARK})
+        connection.commit()
+    except psycopg2.Error as error:
+        raise SuspensionError(f"replication.suspended cannot be changed: {target_words(error)}") from None
     return _listed(connection, GONE, "cannot be changed")
 
 
@@ -569,7 +617,7 @@ def _build(cursor: Any, one: Suspended, memory: str) -> None:
     if one.kind == "key":
         if not _stands(cursor, one):
             cursor.execute(f"ALTER TABLE {one.table.quoted} ADD CONSTRAINT {quote(one.name)} {one.definition}")
-            _comment(cursor, f"CONSTRAINT {quote(one.name)} ON {one.table.quoted}", one.comment)
+            _comment(cursor, _where(one), one.comment)
     else:
         cursor.execute(INDEX, (one.table.quoted, one.table.schema, one.name))
         there = cursor.fetchone()
@@ -606,6 +654,7 @@ def _make(cursor: Any, one: Suspended, run: int) -> None:
     alter = f"ALTER TABLE {one.table.quoted}"
     if one.kind == "trigger":
         cursor.execute(f"{alter} ENABLE TRIGGER {quote(one.name)}")
+        _unmark(cursor, one, TRIGGER_COMMENT)
         cursor.execute(FORGET, one.row)
         return
     cursor.execute(QUALIFIED)
@@ -616,7 +665,8 @@ def _make(cursor: Any, one: Suspended, run: int) -> None:
         # PostgreSQL, "ALTER TABLE": before version 18, NOT VALID is refused for a partitioned table.
         later = "" if is_partitioned else " NOT VALID"
         cursor.execute(f"{alter} ADD CONSTRAINT {quote(one.name)} {one.definition}{later}")
-        _comment(cursor, f"CONSTRAINT {quote(one.name)} ON {one.table.quoted}", one.comment)
+        is_open = one.is_validated and not is_partitioned
+        _comment(cursor, _where(one), _marked(one.comment) if is_open else one.comment)
     cursor.execute(MARK_BACK if one.is_validated and not is_partitioned else FORGET, one.row)
 
 
@@ -626,7 +676,26 @@ def _validate(cursor: Any, one: Suspended) -> None:
     # Another run may have suspended it again.
     if found is not None and found[0]:
         cursor.execute(f"ALTER TABLE {one.table.quoted} VALIDATE CONSTRAINT {quote(one.name)}")
+        _unmark(cursor, one, FOREIGN_KEY_COMMENT)
         cursor.execute(FORGET, one.row)
+
+
+def _marked(comment: str | None) -> str:
+    return MARK if comment is None else f"{MARK}\n{comment}"
+
+
+def _unmark(cursor: Any, one: Suspended, query: str) -> None:
+    """Give a thing its own comment again, if it bears the mark."""
+    cursor.execute(query, (one.table.quoted, one.name))
+    (comment,) = cursor.fetchone()
+    if _is_marked(comment):
+        where = _where(one).replace("%", "%%")
+        cursor.execute(f"COMMENT ON {where} IS %s", (_without_mark(comment),))
+
+
+def _where(one: Suspended) -> str:
+    kind = "TRIGGER" if one.kind == "trigger" else "CONSTRAINT"
+    return f"{kind} {quote(one.name)} ON {one.table.quoted}"
 
 
 def _comment(cursor: Any, where: str, comment: str | None) -> None:

@@ -352,6 +352,30 @@ def test_what_is_suspended_on_a_table_that_is_gone_is_told_once(large: Callable[
     assert scene.query("SELECT * FROM replication.suspended") == []
 
 
+def test_triggers_and_foreign_keys_come_back_though_no_record_of_them_is_left(scene: Scene, tmp_path: Path) -> None:
+    scene.query(
+        "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TRIGGER idle BEFORE INSERT ON big FOR EACH ROW EXECUTE FUNCTION nothing();"
+        "COMMENT ON TRIGGER idle ON big IS 'does nothing';"
+        "ALTER TABLE later ADD CONSTRAINT of_few FOREIGN KEY (id) REFERENCES few;"
+        "COMMENT ON CONSTRAINT of_few ON later IS 'known'"
+    )
+    assert scene.run("--tables", "Later").code == 1
+    scene.kill_in_the_big_table("--tables", "Big")
+    scene.query("DROP SCHEMA replication CASCADE")
+    scene.place.data_progress.unlink()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    run = Workplace(elsewhere, scene.place.environment).run("data", "--tables", "Few")
+    assert run.code == 0, run.text
+    assert scene.query(
+        "SELECT convalidated, obj_description(oid, 'pg_constraint') FROM pg_constraint WHERE conname = 'of_few'"
+    ) == [(True, "known")]
+    assert scene.query(
+        "SELECT tgenabled, obj_description(oid, 'pg_trigger') FROM pg_trigger WHERE tgname = 'idle'"
+    ) == [("O", "does nothing")]
+
+
 # -- sessions in parts -----------------------------------------------------------------------------
 
 
