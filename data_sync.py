@@ -38,11 +38,12 @@ from postgres import loader, state, suspension
 from postgres.connections import spare_connections
 from postgres.names import TargetName, target_name
 from postgres.runs import LiveRun
-from postgres.shape import Standing, TargetTable, count_rows, missing_key, read_standing, target_schemas
+from postgres.shape import TargetTable, target_schemas
 from postgres.shape import read_tables as read_target_tables
 from postgres.state import Totals
 from postgres.suspension import SuspensionError
 from progress import DEFAULT_FILES, ProgressTracker
+from progress_checks import believed, lacking_keys
 from rejecting import FAIL, OnRefusal
 from restoring import as_noted, claim, note_built, note_suspended, restore
 from session import (
@@ -103,7 +104,7 @@ def run(
             return _retry(this_run, existing, lane)
         plan = plan_run(this_run)
         state.prepare(lane.target, this_run.settings.trusted_roles)
-        plan = _believed(this_run, plan, existing, lane)
+        plan = believed(this_run, plan, existing, lane)
         live = claim(this_run, [target_name(work.table, this_run.settings) for work in plan.work])
         try:
             wanted = workers or this_run.settings.workers
@@ -154,7 +155,7 @@ def _copy(
         display.say(f"📸 One moment of the source: {its}")
     if plan.is_new:
         state.begin_session(lane.target, tracker.session_id, keeps_rows=not options.truncate)
-    lacking = _lacking_keys(this_run, plan, existing, lane)
+    lacking = lacking_keys(this_run, plan, existing, lane)
     if plan.work:
         lanes = _lanes(its, lane)
         workers = len(lanes) if its.sessions else workers
@@ -174,57 +175,6 @@ def _copy(
         code = max(code, _compare(replace(this_run, tables=completed, settings=settings), then_verify, workers))
     consistency.end(this_run, its)
     return code
-
-
-def _believed(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], lane: Lane) -> Plan:
-    """The plan, with those completed tables that are not there as they were loaded: they are loaded again.
-
-    A table that somebody marked by hand is taken at his word.
-    """
-    tracker, settings = this_run.tracker, this_run.settings
-    claimed = {
-        target_name(table, settings): table
-        for table in plan.done
-        if tracker.status(table.key) == "completed" and tracker.entry(table.key).get("loaded_as")
-    }
-    try:
-        standing = read_standing(lane.target, list(claimed))
-    except psycopg2.Error as error:
-        raise UnreachableError(f"the target's catalog cannot be read: {target_words(error)}") from None
-    again: set[str] = set()
-    for place, table in claimed.items():
-        words = _what_is_wrong(this_run, lane, table, existing.get(place), standing.get(place))
-        if words is not None:
-            this_run.display.say(f"⚠️ {table.full_name} was completed, but {words}: it is loaded again")
-            again.add(table.key)
-    return plan.with_more(again) if again else plan
-
-
-def _what_is_wrong(
-    this_run: Run, lane: Lane, table: Table, target: TargetTable | None, standing: Standing | None
-) -> str | None:
-    """Why a completed table is not there as it was loaded; None where it is."""
-    entry = this_run.tracker.entry(table.key)
-    place, rows = target_name(table, this_run.settings), this_run.tracker.rows_synced(table.key)
-    if target is None or standing is None:
-        return f"{place} is not there any more"
-    try:
-        loader.plan_load(table, target, this_run.settings)
-    except UnsupportedTypeError as error:
-        return str(error)
-    was, now = str(entry["loaded_as"]).partition("/"), standing.loaded_as.partition("/")
-    if was[0] != now[0]:
-        return f"{place} was made anew since"
-    if rows and not standing.has_blocks:
-        return f"{place} is empty now"
-    if was == now and not target.is_partitioned:
-        return None
-    # Emptied and filled by others, or only written anew by VACUUM FULL and the like.
-    try:
-        there = count_rows(lane.target, target)
-    except psycopg2.Error as error:
-        raise UnreachableError(f"the rows of {place} cannot be counted: {target_words(error)}") from None
-    return None if there == rows or entry.get("kept_rows") else f"{place} holds {there:,} rows now, not {rows:,}"
 
 
 def _compare(this_run: Run, mode: Mode, workers: int) -> int:
@@ -376,26 +326,6 @@ def _keeping_sessions(this_run: Run, plan: Plan, lane: Lane) -> set[str]:
         return set()
     sessions = {this_run.tracker.session_of(work.table.key) for work in plan.work}
     return {session for session in sessions if state.keeps_rows(lane.target, session)}
-
-
-def _lacking_keys(
-    this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], lane: Lane
-) -> dict[str, tuple[str, ...]]:
-    """Tables whose target lacks a key that the source has, with no record of it: table → the key's columns; told."""
-    recorded = {one.table for one in suspension.read_suspended(lane.target) if one.kind in suspension.BUILT}
-    lacking: dict[str, tuple[str, ...]] = {}
-    for table in plan.affected:
-        target = existing.get(target_name(table, this_run.settings))
-        if target is None or target.name in recorded or this_run.tracker.status(table.key) == "skipped":
-            continue
-        columns = missing_key(table, target, this_run.settings)
-        if columns:
-            lacking[table.key] = columns
-            this_run.display.say(
-                f"⚠️ WARNING: {target.name} lacks the source's key ({', '.join(columns)}), and no record says why. "
-                f"replicate-schema.py --resume makes it; MISSING_KEYS=tell in the settings accepts it."
-            )
-    return lacking
 
 
 def _kept(this_run: Run, lane: Lane, live: LiveRun, tables: Sequence[TargetName]) -> list[TargetName]:
