@@ -270,11 +270,7 @@ def truncate(
 
     Tables that inherit from it are not ours, and keep their rows. Raises psycopg2.Error.
     """
-
-    def step(cursor: Any) -> None:
-        cursor.execute(f"TRUNCATE TABLE {_rows_of(plan)}")
-
-    locks.patiently(connection, [plan.target], step, patience, on_wait)
+    locks.execute_patiently(connection, [plan.target], f"TRUNCATE TABLE {_rows_of(plan)}", patience, on_wait)
 
 
 def _rows_of(plan: LoadPlan) -> str:

@@ -92,16 +92,45 @@ def patiently(
     a lock timeout. `on_wait` is called before each further attempt. Raises psycopg2.Error: what is no matter of locks
     at once, the rest, with who holds the tables in its words, after `patience` seconds.
     """
+
+    def attempt(cursor: Any, timeout: str) -> T:
+        cursor.execute(timeout)
+        result = step(cursor)
+        cursor.execute(NO_TIMEOUT)
+        return result
+
+    return _until_it_has_its_locks(connection, tables, attempt, patience, on_wait)
+
+
+def execute_patiently(
+    connection: Any,
+    tables: Sequence[TargetName],
+    statement: str,
+    patience: float = PATIENCE_S,
+    on_wait: Callable[[], None] = lambda: None,
+) -> None:
+    """Like `patiently`, for one statement without values: all in one message to the server."""
+
+    def attempt(cursor: Any, timeout: str) -> None:
+        cursor.execute(f"{timeout}; {statement}; {NO_TIMEOUT}")
+
+    _until_it_has_its_locks(connection, tables, attempt, patience, on_wait)
+
+
+def _until_it_has_its_locks(
+    connection: Any,
+    tables: Sequence[TargetName],
+    attempt: Callable[[Any, str], T],
+    patience: float,
+    on_wait: Callable[[], None],
+) -> T:
     deadline = time.monotonic() + patience
     pause = SHORTEST_PAUSE_S
     timeout = ATTEMPT_TIMEOUT
     while True:
         try:
             with connection.cursor() as cursor:
-                cursor.execute(timeout)
-                result = step(cursor)
-                cursor.execute(NO_TIMEOUT)
-                return result
+                return attempt(cursor, timeout)
         except psycopg2.Error as error:
             if error.pgcode not in NOT_HAD or connection.closed:
                 raise
