@@ -23,13 +23,15 @@ NAMES = tuple(table.name for table in TABLES)
 OWN = ("no_inserts", "meddles", "ledger_some", "fk_small_customer")
 
 #: everything that a load may drop or disable, and a person may make
-THINGS = """
+#: (a number beside a column that somebody widened reads `(2)::bigint` where it read `2`, and means the same)
+THINGS = r"""
 SELECT r.relname, coalesce(f.relname, ''), c.conname, c.contype::text, pg_get_constraintdef(c.oid),
        coalesce(obj_description(c.oid, 'pg_constraint'), '')
 FROM pg_constraint AS c JOIN pg_class AS r ON r.oid = c.conrelid LEFT JOIN pg_class AS f ON f.oid = c.confrelid
 WHERE c.connamespace = 'public'::regnamespace AND c.contype <> 'n'
 UNION ALL
-SELECT r.relname, '', i.relname, 'index', pg_get_indexdef(x.indexrelid),
+SELECT r.relname, '', i.relname, 'index',
+       regexp_replace(pg_get_indexdef(x.indexrelid), '\(([0-9]+)\)::bigint', '\1', 'g'),
        coalesce(obj_description(x.indexrelid, 'pg_class'), '') || CASE WHEN x.indisvalid THEN '' ELSE ' INVALID' END
 FROM pg_index AS x JOIN pg_class AS r ON r.oid = x.indrelid JOIN pg_class AS i ON i.oid = x.indexrelid
 WHERE r.relnamespace = 'public'::regnamespace
