@@ -34,7 +34,7 @@ from chunk_copy import (
 from db import Settings, UnreachableError, connect_target, target_words
 from display import Bars, Display, choose_display
 from mssql.introspection import read_tables
-from postgres import loader, state, suspension
+from postgres import encryption, loader, state, suspension
 from postgres.connections import spare_connections
 from postgres.names import TargetName, target_name
 from postgres.runs import LiveRun
@@ -64,6 +64,7 @@ from session import (
     reset,
     run_over,
     summary_lines,
+    unexpected,
 )
 from type_mapping import UnsupportedTypeError
 from visible import on_one_line
@@ -100,6 +101,7 @@ def run(
         this_run, lane = _read(options, tracker)
         existing = _target_tables(lane, this_run)
         announce(this_run)
+        _tell_of_open_wires(this_run, lane, is_compared=then_verify == "values")
         if on_refusal.retries:
             return _retry(this_run, existing, lane)
         plan = plan_run(this_run)
@@ -212,6 +214,7 @@ def verify(options: Options, mode: Mode, workers: int | None = None) -> int:
     tracker = ProgressTracker(options.progress_file or Path(DEFAULT_FILES["data"]), "data")
     this_run, lane = _read(options, tracker)
     announce(this_run)
+    _tell_of_open_wires(this_run, lane, is_compared=True)
     _tell_what_is_suspended(this_run.display, _suspended_in(lane))
     lane.disconnect()
     if options.start_from_table:
@@ -219,6 +222,18 @@ def verify(options: Options, mode: Mode, workers: int | None = None) -> int:
         left = tuple(table for table in this_run.tables if table.sort_key >= start.sort_key)
         this_run = replace(this_run, tables=left)
     return _compare(this_run, mode, workers or this_run.settings.workers)
+
+
+def _tell_of_open_wires(this_run: Run, lane: Lane, *, is_compared: bool) -> None:
+    """Say which connections are not encrypted: nothing else tells a bit that was flipped on the way."""
+    sides = ["the source (MSSQL_ENCRYPT)"] if not this_run.settings.source.is_encrypted else []
+    sides += ["the target (PGSSLMODE)"] if encryption.is_open(lane.target) else []
+    if sides:
+        advice = "" if is_compared else "; encrypt them, or use --then-verify, which compares every value"
+        this_run.display.say(
+            f"⚠️ Not encrypted: the connections to {' and to '.join(sides)}. Neither protocol has checksums of its own, "
+            f"so a bit that is flipped on the way goes unnoticed by the load{advice}."
+        )
 
 
 def _read(options: Options, tracker: ProgressTracker) -> tuple[Run, Lane]:
@@ -645,7 +660,7 @@ class Loads:
             return
         load.failure = error
         is_expected = isinstance(error, (*EXPECTED, UnsupportedTypeError))
-        words = self._settings.secrets.hide(str(error) if is_expected else f"{type(error).__name__}: {error}")
+        words = self._settings.secrets.hide(str(error) if is_expected else unexpected(error))
         if self._run.options.debug:
             load.lines.append(self._settings.secrets.hide(_traced(error)))
         self._run.tracker.fail(load.table.key, words)

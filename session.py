@@ -400,15 +400,21 @@ def work_through(
         except (UnreachableError, ProgressFileError):
             raise
         except Exception as error:
-            words = run.settings.secrets.hide(
-                str(error) if isinstance(error, expected) else f"{type(error).__name__}: {error}"
-            )
+            words = run.settings.secrets.hide(str(error) if isinstance(error, expected) else unexpected(error))
             if run.options.debug:
                 run.display.say(run.settings.secrets.hide(traceback.format_exc().rstrip()))
             run.tracker.fail(work.table.key, words)
             failed.append(work.table.key)
             run.display.say(f"❌ {work.table.full_name} failed: {on_one_line(words)}")
     return failed
+
+
+def unexpected(error: Exception) -> str:
+    """An error that carries no words for a person, in words."""
+    return (
+        f"a fault that this tool did not foresee, and nothing of what was under way was kept: {error} "
+        f"({type(error).__name__}). --debug shows where; the other tables are not concerned, and --resume tries again"
+    )
 
 
 def summary_lines(run: Run, plan: Plan) -> str:

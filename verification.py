@@ -50,7 +50,7 @@ from postgres.export import BlockRange, Wanted
 from postgres.loader import TargetError
 from postgres.names import TargetName, fold, target_name
 from postgres.shape import TargetColumn, TargetTable, read_tables, target_schemas
-from session import ALL_DONE, SOME_FAILED, Run
+from session import ALL_DONE, SOME_FAILED, Run, unexpected
 from type_mapping import UnsupportedTypeError, read_type
 
 Mode = Literal["values", "counts"]
@@ -280,19 +280,40 @@ def _pieces(settings: Settings, pair: Pair, watch: Watch, part: Range) -> Iterat
         ]
         with watch.connection(TARGET, settings) as target:
             for batch in export.read_batches(target, pair.target, wanted, part):
-                arrays = [form.of_target(values) for form, values in zip(pair.forms, batch.columns, strict=True)]
+                arrays = [
+                    _in_form(column, TargetError, form.of_target, values)
+                    for column, form, values in zip(pair.columns, pair.forms, batch.columns, strict=True)
+                ]
                 yield Piece(arrays, np.zeros((len(arrays), 2), np.int64))
 
 
 def _of_source(pair: Pair, rows: pa.RecordBatch | LongRow) -> Piece:
     batch = rows.batch if isinstance(rows, LongRow) else rows
-    arrays = [form.of_source(values) for form, values in zip(pair.forms, batch.columns, strict=True)]
+    arrays = [
+        _in_form(column, SourceError, form.of_source, values)
+        for column, form, values in zip(pair.columns, pair.forms, batch.columns, strict=True)
+    ]
     sizes = np.array([_sizes(values) for values in batch.columns], np.int64).reshape(len(arrays), 2)
     if isinstance(rows, LongRow):
         for place, value in rows.values.items():
             arrays[place] = pair.forms[place].of_long(value, pair.columns[place])
             sizes[place] = sum(utf16_units(np.frombuffer(piece, np.uint8)) for piece in value.pieces()), value.size
     return Piece(arrays, sizes, batch.columns)
+
+
+def _in_form(
+    column: Column,
+    failure: type[SourceError] | type[TargetError],
+    convert: Callable[[pa.Array], pa.Array],
+    values: pa.Array,
+) -> pa.Array:
+    try:
+        return convert(values)
+    except (pa.ArrowException, ValueError, TypeError, ArithmeticError) as error:
+        raise failure(
+            f"column {column.name}: a value sent as {values.type} cannot be compared as the {column.type} of the "
+            f"source's catalog: {error}. Compare this column by hand, or leave the table out with --exclude"
+        ) from None
 
 
 def _sizes(values: pa.Array) -> tuple[int, int]:
@@ -538,7 +559,7 @@ class _Comparing:
             except Exception as error:
                 sides = {SourceError: "the source", PlanningError: "the source", TargetError: "the target"}
                 side = sides.get(type(error))
-                words = f"{side} cannot be read: {error}" if side else f"{type(error).__name__}: {error}"
+                words = f"{side} cannot be read: {error}" if side else unexpected(error)
                 self._end(case, Comparison(case.pair.table, problem=self._settings.secrets.hide(words)))
             else:
                 if case.result is None:

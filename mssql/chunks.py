@@ -34,6 +34,7 @@ CANDIDATES = 100
 LEAST_OF_A_SAMPLE = 0.1
 #: the largest part of a table that is drawn: reading and sorting more would cost what skipping costs
 MOST_OF_A_TABLE = 0.1
+LAST_OF_BASIC_PLANE = 0xFFFF
 #: traits of tables whose rows do not lie in pages that the server could draw
 WITHOUT_PAGES = {"memory-optimised", "external"}
 
@@ -118,6 +119,9 @@ def plan_chunks(
     key = chunk_key(table)
     if not key or 0 < table.row_count <= chunk_rows:
         return (WHOLE_TABLE,)
+    if is_beyond_basic_plane("".join((table.schema, table.name, *(column.name for column in key)))):
+        # Queries that name it do not reach the server by this connection; a table that is not cut needs none.
+        return (WHOLE_TABLE,)
     try:
         boundaries = []
         for boundary in _boundaries(connection, table, key, chunk_rows, sampling):
@@ -131,6 +135,11 @@ def plan_chunks(
     names = tuple(column.name for column in key)
     edges = [None, *boundaries, None]
     return tuple(Chunk(number, names, low, high) for number, (low, high) in enumerate(pairwise(edges)))
+
+
+def is_beyond_basic_plane(text: str) -> bool:
+    """Whether unixODBC garbles the text, a character beyond the basic plane of which is two units in UTF-16."""
+    return any(ord(character) > LAST_OF_BASIC_PLANE for character in text)
 
 
 def find_again(table: Table, row: Mapping[str, object]) -> Mapping[str, object] | None:

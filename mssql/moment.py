@@ -19,6 +19,7 @@ import pyodbc
 from catalog import Table
 from db import Settings, connect_source, odbc_words
 from mssql import odbc, reader
+from mssql.chunks import is_beyond_basic_plane
 from mssql.quoting import quote, quote_table
 
 #: milliseconds that the fence waits for those who write to a table
@@ -114,7 +115,8 @@ def open_sessions(settings: Settings, tables: Sequence[Table], count: int) -> li
             for table in tables:
                 fence.execute(f"SELECT TOP (1) 1 AS c0 FROM {_place(table)} WITH (TABLOCK, HOLDLOCK)").fetchall()
             is_fenced = _is_locked(settings, tables[0])
-            sessions = [_session(settings, tables[0], is_fenced) for _ in range(count if is_fenced else 1)]
+            first = _readable(tables)
+            sessions = [_session(settings, first, is_fenced) for _ in range(count if is_fenced else 1)]
             fence.execute("ROLLBACK TRANSACTION")
             return sessions
     except pyodbc.Error as error:
@@ -122,6 +124,14 @@ def open_sessions(settings: Settings, tables: Sequence[Table], count: int) -> li
         if LOCK_TIMEOUT_ERROR in words:
             words = f"others wrote to the tables for {FENCE_TIMEOUT_MS // 1000} s on end: {words}"
         raise MomentError(words) from None
+
+
+def _readable(tables: Sequence[Table]) -> Table:
+    """A table that every kind of connection can name. Raises MomentError."""
+    found = [table for table in tables if not is_beyond_basic_plane(_place(table))]
+    if not found:
+        raise MomentError("no table has a name that the driver manager takes (characters beyond the basic plane)")
+    return found[0]
 
 
 def _is_locked(settings: Settings, table: Table) -> bool:

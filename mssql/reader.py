@@ -33,7 +33,7 @@ from db import (
 from exact_numbers import decimals_of
 from long_rows import PIECE_BYTES, LongRow, LongValue, Part, spool
 from mssql import descriptions, native_numbers, odbc
-from mssql.chunks import count_query, where_clause
+from mssql.chunks import count_query, is_beyond_basic_plane, where_clause
 from mssql.data_checks import has_seventh_digit
 from mssql.descriptions import NEXT_STEP, DescriptionError, OtherwiseDescribedError
 from mssql.losses import WIDE_TEXTS, count_half_pairs, cut_to_microseconds, holds_replacement, seventh_digit_flag
@@ -49,7 +49,6 @@ _MARGIN = 4
 LARGEST_BOUND_ROW = 4 * 1024 * 1024
 #: bytes of text and binary in a batch of rows that were read so
 GATHERED_BYTES = 4 * 1024 * 1024
-LAST_OF_BMP = 0xFFFF
 _OUTGROWN = "a value grew on the source after it was measured"
 #: the years that a count of nanoseconds since 1970 in 64 bits holds whole
 NANOSECOND_YEARS = (1678, 2261)
@@ -170,8 +169,7 @@ class _Reading:
     def parts(self, columns: tuple[Column, ...], raw: RawNumbers) -> Iterator[Part]:
         """The rows, read as `columns` say. Raises OtherwiseDescribedError where the driver describes others."""
         source = self.source
-        if any(ord(character) > LAST_OF_BMP for character in f"{source}{select_list(columns)}"):
-            # unixODBC garbles such characters in the text that arrow-odbc gives it.
+        if is_beyond_basic_plane(f"{source}{select_list(columns)}"):
             yield from _read_value_by_value(self, columns)
             return
         self._describe_bare(columns)

@@ -351,7 +351,7 @@ class CopyStream:
         for part in parts if first is None else chain([first], parts):
             batch = part.batch if isinstance(part, LongRow) else part
             arrays = [
-                _to_wire(batch.column(i), column, field.type)
+                _on_its_way(batch.column(i), column, field.type)
                 for i, (column, field) in enumerate(zip(self._columns, schema, strict=True))
             ]
             wire_batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -451,6 +451,17 @@ def _long_field(value: LongValue, column: LoadColumn) -> tuple[int, Iterator[byt
     # Behind the number of fields and the length.
     content = _encoded_row(field)[6:]
     return len(content), iter((content,))
+
+
+def _on_its_way(values: pa.Array, column: LoadColumn, kind: pa.DataType) -> pa.Array:
+    """The same as `_to_wire`, where whatever is wrong with a column's values is told with its name."""
+    try:
+        return _to_wire(values, column, kind)
+    except (pa.ArrowException, ValueError, IndexError, TypeError, ArithmeticError, struct.error) as error:
+        raise TargetError(
+            f"column {column.name}: a value that the source sent as {values.type} cannot be brought into the target's "
+            f"{column.base_type}: {error}. Look at its values on the source, or leave the table out with --exclude"
+        ) from None
 
 
 def _to_wire(values: pa.Array, column: LoadColumn, kind: pa.DataType | None = None) -> pa.Array:

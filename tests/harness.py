@@ -124,7 +124,7 @@ class Proxy:
 
     Counts what flows from the server to the client. `stall_after(n)` lets n more bytes through and then
     holds the rest back; `cut_after(n)` breaks every connection there; `cut()` breaks them now. New
-    connections are served as usual after a cut.
+    connections are served as usual after a cut, but not beyond the `most` that are to be.
     """
 
     def __init__(self, server: tuple[str, int] | Path) -> None:
@@ -138,6 +138,11 @@ class Proxy:
         self._allowance: int | None = None
         self._cuts_at_end = False
         self._closed = False
+        self._flipped = b""
+        self._flips = 0
+        #: connections so far, and how many are served at most
+        self.accepted = 0
+        self.most: int | None = None
         #: bytes from the server to clients so far
         self.passed = 0
         threading.Thread(target=self._accept, daemon=True).start()
@@ -157,6 +162,20 @@ class Proxy:
         with self._lock:
             self._allowance = None
         self._flowing.set()
+
+    def flip_a_bit(self, of: bytes, times: int = 1) -> None:
+        """Change the last of these bytes by a bit where they come from the server, up to so many times."""
+        with self._lock:
+            self._flipped, self._flips = of, times
+
+    def _corrupted(self, piece: bytes) -> bytes:
+        with self._lock:
+            place = piece.find(self._flipped) if self._flips else -1
+            if place < 0:
+                return piece
+            self._flips -= 1
+            last = place + len(self._flipped) - 1
+            return piece[:last] + bytes([piece[last] ^ 1]) + piece[last + 1 :]
 
     @property
     def is_stalled(self) -> bool:
@@ -200,6 +219,10 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            self.accepted += 1
+            if self.most is not None and self.accepted > self.most:
+                client.close()
+                continue
             try:
                 server = self._connect()
             except OSError:
@@ -222,7 +245,7 @@ class Proxy:
             while piece := giver.recv(1 << 14):
                 if from_server and not self._admit(len(piece)):
                     return
-                taker.sendall(piece)
+                taker.sendall(self._corrupted(piece) if from_server else piece)
         with contextlib.suppress(OSError):
             taker.shutdown(socket.SHUT_WR)
 
