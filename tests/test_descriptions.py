@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
-from catalog import Column, Database, SqlType, Table
+from catalog import WHOLE_TABLE, Column, Database, SqlType, Table
+from db import connect_source, load_settings
 from demo.standin import Rows, StandIn
 from demo.target import EmbeddedTarget
-from tests.harness import Workplace
+from exact_numbers import EXACT
+from mssql.figures import count_values
+from tests.harness import Workplace, drop_database
 from tests.samples import INT, query, table, target_rows
+from type_mapping import read_type
 
 
 def decimal(precision: int, scale: int) -> SqlType:
@@ -158,3 +164,57 @@ def test_a_table_read_value_by_value_is_held_against_its_catalog_too(
     loaded = place.run("data")
     assert loaded.code == 0, loaded.text
     assert target_rows(target, target_database, "wide") == [(1, Decimal("7.5"), 5), (2, Decimal("-0.5"), None)]
+
+
+def test_on_a_tsql_server_computed_numbers_arrive_as_they_are(
+    tsql_server: Mapping[str, str], odbc_driver: str, target: EmbeddedTarget, target_database: str, tmp_path: Path
+) -> None:
+    name = "descriptions_of_the_tests"
+    given = {**tsql_server, "MSSQL_DATABASE": name, **target.environment(target_database)}
+    place = Workplace(tmp_path, given).with_settings(MSSQL_DRIVER=odbc_driver)
+    master = connect_source(load_settings(None, {**given, "MSSQL_DATABASE": "master"}))
+    try:
+        master.execute(f"IF DB_ID('{name}') IS NOT NULL DROP DATABASE {name}")
+        master.execute(f"CREATE DATABASE {name}")
+        with closing(connect_source(load_settings(None, given))) as source:
+            source.execute(
+                "CREATE TABLE dbo.lines (id int NOT NULL PRIMARY KEY, price decimal(10,2), thrice AS price * 3)"
+            )
+            source.execute("INSERT INTO dbo.lines (id, price) VALUES (1, 2.5), (2, -1.25), (3, NULL)")
+        # Made by hand, since the tool would make a generated column, which nothing is loaded into.
+        query(target, target_database, "CREATE TABLE lines (id int PRIMARY KEY, price numeric(10,2), thrice numeric)")
+        finished = place.run("data", "--then-verify")
+        assert finished.code == 0, finished.text
+        assert target_rows(target, target_database, "lines") == [
+            (1, Decimal("2.5"), Decimal("7.5")), (2, Decimal("-1.25"), Decimal("-3.75")), (3, None, None),
+        ]  # fmt: skip
+    finally:
+        drop_database(master, name)
+        master.close()
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_on_a_tsql_server_sums_do_not_outgrow_their_types(
+    sign: str, tsql_server: Mapping[str, str], odbc_driver: str
+) -> None:
+    settings = load_settings(None, {**tsql_server, "MSSQL_DATABASE": "master", "PGDATABASE": "none",
+                                    "MSSQL_DRIVER": odbc_driver})  # fmt: skip
+    kinds = {
+        SqlType("bigint", 8): "9223372036854775807",
+        SqlType("money", 8, 19, 4): "922337203685477.5807",
+        **{decimal(p, s): f"{'9' * (p - s) or '0'}.{'9' * s}".rstrip(".") for p, s in ((28, 9), (29, 0), (38, 0),
+           (38, 20), (29, 29), (38, 38))},
+    }  # fmt: skip
+    columns = [Column(f"c{place}", kind) for place, kind in enumerate(kinds)]
+    read = [read_type(column) for column in columns]
+    one = Table("dbo", "sums_of_the_tests", tuple(columns))
+    with closing(connect_source(settings)) as source:
+        source.execute("IF OBJECT_ID('dbo.sums_of_the_tests') IS NOT NULL DROP TABLE dbo.sums_of_the_tests")
+        source.execute(f"CREATE TABLE {one.full_name} ({', '.join(f'{c.name} {c.type}' for c in columns)})")
+        try:
+            values = ", ".join(f"CAST('{sign}{value}' AS {kind})" for kind, value in kinds.items())
+            source.execute(f"INSERT INTO {one.full_name} VALUES {', '.join([f'({values})'] * 50)}")
+            counted = count_values(source, one, columns, WHOLE_TABLE, read)
+        finally:
+            source.execute(f"DROP TABLE {one.full_name}")
+    assert list(counted.totals) == [EXACT.multiply(Decimal(f"{sign}{value}"), 50) for value in kinds.values()]
