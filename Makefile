@@ -30,7 +30,7 @@ $(VENV)/.ready: requirements.txt requirements-dev.txt
 
 # pyodbc and arrow-odbc need the system's ODBC driver manager; FreeTDS is the second driver that the tests use.
 odbc: $(VENV)/.ready
-	@$(BIN)/python -m demo.system_packages
+	@$(BIN)/python -m installation.system_packages
 
 clean:
 	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,9 +24,10 @@ import psycopg2
 import psycopg2.extensions
 from dotenv import dotenv_values
 
+from model.changes import NulPolicy
+
 Naming = Literal["lower", "preserve"]
 CollationPolicy = Literal["leave", "citext", "icu"]
-NulPolicy = Literal["strip", "replace", "error"]
 MissingKeys = Literal["error", "tell"]
 
 #: libpq's environment variables and the keyword each stands for

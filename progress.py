@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from visible import json_text
+from model.visible import json_text
 
 Status = Literal["pending", "in_progress", "completed", "failed", "skipped"]
 Phase = Literal["schema", "data"]

@@ -3,9 +3,9 @@
 
 import argparse
 
-import schema_replication
-from schema_replication import SchemaOptions
-from session import add_shared_arguments, end_with, run_script, shared_options
+from cli.session import add_shared_arguments, end_with, run_script, shared_options
+from schema_phase import phase as schema_replication
+from schema_phase.phase import SchemaOptions
 
 EXAMPLES = """\
 examples:

@@ -7,9 +7,9 @@ import os
 # numpy would start threads for linear algebra, which costs a fifth of a second and is not used here.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import data_sync
-from rejecting import OnRefusal
-from session import add_shared_arguments, end_with, positive, run_script, shared_options
+from cli.session import add_shared_arguments, end_with, positive, run_script, shared_options
+from data_phase import phase as data_sync
+from data_phase.rejecting import OnRefusal
 
 EXAMPLES = """\
 examples:

@@ -23,7 +23,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from catalog import Column, SqlType, Table
+from model.catalog import Column, SqlType, Table
 
 Family = Literal[
     "boolean", "integer", "decimal", "float", "date", "time",

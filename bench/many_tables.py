@@ -31,9 +31,9 @@ from mssql import reader
 from mssql.introspection import read_tables
 from mssql.quoting import quote as bracket
 from postgres import loader
+from postgres.checkpoints import Totals
+from postgres.introspection import read_tables as read_target_tables
 from postgres.names import TargetName, quote, target_name
-from postgres.shape import read_tables as read_target_tables
-from postgres.state import Totals
 
 NAME = "many_tables_bench"
 SCRIPT = Path(__file__).resolve().parent.parent / "replicate-schema.py"

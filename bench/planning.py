@@ -19,13 +19,13 @@ from pathlib import Path
 
 from bench.shapes import create_shape
 from bench.speed import ROOT, measure
+from cli.session import find_table
 from db import connect_source, connect_target, find_env_file, load_settings
 from mssql import reader
-from mssql.chunks import SAMPLING, Sampling, chunk_key, plan_chunks
+from mssql.chunk_planning import SAMPLING, Sampling, chunk_key, plan_chunks
 from mssql.introspection import read_tables
-from postgres import state
+from postgres import checkpoints
 from postgres.names import target_name
-from session import find_table
 
 #: a sample of no table
 NEVER = Sampling(from_rows=2**63)
@@ -57,7 +57,7 @@ def main() -> int:
         copied = measure([sys.executable, str(ROOT / "sync-data.py"), *flags], os.environ, folder)
     print(f"copy: {copied.wall:.2f} s, {copied.cpu:.2f} CPU s, {copied.memory:.0f} MB at most")
     with closing(connect_target(settings)) as target:
-        load = state.read_load(target, target_name(table, settings))
+        load = checkpoints.read_load(target, target_name(table, settings))
     assert load is not None
     *others, last = (load.done[number] for number in sorted(load.done))
     print(f"its chunks: {len(others)} of {min(others):,} to {max(others):,} rows, and {last:,} that were left")

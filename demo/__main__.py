@@ -17,8 +17,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from demo.standin import LOGIN, PASSWORD, process_of
 from demo.target import EmbeddedTarget
+from standin.server import LOGIN, PASSWORD, process_of
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".demo"

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from catalog import (
+from model.catalog import (
     AliasType,
     Check,
     Column,
@@ -23,7 +23,7 @@ from catalog import (
     SqlType,
     Table,
 )
-from catalog import Sequence as SequenceObject
+from model.catalog import Sequence as SequenceObject
 
 ORDER_COUNT = 5_000
 ORDER_LINE_COUNT = 200_000

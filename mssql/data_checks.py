@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 import pyodbc
 
-from catalog import Column, ForeignKey, KeyColumn, Table
 from db import is_temporary_source_error, odbc_words
+from model.catalog import Column, ForeignKey, KeyColumn, Table
 from mssql.quoting import quote, quote_table
 from type_mapping import select_expression
 

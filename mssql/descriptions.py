@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog import Column, SqlType
-from exact_numbers import InexactError, rescaled
+from model.catalog import Column, SqlType
+from model.exact_numbers import InexactError, rescaled
 from mssql.quoting import quote
 from type_mapping import mapping_of, read_type, select_expression, travels_as_text
 

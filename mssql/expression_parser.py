@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from catalog import SqlType
+from model.catalog import SqlType
 
 
 class Refused(Exception):  # noqa: N818 - an outcome, not an error

@@ -34,7 +34,7 @@ from dataclasses import dataclass, field, replace
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from enum import Enum, IntEnum
 
-from catalog import DEFAULT_SCHEMA, Column, SqlType, Table, Translation
+from model.catalog import DEFAULT_SCHEMA, Column, SqlType, Table, Translation
 from mssql.expression_parser import (
     COMPARISONS,
     SCALED_TIMES,

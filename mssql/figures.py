@@ -19,10 +19,10 @@ from typing import Any
 import pyarrow as pa
 import pyodbc
 
-from catalog import Chunk, Column, Table
 from db import is_temporary_source_error, odbc_words
-from exact_numbers import EXACT, has_total
-from mssql.chunks import where_clause
+from model.catalog import Chunk, Column, Table
+from model.exact_numbers import EXACT, has_total
+from mssql.chunk_planning import where_clause
 from mssql.quoting import quote, quote_table
 from mssql.reader import SourceError
 from type_mapping import read_type, select_expression

@@ -21,7 +21,8 @@ import arrow_odbc
 import pyodbc
 from arrow_odbc import TextEncoding
 
-from catalog import (
+from db import odbc_words
+from model.catalog import (
     DEFAULT_SCHEMA,
     AliasType,
     Check,
@@ -38,8 +39,7 @@ from catalog import (
     SqlType,
     Table,
 )
-from catalog import Sequence as SequenceObject
-from db import odbc_words
+from model.catalog import Sequence as SequenceObject
 
 T = TypeVar("T")
 

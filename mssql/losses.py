@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog import Chunk, Column, Picked, Table
-from mssql import odbc
-from mssql.chunks import where_clause
+from model.catalog import Chunk, Column, Picked, Table
+from mssql import odbc_client
+from mssql.chunk_planning import where_clause
 from mssql.quoting import quote, quote_table
 from type_mapping import select_expression
 
@@ -59,7 +59,7 @@ def holds_replacement(values: pa.Array) -> bool:
 
 
 def count_half_pairs(
-    connection: odbc.Connection, table: Table, columns: Sequence[Column], chunk: Chunk | Picked
+    connection: odbc_client.Connection, table: Table, columns: Sequence[Column], chunk: Chunk | Picked
 ) -> list[int]:
     """How many values of each of these columns of a chunk hold half a surrogate pair.
 
@@ -73,7 +73,7 @@ def count_half_pairs(
         return counts
     for row in connection.rows(f"SELECT {texts} FROM {quote_table(table.schema, table.name)}{where_clause(chunk)}"):
         for place in range(len(columns)):
-            pieces = row.pieces(odbc.BINARY)
+            pieces = row.pieces(odbc_client.BINARY)
             counts[place] += pieces is not None and has_half_pair(b"".join(pieces))
     return counts
 

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catalog import Column
-from exact_numbers import LARGEST_HIGH
+from model.catalog import Column
+from model.exact_numbers import LARGEST_HIGH
 from type_mapping import mapping_of, read_type, travels_as_text
 
 #: places of columns, and the Arrow types in which the driver's own bytes of their numbers arrive

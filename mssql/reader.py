@@ -19,8 +19,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from arrow_odbc import TextEncoding
 
-from catalog import WHOLE_TABLE, Chunk, Column, Picked, Table
-from changes import Kind
 from db import (
     CONNECT_TIMEOUT_S,
     Settings,
@@ -30,10 +28,12 @@ from db import (
     probe_port,
     source_unreachable,
 )
-from exact_numbers import decimals_of
-from long_rows import PIECE_BYTES, LongRow, LongValue, Part, spool
-from mssql import descriptions, native_numbers, odbc
-from mssql.chunks import count_query, is_beyond_basic_plane, where_clause
+from model.catalog import WHOLE_TABLE, Chunk, Column, Picked, Table
+from model.changes import Kind
+from model.exact_numbers import decimals_of
+from model.long_rows import PIECE_BYTES, LongRow, LongValue, Part, spool
+from mssql import descriptions, native_numbers, odbc_client
+from mssql.chunk_planning import count_query, is_beyond_basic_plane, where_clause
 from mssql.data_checks import has_seventh_digit
 from mssql.descriptions import NEXT_STEP, DescriptionError, OtherwiseDescribedError
 from mssql.losses import WIDE_TEXTS, count_half_pairs, cut_to_microseconds, holds_replacement, seventh_digit_flag
@@ -110,7 +110,7 @@ def read_batches(
     columns: Sequence[Column],
     chunk: Chunk | Picked = WHOLE_TABLE,
     on_change: OnChange | None = None,
-    by_value: odbc.Connection | None = None,
+    by_value: odbc_client.Connection | None = None,
     raw: RawNumbers = AS_TEXT,
 ) -> Iterator[Part]:
     """The rows of a chunk of a table as record batches of at most BATCH_SIZE rows, columns in the given order.
@@ -158,7 +158,7 @@ class _Reading:
     chunk: Chunk | Picked
     promised: tuple[Column, ...]
     told: OnChange
-    by_value: odbc.Connection | None
+    by_value: odbc_client.Connection | None
     counts_changes: bool
 
     @property
@@ -213,9 +213,9 @@ class _Reading:
     def _count_half_pairs(self, places: Sequence[int]) -> None:
         columns = [self.promised[place] for place in places]
         try:
-            with odbc.connect(self.settings) if self.by_value is None else nullcontext(self.by_value) as other:
+            with odbc_client.connect(self.settings) if self.by_value is None else nullcontext(self.by_value) as other:
                 counts = count_half_pairs(other, self.table, columns, self.chunk)
-        except odbc.OdbcError as error:
+        except odbc_client.OdbcError as error:
             raise _source_error(error) from None
         for place, count in zip(places, counts, strict=True):
             self.told("unpaired_surrogates", place, count)
@@ -362,7 +362,7 @@ def _read_value_by_value(reading: _Reading, columns: tuple[Column, ...]) -> Iter
         descriptions.hold_against(columns, [by_place[place] for place in range(len(columns))])
 
     try:
-        with odbc.connect(settings) if reading.by_value is None else nullcontext(reading.by_value) as connection:
+        with odbc_client.connect(settings) if reading.by_value is None else nullcontext(reading.by_value) as connection:
             if columns is reading.promised and (hidden := descriptions.bare(columns)):
                 own = descriptions.bare_query(columns, hidden, quote_table(reading.table.schema, reading.table.name))
                 for _ in connection.rows(own, lambda offered: descriptions.hold_bare_against(columns, hidden, offered)):
@@ -376,25 +376,25 @@ def _read_value_by_value(reading: _Reading, columns: tuple[Column, ...]) -> Iter
                 arrived += 1
             yield from gathered.left()
             _refuse_short_answer(arrived, [row.value(pa.int64()) for row in connection.rows(count_query(arrived))])
-    except odbc.OdbcError as error:
+    except odbc_client.OdbcError as error:
         raise _source_error(error) from None
     except OSError as error:
         raise SourceError(f"a long value found no room in the folder for temporary files (TMPDIR): {error}") from None
 
 
-def _value(row: odbc.Row, columns: Sequence[Column], place: int, on_change: OnChange) -> object:
+def _value(row: odbc_client.Row, columns: Sequence[Column], place: int, on_change: OnChange) -> object:
     """The next column's value, a long one in a temporary file; text as UTF-8."""
     kind = read_type(columns[place])
     if pa.types.is_string(kind):
-        wide = row.pieces(odbc.WIDE)
+        wide = row.pieces(odbc_client.WIDE)
         if wide is None:
             return None
-        pieces = odbc.Utf8(wide)
+        pieces = odbc_client.Utf8(wide)
         value = _taken(iter(pieces))
         on_change("unpaired_surrogates", place, int(pieces.has_half_pair))
         return value
     if pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        raw = row.pieces(odbc.BINARY)
+        raw = row.pieces(odbc_client.BINARY)
         return None if raw is None else _taken(raw)
     return row.value(kind)
 

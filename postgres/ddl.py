@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from catalog import (
+from db import SESSION_SETTINGS, Settings
+from model.catalog import (
     Column,
     Database,
     Finding,
@@ -25,8 +26,7 @@ from catalog import (
     Table,
     Translation,
 )
-from catalog import Sequence as SourceSequence
-from db import SESSION_SETTINGS, Settings
+from model.catalog import Sequence as SourceSequence
 from postgres.names import TargetName, cut, fold, quote, target_name
 from type_mapping import TargetFeatures, check_expression, mapping_of, postgres_type, type_remarks
 

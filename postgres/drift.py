@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from catalog import Column
 from db import Settings
+from model.catalog import Column
 from postgres.ddl import TablePlan, column_type, has_native_identity
+from postgres.introspection import TargetColumn, TargetTable
 from postgres.names import TargetName, fold, quote
-from postgres.shape import TargetColumn, TargetTable
 from type_mapping import TargetFeatures
 
 _WHOLE_NUMBERS = ("smallint", "integer", "bigint")

@@ -21,15 +21,15 @@ import psycopg2
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog import Column, Table
-from changes import Changes
-from db import NulPolicy, Settings, is_temporary_target_error, target_words
-from exact_numbers import InexactError, rescaled
-from long_rows import LongRow, LongValue, Part, spool
+from db import Settings, is_temporary_target_error, target_words
+from model.catalog import Column, Table
+from model.changes import Changes, NulPolicy
+from model.exact_numbers import InexactError, rescaled
+from model.long_rows import LongRow, LongValue, Part, spool
 from postgres import locks, wire
+from postgres.checkpoints import Totals
+from postgres.introspection import TargetTable
 from postgres.names import TargetName, fold, quote
-from postgres.shape import TargetTable
-from postgres.state import Totals
 from type_mapping import Family, UnsupportedTypeError, mapping_of, wire_type
 
 #: where byte i of PostgreSQL's uuid stands in SQL Server's sixteen bytes (its first three groups are little-endian)

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from catalog import DEFAULT_SCHEMA, Table
 from db import Settings
+from model.catalog import DEFAULT_SCHEMA, Table
 
 MAX_BYTES = 63
 _HASH_LENGTH = 8

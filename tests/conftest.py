@@ -11,9 +11,9 @@ from pathlib import Path
 import pyodbc
 import pytest
 
-from catalog import Database
-from demo.standin import Rows, StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Database
+from standin.server import Rows, StandIn
 from tests.harness import Proxy, Workplace, source_settings
 from tests.samples import SHOP, SHOP_ROWS, Shop, query
 from tests.scenes import DATABASE, DDL, ROWS, Scene, settings_of

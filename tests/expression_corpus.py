@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
 
-from catalog import Column, SqlType, Table
+from model.catalog import Column, SqlType, Table
 
 CI = "SQL_Latin1_General_CP1_CI_AS"
 """The collation of a text column whose type names none: SQL Server's own default."""

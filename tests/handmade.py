@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import pyodbc
 
-from catalog import (
+from demo.shop import BIGINT, BIT, DATE, DATETIME, GUID, INT, ROWVERSION, SMALLINT, TINYINT, decimal, nvarchar, varchar
+from model.catalog import (
     AliasType,
     Check,
     Column,
@@ -28,9 +29,8 @@ from catalog import (
     SqlType,
     Table,
 )
-from catalog import Sequence as SequenceObject
-from demo.shop import BIGINT, BIT, DATE, DATETIME, GUID, INT, ROWVERSION, SMALLINT, TINYINT, decimal, nvarchar, varchar
-from demo.tsql import Connection, create_script
+from model.catalog import Sequence as SequenceObject
+from standin.script import Connection, create_script
 
 DATETIME2 = SqlType("datetime2", scale=7)
 UNBOUNDED = nvarchar(-1)

@@ -16,7 +16,7 @@ from types import TracebackType
 
 import pyodbc
 
-from demo.standin import LOGIN, PASSWORD
+from standin.server import LOGIN, PASSWORD
 
 ROOT = Path(__file__).resolve().parent.parent
 #: settings of the caller's shell that must not leak into a test

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from catalog import Column, Database, Key, KeyColumn, SqlType, Table
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
 from postgres import runs
 from postgres.names import TargetName
+from standin.server import StandIn
 from tests.harness import Workplace
 
 INT = SqlType("int", 4, 10)

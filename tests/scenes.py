@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from catalog import Database
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Database
+from standin.server import StandIn
 from tests.harness import Finished, Proxy, Workplace, source_settings, wait_until
 from tests.samples import entries, query, statuses, table
 

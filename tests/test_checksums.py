@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog import Column, SqlType
-from checksums import RowHasher, Salt, Sums, byte_size, hash_values, text_units
-from forms import form_of
+from model.catalog import Column, SqlType
+from verification.checksums import RowHasher, Salt, Sums, byte_size, hash_values, text_units
+from verification.comparable_values import form_of
 
 _WIDE = Context(prec=50)
 SEED = b"the same in all tests"

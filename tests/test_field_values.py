@@ -12,10 +12,10 @@ from typing import Any
 import pyodbc
 import pytest
 
-from catalog import Column, Database, Key, KeyColumn, SqlType, Table
-from demo.standin import StandIn
-from demo.standin_types import Variant
 from demo.target import EmbeddedTarget
+from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
+from standin.server import StandIn
+from standin.types import Variant
 from tests.harness import Workplace, source_settings
 from tests.samples import query
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from catalog import Database
-from demo.standin import StandIn
+from model.catalog import Database
+from standin.server import StandIn
 from tests.harness import Workplace
 from tests.samples import (
     EARLIER,

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from catalog import Database
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Database
+from standin.server import StandIn
 from tests.harness import Proxy, Workplace, wait_until
 from tests.samples import SHOP, SHOP_KEYS, SHOP_ROWS, Shop, entries, processed, statuses, table, write_progress
 

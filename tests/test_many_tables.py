@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from catalog import Database
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Database
+from standin.server import StandIn
 from tests.harness import Workplace, wait_until
 from tests.samples import MONEY, TEXT, Shop, entries, processed, statuses, table
 

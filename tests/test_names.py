@@ -11,20 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog import Check, Column, Database, ForeignKey, SqlType, Table
-from catalog import Sequence as SequenceObject
+from cli.session import Options, find_table, select_tables
+from cli.type_map import TypeMap
 from db import Driver, Secrets, Settings, Source, Target
 from demo.shop import INT
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Check, Column, Database, ForeignKey, SqlType, Table
+from model.catalog import Sequence as SequenceObject
 from postgres.ddl import RelationNames
 from postgres.names import NameCollisionError, check_collisions, cut, fold, quote, target_name
-from session import Options, find_table, select_tables
+from standin.server import StandIn
 from tests.handmade import LONG_TWINS, index, primary, required
 from tests.harness import Workplace
 from tests.samples import counts, entries, labelled, processed, statuses, table
 from tests.test_schema_traps import make, run_on
-from type_map import TypeMap
 
 SETTINGS = Settings(Source("", Driver("", ""), ""), Target({}), Secrets())
 BIGINT = SqlType("bigint")

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from catalog import Database
-from demo.standin import StandIn
+from cli.display.plain import RULE, WORDS, closing_block, in_words, summary_banner
 from demo.target import EmbeddedTarget
-from display import RULE, WORDS, closing_block, in_words, summary_banner
+from model.catalog import Database
 from progress import Summary
+from standin.server import StandIn
 from tests.harness import DEFAULT_TIMEOUT_S, ROOT, Proxy, Workplace, clean_environment, wait_until
 from tests.samples import (
     SHOP,

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from catalog import Check, Column, Database, Default, ForeignKey, Identity, Index, Key, KeyColumn, SqlType, Table
 from db import Settings, connect_source, load_settings
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Check, Column, Database, Default, ForeignKey, Identity, Index, Key, KeyColumn, SqlType, Table
 from mssql.data_checks import Comparison, Count, Request, count_problems
-from preflight import JSON_FILE, Remark, TargetState, document, page, structure_remarks, verdict
 from progress import ProgressTracker
+from schema_phase.preflight import JSON_FILE, Remark, TargetState, document, page, structure_remarks, verdict
+from standin.server import StandIn
 from tests.harness import Finished, Workplace, source_settings
 from tests.samples import INT, TEXT, Shop, table, target_tables
 from type_mapping import TargetFeatures

@@ -17,14 +17,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog import Column, Database, Key, KeyColumn, SqlType, Table
-from demo.standin import StandIn
+from data_phase.rejecting import file_name
 from demo.target import EmbeddedTarget
-from long_rows import LongRow, spool
+from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
+from model.long_rows import LongRow, spool
 from postgres import loader
 from postgres.names import TargetName
-from recorded_rows import read_rows, write_row
-from rejecting import file_name
+from postgres.recorded_rows import read_rows, write_row
+from standin.server import StandIn
 from tests.harness import Finished, Proxy, Workplace, source_settings, wait_until
 from tests.samples import INT, entries, query, statuses
 from type_mapping import read_type

@@ -14,18 +14,18 @@ import psycopg2
 import pyodbc
 import pytest
 
-import chunk_copy
-from catalog import WHOLE_TABLE, Chunk, Database
-from chunk_copy import BEGIN, EXPECTED, Begun, CancelledError, Job, Lane, Watch
+from data_phase import chunk_copy
+from data_phase.chunk_copy import BEGIN, EXPECTED, Begun, CancelledError, Job, Lane, Watch
 from db import Settings, load_settings
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
-from mssql import chunks as source_chunks
-from postgres import loader, state
+from model.catalog import WHOLE_TABLE, Chunk, Database
+from mssql import chunk_planning as source_chunks
+from postgres import checkpoints, loader
+from postgres.checkpoints import Totals
+from postgres.introspection import read_tables as read_target_tables
 from postgres.loader import TargetError
 from postgres.names import TargetName
-from postgres.shape import read_tables as read_target_tables
-from postgres.state import Totals
+from standin.server import StandIn
 from tests.harness import Finished, Proxy, Workplace, source_settings, wait_until
 from tests.samples import Shop, claimed, entries, query, statuses, table
 
@@ -197,7 +197,7 @@ def _job(target: EmbeddedTarget, target_database: str, settings: Settings) -> Jo
     (big,) = BIG.tables
     with closing(target.connect(target_database)) as connection:
         connection.autocommit = False
-        state.prepare(connection)
+        checkpoints.prepare(connection)
         there = read_target_tables(connection, ["public"])
         place = TargetName("public", "big")
         run = claimed(connection, place)
@@ -288,9 +288,11 @@ def test_a_retry_waits_for_a_commit_that_is_still_on_its_way(
     with closing(target.connect(target_database)) as first, closing(target.connect(target_database)) as second:
         first.autocommit = second.autocommit = False
         with first.cursor() as cursor:
-            state.record_chunk(cursor, its, begun.chunks[0], Totals(1000))
+            checkpoints.record_chunk(cursor, its, begun.chunks[0], Totals(1000))
         answers: list[int | None] = []
-        asking = threading.Thread(target=lambda: answers.append(state.has_chunk(second, its, begun.chunks[0].number)))
+        asking = threading.Thread(
+            target=lambda: answers.append(checkpoints.has_chunk(second, its, begun.chunks[0].number))
+        )
         asking.start()
         waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
         wait_until(lambda: len(query(target, target_database, waiting)) == 1, "the question waits for the commit")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from catalog import Check, Column, Computed, Database, Default, ForeignKey, Key, KeyColumn, SqlType, Table
 from demo.shop import BIGINT, INT, decimal, nvarchar
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Check, Column, Computed, Database, Default, ForeignKey, Key, KeyColumn, SqlType, Table
 from postgres.drift import widens
+from standin.server import StandIn
 from tests.handmade import index, primary, required
 from tests.harness import Workplace, source_settings
 from tests.samples import statuses

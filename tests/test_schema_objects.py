@@ -14,13 +14,13 @@ import pyodbc
 import pytest
 
 from bench.run_tsql_script import in_master
-from catalog import Check, Column, Database, Default, Identity, Table
 from db import connect_source, load_settings, wheel_driver
 from demo.shop import INT, nvarchar
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Check, Column, Database, Default, Identity, Table
 from mssql.introspection import read_database
 from mssql.quoting import quote
+from standin.server import StandIn
 from tests.handmade import HANDMADE, HANDMADE_ROWS, create_on, index, primary, required
 from tests.harness import DEFAULT_TIMEOUT_S, ROOT, Finished, Workplace, clean_environment, source_settings
 from tests.samples import query, target_tables, write_progress

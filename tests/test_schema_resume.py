@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from standin.server import StandIn
 from tests.handmade import HANDMADE
 from tests.harness import Workplace, source_settings, wait_until
 from tests.samples import query, statuses

@@ -15,10 +15,10 @@ from typing import Any
 import psycopg2
 import pytest
 
-from catalog import Column, Database, ForeignKey, Index, KeyColumn, Table
 from demo.shop import INT
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Column, Database, ForeignKey, Index, KeyColumn, Table
+from standin.server import StandIn
 from tests.handmade import (
     AWKWARD_NAMES,
     CARE,

@@ -7,9 +7,9 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 
-from catalog import Column, Computed, Database, Default, SqlType
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Column, Computed, Database, Default, SqlType
+from standin.server import StandIn
 from tests.harness import DEFAULT_TIMEOUT_S, Finished, Workplace, clean_environment
 from tests.samples import INT, TEXT, query, table, target_tables
 from tests.test_schema_objects import dump

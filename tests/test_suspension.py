@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-import data_sync
 from bench.arena import OBJECTS
-from catalog import Database
-from demo.standin import StandIn
+from cli.session import Options
+from data_phase import phase as data_sync
 from demo.target import EmbeddedTarget
-from postgres import state, suspension
+from model.catalog import Database
+from postgres import checkpoints, suspension
 from postgres.names import TargetName
-from session import Options
+from standin.server import StandIn
 from tests.harness import Proxy, Workplace, wait_until
 from tests.samples import query, set_status, statuses, table, write_progress
 
@@ -75,7 +75,7 @@ def lane(target: EmbeddedTarget, target_database: str) -> Iterator[Any]:
     query(target, target_database, DDL)
     connection = target.connect(target_database)
     connection.autocommit = False
-    state.prepare(connection)
+    checkpoints.prepare(connection)
     yield connection
     connection.close()
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from catalog import Check, Database
 from db import Secrets, SettingsError, load_settings
-from demo.standin import PASSWORD, StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Check, Database
+from model.visible import json_text, on_one_line, visible
+from standin.server import PASSWORD, StandIn
 from tests.harness import ROOT, Workplace, clean_environment, wait_until
 from tests.samples import SHOP_KEYS, TEXT, Shop, labelled, processed, query, statuses, table, write_progress
 from tests.test_output import on_terminal
-from visible import json_text, on_one_line, visible
 
 Serve = Callable[..., StandIn]
 Place = Callable[[StandIn, Database], Workplace]

@@ -10,13 +10,13 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-import chunk_copy
-from chunk_copy import Job
+from data_phase import chunk_copy
+from data_phase.chunk_copy import Job
 from db import load_settings
-from postgres import loader, state
+from postgres import checkpoints, loader
+from postgres.checkpoints import LoadLostError
+from postgres.introspection import read_tables
 from postgres.names import TargetName
-from postgres.shape import read_tables
-from postgres.state import LoadLostError
 from tests.harness import Workplace, wait_until
 from tests.samples import claimed, statuses
 from tests.scenes import BIG, BIG_ROWS, Scene
@@ -115,7 +115,7 @@ def job(scene: Scene) -> Job:
     """The load of the big table by a run of which only the claim is there."""
     with closing(scene.target.connect(scene.database)) as connection:
         connection.autocommit = False
-        state.prepare(connection)
+        checkpoints.prepare(connection)
         there = read_tables(connection, ["public"])[TargetName("public", "big")]
         run = claimed(connection, there.name)
     settings = load_settings(None, scene.place.environment)

@@ -13,19 +13,19 @@ from typing import Any
 import psycopg2
 import pytest
 
-import chunk_copy
-from catalog import AliasType, Column, Database, Index, Key, KeyColumn, SqlType, Table
+from cli.type_map import TypeMap, TypeMapError, read_type_map
+from data_phase import chunk_copy
 from db import connect_target, load_settings
-from demo.standin import StandIn
-from demo.standin_types import Shape
 from demo.target import EmbeddedTarget
-from postgres import loader, state
+from model.catalog import AliasType, Column, Database, Index, Key, KeyColumn, SqlType, Table
+from postgres import checkpoints, loader
+from postgres.introspection import read_tables
 from postgres.names import TargetName
-from postgres.shape import read_tables
+from standin.server import StandIn
+from standin.types import Shape
 from tests.harness import Finished, Workplace, source_settings
 from tests.samples import claimed, query
 from tests.test_types import extended, point
-from type_map import TypeMap, TypeMapError, read_type_map
 
 INT = SqlType("int", 4, 10)
 PLACES = Table(
@@ -238,7 +238,7 @@ def test_a_load_that_began_with_another_map_is_not_continued(target: EmbeddedTar
         reached = {**source_settings(source.port, "notes"), **target.environment(target_database)}
         settings = load_settings(None, {**reached, "CHUNK_ROWS": "20"})
         with closing(connect_target(settings)) as connection:
-            state.prepare(connection)
+            checkpoints.prepare(connection)
             there = read_tables(connection, ["public"])[TargetName("public", "notes")]
             run = claimed(connection, there.name)
 

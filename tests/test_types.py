@@ -24,22 +24,22 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-import chunk_copy
-from catalog import WHOLE_TABLE, Column, Database, Key, KeyColumn, SqlType, Table
+from cli.type_map import TypeMap
+from data_phase import chunk_copy
 from db import Settings, connect_source, connect_target, load_settings
-from demo.standin import StandIn
-from demo.standin_types import Shape, Variant
 from demo.target import EmbeddedTarget
-from demo.tsql import create_script
+from model.catalog import WHOLE_TABLE, Column, Database, Key, KeyColumn, SqlType, Table
 from mssql import native_numbers, reader
 from mssql.introspection import read_tables
-from postgres import loader, state
+from postgres import checkpoints, loader
+from postgres.introspection import read_features, target_schemas
+from postgres.introspection import read_tables as read_target_tables
 from postgres.names import target_name
-from postgres.shape import read_features, target_schemas
-from postgres.shape import read_tables as read_target_tables
+from standin.script import create_script
+from standin.server import StandIn
+from standin.types import Shape, Variant
 from tests.harness import drop_database, source_settings
 from tests.samples import claimed
-from type_map import TypeMap
 from type_mapping import mapping_of, postgres_type
 
 Q = SqlType
@@ -455,7 +455,7 @@ class Road:
         self.tables = {table.name: table for table in tables}
         self.watch = chunk_copy.Watch()
         self.target = connect_target(self.settings)
-        state.prepare(self.target)
+        checkpoints.prepare(self.target)
 
     def carry(self, name: str, rows: int = 0) -> list[tuple[Any, ...]]:
         """Load the case's table as one of so many rows; what the target then holds, in the order of the key."""

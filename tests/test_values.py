@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from catalog import Column, Database, Key, KeyColumn, SqlType, Table
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
+from standin.server import StandIn
 from tests.harness import Workplace
 
 NOTES = Table(

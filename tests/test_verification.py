@@ -16,22 +16,22 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-import data_sync
-import verification
-from catalog import Column, Database, Key, KeyColumn, SqlType, Table
+from cli.display.plain import PlainDisplay
+from cli.session import Options, UsageError
+from data_phase import phase as data_sync
 from db import Settings, connect_source, load_settings, wheel_driver
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
-from demo.tsql import create_script, load_rows
-from display import PlainDisplay
+from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
 from mssql import introspection, reader
-from postgres import export
-from session import Options, UsageError
+from postgres import reader as target_reader
+from standin.script import create_script, load_rows
+from standin.server import StandIn
 from tests.handmade import HANDMADE, HANDMADE_ROWS
 from tests.harness import Proxy, Workplace, source_settings, wait_until
 from tests.row_digests import digests
 from tests.samples import SHOP_COUNTS, SHOP_ROWS, Shop, query, write_progress
-from verification import Comparison, Mode
+from verification import phase as verification
+from verification.phase import Comparison, Mode
 
 #: column → its type, the SQL that changes it on the target where id is 7, and what of it must be told
 TYPES: Mapping[str, tuple[SqlType, str, str]] = {
@@ -162,7 +162,7 @@ def scene(right_copy: Scene) -> Iterator[Scene]:
 @pytest.mark.parametrize("table", DATABASE.tables, ids=lambda table: table.name)
 @pytest.mark.parametrize("workers", [1, 4])
 def test_a_right_copy_is_equal(scene: Scene, table: Table, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "BLOCKS_A_RANGE", 1)
+    monkeypatch.setattr(target_reader, "BLOCKS_A_RANGE", 1)
     found = scene.compare(table, workers=workers, chunk_rows=50, batch_size=7)
     assert found.is_equal, found.describe()
     assert found.describe() == f"✅ dbo.{table.name}: {len(ROWS[f'dbo.{table.name}'])} rows equal"

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from catalog import Column, Database, Key, KeyColumn, SqlType, Table
-from demo.standin import StandIn
 from demo.target import EmbeddedTarget
+from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
+from standin.server import StandIn
 from tests.harness import Proxy, Workplace
 from tests.samples import INT, SHOP_COUNTS, Shop, query, statuses, table, target_rows
 

@@ -1,0 +1,71 @@
+"""The display on a terminal: the lines of every display, and live bars under them (rich)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO, cast
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from cli.display.plain import Bars, SteadyStream, in_words
+from model.visible import on_one_line
+
+
+class _RateColumn(TextColumn):
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task) -> Text:  # type: ignore[no-untyped-def]
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} rows/s" if speed else "", style="progress.data.speed")
+
+
+class _LiveBars:
+    """A bar for each table under way."""
+
+    def __init__(self, progress: Progress, encoding: str) -> None:
+        self._progress = progress
+        self._encoding = encoding
+        self._tasks: dict[str, TaskID] = {}
+
+    def start(self, table: str, expected: int) -> None:
+        self._tasks[table] = self._progress.add_task(
+            in_words(on_one_line(table), self._encoding), total=expected or None
+        )
+
+    def rows(self, table: str, copied: int) -> None:
+        if table in self._tasks:
+            self._progress.update(self._tasks[table], completed=copied)
+
+    def end(self, table: str) -> None:
+        if table in self._tasks:
+            self._progress.remove_task(self._tasks.pop(table))
+
+
+class TerminalDisplay:
+    """The same lines on a terminal, with live bars under them while rows travel."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        steady = SteadyStream(stream)
+        self._encoding = steady.encoding
+        # A console of rich's ends the process itself where its reader has gone.
+        file = cast("TextIO", steady)
+        self._console = Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+    def say(self, text: str = "") -> None:
+        self._console.print(in_words(text, self._encoding))
+
+    @contextmanager
+    def bars(self) -> Iterator[Bars]:
+        ascii_only = in_words("█", self._encoding) != "█"
+        bar = TextColumn("") if ascii_only else BarColumn(bar_width=30)
+        name = TextColumn("   {task.description}", markup=False)
+        progress = Progress(
+            name, bar, MofNCompleteColumn(), _RateColumn(), TimeRemainingColumn(),
+            console=self._console, transient=True, refresh_per_second=4,
+        )  # fmt: skip
+        with progress:
+            yield _LiveBars(progress, self._encoding)

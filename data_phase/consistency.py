@@ -1,0 +1,170 @@
+"""--consistent: which moment of the source a session reads, and what becomes of it on --resume.
+
+The level that was obtained is said and kept in the progress file; the connections of a run are made to it
+here. A database snapshot outlives a run, so a killed session goes on with the same moment; the moment of
+SNAPSHOT sessions ends with their connections, and another one is never put in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from cli.session import Plan, Run, UsageError
+from db import Settings, UnreachableError, connect_source, in_database
+from model.catalog import Table
+from mssql import snapshots
+from mssql.snapshots import MomentError
+
+Level = Literal["database snapshot", "snapshot sessions"]
+
+NO_MORE_CONNECTIONS = (
+    "with --consistent by SNAPSHOT sessions no further connection to the source can see their moment, and one is "
+    "needed: one broke, or, where the server has no table locks, a table has values too large to bind. No row of "
+    "another moment was copied. Run again without --resume; or let the login create databases, so that a database "
+    "snapshot serves"
+)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The moment that a run reads: how to reach it, and the connections that are open to it already.
+
+    `settings` are the run's own where no moment was asked for. `sessions` are all that there can be, where
+    the level is that of sessions.
+    """
+
+    settings: Settings
+    level: Level | None = None
+    database: str | None = None
+    taken_at: str | None = None
+    sessions: tuple[snapshots.Session, ...] = ()
+
+    @property
+    def document(self) -> dict[str, str] | None:
+        """What the progress file keeps of it."""
+        if self.level is None or self.taken_at is None:
+            return None
+        return {
+            "level": self.level,
+            "taken_at": self.taken_at,
+            **({"database": self.database} if self.database else {}),
+        }
+
+    def __str__(self) -> str:
+        if self.level == "database snapshot":
+            return f"database snapshot {self.database}, taken at {self.taken_at}"
+        return f"{len(self.sessions)} SNAPSHOT session{'s' * (len(self.sessions) > 1)}, opened at {self.taken_at}"
+
+
+def take(run: Run, tables: Sequence[Table], workers: int) -> Moment:
+    """The moment of a new session. Raises UsageError where none can be had, and UnreachableError."""
+    settings, now = run.settings, datetime.now()
+    try:
+        with closing(connect_source(settings)) as connection:
+            name = snapshots.take_snapshot(connection, now.strftime("%Y%m%d_%H%M%S"))
+        return _by_snapshot(settings, name, now.isoformat(timespec="seconds"))
+    except MomentError as error:
+        no_snapshot = settings.secrets.hide(str(error))
+    try:
+        sessions = snapshots.open_sessions(settings, tables, workers)
+    except MomentError as error:
+        raise UsageError(
+            f"--consistent: one moment of the source cannot be had, and nothing was copied.\n"
+            f"  database snapshot: {no_snapshot}\n"
+            f"  SNAPSHOT sessions: {settings.secrets.hide(str(error))}\n"
+            f"Run without --consistent against a source that is quiet, or a restored backup."
+        ) from None
+    run.display.say(f"   (no database snapshot: {no_snapshot})")
+    closed = replace(settings, source=replace(settings.source, closed_because=NO_MORE_CONNECTIONS))
+    return Moment(closed, "snapshot sessions", None, now.isoformat(timespec="seconds"), tuple(sessions))
+
+
+def again(run: Run, plan: Plan, wanted: bool | None) -> Moment:
+    """The moment of the session that is resumed; none where it has none, or it is given up by `wanted` False.
+
+    Raises UsageError where the session's moment is over, where the tables that are left are of sessions with
+    different moments, or where one is wanted now and the session began without, and UnreachableError.
+    """
+    if wanted is False or not plan.work:
+        return Moment(run.settings)
+    known = _moment_of(run, plan)
+    if not known:
+        if wanted:
+            raise UsageError(
+                "--consistent: this session began without it, so its tables are of several moments already. "
+                "Begin a new session (without --resume), or continue without --consistent."
+            )
+        return Moment(run.settings)
+    name, taken_at = known.get("database"), known.get("taken_at", "")
+    if name is None:
+        raise UsageError(
+            f"this session was begun with --consistent, and the moment of its SNAPSHOT sessions ({taken_at}) ended "
+            f"with them. Begin a new session (without --resume), or continue with --no-consistent: tables copied from "
+            f"now on are then of a later moment."
+        )
+    with closing(connect_source(run.settings)) as connection:
+        if not _exists(connection, name):
+            raise UsageError(
+                f"this session was begun with --consistent, and its database snapshot {name} is gone. Begin a new "
+                f"session (without --resume), or continue with --no-consistent: tables copied from now on are then of "
+                f"a later moment."
+            )
+    return _by_snapshot(run.settings, name, taken_at)
+
+
+def _moment_of(run: Run, plan: Plan) -> Mapping[str, str]:
+    """The one moment of all the tables that are left. Raises UsageError where there are several."""
+    tables: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for work in plan.work:
+        moment = run.tracker.consistency_of(run.tracker.session_of(work.table.key))
+        tables.setdefault(tuple(sorted(moment.items())), []).append(work.table.key)
+    if len(tables) > 1:
+        listed = [
+            f"  {', '.join(keys)}: {'as of ' + dict(moment).get('taken_at', '?') if moment else 'of no one moment'}"
+            for moment, keys in tables.items()
+        ]
+        raise UsageError(
+            "the tables that are left were begun in sessions that read different moments:\n" + "\n".join(listed)
+            + "\nResume them one after the other with --resume --tables, or all of them with --no-consistent: they are "
+            "then of later moments."
+        )  # fmt: skip
+    return dict(next(iter(tables)))
+
+
+def end(run: Run, its: Moment) -> None:
+    """Drop a session's database snapshot once it has no table left to copy; else say that it stays, and for what."""
+    if its.database is None:
+        return
+    if run.tracker.is_read_still(its.database):
+        run.display.say(f"📸 The database snapshot {its.database} stays, so that --resume reads the same moment.")
+        return
+    drop(run, its.database)
+
+
+def drop(run: Run, name: str) -> None:
+    """Drop a database snapshot that no session needs any more; a failure is told."""
+    try:
+        with closing(connect_source(run.settings)) as connection:
+            snapshots.drop_snapshot(connection, name)
+        run.display.say(f"📸 The database snapshot {name} was dropped.")
+    except (MomentError, UnreachableError) as error:
+        # The copy is what a run is judged by, not the source's housekeeping after it.
+        words = run.settings.secrets.hide(str(error))
+        run.display.say(f"⚠️ WARNING: the database snapshot {name} could not be dropped: {words}. Drop it by hand.")
+
+
+def _by_snapshot(settings: Settings, name: str, taken_at: str) -> Moment:
+    return Moment(replace(settings, source=in_database(settings.source, name)), "database snapshot", name, taken_at)
+
+
+def _exists(connection: Any, name: str) -> bool:
+    try:
+        return snapshots.has_snapshot(connection, name)
+    except MomentError as error:
+        raise UsageError(
+            f"--consistent: whether the database snapshot {name} is there cannot be seen: {error}"
+        ) from None

@@ -1,0 +1,85 @@
+"""Whether the target holds what the progress file and the source's catalog say: asked before a run believes it."""
+
+from __future__ import annotations
+
+import psycopg2
+
+from cli.session import Plan, Run
+from data_phase.chunk_copy import Lane
+from db import UnreachableError, target_words
+from model.catalog import Table
+from postgres import loader, suspension
+from postgres.introspection import Standing, TargetTable, count_rows, missing_key, read_standing
+from postgres.names import TargetName, target_name
+from type_mapping import UnsupportedTypeError
+
+
+def believed(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], lane: Lane) -> Plan:
+    """The plan, with those completed tables that are not there as they were loaded: they are loaded again.
+
+    A table that somebody marked by hand is taken at his word.
+    """
+    tracker, settings = this_run.tracker, this_run.settings
+    claimed = {
+        target_name(table, settings): table
+        for table in plan.done
+        if tracker.status(table.key) == "completed" and tracker.entry(table.key).get("loaded_as")
+    }
+    try:
+        standing = read_standing(lane.target, list(claimed))
+    except psycopg2.Error as error:
+        raise UnreachableError(f"the target's catalog cannot be read: {target_words(error)}") from None
+    again: set[str] = set()
+    for place, table in claimed.items():
+        words = _what_is_wrong(this_run, lane, table, existing.get(place), standing.get(place))
+        if words is not None:
+            this_run.display.say(f"⚠️ {table.full_name} was completed, but {words}: it is loaded again")
+            again.add(table.key)
+    return plan.with_more(again) if again else plan
+
+
+def _what_is_wrong(
+    this_run: Run, lane: Lane, table: Table, target: TargetTable | None, standing: Standing | None
+) -> str | None:
+    """Why a completed table is not there as it was loaded; None where it is."""
+    entry = this_run.tracker.entry(table.key)
+    place, rows = target_name(table, this_run.settings), this_run.tracker.rows_synced(table.key)
+    if target is None or standing is None:
+        return f"{place} is not there any more"
+    try:
+        loader.plan_load(table, target, this_run.settings)
+    except UnsupportedTypeError as error:
+        return str(error)
+    was, now = str(entry["loaded_as"]).partition("/"), standing.loaded_as.partition("/")
+    if was[0] != now[0]:
+        return f"{place} was made anew since"
+    if rows and not standing.has_blocks:
+        return f"{place} is empty now"
+    if was == now and not target.is_partitioned:
+        return None
+    # Emptied and filled by others, or only written anew by VACUUM FULL and the like.
+    try:
+        there = count_rows(lane.target, target)
+    except psycopg2.Error as error:
+        raise UnreachableError(f"the rows of {place} cannot be counted: {target_words(error)}") from None
+    return None if there == rows or entry.get("kept_rows") else f"{place} holds {there:,} rows now, not {rows:,}"
+
+
+def lacking_keys(
+    this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], lane: Lane
+) -> dict[str, tuple[str, ...]]:
+    """Tables whose target lacks a key that the source has, with no record of it: table → the key's columns; told."""
+    recorded = {one.table for one in suspension.read_suspended(lane.target) if one.kind in suspension.BUILT}
+    lacking: dict[str, tuple[str, ...]] = {}
+    for table in plan.affected:
+        target = existing.get(target_name(table, this_run.settings))
+        if target is None or target.name in recorded or this_run.tracker.status(table.key) == "skipped":
+            continue
+        columns = missing_key(table, target, this_run.settings)
+        if columns:
+            lacking[table.key] = columns
+            this_run.display.say(
+                f"⚠️ WARNING: {target.name} lacks the source's key ({', '.join(columns)}), and no record says why. "
+                f"replicate-schema.py --resume makes it; MISSING_KEYS=tell in the settings accepts it."
+            )
+    return lacking

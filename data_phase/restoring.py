@@ -1,0 +1,166 @@
+"""Both phases' place among other runs: the tables that a run claims, and what comes back of what runs suspended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain
+
+import psycopg2
+
+from cli.session import Run
+from data_phase.chunk_copy import Lane
+from db import UnreachableError, connect_target, target_words
+from postgres import runs, suspension
+from postgres.names import TargetName
+from postgres.runs import LiveRun
+from postgres.suspension import Suspended, SuspensionError
+from progress import ProgressTracker
+
+NOT_VALID = " NOT VALID"
+
+
+def claim(this_run: Run, tables: Sequence[TargetName]) -> LiveRun:
+    """This run's claim on the tables in the target. Raises TablesClaimedError, UnreachableError."""
+    try:
+        live = LiveRun(partial(connect_target, this_run.settings))
+        try:
+            live.claim(tables)
+        except BaseException:
+            live.close()
+            raise
+    except psycopg2.Error as error:
+        raise UnreachableError(f"the tables cannot be claimed in the target: {target_words(error)}") from None
+    return live
+
+
+def note_suspended(tracker: ProgressTracker, things: Sequence[Suspended]) -> None:
+    """Let the progress file know what is suspended from now on, so that it is missed if the target's record is lost.
+
+    Raises ProgressFileError.
+    """
+    known = {tuple(sorted(one.items(), key=str)): dict(one) for one in tracker.suspended}
+    for one in things:
+        known[tuple(sorted(as_noted(one).items(), key=str))] = as_noted(one)
+    tracker.record_suspended(list(known.values()))
+
+
+def note_built(tracker: ProgressTracker, table: TargetName) -> None:
+    """Let the progress file know that a table's keys and indexes are back. Raises ProgressFileError."""
+    left = [
+        one
+        for one in tracker.suspended
+        if (one.get("schema"), one.get("table")) != (table.schema, table.table)
+        or one.get("kind") not in suspension.BUILT
+    ]
+    tracker.record_suspended(left)
+
+
+def as_noted(one: Suspended) -> dict[str, str | None]:
+    """What the progress file keeps of a suspended thing."""
+    not_valid = "" if one.is_validated else NOT_VALID
+    return {
+        "kind": one.kind, "schema": one.table.schema, "table": one.table.table, "name": one.name,
+        "definition": one.definition + not_valid,
+    }  # fmt: skip
+
+
+def restore(this_run: Run, live: LiveRun, workers: int, suspended: int = 0) -> bool:
+    """Restore what this load, or one that was killed, suspended; False if something could not be.
+
+    `suspended` is how much of it this run did. Keys and indexes come back with their own table; those of tables that
+    failed, or that a killed run left, are built here, by as many workers as copied. Foreign keys follow, since they may
+    need them. What concerns tables that another run loads at this time is left to that run.
+    """
+    # A connection of its own: the one that the load began with may have been cut since.
+    lane = Lane(this_run.settings)
+    display, memory = this_run.display, this_run.settings.maintenance_work_mem
+    for one in suspension.put_record_right(lane.target):
+        display.say(f"⚠️ {one} does not come back: what it was on is gone")
+    everything = suspension.read_suspended(lane.target)
+    others = _tables_of_others(lane, live, everything)
+    left = [one for one in everything if not others.intersection(one.tables)]
+
+    lanes = [lane]
+    free = [lane]
+
+    def restore_group(group: Sequence[Suspended]) -> list[str]:
+        try:
+            own = free.pop()
+        except IndexError:
+            own = Lane(this_run.settings)
+            lanes.append(own)
+        found = suspension.restore(lambda: own.target, group, memory, run=live.number)
+        free.append(own)
+        return found
+
+    problems: list[str] = []
+    for kind in suspension.KINDS:
+        groups = suspension.groups(left, kind)
+        # In threads also where it is one after the other: a signal would have to wait for the server's answer.
+        executor = ThreadPoolExecutor(workers if kind in suspension.BUILT else 1, thread_name_prefix="restore")
+        try:
+            problems += chain.from_iterable(executor.map(restore_group, groups))
+        except BaseException:
+            for own in lanes:
+                own.give_up()
+            raise
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+    gone = _lost(this_run, lane)
+    for own in lanes:
+        own.disconnect()
+    total = max(suspended, len(left))
+    if total:
+        display.say(f"\n🔗 {total - len(problems)} of {total} keys, indexes and triggers are back")
+    if len(everything) > len(left):
+        names = ", ".join(sorted(str(table) for table in others))
+        display.say(f"🔗 {len(everything) - len(left)} more come back when the run that loads {names} now is over")
+    for problem in problems:
+        display.say(f"⚠️ WARNING: {problem}. No row was deleted; the next run tries again.")
+    for one in gone:
+        display.say(
+            f"⚠️ WARNING: {one} was suspended by an earlier run and is not there or not valid, and the target has no "
+            f"record of it: was the schema replication dropped? Make it again ({one.definition}), by hand or with "
+            f'replicate-schema.py; or take it out of "suspended" in {this_run.tracker.path}.'
+        )
+    return not problems and not gone
+
+
+def _tables_of_others(lane: Lane, live: LiveRun, suspended: Sequence[Suspended]) -> set[TargetName]:
+    """Tables of suspended things that other runs load now; this run's own loads are over. Raises SuspensionError."""
+    tables = list({table for one in suspended for table in one.tables})
+    try:
+        live.stop_loading(tables)
+        with lane.target.cursor() as cursor:
+            others = runs.loaded_by_others(cursor, tables, live.number)
+        lane.target.rollback()
+    except psycopg2.Error as error:
+        raise SuspensionError(f"what is suspended cannot be restored: {target_words(error)}") from None
+    return others
+
+
+def _lost(this_run: Run, lane: Lane) -> list[Suspended]:
+    """Things that the progress file knows to be suspended, which neither stand again nor are recorded in the target.
+
+    The file keeps those, and what is still recorded.
+    """
+    tracker = this_run.tracker
+    noted = [
+        Suspended(
+            TargetName(str(one["schema"]), str(one["table"])), one["kind"], str(one["name"]),  # type: ignore[arg-type]
+            str(one["definition"]).removesuffix(NOT_VALID), None, not str(one["definition"]).endswith(NOT_VALID), False,
+        )
+        for one in tracker.suspended
+        if one.keys() >= {"kind", "schema", "table", "name", "definition"}
+    ]  # fmt: skip
+    if not noted:
+        return []
+    try:
+        recorded = {one.row for one in suspension.read_suspended(lane.target)}
+        gone = suspension.lost(lane.target, noted)
+    except psycopg2.Error as error:
+        raise SuspensionError(f"what is suspended cannot be read: {target_words(error)}") from None
+    tracker.record_suspended([as_noted(one) for one in noted if one in gone or one.row in recorded])
+    return gone

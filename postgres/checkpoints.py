@@ -1,0 +1,515 @@
+"""Schema `replication` in the target: loads and the checkpoints of their chunks.
+
+A chunk's rows and its checkpoint commit together, so what stands here is what is there, whatever was
+killed when. The progress file only mirrors it for people.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import psycopg2
+
+from db import target_words
+from model.catalog import Chunk
+from model.changes import Counts
+from postgres import runs, suspension, trust
+from postgres.names import TargetName
+
+#: milliseconds for which a load waits until a transaction of its own, of which it lost the connection, is decided
+LOCK_TIMEOUT_MS = 60_000
+
+CREATE = """
+CREATE SCHEMA IF NOT EXISTS replication;
+CREATE TABLE IF NOT EXISTS replication.load (
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    session text NOT NULL,
+    fingerprint text NOT NULL,
+    chunks jsonb NOT NULL,
+    load text,
+    relation oid,
+    filenode oid,
+    keeps_rows boolean NOT NULL DEFAULT false,
+    started_at timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz,
+    PRIMARY KEY (table_schema, table_name)
+);
+COMMENT ON TABLE replication.load IS 'The last load of each table by sync-data.py, and the chunks it is cut into.';
+CREATE TABLE IF NOT EXISTS replication.checkpoint (
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    chunk integer NOT NULL,
+    rows bigint NOT NULL,
+    identity_low numeric,
+    identity_high numeric,
+    changes jsonb NOT NULL DEFAULT '{}',
+    committed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (table_schema, table_name, chunk),
+    FOREIGN KEY (table_schema, table_name) REFERENCES replication.load ON DELETE CASCADE
+);
+COMMENT ON TABLE replication.checkpoint IS 'Chunks that are whole in the target, committed with their rows.';
+CREATE TABLE IF NOT EXISTS replication.session (
+    session text PRIMARY KEY,
+    keeps_rows boolean NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS replication.reject (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    chunk integer NOT NULL,
+    key json,
+    column_name text,
+    sqlstate text NOT NULL,
+    reason text NOT NULL,
+    content json NOT NULL,
+    rejected_at timestamptz NOT NULL DEFAULT now(),
+    FOREIGN KEY (table_schema, table_name) REFERENCES replication.load ON DELETE CASCADE
+);
+CREATE INDEX IF NOT EXISTS reject_table ON replication.reject (table_schema, table_name, id);
+COMMENT ON TABLE replication.reject IS
+    'Rows that PostgreSQL refused (--on-error reject), committed with those around them.';
+COMMENT ON TABLE replication.session IS 'Sessions of sync-data.py. keeps_rows: begun with --no-truncate.';
+"""
+
+# What versions before had in other words: `checkpoint` counted NUL characters only, by column.
+UPGRADE = """
+ALTER TABLE replication.load
+    ADD COLUMN IF NOT EXISTS load text, ADD COLUMN IF NOT EXISTS relation oid, ADD COLUMN IF NOT EXISTS filenode oid,
+    ADD COLUMN IF NOT EXISTS keeps_rows boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN replication.load.relation IS
+    'The table that is loaded, by its oid; with filenode, which TRUNCATE changes, the proof that it is still the one.';
+ALTER TABLE replication.checkpoint ADD COLUMN IF NOT EXISTS changes jsonb NOT NULL DEFAULT '{}';
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'replication.checkpoint'::regclass AND attname = 'nuls') THEN
+        UPDATE replication.checkpoint SET changes = jsonb_build_object('nul_characters', nuls) WHERE nuls <> '{}';
+        ALTER TABLE replication.checkpoint DROP COLUMN nuls;
+    END IF;
+END $$;
+"""
+IS_CURRENT = """
+SELECT to_regclass('replication.claim') IS NOT NULL AND 2 = (
+    SELECT count(*) FROM pg_attribute WHERE (attrelid, attname) IN (
+        (to_regclass('replication.load'), 'keeps_rows'), (to_regclass('replication.checkpoint'), 'changes')))
+"""
+
+#: whether the table of a load is still the one that it began with, neither made anew nor emptied or rewritten
+_IS_SAME = "l.relation = to_regclass(%(place)s)::oid AND l.filenode = coalesce(pg_relation_filenode(l.relation), 0)"
+_TABLE = "(l.table_schema, l.table_name) = (%(schema)s, %(table)s)"
+_IS_OURS = f"{_TABLE} AND l.load = %(load)s AND c.run = %(run)s AND {_IS_SAME}"
+
+# FOR SHARE: nobody takes the table over before the caller's transaction has ended.
+START = """
+DELETE FROM replication.load WHERE table_schema = %(schema)s AND table_name = %(table)s;
+INSERT INTO replication.load
+    (table_schema, table_name, session, load, fingerprint, chunks, keeps_rows, relation, filenode)
+SELECT c.table_schema, c.table_name, %(session)s, %(load)s, %(fingerprint)s, %(chunks)s, %(keeps_rows)s,
+       %(place)s::regclass, coalesce(pg_relation_filenode(%(place)s::regclass), 0)
+FROM replication.claim AS c
+WHERE (c.table_schema, c.table_name, c.run) = (%(schema)s, %(table)s, %(run)s) FOR SHARE
+"""
+CHECKPOINT = f"""
+INSERT INTO replication.checkpoint (table_schema, table_name, chunk, rows, identity_low, identity_high, changes)
+SELECT l.table_schema, l.table_name, %(chunk)s, %(rows)s, %(low)s, %(high)s, %(changes)s
+FROM replication.load AS l JOIN replication.claim AS c USING (table_schema, table_name)
+WHERE {_IS_OURS} AND l.chunks -> %(chunk)s = %(bounds)s::jsonb FOR SHARE
+"""
+LOAD = """
+SELECT session, load, fingerprint, chunks, keeps_rows, finished_at IS NOT NULL
+FROM replication.load WHERE table_schema = %s AND table_name = %s
+"""
+WHAT_IS_LOADED = """
+SELECT l.load, c.run, l.relation IS NOT DISTINCT FROM to_regclass(%(place)s)::oid,
+       l.filenode IS NOT DISTINCT FROM coalesce(pg_relation_filenode(l.relation), 0),
+       l.chunks -> %(chunk)s IS NOT DISTINCT FROM %(bounds)s::jsonb, l.keeps_rows
+FROM (SELECT %(schema)s AS table_schema, %(table)s AS table_name) AS t
+LEFT JOIN replication.load AS l USING (table_schema, table_name)
+LEFT JOIN replication.claim AS c USING (table_schema, table_name)
+"""
+# One statement, so that the rows and their checkpoints are those of one moment.
+COUNTED = """
+SELECT (SELECT count(*) FROM {place}), coalesce(sum(rows), 0)::bigint
+FROM replication.checkpoint WHERE table_schema = %(schema)s AND table_name = %(table)s
+"""
+REWRITTEN = f"""
+UPDATE replication.load AS l SET filenode = coalesce(pg_relation_filenode(l.relation), 0)
+WHERE {_TABLE} AND l.load = %(load)s AND l.relation = to_regclass(%(place)s)::oid
+"""
+CHECKPOINTS = "SELECT chunk, rows FROM replication.checkpoint WHERE table_schema = %s AND table_name = %s"
+TOTALS = """
+SELECT coalesce(sum(rows), 0)::bigint, min(identity_low), max(identity_high), (
+    SELECT count(*) FROM replication.reject AS r WHERE (r.table_schema, r.table_name) = (%(schema)s, %(table)s))
+FROM replication.checkpoint WHERE table_schema = %(schema)s AND table_name = %(table)s
+"""
+CHANGES = """
+SELECT kind.key, changed.key, sum(changed.value::bigint)::bigint
+FROM replication.checkpoint AS c
+CROSS JOIN LATERAL jsonb_each(c.changes) AS kind
+CROSS JOIN LATERAL jsonb_each_text(kind.value) AS changed
+WHERE table_schema = %s AND table_name = %s GROUP BY 1, 2 ORDER BY 1, 2
+"""
+GREW = """
+UPDATE replication.checkpoint AS p SET rows = p.rows + %s FROM (
+    SELECT FROM replication.claim AS c
+    WHERE (c.table_schema, c.table_name, c.run) = (%s, %s, %s) FOR SHARE) AS ours
+WHERE p.table_schema = %s AND p.table_name = %s AND p.chunk = %s
+"""
+FINISH = f"""
+UPDATE replication.load AS l SET finished_at = now()
+FROM replication.claim AS c
+WHERE (c.table_schema, c.table_name) = (l.table_schema, l.table_name) AND {_IS_OURS}
+  AND jsonb_array_length(l.chunks) = (
+    SELECT count(*) FROM replication.checkpoint AS p
+    WHERE (p.table_schema, p.table_name) = (l.table_schema, l.table_name))
+RETURNING l.relation, l.filenode
+"""
+FORGET_LOAD = "DELETE FROM replication.load WHERE table_schema = %s AND table_name = %s"
+#: held from a chunk's checkpoint to the end of its transaction
+CLAIM = (
+    "SELECT pg_advisory_xact_lock(hashtextextended("
+    "format('replication %%s.%%s %%s', %(schema)s, %(table)s, %(chunk)s::integer), 0))"
+)
+
+
+class StateError(Exception):
+    """The schema `replication` cannot be used; the message holds the server's words."""
+
+
+class LoadLostError(Exception):
+    """What a load relies on is not there any more: another run took its table over, or somebody changed the table.
+
+    The message says what happened, and what to do. Nothing of the transaction in which it was found was kept.
+    """
+
+    is_temporary = False
+
+
+@dataclass(frozen=True)
+class LoadId:
+    """A load of a table and the run that does it: what its transactions are held against.
+
+    `session` is what --resume continues; `load` is another one each time that the table is begun anew, and `run` each
+    time that a process works on it. With `keeps_rows` the table's rows are not the load's alone.
+    """
+
+    table: TargetName
+    session: str
+    load: str
+    run: int
+    fingerprint: str = ""
+    keeps_rows: bool = False
+    is_partitioned: bool = False
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """What the statements are given."""
+        return {
+            "schema": self.table.schema, "table": self.table.table, "place": self.table.quoted, "run": self.run,
+            "session": self.session, "load": self.load, "fingerprint": self.fingerprint,
+            "keeps_rows": self.keeps_rows,
+        }  # fmt: skip
+
+    @property
+    def rows_of_it(self) -> str:
+        """The table in a FROM: without the tables that inherit from it, which are not ours."""
+        return self.table.quoted if self.is_partitioned else f"ONLY {self.table.quoted}"
+
+
+@dataclass(frozen=True)
+class Load:
+    """A table's last load as the target remembers it: which session's, cut how, and what is committed.
+
+    `done` maps the numbers of committed chunks to their rows. `load` is None where an older version began it.
+    """
+
+    session: str
+    load: str | None
+    fingerprint: str
+    chunks: tuple[Chunk, ...]
+    keeps_rows: bool
+    is_finished: bool
+    done: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a chunk, or all committed chunks of a table together, hold.
+
+    `changes` counts the values that were changed on their way, by kind and column.
+    `rejected` rows were refused and are recorded in `replication.reject`; they are not among `rows`.
+    """
+
+    rows: int
+    identity_low: int | None = None
+    identity_high: int | None = None
+    changes: Counts = field(default_factory=dict)
+    rejected: int = 0
+    #: `relation/filenode` of the table that holds it, once its load is finished
+    loaded_as: str | None = None
+
+
+def can_be_made(connection: Any) -> bool:
+    """Whether the schema `replication` is there, or this role may make it. Raises psycopg2.Error."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT to_regnamespace('replication') IS NOT NULL"
+            " OR has_database_privilege(current_user, current_database(), 'CREATE')"
+        )
+        (found,) = cursor.fetchone()
+    connection.rollback()
+    return bool(found)
+
+
+def prepare(connection: Any, trusted: Sequence[str] = ()) -> None:
+    """Make the schema `replication` where it is missing, or made by an older version.
+
+    `trusted` are roles beside the one that runs whose schema it may be. Raises StateError, also where it belongs to
+    somebody else, or others may write to it.
+    """
+    try:
+        with connection.cursor() as cursor:
+            problems = trust.problems(cursor, trusted)
+            if problems:
+                raise StateError(
+                    f"the schema `replication` of the target cannot be trusted: {'; '.join(problems)}. Nothing that "
+                    f"stands in it was read or run. Revoke these rights, or, where the role is yours, name it in "
+                    f"TRUSTED_ROLES; or, if nothing of it is needed, drop it: DROP SCHEMA replication CASCADE"
+                )
+            cursor.execute(IS_CURRENT)
+            (is_current,) = cursor.fetchone()
+            if not is_current:
+                cursor.execute(CREATE)
+                cursor.execute(UPGRADE)
+                cursor.execute(suspension.CREATE)
+                cursor.execute(runs.CREATE)
+        connection.commit()
+    except StateError:
+        connection.rollback()
+        raise
+    except psycopg2.Error as error:
+        if not connection.closed:
+            connection.rollback()
+        raise StateError(
+            f"the schema `replication`, where loads keep their checkpoints, cannot be made: {target_words(error)}. "
+            f"Let a role that may create it run this once, or grant CREATE on the database."
+        ) from None
+
+
+def begin_session(connection: Any, session: str, keeps_rows: bool) -> None:
+    """Remember whether a new session keeps the rows that are there, for those who resume it. Raises StateError."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO replication.session (session, keeps_rows) VALUES (%s, %s)", (session, keeps_rows)
+            )
+        connection.commit()
+    except psycopg2.Error as error:
+        raise StateError(f"the session cannot be written down: {target_words(error)}") from None
+
+
+def keeps_rows(connection: Any, session: str) -> bool:
+    """Whether a session was begun with --no-truncate; False where that is not known. Raises StateError."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT keeps_rows FROM replication.session WHERE session = %s", (session,))
+            found = cursor.fetchone()
+        connection.rollback()
+    except psycopg2.Error as error:
+        raise StateError(f"the session cannot be read: {target_words(error)}") from None
+    return found is not None and bool(found[0])
+
+
+def is_known(connection: Any, table: TargetName) -> bool:
+    """Whether any load of the table is remembered. Raises StateError."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(LOAD, (table.schema, table.table))
+            found = cursor.fetchone()
+        connection.rollback()
+    except psycopg2.Error as error:
+        raise StateError(f"the table's last load cannot be read: {target_words(error)}") from None
+    return found is not None
+
+
+def start_load(cursor: Any, its: LoadId, chunks: Sequence[Chunk]) -> None:
+    """Write down a load that begins now, in the caller's transaction; an earlier one is forgotten.
+
+    Raises LoadLostError where the run has not claimed the table any more.
+    """
+    cut = json.dumps([asdict(chunk) for chunk in chunks], ensure_ascii=False)
+    cursor.execute(START, {**its.parameters, "chunks": cut})
+    if cursor.rowcount != 1:
+        raise _taken_over(cursor, its)
+
+
+def record_chunk(cursor: Any, its: LoadId, chunk: Chunk, brought: Totals) -> None:
+    """Write down, in the transaction of its rows, that a chunk is there and what it brought.
+
+    Raises LoadLostError where the load is not this run's any more, was not cut like that, or its table is not the one
+    that it began with, or was emptied.
+    """
+    values = {
+        **its.parameters, "chunk": chunk.number, "rows": brought.rows, "low": brought.identity_low,
+        "high": brought.identity_high, "changes": json.dumps(brought.changes),
+        "bounds": json.dumps(asdict(chunk), ensure_ascii=False),
+    }  # fmt: skip
+    # One after the other, in one message.
+    cursor.execute(f"{CLAIM};{CHECKPOINT}", values)
+    if cursor.rowcount == 1:
+        return
+    _hold_against(cursor, its, chunk, brought.rows)
+    cursor.execute(CHECKPOINT, values)
+    if cursor.rowcount != 1:
+        raise _taken_over(cursor, its)
+
+
+def add_rows(cursor: Any, its: LoadId, chunk: int, rows: int) -> None:
+    """Write down, in the transaction of its rows, that a committed chunk has grown. Raises LoadLostError."""
+    place = (its.table.schema, its.table.table)
+    cursor.execute(GREW, (rows, *place, its.run, *place, chunk))
+    if cursor.rowcount != 1:
+        raise _taken_over(cursor, its)
+
+
+def _hold_against(cursor: Any, its: LoadId, chunk: Chunk, rows: int = 0) -> None:
+    """Raise LoadLostError unless the load is this run's, and its table holds the rows of its checkpoints.
+
+    `rows` of the caller's transaction are among the table's. A table that was rewritten and still holds them all
+    (VACUUM FULL, ALTER TABLE) is the table of the load from now on.
+    """
+    bounds = json.dumps(asdict(chunk), ensure_ascii=False)
+    cursor.execute(WHAT_IS_LOADED, {**its.parameters, "chunk": chunk.number, "bounds": bounds})
+    load, run, is_same_table, is_same_file, is_same_cut, keeps_rows = cursor.fetchone()
+    if run != its.run or load != its.load:
+        raise _taken_over(cursor, its)
+    if not is_same_table:
+        raise LoadLostError(f"{its.table} was dropped or made anew while it was loaded. {_FROM_SCRATCH}")
+    if not is_same_cut:
+        raise LoadLostError(f"its load is cut into other chunks than this run's. {_FROM_SCRATCH}")
+    if not is_same_file:
+        if keeps_rows:
+            raise LoadLostError(f"{its.table} was emptied or rewritten while rows were added to it. {_LOOK_AT_IT}")
+        hold_count_against_checkpoints(cursor, its, rows)
+        cursor.execute(REWRITTEN, its.parameters)
+
+
+def hold_count_against_checkpoints(cursor: Any, its: LoadId, rows: int = 0) -> None:
+    """Raise LoadLostError unless the table holds as many rows as its checkpoints say, and `rows` more."""
+    cursor.execute(COUNTED.format(place=its.rows_of_it.replace("%", "%%")), its.parameters)
+    there, recorded = cursor.fetchone()
+    if there != recorded + rows:
+        raise LoadLostError(
+            f"{its.table} holds {there:,} rows where {recorded + rows:,} were loaded: somebody emptied or changed it, "
+            f"or the server crashed and it is UNLOGGED. {_FROM_SCRATCH}"
+        )
+
+
+_FROM_SCRATCH = "Run --resume without --no-truncate to load it from scratch"
+_LOOK_AT_IT = "Look at its rows; a run without --no-truncate loads it from scratch"
+
+
+def _taken_over(cursor: Any, its: LoadId) -> LoadLostError:
+    who = runs.holder(cursor, its.table)
+    told = f": {who}" if who is not None else ""
+    return LoadLostError(
+        f"another run has taken {its.table} over, or its record is gone{told}. Nothing more of this run goes into it; "
+        f"--resume loads it again"
+    )
+
+
+def read_totals(cursor: Any, table: TargetName) -> Totals:
+    """What the committed chunks of a table hold, the caller's own included."""
+    cursor.execute(TOTALS, {"schema": table.schema, "table": table.table})
+    rows, low, high, rejected = cursor.fetchone()
+    cursor.execute(CHANGES, (table.schema, table.table))
+    changes: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for kind, column, count in cursor.fetchall():
+        changes[kind][column] = count
+    return Totals(rows, None if low is None else int(low), None if high is None else int(high), changes, rejected)
+
+
+def finish_load(cursor: Any, its: LoadId) -> str | None:
+    """Write down, in the caller's transaction, that all chunks are there; None where one is missing.
+
+    Returns what `is_still_there` takes: which table, emptied last when. Raises LoadLostError.
+    """
+    cursor.execute(FINISH, its.parameters)
+    found = cursor.fetchone()
+    if found is None:
+        cursor.execute("SELECT chunks -> 0 FROM replication.load AS l WHERE " + _TABLE, its.parameters)
+        first = cursor.fetchone()
+        if first is None:
+            raise _taken_over(cursor, its)
+        _hold_against(cursor, its, _chunk(first[0]))
+        cursor.execute(FINISH, its.parameters)
+        found = cursor.fetchone()
+    return None if found is None else f"{found[0]}/{found[1]}"
+
+
+def forget_load(cursor: Any, table: TargetName) -> None:
+    """End the load of a table that is dropped in the caller's transaction, if any was ever known here."""
+    cursor.execute("SELECT to_regclass('replication.load') IS NOT NULL")
+    if cursor.fetchone()[0]:
+        cursor.execute(FORGET_LOAD, (table.schema, table.table))
+
+
+def read_load(connection: Any, table: TargetName) -> Load | None:
+    """The table's last load, once nobody writes to the table any more.
+
+    The lock waits for a transaction that a killed run may have left behind on the server. Raises
+    psycopg2.Error.
+    """
+    row = (table.schema, table.table)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+        cursor.execute(f"LOCK TABLE ONLY {table.quoted} IN SHARE ROW EXCLUSIVE MODE")
+        cursor.execute(LOAD, row)
+        found = cursor.fetchone()
+        cursor.execute(CHECKPOINTS, row)
+        done = dict(cursor.fetchall())
+    connection.rollback()
+    if found is None:
+        return None
+    session, load, fingerprint, cut, keeps_rows, is_finished = found
+    return Load(session, load, fingerprint, tuple(_chunk(part) for part in cut), keeps_rows, is_finished, done)
+
+
+def hold_against_table(cursor: Any, its: LoadId, known: Load) -> None:
+    """Raise LoadLostError unless a load can go on: same table, and the rows of its checkpoints in it."""
+    first = known.chunks[0]
+    _hold_against(cursor, its, first)
+    if not known.keeps_rows:
+        hold_count_against_checkpoints(cursor, its)
+
+
+def _chunk(part: Mapping[str, Any]) -> Chunk:
+    def bound(name: str) -> tuple[str, ...] | None:
+        return None if part[name] is None else tuple(part[name])
+
+    return Chunk(part["number"], tuple(part["columns"]), bound("lower"), bound("upper"))
+
+
+def has_chunk(connection: Any, its: LoadId, chunk: int) -> int | None:
+    """The rows of a chunk that this load has committed already, None if it has not.
+
+    What a retry asks first: a connection that broke during COMMIT leaves open whether it happened, so this
+    waits until the server has decided. Raises psycopg2.Error.
+    """
+    values = {**its.parameters, "chunk": chunk}
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+        cursor.execute(CLAIM, values)
+        cursor.execute(
+            "SELECT p.rows FROM replication.checkpoint AS p JOIN replication.load AS l USING (table_schema, table_name)"
+            f" WHERE {_TABLE} AND p.chunk = %(chunk)s AND l.load = %(load)s",
+            values,
+        )
+        found = cursor.fetchone()
+    connection.rollback()
+    return None if found is None else int(found[0])

@@ -1,0 +1,582 @@
+"""The pre-flight: what a run would meet, told before it, as a page for a person and the same as JSON.
+
+Reads the source's structure and, when asked, its values; looks at the target if it can be reached. Changes
+nothing on either side, needs no lock and leaves the progress file alone. Everything a run would refuse, one
+thing after the other, is collected here.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+import psycopg2
+
+from cli.display.choice import choose_display
+from cli.display.plain import RULE
+from cli.session import ALL_DONE, SOME_FAILED, Options, find_table, load_run_settings, select_tables
+from cli.type_map import read_type_map
+from db import Settings, UnreachableError, connect_source, connect_target, target_words
+from model.catalog import Column, Database, Finding, ForeignKey, SqlType, Table
+from model.visible import json_text
+from mssql import data_checks
+from mssql.data_checks import Comparison, Count
+from mssql.introspection import read_database
+from postgres import ddl
+from postgres.ddl import NULLS_NOT_DISTINCT_SINCE
+from postgres.introspection import TargetTable, has_citext, has_icu, read_features, read_tables, target_schemas
+from postgres.names import MAX_BYTES, NameCollisionError, TargetName, check_collisions
+from progress import ProgressFileError, write_atomically
+from type_mapping import TargetFeatures, UnsupportedTypeError, mapping_of
+
+#: `blocks`: something would fail, or be lost or changed in a way that somebody must decide about;
+#: `warns`: it goes through, but not as it was, or with work left; `notes`: good to know
+Severity = Literal["blocks", "warns", "notes"]
+Verdict = Literal["ready", "decide"]
+
+JSON_FILE = "schema_check.json"
+WIDTH = 110
+#: names listed in one remark, and remarks of one kind shown on the page
+NAMES_SHOWN = 8
+REMARKS_SHOWN = 12
+LARGEST_SHOWN = 5
+TITLES: Mapping[Severity, str] = {
+    "blocks": "❌ IN THE WAY: would fail, or lose or change data",
+    "warns": "⚠️ WARNINGS: goes through, but not as it was",
+    "notes": "📋 NOTES",
+}
+#: findings of the plan that have a remark of their own here
+TOLD_ELSEWHERE = {"catalog view", "security policy"}
+#: what is skipped by intent, not for want of a counterpart
+SKIPPED_BY_INTENT = {"table", "schema"}
+
+#: trait of a table → how grave, what becomes of it, what to do
+TRAITS: Mapping[str, tuple[Severity, str, str | None]] = {
+    "temporal": ("notes", "its rows of now are copied; PostgreSQL keeps no versions of them", "triggers can keep them"),
+    "temporal history": ("notes", "copied as an ordinary table", None),
+    "memory-optimised": ("notes", "an ordinary table in PostgreSQL, which keeps what is used in memory", None),
+    "partitioned": ("notes", "one ordinary table in PostgreSQL", "for a huge one, consider declarative partitioning"),
+    "tracked by CDC": ("notes", "copied; change capture is not set up in PostgreSQL", "logical replication does that"),
+    "ledger": ("warns", "its rows are copied, its proof against tampering is not", "keep the source's digests"),
+    "append-only ledger": (
+        "warns", "its rows are copied; in PostgreSQL they can be changed", "revoke UPDATE and DELETE there",
+    ),
+    "ledger history": ("warns", "copied as an ordinary table, which proves nothing", "keep the source's digests"),
+    "external": ("warns", "its rows lie outside the database and are read through it", "or --exclude it"),
+    "FileTable": ("warns", "its rows are copied with the files' content; the file share is not", "or --exclude it"),
+    "graph node": ("warns", "an ordinary table; $node_id and MATCH have no counterpart", "keys must be made by hand"),
+    "graph edge": ("warns", "an ordinary table; $from_id, $to_id and MATCH have no counterpart",
+                   "references must be made by hand"),
+    "stretched": ("warns", "rows that moved to Azure are read from there, slowly", "bring them back first"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Remark:
+    """One thing to know before a run.
+
+    `kind` is a word for a person ("unsupported type"), `name` where it stands on the source, `text` what it
+    is, `advice` what to do about it. `count` is of rows, columns or objects, as `text` says.
+    """
+
+    severity: Severity
+    kind: str
+    name: str
+    text: str
+    advice: str | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class TargetState:
+    """The target as it is, or what is assumed of one that cannot be reached (`unreachable` says why).
+
+    `has_citext` and `has_icu` are `None` where nobody could look.
+    """
+
+    features: TargetFeatures = field(default_factory=TargetFeatures)
+    tables: Mapping[TargetName, TargetTable] = field(default_factory=dict)
+    has_citext: bool | None = None
+    has_icu: bool | None = None
+    encoding: str | None = None
+    unreachable: str | None = None
+
+
+#: what the schema phase would make of these tables: its findings, if the target refuses nothing
+Foresight = Callable[[Settings, Sequence[Table], Database, TargetState], Sequence[Finding]]
+
+
+def run(options: Options, folder: Path, with_data: bool, foresee: Foresight) -> int:
+    """Look at everything, print the page, write the same as JSON into `folder`; returns the exit code.
+
+    0 where nothing stands in the way, 1 where something does. `with_data` counts values too. Raises what
+    `session.run_script` turns into words.
+    """
+    settings = load_run_settings(options)
+    type_map = read_type_map(settings.type_map)
+    with closing(connect_source(settings)) as source:
+        database = read_database(source)
+    database = replace(database, tables=type_map.resolved(database.tables).apply(database.tables))
+    tables = select_tables(database.tables, options)
+    if options.start_from_table:
+        first = find_table(tables, options.start_from_table)
+        tables = tuple(table for table in tables if table.sort_key >= first.sort_key)
+    target = read_target(settings, tables)
+    stripped, unsupported = without_unsupported(database)
+    kept = {(table.schema, table.name) for table in tables}
+    plannable = [table for table in stripped.tables if (table.schema, table.name) in kept]
+    findings = [
+        finding
+        for finding in foresee(settings, plannable, stripped, target)
+        if finding.kind != "column" or finding.name not in unsupported
+    ]
+    remarks = [
+        *structure_remarks(database, tables, settings, target),
+        *finding_remarks(findings),
+    ]
+    if with_data:
+        remarks += _data_remarks(database, tables, settings)
+    remarks = _sorted(
+        replace(remark, text=settings.secrets.hide(remark.text), advice=remark.advice and _one_line(remark.advice))
+        for remark in remarks
+    )
+    source_label, target_label = settings.source.label, settings.target.label
+    as_json = folder / JSON_FILE
+    choose_display().say(page(source_label, target_label, remarks, with_data, as_json))
+    try:
+        write_atomically(as_json, document(source_label, target_label, remarks))
+    except OSError as error:
+        raise ProgressFileError(f"{as_json} cannot be written: {error.strerror or error}") from None
+    return ALL_DONE if verdict(remarks) == "ready" else SOME_FAILED
+
+
+# -- the target --------------------------------------------------------------------------------
+
+
+def read_target(settings: Settings, tables: Sequence[Table]) -> TargetState:
+    """The target as it is. One that cannot be reached is assumed to be a current PostgreSQL."""
+    try:
+        with closing(connect_target(settings)) as connection:
+            connection.set_session(readonly=True)
+            features = read_features(connection)
+            there = read_tables(connection, target_schemas(tables, settings))
+            return TargetState(
+                features=features,
+                tables=there,
+                has_citext=has_citext(connection),
+                has_icu=has_icu(connection),
+                encoding=connection.get_parameter_status("server_encoding"),
+            )
+    except UnreachableError as error:
+        return TargetState(unreachable=_one_line(str(error)))
+    except psycopg2.Error as error:
+        return TargetState(unreachable=settings.secrets.hide(target_words(error)))
+
+
+# -- structure ---------------------------------------------------------------------------------
+
+
+def without_unsupported(database: Database) -> tuple[Database, set[str]]:
+    """The database with a text in place of every column that cannot be copied, and those columns' names.
+
+    So that everything else can be planned, and remarked on, all the same.
+    """
+    names: set[str] = set()
+
+    def supported(table: Table) -> Table:
+        columns = []
+        for column in table.columns:
+            if is_supported(column):
+                columns.append(column)
+                continue
+            names.add(f"{table.full_name}.{column.name}")
+            columns.append(replace(column, type=SqlType("nvarchar", -1)))
+        return replace(table, columns=tuple(columns))
+
+    return replace(database, tables=tuple(supported(table) for table in database.tables)), names
+
+
+def is_supported(column: Column) -> bool:
+    """Whether the type mapping knows the column's type."""
+    try:
+        mapping_of(column.type)
+    except UnsupportedTypeError:
+        return False
+    return True
+
+
+def structure_remarks(
+    database: Database, tables: Sequence[Table], settings: Settings, target: TargetState
+) -> Iterator[Remark]:
+    """Everything that the source's catalog and the target's state say by themselves."""
+    yield from _overview(tables)
+    yield from _target_remarks(tables, settings, target)
+    for view in database.unread:
+        what, _, words = view.partition(":")
+        yield Remark(
+            "warns", "catalog not read", what, f"the source did not show it:{words}", "what it holds is not known here"
+        )
+    for policy in database.security_policies:
+        yield Remark(
+            "warns", "row-level security", policy, "is in force and may hide rows from this login, silently",
+            "copy with a login that its predicate lets see all; --check-data counts what is hidden",
+        )  # fmt: skip
+    yield from _collisions(tables, settings)
+    for table in tables:
+        yield from _table_remarks(database, table)
+    yield from _long_names(tables)
+    yield from _key_remarks(tables, settings, target)
+
+
+def _overview(tables: Sequence[Table]) -> Iterator[Remark]:
+    rows = sum(table.row_count for table in tables)
+    largest = sorted(tables, key=lambda table: -table.row_count)[:LARGEST_SHOWN]
+    listed = ", ".join(f"{table.full_name} {table.row_count:,}" for table in largest if table.row_count)
+    text = f"{_many(len(tables), 'table')}, about {rows:,} rows" + (f"; the largest: {listed}" if listed else "")
+    yield Remark("notes", "overview", "table", text, count=len(tables))
+
+
+def _target_remarks(tables: Sequence[Table], settings: Settings, target: TargetState) -> Iterator[Remark]:
+    label = settings.target.label
+    if target.unreachable is not None:
+        yield Remark(
+            "warns", "target not reached", label, f"{target.unreachable} A current PostgreSQL is assumed.",
+            "check again when it can be reached",
+        )  # fmt: skip
+    if target.encoding not in (None, "UTF8"):
+        yield Remark(
+            "warns", "target encoding", label,
+            f"the database is encoded in {target.encoding}, which cannot hold every character of the source",
+            "create the database with ENCODING 'UTF8'",
+        )  # fmt: skip
+    xml = [f"{table.full_name}.{c.name}" for table in tables for c in table.columns if c.type.name == "xml"]
+    if xml and not target.features.has_xml:
+        yield Remark(
+            "warns", "xml as text", label, f"was built without libxml: {_list(xml)} become text",
+            "use a PostgreSQL built with libxml if the xml type is needed", len(xml),
+        )  # fmt: skip
+    policy = settings.collation_policy
+    there = {"leave": True, "citext": target.has_citext, "icu": target.has_icu}[policy]
+    if there is False:
+        what = {"citext": "the extension citext is not available", "icu": "it was built without ICU"}[policy]
+        yield Remark(
+            "blocks", "collation policy", label, f"COLLATION_POLICY={policy}, but {what} on the target",
+            "install it (Debian: postgresql-contrib), or choose another policy" if policy == "citext"
+            else "use a PostgreSQL built with ICU, or choose another policy",
+        )  # fmt: skip
+
+
+def _collisions(tables: Sequence[Table], settings: Settings) -> Iterator[Remark]:
+    advice = "NAMING=preserve keeps case apart, SCHEMA_MAP parts schemas, --exclude leaves tables out"
+    for table in tables:
+        for problem in _collision_lines([table], settings):
+            yield Remark("blocks", "name collision", table.full_name, problem, advice)
+    for problem in _collision_lines(tables, settings):
+        if problem.startswith("tables "):
+            yield Remark("blocks", "name collision", "table", problem, advice)
+
+
+def _collision_lines(tables: Sequence[Table], settings: Settings) -> list[str]:
+    """The problems that a run would be stopped by, each in the words that it would say."""
+    try:
+        check_collisions(tables, settings)
+    except NameCollisionError as error:
+        return [line.strip() for line in str(error).splitlines() if line.startswith("  ")]
+    return []
+
+
+def _table_remarks(database: Database, table: Table) -> Iterator[Remark]:
+    for column in table.columns:
+        name = f"{table.full_name}.{column.name}"
+        if not is_supported(column):
+            yield Remark(
+                "blocks", "unsupported type", name, f"{column.type} is a CLR type or not known, and cannot be copied",
+                "leave the table out with --exclude",
+            )  # fmt: skip
+        if column.is_encrypted:
+            yield Remark(
+                "blocks", "encrypted column", name, "is Always Encrypted: only ciphertext can be read here",
+                "decrypt it on the source first, or leave the table out",
+            )  # fmt: skip
+        if column.is_masked and not database.sees_masked:
+            sure = database.sees_masked is False
+            yield Remark(
+                "blocks" if sure else "warns", "masked column", name,
+                "the login lacks UNMASK: masks would be copied as if they were the values" if sure
+                else "the server does not say whether this login sees the values or their masks",
+                "GRANT UNMASK to the login" + ("" if sure else ", or look at a few rows"),
+            )  # fmt: skip
+    for trait in table.traits:
+        severity, text, advice = TRAITS.get(trait, ("warns", "an ordinary table in PostgreSQL", None))
+        yield Remark(severity, trait, table.full_name, text, advice)
+
+
+def _long_names(tables: Sequence[Table]) -> Iterator[Remark]:
+    names: dict[str, None] = {}
+    for table in tables:
+        names |= {name: None for name in (table.schema, table.name) if _is_long(name)}
+        parts = [column.name for column in table.columns]
+        parts += [key.name for key in (*table.unique, *([table.primary_key] if table.primary_key else []))]
+        parts += [index.name for index in table.indexes] + [key.name for key in table.foreign_keys]
+        parts += [check.name for check in table.checks]
+        names |= {f"{table.full_name}.{name}": None for name in parts if _is_long(name)}
+    if names:
+        yield Remark(
+            "notes", "long names", "name", f"{_many(len(names), 'name')} of more than {MAX_BYTES} bytes, cut with"
+            f" a hash at the end: {_list(list(names))}", "queries must use the cut names", len(names),
+        )  # fmt: skip
+
+
+def _is_long(name: str) -> bool:
+    return len(name.encode("utf-8", errors="replace")) > MAX_BYTES
+
+
+def _key_remarks(tables: Sequence[Table], settings: Settings, target: TargetState) -> Iterator[Remark]:
+    keyless = [
+        table.full_name
+        for table in tables
+        if table.primary_key is None and not table.unique and not any(index.is_unique for index in table.indexes)
+    ]
+    if keyless:
+        yield Remark(
+            "notes", "no key", "table", f"{_many(len(keyless), 'table')} without a primary key or unique index:"
+            f" {_list(keyless)}",
+            "each is copied in one piece, so a resume begins it anew", len(keyless),
+        )  # fmt: skip
+    unique = [pair for table in tables for pair in _unique(table)]
+    loose = [name for name, columns in unique if any(map(_ignores_case, columns))]
+    if loose and settings.collation_policy == "leave":
+        yield Remark(
+            "notes", "case-insensitive key", "key",
+            f"{_many(len(loose), 'unique key')} without regard to case or accents on the source;"
+            f" PostgreSQL will let 'A' beside 'a': {_list(loose)}",
+            "COLLATION_POLICY=citext or icu keeps that", len(loose),
+        )  # fmt: skip
+    open_to_nulls = [name for name, columns in unique if any(column.is_nullable for column in columns)]
+    if open_to_nulls and target.features.version < NULLS_NOT_DISTINCT_SINCE:
+        yield Remark(
+            "warns", "several NULLs", "key", "the target is older than PostgreSQL 15, so without NULLS NOT DISTINCT:"
+            f" it will let several NULLs into {_list(open_to_nulls)}", "use PostgreSQL 15 or later", len(open_to_nulls),
+        )  # fmt: skip
+    for kind, names, advice in (
+        ("foreign key", [f"{t.full_name}.{k.name}" for t in tables for k in t.foreign_keys if _is_doubtful(k)],
+         "--check-data counts the rows without a referenced one"),
+        ("check", [f"{t.full_name}.{c.name}" for t in tables for c in t.checks if c.is_disabled or not c.is_trusted],
+         "rows that violate them are not counted here; DBCC CHECKCONSTRAINTS on the source lists them"),
+    ):  # fmt: skip
+        if names:
+            text = f"{_many(len(names), kind)} disabled or not trusted on the source, so NOT VALID: {_list(names)}"
+            yield Remark("notes", "not trusted", kind, text, advice, len(names))
+
+
+def _is_doubtful(key: ForeignKey) -> bool:
+    return key.is_disabled or not key.is_trusted
+
+
+def _unique(table: Table) -> Iterator[tuple[str, list[Column]]]:
+    """Name and columns of every key and unique index; a primary key's columns are never nullable."""
+    keys = [*([table.primary_key] if table.primary_key else []), *table.unique]
+    named = [(key.name, key.columns_used) for key in keys]
+    named += [(index.name, tuple(c.name for c in index.columns)) for index in table.indexes if index.is_unique]
+    for name, columns in named:
+        yield f"{table.full_name}.{name}", [column for column in table.columns if column.name in columns]
+
+
+def _ignores_case(column: Column) -> bool:
+    return data_checks.is_text(column) and bool(re.search(r"_(CI|AI)(_|$)", column.collation or "", re.IGNORECASE))
+
+
+# -- what the schema phase would say -----------------------------------------------------------
+
+
+def finding_remarks(findings: Iterable[Finding]) -> Iterator[Remark]:
+    """The plan's findings, summed up by kind; every object stands in the report that a run writes."""
+    skipped: defaultdict[str, list[Finding]] = defaultdict(list)
+    changed: defaultdict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        if finding.kind in TOLD_ELSEWHERE:
+            continue
+        if finding.state == "skipped":
+            skipped[finding.kind].append(finding)
+        elif finding.state == "changed" and finding.kind != "table" and not _is_told(finding):
+            changed[(finding.kind, (finding.reason or "") if finding.kind == "column" else "")].append(finding)
+    for kind, group in sorted(skipped.items()):
+        by_intent = kind in SKIPPED_BY_INTENT or all(finding.reason == "not looked at" for finding in group)
+        severity: Severity = "notes" if by_intent else "warns"
+        advice = None if by_intent else "schema_report.md of a run holds each one's text"
+        name = _many(len(group), kind)
+        yield Remark(severity, "not made", kind, f"{name}: {_reasons(group)}", advice, len(group))
+    for (kind, _), group in sorted(changed.items()):
+        text = f"{_many(len(group), kind)}: {_reasons(group)}"
+        yield Remark("notes", "made differently", kind, text, count=len(group))
+
+
+def _is_told(finding: Finding) -> bool:
+    return finding.kind in ("check", "foreign key") and (finding.reason or "").endswith("so NOT VALID in PostgreSQL")
+
+
+def _reasons(findings: Sequence[Finding]) -> str:
+    """Names with their reasons, a reason that all share only once."""
+    reasons = {finding.reason or "" for finding in findings}
+    if len(reasons) == 1:
+        return f"{_one_line(reasons.pop())}: {_list([finding.name for finding in findings])}"
+    return _list([f"{finding.name} ({_one_line(finding.reason or '')})" for finding in findings], "; ")
+
+
+# -- values ------------------------------------------------------------------------------------
+
+
+def _data_remarks(database: Database, tables: Sequence[Table], settings: Settings) -> list[Remark]:
+    # On standard error, so that the page can be sent to a file while somebody watches.
+    told = choose_display(sys.stderr)
+    numbers = iter(range(1, len(tables) + 1))
+    request = data_checks.Request(tables, lambda column: comparison(column, settings), bool(database.security_policies))
+    counts = data_checks.count_problems(
+        lambda: connect_source(settings),
+        request,
+        lambda name: told.say(f"[{next(numbers)}/{len(tables)}] 🔍 Checking values: {name}"),
+    )
+    limits = Remark(
+        "notes", "not looked for", "values",
+        "unpaired surrogates, rows that violate an untrusted check, documents that PostgreSQL's xml refuses",
+    )  # fmt: skip
+    return [*(data_remark(count, settings) for count in counts), limits]
+
+
+def comparison(column: Column, settings: Settings) -> Comparison:
+    """How PostgreSQL will compare a text column's values."""
+    if is_supported(column) and ddl.column_type(column, settings, TargetFeatures()) == "citext":
+        return "lower"
+    return "source" if settings.collation_policy == "icu" and _ignores_case(column) else "exact"
+
+
+def data_remark(count: Count, settings: Settings) -> Remark:
+    """A count as a remark: how grave it is, and what to do."""
+    rows = f"{count.rows:,} row{'' if count.rows == 1 else 's'}"
+    if count.problem == "unread":
+        severity: Severity = "blocks" if count.is_refused else "warns"
+        advice = "GRANT SELECT to the login, or leave the table out" if count.is_refused else None
+        return Remark(severity, "not checked", count.name, settings.secrets.hide(count.words or ""), advice)
+    severity, text, advice = _PROBLEMS[count.problem]
+    if count.problem == "NUL characters" and settings.nul_policy == "error":
+        severity, advice = "blocks", "NUL_POLICY=strip or replace stores them without it; else remove it there"
+    return Remark(severity, count.problem, count.name, text.format(rows=rows), advice, count.rows)
+
+
+_PROBLEMS: Mapping[str, tuple[Severity, str, str]] = {
+    "NUL characters": (
+        "warns", "{rows} with U+0000, which PostgreSQL's text cannot hold", "NUL_POLICY says what becomes of it",
+    ),
+    "seventh digit": (
+        "warns", "{rows} with a seventh fractional digit, which will be cut", "PostgreSQL keeps microseconds",
+    ),
+    "duplicates": (
+        "blocks", "{rows} too many: equal to another under PostgreSQL's rules, so the key cannot be made",
+        "make them differ on the source (digits after the sixth are cut; citext ignores case)",
+    ),
+    "orphans": (
+        "warns", "{rows} without a referenced one: the key stays NOT VALID", "mend them on either side, then VALIDATE",
+    ),
+    "unequal": (
+        "warns", "{rows} equal to the referenced one only without regard to case, accents or trailing blanks: the key"
+        " stays NOT VALID", "write both alike on the source, or see COLLATION_POLICY",
+    ),
+    "hidden rows": (
+        "blocks", "about {rows} are hidden from this login by row-level security, by the catalog's count",
+        "copy with a login that sees all of them",
+    ),
+}  # fmt: skip
+
+
+# -- the page and the document -----------------------------------------------------------------
+
+
+def verdict(remarks: Iterable[Remark]) -> Verdict:
+    """`decide` where anything blocks."""
+    return "decide" if any(remark.severity == "blocks" for remark in remarks) else "ready"
+
+
+def document(source: str, target: str, remarks: Sequence[Remark]) -> str:
+    """The remarks as JSON text."""
+    whole = {
+        "source": source,
+        "target": target,
+        "remarks": [asdict(remark) for remark in remarks],
+        "counts": _counts(remarks),
+        "verdict": verdict(remarks),
+    }
+    return json_text(whole, indent=2) + "\n"
+
+
+def page(source: str, target: str, remarks: Sequence[Remark], with_data: bool, as_json: Path) -> str:
+    """The remarks for a person: the gravest first, the verdict last."""
+    lines = [RULE, "🔍 CHECK BEFORE THE RUN", RULE, f"Source: {source}", f"Target: {target}", f"JSON:   {as_json}"]
+    for severity, title in TITLES.items():
+        chosen = [remark for remark in remarks if remark.severity == severity]
+        if not chosen:
+            continue
+        lines += ["", f"{title} ({len(chosen)})"]
+        by_kind: defaultdict[str, list[Remark]] = defaultdict(list)
+        for remark in chosen:
+            by_kind[remark.kind].append(remark)
+        for kind, group in by_kind.items():
+            shown = group if len(group) <= REMARKS_SHOWN else group[: REMARKS_SHOWN - 1]
+            for place, remark in enumerate(shown):
+                # What several have in common is advised once, after the last of them.
+                is_last = place + 1 == len(shown) or shown[place + 1].advice != remark.advice
+                lines += _entry(remark, with_advice=is_last)
+            if len(shown) < len(group):
+                lines.append(f"  - {len(group) - len(shown)} more of this kind ({kind}): see {JSON_FILE}")
+    counts = _counts(remarks)
+    ending = f"{counts['blocks']} in the way, {counts['warns']} warnings, {counts['notes']} notes"
+    if not with_data:
+        ending += "; the values were not looked at (--check-data does)"
+    ready = verdict(remarks) == "ready"
+    lines += ["", RULE]
+    lines += [f"✅ READY: nothing stands in the way. {ending}" if ready else f"❌ DECIDE FIRST: {ending}", RULE]
+    return "\n".join(lines)
+
+
+def _entry(remark: Remark, with_advice: bool) -> list[str]:
+    where = "" if remark.name in remark.text else f"{remark.name}: "
+    text = _one_line(f"{remark.kind}: {where}{remark.text}")
+    lines = textwrap.wrap(text, WIDTH, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)
+    return lines + ([f"    → {remark.advice}"] if remark.advice and with_advice else [])
+
+
+def _counts(remarks: Iterable[Remark]) -> dict[Severity, int]:
+    severities = [remark.severity for remark in remarks]
+    return {severity: severities.count(severity) for severity in get_args(Severity)}
+
+
+def _sorted(remarks: Iterable[Remark]) -> list[Remark]:
+    """The gravest first; within that, as they were found."""
+    order = get_args(Severity)
+    return sorted(remarks, key=lambda remark: order.index(remark.severity))
+
+
+def _list(names: Sequence[str], separator: str = ", ") -> str:
+    shown = separator.join(names[:NAMES_SHOWN])
+    return shown if len(names) <= NAMES_SHOWN else f"{shown} and {len(names) - NAMES_SHOWN:,} more"
+
+
+def _many(count: int, what: str) -> str:
+    """`1 index`, `2 indexes`; a name in the plural stays as it is."""
+    if what.endswith("s"):
+        return what if count == 1 else f"{count:,} {what}"
+    if count == 1:
+        return f"1 {what}"
+    if what.endswith("y") and not what.endswith("ey"):
+        return f"{count:,} {what[:-1]}ies"
+    return f"{count:,} {what}{'es' if what.endswith('x') else 's'}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,99 @@
+"""The house's arrows, read from the modules' own imports (docs/development.md)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness import ROOT
+
+#: what a room may import of ours; one that is not named here may import whatever makes no circle
+MAY_IMPORT = {
+    "model": {"model"},
+    "type_mapping": {"model"},
+    "db": {"model"},
+    "progress": {"model"},
+    "mssql": {"mssql", "model", "db", "type_mapping"},
+    "postgres": {"postgres", "model", "db", "type_mapping"},
+    "standin": {"standin", "model"},
+    "installation": {"installation"},
+}
+#: what shows, proves and measures the product, and is no part of it
+BESIDE = {"standin", "demo", "bench", "tests", "installation"}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of ours by its dotted name."""
+    found = [
+        path for path in ROOT.rglob("*.py") if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+    ]
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in found}
+
+
+MODULES = modules()
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules of ours that a module imports."""
+    for node in _without_types_alone(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            module = name if name in MODULES else name.rpartition(".")[0]
+            if module in MODULES:
+                yield module
+
+
+def _without_types_alone(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only a type checker sees."""
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        return
+    yield node
+    for child in ast.iter_child_nodes(node):
+        yield from _without_types_alone(child)
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_arrows_go_down_only(room: str) -> None:
+    wrong = [
+        f"{module} imports {other}"
+        for module, path in MODULES.items()
+        if module.split(".")[0] == room
+        for other in imported(path)
+        if other.split(".")[0] not in MAY_IMPORT[room]
+    ]
+    assert wrong == []
+
+
+def test_the_product_imports_nothing_that_stands_beside_it() -> None:
+    wrong = [
+        f"{module} imports {other}"
+        for module, path in MODULES.items()
+        if module.split(".")[0] not in BESIDE
+        for other in imported(path)
+        if other.split(".")[0] in BESIDE
+    ]
+    assert wrong == []
+
+
+def test_there_is_no_circle_of_imports() -> None:
+    arrows = {module: set(imported(path)) - {module} for module, path in MODULES.items()}
+    while True:
+        ends = {module for module, others in arrows.items() if not others & arrows.keys()}
+        if not ends:
+            break
+        arrows = {module: others for module, others in arrows.items() if module not in ends}
+    assert {module: sorted(others & arrows.keys()) for module, others in arrows.items()} == {}
+
+
+def test_the_top_level_holds_the_user_s_files_alone() -> None:
+    assert sorted(path.name for path in ROOT.glob("*.py")) == [
+        "db.py", "progress.py", "replicate-schema.py", "sync-data.py", "type_mapping.py",
+    ]  # fmt: skip
