@@ -119,6 +119,12 @@ class Driver:
         return bool(re.search(r"freetds|tdsodbc", self.name, re.IGNORECASE))
 
     @property
+    def encrypts_by_default(self) -> bool:
+        """Whether a connection is encrypted where nothing is said (Microsoft, "DSN and Connection String Keywords")."""
+        older = r"ODBC Driver 1[0-7] |msodbcsql-?1[0-7]|Native Client|^SQL Server$"
+        return not self.is_freetds and re.search(older, self.name) is None
+
+    @property
     def label(self) -> str:
         """For a person: the driver's name without the folders it lies in."""
         return f"{Path(self.name).name} ({self.origin})"
@@ -261,7 +267,9 @@ def _source(values: Mapping[str, str]) -> tuple[Source, list[str]]:
         text = whole if named else f"Driver={odbc_value(driver.name)};{whole}"
         place = parts.get("server", parts.get("dsn", "?"))
         label = f"{place}/{parts.get('database', '?')}"
-        encrypted = parts.get("encrypt", parts.get("encryption", "yes")).lower() not in ("no", "optional", "off")
+        default = "yes" if driver.encrypts_by_default else "no"
+        word = parts.get("encrypt", parts.get("encryption", default)).lower()
+        encrypted = word not in ("no", "optional", "off", "request")
         return Source(text, driver, label, encrypted), secrets
 
     host = _required(values, "MSSQL_HOST", "the name or address of the SQL Server")

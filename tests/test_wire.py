@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from db import load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
 from standin.server import StandIn
@@ -116,3 +117,19 @@ def test_names_beyond_the_basic_plane_go_all_the_way(
         assert "?" not in finished.out.partition("Processing")[2]
     assert len(target_rows(target, target_database, '"ünïcode 🎉"')) == 11
     assert target_rows(target, target_database, '"🌙"') == []
+
+
+@pytest.mark.parametrize(
+    ("text", "is_encrypted"),
+    [
+        ("Driver={ODBC Driver 18 for SQL Server};Server=s;Database=d", True),
+        ("Driver={ODBC Driver 17 for SQL Server};Server=s;Database=d", False),
+        ("Driver={ODBC Driver 17 for SQL Server};Server=s;Database=d;Encrypt=yes", True),
+        ("Driver={ODBC Driver 18 for SQL Server};Server=s;Database=d;Encrypt=optional", False),
+        ("Driver=FreeTDS;Server=s;Database=d", False),
+        ("Driver=FreeTDS;Server=s;Database=d;Encryption=require", True),
+    ],
+)
+def test_a_whole_connection_string_is_read_as_its_driver_reads_it(text: str, is_encrypted: bool) -> None:
+    settings = load_settings(None, {"MSSQL_CONNECTION_STRING": text, "PGDATABASE": "d"})
+    assert settings.source.is_encrypted is is_encrypted
