@@ -14,11 +14,18 @@ import pytest
 from demo.target import EmbeddedTarget
 from model.catalog import Database
 from standin.server import Rows, StandIn
-from tests.harness import Proxy, Workplace, source_settings
+from tests.harness import Proxy, Workplace, is_setting, source_settings
 from tests.samples import SHOP, SHOP_ROWS, Shop, query
 from tests.scenes import DATABASE, DDL, ROWS, Scene, settings_of
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_of_the_shell() -> None:
+    """Settings that the developer's shell holds reach no test, in this process neither."""
+    for name in [name for name in os.environ if is_setting(name)]:
+        del os.environ[name]
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -19,10 +20,10 @@ import pyodbc
 from standin.server import LOGIN, PASSWORD
 
 ROOT = Path(__file__).resolve().parent.parent
-#: settings of the caller's shell that must not leak into a test
-OWN_SETTINGS = (
-    "MSSQL_", "PG", "DATABASE_URL", "TARGET_SCHEMA", "SCHEMA_MAP", "NAMING", "BATCH_SIZE", "WORKERS", "TYPE_MAP",
-)  # fmt: skip
+#: every setting that `.env.example` knows, which the caller's shell may hold and a test must not
+SETTINGS = frozenset(re.findall(r"(?m)^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8")))
+#: what names the servers of the tests themselves
+FOR_TESTS = ("MSSQL_TEST_", "ICU_TEST_", "POSTGIS_TEST_")
 DEFAULT_TIMEOUT_S = 120
 
 
@@ -91,9 +92,14 @@ def source_settings(port: int, database: str) -> dict[str, str]:
     }  # fmt: skip
 
 
+def is_setting(name: str) -> bool:
+    """Whether a variable is a setting of the tool, libpq's and MSSQL_… that it may come to know included."""
+    return name in SETTINGS or (name.startswith(("MSSQL_", "PG")) and not name.startswith(FOR_TESTS))
+
+
 def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
     """This process's environment without its own settings of the tool, with `settings` in their place."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN_SETTINGS)}
+    kept = {name: value for name, value in os.environ.items() if not is_setting(name)}
     return {**kept, "PYTHONUTF8": "1", **settings}
 
 

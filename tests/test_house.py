@@ -97,3 +97,14 @@ def test_the_top_level_holds_the_user_s_files_alone() -> None:
     assert sorted(path.name for path in ROOT.glob("*.py")) == [
         "db.py", "progress.py", "replicate-schema.py", "sync-data.py", "type_mapping.py",
     ]  # fmt: skip
+
+
+def test_no_test_module_imports_from_another() -> None:
+    wrong = [
+        f"{module} imports {other}"
+        for module, path in MODULES.items()
+        if module.startswith("tests.")
+        for other in imported(path)
+        if other.rpartition(".")[2].startswith("test_")
+    ]
+    assert wrong == []

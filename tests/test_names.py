@@ -23,8 +23,8 @@ from postgres.names import NameCollisionError, check_collisions, cut, fold, quot
 from standin.server import StandIn
 from tests.handmade import LONG_TWINS, index, primary, required
 from tests.harness import Workplace
+from tests.made_schemas import make, run_on
 from tests.samples import counts, entries, labelled, processed, statuses, table
-from tests.test_schema_traps import make, run_on
 
 SETTINGS = Settings(Source("", Driver("", ""), ""), Target({}), Secrets())
 BIGINT = SqlType("bigint")

@@ -14,9 +14,8 @@ from postgres.drift import widens
 from standin.server import StandIn
 from tests.handmade import index, primary, required
 from tests.harness import Workplace, source_settings
+from tests.made_schemas import Made, dump
 from tests.samples import statuses
-from tests.test_schema_objects import dump
-from tests.test_schema_traps import Made
 
 
 def _table(name: str, *columns: Column, **more: object) -> Table:

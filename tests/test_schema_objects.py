@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -23,8 +22,8 @@ from mssql.quoting import quote
 from standin.server import StandIn
 from tests.handmade import HANDMADE, HANDMADE_ROWS, create_on, index, primary, required
 from tests.harness import DEFAULT_TIMEOUT_S, ROOT, Finished, Workplace, clean_environment, source_settings
+from tests.made_schemas import Made, dump, make
 from tests.samples import query, target_tables, write_progress
-from tests.test_schema_traps import Made, make
 
 COPY = "handmade_of_the_tests"
 
@@ -38,17 +37,6 @@ def account(made: Made) -> Finished:
         timeout=DEFAULT_TIMEOUT_S, check=False,
     )  # fmt: skip
     return Finished(process.returncode, process.stdout, process.stderr)
-
-
-def dump(target: EmbeddedTarget, database: str) -> str:
-    """The schema as pg_dump writes it, without the tool's own part, and the word that is new in every dump."""
-    program = target.psql.with_name("pg_dump")
-    process = subprocess.run(
-        [str(program), "--schema-only", "--exclude-schema=replication"],
-        env=clean_environment(target.environment(database)), capture_output=True, text=True, encoding="utf-8",
-        timeout=DEFAULT_TIMEOUT_S, check=True,
-    )  # fmt: skip
-    return re.sub(r"(?m)^\\(un)?restrict .*$", "", process.stdout)
 
 
 @pytest.fixture(scope="module")

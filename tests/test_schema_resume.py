@@ -22,8 +22,8 @@ from demo.target import EmbeddedTarget
 from standin.server import StandIn
 from tests.handmade import HANDMADE
 from tests.harness import Workplace, source_settings, wait_until
+from tests.made_schemas import dump
 from tests.samples import query, statuses
-from tests.test_schema_objects import dump
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 KILLS = int(os.environ.get("SCHEMA_KILLS", "4"))

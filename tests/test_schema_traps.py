@@ -5,12 +5,9 @@ Tests named `test_field_NN_…` are things that broke in other tools.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 import pytest
@@ -33,64 +30,11 @@ from tests.handmade import (
     primary,
     required,
 )
-from tests.harness import Finished, Workplace, source_settings
+from tests.harness import Workplace, source_settings
+from tests.made_schemas import Made, make, run_on
 from tests.samples import query
 
 Entry = dict[str, str]
-
-
-@dataclass
-class Made:
-    """A database that went through the schema phase."""
-
-    place: Workplace
-    target: EmbeddedTarget
-    database: str
-
-    def query(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """All rows of a query on the target."""
-        return query(self.target, self.database, sql, *values)
-
-    def one(self, sql: str, *values: object) -> Any:
-        """The only value of a query on the target."""
-        ((value,),) = self.query(sql, *values)
-        return value
-
-    def entries(self) -> dict[tuple[str, str], Entry]:
-        """The report by kind and name."""
-        document = json.loads((self.place.folder / "schema_report.json").read_text(encoding="utf-8"))
-        return {(entry["kind"], entry["name"]): entry for entry in document["objects"]}
-
-    def entry(self, kind: str, name: str) -> Entry:
-        """One object of the report."""
-        return self.entries()[kind, name]
-
-    def columns(self, table: str) -> dict[str, tuple[str, bool]]:
-        """Type and NOT NULL of a table's columns, by name, in order."""
-        sql = (
-            "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute"
-            " WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum"
-        )
-        return {name: (kind, refuses) for name, kind, refuses in self.query(sql, table)}
-
-    def index(self, name: str) -> str:
-        """An index as PostgreSQL writes it, after the table's name."""
-        return str(self.one("SELECT pg_get_indexdef(%s::regclass)", name)).partition(" USING btree ")[2]
-
-    def constraint(self, table: str, name: str) -> str:
-        """A constraint as PostgreSQL writes it; empty where there is none."""
-        sql = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s::regclass AND conname = %s"
-        return "".join(text for (text,) in self.query(sql, table, name))
-
-
-def make(
-    source: StandIn, database: Database, target: EmbeddedTarget, folder: Path, name: str, **settings: str
-) -> tuple[Made, Finished]:
-    """Run the schema phase into a fresh database of that name."""
-    target.create_database(name)
-    environment = {**source_settings(source.port, database.name), **target.environment(name), **settings}
-    place = Workplace(folder, environment)
-    return Made(place, target, name), place.run("schema")
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +46,6 @@ def made(target: EmbeddedTarget, tmp_path_factory: pytest.TempPathFactory) -> It
         copied = result.place.run("data", "--tables", "Id*")
         assert copied.code == 0, copied.text
         yield result
-
-
-def run_on(database: Database, target: EmbeddedTarget, folder: Path, **settings: str) -> tuple[Made, Finished]:
-    """The schema phase over a small database of the test's own."""
-    with StandIn(database, {}) as source:
-        return make(source, database, target, folder, database.name, **settings)
 
 
 # -- nothing left out -----------------------------------------------------------------------------

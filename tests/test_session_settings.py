@@ -11,8 +11,8 @@ from demo.target import EmbeddedTarget
 from model.catalog import Column, Computed, Database, Default, SqlType
 from standin.server import StandIn
 from tests.harness import DEFAULT_TIMEOUT_S, Finished, Workplace, clean_environment
+from tests.made_schemas import dump
 from tests.samples import INT, TEXT, query, table, target_tables
-from tests.test_schema_objects import dump
 
 Serve = Callable[..., StandIn]
 Place = Callable[[StandIn, Database], Workplace]

@@ -20,7 +20,7 @@ from model.visible import json_text, on_one_line, visible
 from standin.server import PASSWORD, StandIn
 from tests.harness import ROOT, Workplace, clean_environment, wait_until
 from tests.samples import SHOP_KEYS, TEXT, Shop, labelled, processed, query, statuses, table, write_progress
-from tests.test_output import on_terminal
+from tests.terminals import on_terminal
 
 Serve = Callable[..., StandIn]
 Place = Callable[[StandIn, Database], Workplace]

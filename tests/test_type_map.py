@@ -25,7 +25,7 @@ from standin.server import StandIn
 from standin.types import Shape
 from tests.harness import Finished, Workplace, source_settings
 from tests.samples import claimed, query
-from tests.test_types import extended, point
+from tests.type_values import extended, point
 
 INT = SqlType("int", 4, 10)
 PLACES = Table(

@@ -37,9 +37,10 @@ from postgres.introspection import read_tables as read_target_tables
 from postgres.names import target_name
 from standin.script import create_script
 from standin.server import StandIn
-from standin.types import Shape, Variant
+from standin.types import Variant
 from tests.harness import drop_database, source_settings
 from tests.samples import claimed
+from tests.type_values import extended, line, point
 from type_mapping import mapping_of, postgres_type
 
 Q = SqlType
@@ -218,23 +219,6 @@ def floats(name: str, width: int, most: float, least: float) -> Case:
         shown="value::float8",
         literal=lambda value: f"CAST({value!r} AS float)",
     )
-
-
-def point(x: float, y: float, srid: int = 4326) -> Shape:
-    """A point, little-endian as SQL Server writes it."""
-    return Shape(struct.pack("<BIdd", 1, 1, x, y), srid, f"POINT ({x!r} {y!r})")
-
-
-def line(numbers: Sequence[float], srid: int) -> Shape:
-    """A line with Z and M in the codes of ISO."""
-    count = len(numbers) // 4
-    return Shape(struct.pack(f"<BII{4 * count}d", 1, 3002, count, *numbers[: 4 * count]), srid, "LINESTRING")
-
-
-def extended(shape: Shape) -> str:
-    """A shape as EWKB: the SRID behind the type."""
-    code = shape.wkb[:4] + bytes([shape.wkb[4] | 0x20])
-    return (code + struct.pack("<i", shape.srid) + shape.wkb[5:]).hex()
 
 
 DEGREES = st.floats(-90, 90, allow_nan=False)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import struct
 import uuid
+from collections.abc import Sequence
 from decimal import Decimal
 
 from model.catalog import SqlType
+from standin.types import Shape
 
 #: name, type, the greatest or most awkward value, the least or another one
 VALUES: tuple[tuple[str, SqlType, object, object], ...] = (
@@ -68,3 +71,20 @@ VALUES: tuple[tuple[str, SqlType, object, object], ...] = (
     ("c_rowversion", SqlType("timestamp", 8), b"\0\0\0\0\0\0\x07\xd1", b"\xff" * 8),
     ("c_sysname", SqlType("nvarchar", 256, alias="sysname"), "a name", "ω"),
 )
+
+
+def point(x: float, y: float, srid: int = 4326) -> Shape:
+    """A point, little-endian as SQL Server writes it."""
+    return Shape(struct.pack("<BIdd", 1, 1, x, y), srid, f"POINT ({x!r} {y!r})")
+
+
+def line(numbers: Sequence[float], srid: int) -> Shape:
+    """A line with Z and M in the codes of ISO."""
+    count = len(numbers) // 4
+    return Shape(struct.pack(f"<BII{4 * count}d", 1, 3002, count, *numbers[: 4 * count]), srid, "LINESTRING")
+
+
+def extended(shape: Shape) -> str:
+    """A shape as EWKB: the SRID behind the type."""
+    code = shape.wkb[:4] + bytes([shape.wkb[4] | 0x20])
+    return (code + struct.pack("<i", shape.srid) + shape.wkb[5:]).hex()
