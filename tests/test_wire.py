@@ -73,13 +73,19 @@ def test_a_source_that_goes_away_after_the_last_table_spoils_nothing(own_shop: S
     place = own_shop.ready("data").place
     with Proxy(("127.0.0.1", own_shop.source.port)) as source:
         through = place.with_settings(MSSQL_PORT=str(source.port), WORKERS="1")
-        undisturbed = through.run("data", "--consistent")
-        assert undisturbed.code == 0, undisturbed.text
-        assert "was dropped" in undisturbed.out
-        place.data_progress.unlink()
-        # The last two connections, to see that the port is open and to use it, are those that drop the snapshot.
-        source.accepted, source.most = 0, source.accepted - 2
-        finished = through.run("data", "--consistent")
+        for _ in range(3):
+            source.accepted, source.most = 0, None
+            undisturbed = through.run("data", "--consistent")
+            assert undisturbed.code == 0, undisturbed.text
+            assert "was dropped" in undisturbed.out
+            place.data_progress.unlink()
+            # The last two connections, to see that the port is open and to use it, are those that drop the snapshot.
+            source.accepted, source.most = 0, source.accepted - 2
+            finished = through.run("data", "--consistent")
+            # A driver on a busy machine may need one connection more, which then is refused too early.
+            if finished.code == 0:
+                break
+            place.data_progress.unlink(missing_ok=True)
     assert finished.code == 0, finished.text
     assert "could not be dropped" in finished.out
     assert set(statuses(place.data_progress).values()) == {"completed"}
