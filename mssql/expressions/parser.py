@@ -10,42 +10,36 @@ Rules cited by the title of the page in Microsoft's Transact-SQL reference.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
 
 from model.catalog import SqlType
-
-
-class Refused(Exception):  # noqa: N818 - an outcome, not an error
-    """The expression does not translate; the text says why, for a person."""
-
-    def __init__(self, reason: str, suggestion: str | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.suggestion = suggestion
+from mssql.expressions.tree import (
+    COMPARISONS,
+    Between,
+    Binary,
+    Call,
+    Case,
+    Collate,
+    Convert,
+    In,
+    IsNull,
+    Like,
+    Literal,
+    Logical,
+    Name,
+    NextValue,
+    Node,
+    Not,
+    Null,
+    Refused,
+    Token,
+    Unary,
+)
+from mssql.expressions.types import declared_type
 
 
 def parse(text: str) -> Node:
     """The whole text as one expression. Raises Refused where it is not one that this tool reads."""
     return _Parser(text).parse()
-
-
-# --- tokens ------------------------------------------------------------------------------------------------
-
-
-class Token(Enum):
-    """What a piece of the text is; the values are words for a person."""
-
-    WORD = "word"
-    QUOTED = "name in brackets"
-    STRING = "string"
-    NATIONAL = "national string"
-    NUMBER = "number"
-    MONEY = "money"
-    BINARY = "binary"
-    OPERATOR = "operator"
-    END = "end"
 
 
 _TOKENS = re.compile(
@@ -104,164 +98,12 @@ def _excerpt(text: str) -> str:
     return repr(text if len(text) <= 30 else text[:30] + "…")
 
 
-@dataclass(frozen=True)
-class Literal:
-    """A number, a text or a binary constant, as it is written."""
-
-    kind: Token
-    text: str
-
-
-@dataclass(frozen=True)
-class Null:
-    """NULL."""
-
-
-@dataclass(frozen=True)
-class Name:
-    """A column, with whatever stands before its name."""
-
-    parts: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Call:
-    """A function call; `schema` holds what stands before the name. A bare CURRENT_TIMESTAMP is one, too."""
-
-    schema: tuple[str, ...]
-    name: str
-    arguments: tuple[Node, ...]
-
-
-@dataclass(frozen=True)
-class Unary:
-    """A sign or `~`."""
-
-    operator: str
-    operand: Node
-
-
-@dataclass(frozen=True)
-class Binary:
-    """Arithmetic, concatenation, bits, or a comparison (a value of `COMPARISONS`)."""
-
-    operator: str
-    left: Node
-    right: Node
-
-
-@dataclass(frozen=True)
-class Logical:
-    """AND or OR over two or more parts."""
-
-    operator: str
-    parts: tuple[Node, ...]
-
-
-@dataclass(frozen=True)
-class Not:
-    """NOT."""
-
-    operand: Node
-
-
-@dataclass(frozen=True)
-class IsNull:
-    """IS NULL, or IS NOT NULL."""
-
-    operand: Node
-    negated: bool
-
-
-@dataclass(frozen=True)
-class In:
-    """IN over listed items, or NOT IN."""
-
-    operand: Node
-    items: tuple[Node, ...]
-    negated: bool
-
-
-@dataclass(frozen=True)
-class Between:
-    """BETWEEN, or NOT BETWEEN."""
-
-    operand: Node
-    low: Node
-    high: Node
-    negated: bool
-
-
-@dataclass(frozen=True)
-class Like:
-    """LIKE, or NOT LIKE."""
-
-    operand: Node
-    pattern: Node
-    escape: Node | None
-    negated: bool
-
-
-@dataclass(frozen=True)
-class Case:
-    """CASE; simple with an `operand`, else searched. `branches` are WHEN and THEN."""
-
-    operand: Node | None
-    branches: tuple[tuple[Node, Node], ...]
-    default: Node | None
-
-
-@dataclass(frozen=True)
-class Convert:
-    """CAST, or CONVERT, which may have a style."""
-
-    operand: Node
-    type: SqlType
-    style: Node | None
-
-
-@dataclass(frozen=True)
-class Collate:
-    """COLLATE."""
-
-    operand: Node
-    collation: str
-
-
-@dataclass(frozen=True)
-class NextValue:
-    """NEXT VALUE FOR a sequence."""
-
-    parts: tuple[str, ...]
-
-
-Node = (
-    Literal
-    | Null
-    | Name
-    | Call
-    | Unary
-    | Binary
-    | Logical
-    | Not
-    | IsNull
-    | In
-    | Between
-    | Like
-    | Case
-    | Convert
-    | Collate
-    | NextValue
-)
-
 _BARE_FUNCTIONS = {"CURRENT_TIMESTAMP", "CURRENT_USER", "SESSION_USER", "SYSTEM_USER", "USER"}
 _RESERVED = {
     "ALL", "AND", "ANY", "AS", "BETWEEN", "BY", "CASE", "COLLATE", "CONTAINS", "CURRENT_DATE", "CURRENT_TIME",
     "DISTINCT", "ELSE", "END", "ESCAPE", "EXISTS", "FOR", "FREETEXT", "FROM", "IN", "IS", "LIKE", "NOT", "OR",
     "OVER", "SELECT", "SOME", "THEN", "VALUES", "WHEN", "WHERE", "WITHIN",
 }  # fmt: skip
-#: comparisons as they are written, and what each is called in the tree
-COMPARISONS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!<": ">=", "!>": "<="}
 _MAX_DEPTH = 60
 
 
@@ -509,59 +351,4 @@ class _Parser:
             self._expect(")")
         if len(parts) != 1:
             raise Refused(f"the type {'.'.join(parts)} is user-defined")
-        return _declared_type(parts[0].lower(), numbers)
-
-
-# --- types as they are written -----------------------------------------------------------------------------
-
-#: other names of types
-SYNONYMS = {
-    "numeric": "decimal", "dec": "decimal", "integer": "int", "character": "char", "sysname": "nvarchar",
-}  # fmt: skip
-_PLAIN_TYPES = {
-    name: SqlType(name)
-    for name in (
-        "bit", "tinyint", "smallint", "int", "bigint", "money", "smallmoney", "real", "date", "smalldatetime",
-        "datetime", "uniqueidentifier",
-    )
-}  # fmt: skip
-_LENGTH_TYPES = {"char", "varchar", "nchar", "nvarchar", "binary", "varbinary"}
-#: types with a number of fractional digits
-SCALED_TIMES = {"time", "datetime2", "datetimeoffset"}
-
-
-def decimal_type(precision: int, scale: int = 0) -> SqlType:
-    """A decimal type. Raises Refused where T-SQL has none such."""
-    if not (1 <= precision <= 38 and 0 <= scale <= precision):
-        raise Refused(f"decimal({precision},{scale}) is beyond T-SQL's 38 digits")
-    return SqlType("decimal", 17, precision, scale)
-
-
-def sized_type(name: str, characters: int) -> SqlType:
-    """A string or binary type of so many characters, -1 for (max)."""
-    return SqlType(name, characters * 2 if name in {"nchar", "nvarchar"} and characters > 0 else characters)
-
-
-def _declared_type(name: str, numbers: Sequence[str]) -> SqlType:
-    """A type as CAST and CONVERT write it, with T-SQL's defaults ("CAST and CONVERT": n is 30 when left out)."""
-    name = SYNONYMS.get(name, name)
-    written = f"{name}({','.join(numbers)})" if numbers else name
-    if name in _PLAIN_TYPES and not numbers:
-        return _PLAIN_TYPES[name]
-    allowed = 2 if name == "decimal" else 1
-    if name not in {"decimal", "float"} | _LENGTH_TYPES | SCALED_TIMES or len(numbers) > allowed:
-        raise Refused(f"the type {written} is not one that this tool converts to")
-    if numbers == ["max"]:
-        if name not in {"varchar", "nvarchar", "varbinary"}:
-            raise Refused(f"the type {written} is not one that this tool converts to")
-        return SqlType(name, -1)
-    if not all(number.isdigit() for number in numbers):
-        raise Refused(f"the type {written} is not one that this tool converts to")
-    sizes = [int(number) for number in numbers]
-    if name == "decimal":
-        return decimal_type(*sizes) if sizes else decimal_type(18)
-    if name == "float":
-        return SqlType("real") if sizes and sizes[0] <= 24 else SqlType("float", 8, 53)
-    if name in SCALED_TIMES:
-        return SqlType(name, scale=sizes[0] if sizes else 7)
-    return sized_type(name, sizes[0] if sizes else 30)
+        return declared_type(parts[0].lower(), numbers)

@@ -1,0 +1,33 @@
+"""T-SQL expressions of the catalog (defaults, checks, computed columns, filters) in PostgreSQL's SQL.
+
+A text is read into a tree (`parser`), typed by the columns it names and written again (`writer`). THE RULE:
+what does not translate with certainty is not emitted. It comes back with a reason in plain words and, where
+one exists, a suggestion that a person can judge. Operators and functions are a whitelist; whatever is not on
+it is refused by name.
+
+What the result means:
+
+- **The time.** GETDATE() is constant within a statement and is the server's local time without a zone.
+  `statement_timestamp()::timestamp` is that, in the PostgreSQL session's TimeZone.
+- **Text.** T-SQL compares under a collation and ignores trailing blanks; PostgreSQL compares bytes. A constant
+  of ASCII characters is compared without trailing blanks and, under a case-insensitive collation, without
+  ASCII case, whatever the locale of the database. A Windows collation knows more equal characters (full-width
+  forms, zero-width ones): a check or a filter is then still emitted, for a row it refuses is refused aloud;
+  a computed column, whose value would be wrong in silence, is not.
+- **Ranges in LIKE.** `[A-Z]` follows the collation's order, which has accented letters between A and Z. A check is
+  emitted so that it accepts every row the source accepts, and some more: characters beyond ASCII pass.
+- **NULL.** A check is violated only by FALSE in both engines; three-valued logic is the same.
+- **Errors.** Where T-SQL raises an error (overflow, an impossible conversion) there is no value to preserve;
+  PostgreSQL may give one.
+
+Rules cited by the title of the page in Microsoft's Transact-SQL reference.
+"""
+
+from mssql.expressions.translation import (
+    translate_check,
+    translate_computed,
+    translate_default,
+    translate_filter,
+)
+
+__all__ = ["translate_check", "translate_computed", "translate_default", "translate_filter"]

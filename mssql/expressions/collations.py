@@ -1,0 +1,103 @@
+"""What a collation decides about the equality of texts.
+
+Rules cited by the title of the page in Microsoft's Transact-SQL reference.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from model.catalog import SqlType
+from mssql.expressions.tree import Refused
+from mssql.expressions.types import UNICODE
+from mssql.expressions.values import Notes, Value
+
+
+@dataclass(frozen=True)
+class Collation:
+    """What a collation's name says ("Windows collation name", "Collation and Unicode support")."""
+
+    name: str
+
+    @property
+    def _parts(self) -> list[str]:
+        return self.name.upper().split("_")
+
+    @property
+    def is_binary(self) -> bool:
+        return bool({"BIN", "BIN2"} & set(self._parts))
+
+    @property
+    def ignores_case(self) -> bool:
+        return "CI" in self._parts
+
+    @property
+    def is_understood(self) -> bool:
+        """The name says of case and accents what it does with them."""
+        return self.is_binary or bool({"CI", "CS"} & set(self._parts) and {"AI", "AS"} & set(self._parts))
+
+    @property
+    def ignores_accents(self) -> bool:
+        return "AI" in self._parts
+
+    @property
+    def counts_characters(self) -> bool:
+        """Positions count characters, not UTF-16 units (_SC, _UTF8 and the version 140 collations)."""
+        return bool({"SC", "UTF8"} & set(self._parts)) or ("140" in self._parts and not self.is_binary)
+
+    @property
+    def has_one_byte_characters(self) -> bool:
+        """varchar holds one byte a character. Unknown families count as having more."""
+        return "UTF8" not in self._parts and self._parts[0] not in {"JAPANESE", "CHINESE", "KOREAN", "XJIS"}
+
+    @property
+    def has_another_i(self) -> bool:
+        """I is not the capital of i."""
+        return self._parts[0] in {"TURKISH", "AZERI"} or "1254" in self.name
+
+    def is_exact_for(self, type_: SqlType) -> bool:
+        """No two characters are equal but ASCII letters of different case: bytes, or an SQL_ sort order on varchar."""
+        return self.is_binary or (self._parts[0] == "SQL" and type_.name not in UNICODE)
+
+
+def deciding_collation(*values: Value) -> Collation:
+    """The collation that decides ("Collation precedence"). Raises `Refused` if none is known."""
+    names = {value.collation for value in values if value.has_explicit_collation} or {
+        value.collation for value in values if value.collation is not None
+    }
+    if len(names) > 1:
+        raise Refused(f"the collations {' and '.join(sorted(str(name) for name in names))} are in conflict")
+    name = next(iter(names), None)
+    if name is None:
+        raise Refused("texts are compared and their collation is not known")
+    collation = Collation(name)
+    if not collation.is_understood:
+        raise Refused(f"texts are compared under the collation {name}, whose rules are not known")
+    return collation
+
+
+def weigh(notes: Notes, text: str, collation: Collation, type_: SqlType) -> bool:
+    """Registers what is doubtful about matching a constant text; True if ASCII case must be ignored."""
+    if collation.is_binary:
+        return False
+    has_letters = any(character.isalpha() for character in text)
+    if not text.isascii():
+        notes.doubt(f"{text!r} holds characters that {collation.name} compares by rules of its own")
+    elif collation.ignores_accents and has_letters:
+        notes.doubt(f"{collation.name} ignores accents, PostgreSQL does not")
+    elif collation.ignores_case and collation.has_another_i and re.search("[iI]", text):
+        notes.doubt(f"{collation.name} has another rule for i and I")
+    elif not collation.is_exact_for(type_):
+        notes.doubt(
+            f"under {collation.name} more characters are equal (full-width forms, zero-width characters) than in "
+            "PostgreSQL",
+            is_lenient=True,
+        )
+    return collation.ignores_case and has_letters
+
+
+def settle_case(value: Value) -> None:
+    """UPPER and LOWER matter for ASCII letters only where a constant of ASCII characters is looked for."""
+    if value.case_doubt is not None:
+        value.case_doubt.is_lenient = True
