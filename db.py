@@ -121,7 +121,7 @@ class Driver:
     @property
     def encrypts_by_default(self) -> bool:
         """Whether a connection is encrypted where nothing is said (Microsoft, "DSN and Connection String Keywords")."""
-        older = r"ODBC Driver 1[0-7] |msodbcsql-?1[0-7]|Native Client|^SQL Server$"
+        older = r"ODBC Driver 1[0-7] |msodbcsql[-.]?1[0-7]|Native Client|^SQL Server$"
         return not self.is_freetds and re.search(older, self.name) is None
 
     @property
@@ -269,7 +269,7 @@ def _source(values: Mapping[str, str]) -> tuple[Source, list[str]]:
         label = f"{place}/{parts.get('database', '?')}"
         default = "yes" if driver.encrypts_by_default else "no"
         word = parts.get("encrypt", parts.get("encryption", default)).lower()
-        encrypted = word not in ("no", "optional", "off", "request")
+        encrypted = word not in ("no", "false", "optional", "off", "request")
         return Source(text, driver, label, encrypted), secrets
 
     host = _required(values, "MSSQL_HOST", "the name or address of the SQL Server")

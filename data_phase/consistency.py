@@ -23,7 +23,7 @@ Level = Literal["database snapshot", "snapshot sessions"]
 
 NO_MORE_CONNECTIONS = (
     "with --consistent by SNAPSHOT sessions no further connection to the source can see their moment, and one is "
-    "needed: one broke, or, where the server has no table locks, a table has values too large to bind. No row of "
+    "needed: one broke, or, where the server has no table locks, a table has to be read value by value. No row of "
     "another moment was copied. Run again without --resume; or let the login create databases, so that a database "
     "snapshot serves"
 )

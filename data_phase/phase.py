@@ -169,14 +169,20 @@ def _copy(
     if lacking and this_run.settings.missing_keys == "error":
         display.say(f"❌ Keys of the source are missing on the target: {', '.join(lacking)}")
         code = max(code, SOME_FAILED)
-    if then_verify is not None:
-        completed = tuple(table for table in plan.tables if tracker.status(table.key) == "completed")
-        display.say(f"\n🔍 Comparing both sides of {len(completed)} completed tables...")
-        # What can be reached of the moment: a snapshot can, the moment of sessions is over.
-        settings = this_run.settings if its.sessions else its.settings
-        code = max(code, _compare(replace(this_run, tables=completed, settings=settings), then_verify, workers))
-    consistency.end(this_run, its)
+    try:
+        if then_verify is not None:
+            code = max(code, _compare_completed(this_run, plan, its, then_verify, workers))
+    finally:
+        consistency.end(this_run, its)
     return code
+
+
+def _compare_completed(this_run: Run, plan: Plan, its: consistency.Moment, mode: Mode, workers: int) -> int:
+    completed = tuple(table for table in plan.tables if this_run.tracker.status(table.key) == "completed")
+    this_run.display.say(f"\n🔍 Comparing both sides of {len(completed)} completed tables...")
+    # What can be reached of the moment: a snapshot can, the moment of sessions is over.
+    settings = this_run.settings if its.sessions else its.settings
+    return _compare(replace(this_run, tables=completed, settings=settings), mode, workers)
 
 
 def _compare(this_run: Run, mode: Mode, workers: int) -> int:

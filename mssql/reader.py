@@ -9,7 +9,7 @@ that outgrew it since is an error, never a shorter value.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -166,6 +166,18 @@ class _Reading:
         """What stands behind FROM."""
         return f"{quote_table(self.table.schema, self.table.name)}{where_clause(self.chunk)}"
 
+    def second_connection(self) -> AbstractContextManager[odbc_client.Connection]:
+        """What reads value by value. Raises SourceError where there is none and none may be opened."""
+        if self.by_value is not None:
+            return nullcontext(self.by_value)
+        if self.settings.source.closed_because is not None:
+            # This table's failure alone: the connection that reads in batches stands, and serves the others.
+            raise SourceError(
+                f"rows with values too large to bind, with broken text, or with names beyond the basic plane take a "
+                f"second connection; {self.settings.source.closed_because}"
+            )
+        return odbc_client.connect(self.settings)
+
     def parts(self, columns: tuple[Column, ...], raw: RawNumbers) -> Iterator[Part]:
         """The rows, read as `columns` say. Raises OtherwiseDescribedError where the driver describes others."""
         source = self.source
@@ -213,7 +225,7 @@ class _Reading:
     def _count_half_pairs(self, places: Sequence[int]) -> None:
         columns = [self.promised[place] for place in places]
         try:
-            with odbc_client.connect(self.settings) if self.by_value is None else nullcontext(self.by_value) as other:
+            with self.second_connection() as other:
                 counts = count_half_pairs(other, self.table, columns, self.chunk)
         except odbc_client.OdbcError as error:
             raise _source_error(error) from None
@@ -270,10 +282,14 @@ def _naming(column: Column) -> Iterator[None]:
         yield
     except (UnknownFormError, DescriptionError) as error:
         raise SourceError(str(error)) from None
-    except (pa.ArrowException, ValueError, OverflowError, ArithmeticError) as error:
-        raise SourceError(
-            f"column {column.name}: a value of it is no {column.type} as the catalog declares it: {error}. {NEXT_STEP}"
-        ) from None
+    except (pa.ArrowException, ValueError, ArithmeticError) as error:
+        raise _not_as_declared(column, error) from None
+
+
+def _not_as_declared(column: Column, error: Exception) -> SourceError:
+    return SourceError(
+        f"column {column.name}: a value of it is no {column.type} as the catalog declares it: {error}. {NEXT_STEP}"
+    )
 
 
 _NANOSECONDS = {pa.time64("ns"), pa.timestamp("ns")}
@@ -362,7 +378,7 @@ def _read_value_by_value(reading: _Reading, columns: tuple[Column, ...]) -> Iter
         descriptions.hold_against(columns, [by_place[place] for place in range(len(columns))])
 
     try:
-        with odbc_client.connect(settings) if reading.by_value is None else nullcontext(reading.by_value) as connection:
+        with reading.second_connection() as connection:
             if columns is reading.promised and (hidden := descriptions.bare(columns)):
                 own = descriptions.bare_query(columns, hidden, quote_table(reading.table.schema, reading.table.name))
                 for _ in connection.rows(own, lambda offered: descriptions.hold_bare_against(columns, hidden, offered)):
@@ -396,7 +412,10 @@ def _value(row: odbc_client.Row, columns: Sequence[Column], place: int, on_chang
     if pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind):
         raw = row.pieces(odbc_client.BINARY)
         return None if raw is None else _taken(raw)
-    return row.value(kind)
+    try:
+        return row.value(kind)
+    except (ValueError, ArithmeticError) as error:
+        raise _not_as_declared(columns[place], error) from None
 
 
 def _taken(pieces: Iterator[bytes]) -> bytes | LongValue:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 import psycopg2
 
 #: a session sees its own row (PostgreSQL, "The Cumulative Statistics System")
 BY_KERBEROS = "SELECT encrypted FROM pg_stat_gssapi WHERE pid = pg_backend_pid()"
-LOOPBACK = ("127.", "localhost", "::1")
 
 
 def is_open(connection: Any) -> bool:
     """Whether a psycopg2 connection crosses a network unencrypted. Ends its transaction."""
-    host = connection.info.host or ""
-    if connection.info.ssl_in_use or host == "" or host.startswith(("/", "@", *LOOPBACK)):
+    if connection.info.ssl_in_use or stays_on_the_machine(connection.info.host or ""):
         return False
     try:
         with connection.cursor() as cursor:
@@ -26,3 +25,13 @@ def is_open(connection: Any) -> bool:
         return True
     finally:
         connection.rollback()
+
+
+def stays_on_the_machine(host: str) -> bool:
+    """Whether a host as libpq knows it is a Unix socket or a loopback address."""
+    if host == "" or host.startswith(("/", "@")) or host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

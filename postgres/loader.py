@@ -447,13 +447,13 @@ def _long_field(value: LongValue, column: LoadColumn) -> tuple[int, Iterator[byt
         return value.size - len(first) + len(bare), chain([bare], pieces)
     whole = b"".join(value.pieces())
     kind = pa.binary() if column.family == "spatial" else pa.string()
-    field = pa.RecordBatch.from_arrays([_to_wire(pa.array([whole], kind), column)], ["field"])
+    field = pa.RecordBatch.from_arrays([_on_its_way(pa.array([whole], kind), column)], ["field"])
     # Behind the number of fields and the length.
     content = _encoded_row(field)[6:]
     return len(content), iter((content,))
 
 
-def _on_its_way(values: pa.Array, column: LoadColumn, kind: pa.DataType) -> pa.Array:
+def _on_its_way(values: pa.Array, column: LoadColumn, kind: pa.DataType | None = None) -> pa.Array:
     """The same as `_to_wire`, where whatever is wrong with a column's values is told with its name."""
     try:
         return _to_wire(values, column, kind)

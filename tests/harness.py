@@ -130,7 +130,7 @@ class Proxy:
 
     Counts what flows from the server to the client. `stall_after(n)` lets n more bytes through and then
     holds the rest back; `cut_after(n)` breaks every connection there; `cut()` breaks them now. New
-    connections are served as usual after a cut, but not beyond the `most` that are to be.
+    connections are served as usual after a cut.
     """
 
     def __init__(self, server: tuple[str, int] | Path) -> None:
@@ -146,9 +146,6 @@ class Proxy:
         self._closed = False
         self._flipped = b""
         self._flips = 0
-        #: connections so far, and how many are served at most
-        self.accepted = 0
-        self.most: int | None = None
         #: bytes from the server to clients so far
         self.passed = 0
         threading.Thread(target=self._accept, daemon=True).start()
@@ -225,10 +222,6 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            self.accepted += 1
-            if self.most is not None and self.accepted > self.most:
-                client.close()
-                continue
             try:
                 server = self._connect()
             except OSError:

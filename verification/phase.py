@@ -281,7 +281,7 @@ def _pieces(settings: Settings, pair: Pair, watch: Watch, part: Range) -> Iterat
         with watch.connection(TARGET, settings) as target:
             for batch in target_reader.read_batches(target, pair.target, wanted, part):
                 arrays = [
-                    _in_form(column, TargetError, form.of_target, values)
+                    _in_form(column, TargetError, values.type, partial(form.of_target, values))
                     for column, form, values in zip(pair.columns, pair.forms, batch.columns, strict=True)
                 ]
                 yield Piece(arrays, np.zeros((len(arrays), 2), np.int64))
@@ -290,13 +290,14 @@ def _pieces(settings: Settings, pair: Pair, watch: Watch, part: Range) -> Iterat
 def _of_source(pair: Pair, rows: pa.RecordBatch | LongRow) -> Piece:
     batch = rows.batch if isinstance(rows, LongRow) else rows
     arrays = [
-        _in_form(column, SourceError, form.of_source, values)
+        _in_form(column, SourceError, values.type, partial(form.of_source, values))
         for column, form, values in zip(pair.columns, pair.forms, batch.columns, strict=True)
     ]
     sizes = np.array([_sizes(values) for values in batch.columns], np.int64).reshape(len(arrays), 2)
     if isinstance(rows, LongRow):
         for place, value in rows.values.items():
-            arrays[place] = pair.forms[place].of_long(value, pair.columns[place])
+            column, kind = pair.columns[place], batch.columns[place].type
+            arrays[place] = _in_form(column, SourceError, kind, partial(pair.forms[place].of_long, value, column))
             sizes[place] = sum(utf16_units(np.frombuffer(piece, np.uint8)) for piece in value.pieces()), value.size
     return Piece(arrays, sizes, batch.columns)
 
@@ -304,14 +305,14 @@ def _of_source(pair: Pair, rows: pa.RecordBatch | LongRow) -> Piece:
 def _in_form(
     column: Column,
     failure: type[SourceError] | type[TargetError],
-    convert: Callable[[pa.Array], pa.Array],
-    values: pa.Array,
+    sent_as: pa.DataType,
+    convert: Callable[[], pa.Array],
 ) -> pa.Array:
     try:
-        return convert(values)
+        return convert()
     except (pa.ArrowException, ValueError, TypeError, ArithmeticError) as error:
         raise failure(
-            f"column {column.name}: a value sent as {values.type} cannot be compared as the {column.type} of the "
+            f"column {column.name}: a value sent as {sent_as} cannot be compared as the {column.type} of the "
             f"source's catalog: {error}. Compare this column by hand, or leave the table out with --exclude"
         ) from None
 
