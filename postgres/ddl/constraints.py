@@ -1,0 +1,106 @@
+"""Checks and foreign keys, which may be NOT VALID and share their names with keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from model.catalog import Finding, ForeignKey, Table
+from postgres.ddl.context import Context
+from postgres.ddl.plan import NamedStep, Step, state, untranslated
+from postgres.ddl.statements import comment
+from postgres.names import TargetName, cut, fold, quote, target_name
+
+_ACTIONS = {"NO_ACTION": "NO ACTION", "CASCADE": "CASCADE", "SET_NULL": "SET NULL", "SET_DEFAULT": "SET DEFAULT"}
+
+
+def checks(context: Context, table: Table, place: TargetName, findings: list[Finding]) -> Iterator[Step]:
+    """The checks of a table; those that do not translate go to `findings`."""
+    names = _constraint_names(context, table)
+    for check in table.checks:
+        name = f"{table.full_name}.{check.name}"
+        translation = context.expressions.check(check.text, table)
+        if translation.sql is None:
+            findings.append(untranslated("check", name, translation))
+            continue
+        folded = names[check.name]
+        constraint = quote(folded)
+        is_valid = check.is_trusted and not check.is_disabled
+        finding = Finding("check", name, original=check.text, reason=translation.suggestion)
+        changes = [] if is_valid else [_not_valid(check.is_disabled)]
+        changes += context.renamed(check.name, folded)
+        if changes:
+            finding = replace(finding, state="changed", reason="; ".join(changes))
+        yield Step(
+            f"ALTER TABLE {place.quoted} ADD CONSTRAINT {constraint} CHECK ({translation.sql})"
+            + ("" if is_valid else " NOT VALID"),
+            finding,
+            is_optional=True,
+            makes=("constraint", folded),
+        )
+        if check.comment:
+            yield comment(f"CONSTRAINT {constraint} ON {place.quoted}", check.comment, f"check {name}")
+
+
+def foreign_keys(context: Context, table: Table, place: TargetName, findings: list[Finding]) -> Iterator[NamedStep]:
+    """The foreign keys of a table; those to tables that are not there go to `findings`."""
+    names = _constraint_names(context, table)
+    for key in table.foreign_keys:
+        planned = _foreign_key(context, table, place, key, names[key.name], findings)
+        if planned is not None:
+            yield planned
+
+
+def _foreign_key(
+    context: Context, table: Table, place: TargetName, key: ForeignKey, name: str, findings: list[Finding]
+) -> NamedStep | None:
+    source_name = f"{table.full_name}.{key.name}"
+    referenced = context.tables.get((key.referenced_schema, key.referenced_table))
+    other = target_name(referenced or Table(key.referenced_schema, key.referenced_table, ()), context.settings)
+    spelled = (
+        f"FOREIGN KEY ({', '.join(key.columns)}) REFERENCES {key.referenced_schema}.{key.referenced_table}"
+        f" ({', '.join(key.referenced_columns)})"
+    )
+    if other not in context.reachable:
+        why = f"it points to {key.referenced_schema}.{key.referenced_table}, which is not in PostgreSQL"
+        findings.append(Finding("foreign key", source_name, "skipped", why, spelled))
+        return None
+    columns = ", ".join(context.quoted(column) for column in key.columns)
+    others = ", ".join(context.quoted(column) for column in key.referenced_columns)
+    is_valid = key.is_trusted and not key.is_disabled
+    remarks = [] if is_valid else [_not_valid(key.is_disabled)]
+    remarks += context.renamed(key.name, name)
+    finding = Finding("foreign key", source_name, state(remarks), "; ".join(remarks) or None, spelled)
+    shape = (
+        f"FOREIGN KEY ({columns}) REFERENCES {other.quoted} ({others})"
+        f" ON DELETE {_ACTIONS[key.on_delete]} ON UPDATE {_ACTIONS[key.on_update]}"
+    )
+    steps = [Step(f"ALTER TABLE {place.quoted} ADD CONSTRAINT {quote(name)} {shape} NOT VALID", finding)]
+    if is_valid:
+        left = replace(finding, state="changed", reason="rows in PostgreSQL violate it; left NOT VALID")
+        validate = f"ALTER TABLE {place.quoted} VALIDATE CONSTRAINT {quote(name)}"
+        steps.append(Step(validate, is_optional=True, lost=(left,)))
+    if key.comment:
+        where = f"CONSTRAINT {quote(name)} ON {place.quoted}"
+        steps.append(comment(where, key.comment, f"foreign key {source_name}"))
+    return NamedStep(name, tuple(steps), shape)
+
+
+def _constraint_names(context: Context, table: Table) -> dict[str, str]:
+    """Names of checks and foreign keys, which share one space with the table's keys in PostgreSQL."""
+    keys = [*((table.primary_key,) if table.primary_key else ()), *table.unique]
+    used = {context.names.of(table, key.name) for key in keys}
+    names: dict[str, str] = {}
+    for name in sorted([*(check.name for check in table.checks), *(key.name for key in table.foreign_keys)]):
+        candidate = folded = fold(name, context.settings)
+        number = 1
+        while candidate in used:
+            number += 1
+            candidate = cut(f"{folded}_{number}")
+        used.add(candidate)
+        names[name] = candidate
+    return names
+
+
+def _not_valid(is_disabled: bool) -> str:
+    return f"{'disabled' if is_disabled else 'not trusted'} on the source, so NOT VALID in PostgreSQL"

@@ -1,0 +1,103 @@
+"""The whole database: what is planned of it, and an account of everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from db import Settings
+from model.catalog import Database, Finding, SqlType, Table
+from postgres.ddl.collations import collation_findings, collation_support
+from postgres.ddl.context import Context
+from postgres.ddl.plan import Expressions, SchemaPlan
+from postgres.ddl.relation_names import RelationNames, domain_place, sequence_place
+from postgres.ddl.sequences_and_domains import plan_domains, plan_sequences
+from postgres.ddl.tables import plan_table
+from postgres.names import TargetName, target_name
+from type_mapping import TargetFeatures
+
+#: schemas that every database has, one for each fixed role
+_ROLE_SCHEMAS = {
+    f"db_{role}"
+    for role in (
+        "owner", "accessadmin", "securityadmin", "ddladmin", "backupoperator", "datareader", "datawriter",
+        "denydatareader", "denydatawriter",
+    )
+}  # fmt: skip
+NOT_LOOKED_AT = ("users, roles and permissions", "assemblies, keys, Service Broker and plan guides")
+
+
+def plan_schema(
+    database: Database,
+    selected: Sequence[Table],
+    existing: Iterable[TargetName],
+    settings: Settings,
+    features: TargetFeatures,
+    expressions: Expressions,
+) -> SchemaPlan:
+    """Plan the selected tables of a database, and account for everything else that it holds.
+
+    `existing` are the target's tables, to which foreign keys may point though they are not selected.
+    """
+    names = RelationNames.allocate(database.tables, settings, database.sequences)
+    reachable = {target_name(table, settings) for table in selected} | set(existing)
+    by_name = {(table.schema, table.name): table for table in database.tables}
+    context = Context(settings, features, expressions, names, reachable, database, by_name)
+    tables = tuple(plan_table(context, table) for table in selected)
+    schemas = {plan.place.schema for plan in tables}
+    schemas |= {sequence_place(sequence, settings).schema for sequence in database.sequences}
+    support = tuple(collation_support(context, selected))
+    if support:
+        schemas.add(settings.target_schema)
+    domains = plan_domains(context, selected)
+    schemas |= {place.schema for place in domains}
+    findings = list(_database_findings(context, selected, schemas))
+    return SchemaPlan(
+        schemas=tuple(sorted(schemas)),
+        support=support,
+        domains=tuple(domains.values()),
+        sequences=tuple(plan_sequences(context, findings)),
+        tables=tables,
+        findings=tuple(findings),
+    )
+
+
+def _database_findings(context: Context, selected: Sequence[Table], schemas: set[str]) -> Iterator[Finding]:
+    """Findings about everything that no table's plan speaks of."""
+    chosen = {(table.schema, table.name) for table in selected}
+    for schema in context.database.schemas:
+        target = context.settings.schema_map.get(schema.lower(), schema.lower())
+        if target in schemas or (schema.lower() == "dbo" and context.settings.target_schema in schemas):
+            yield Finding("schema", schema)
+        elif not _is_system_schema(schema):
+            yield Finding("schema", schema, "skipped", "no table or sequence of this run is in it")
+    for table in context.database.tables:
+        if (table.schema, table.name) not in chosen:
+            yield Finding("table", table.full_name, "skipped", "not among the tables of this run")
+    domains = plan_domains(context, selected)
+    for alias in context.database.alias_types:
+        name = f"{alias.schema}.{alias.name}"
+        if domain_place(SqlType("", alias=alias.name, alias_schema=alias.schema), context.settings) in domains:
+            continue
+        if alias.base.is_clr:
+            yield Finding("CLR type", name, "skipped", "CLR types have no counterpart in PostgreSQL")
+        else:
+            yield Finding("alias type", name, "changed", f"its columns have the base type {alias.base}")
+    for other in context.database.others:
+        name = f"{other.schema}.{other.name}" if other.schema else other.name
+        where = f" on {other.parent}" if other.parent else ""
+        why = "code and objects beside tables are not translated"
+        if other.kind == "comment" or other.kind.startswith("extended property"):
+            why = "there is nothing in PostgreSQL that it could stand on"
+        yield Finding(other.kind, name + where, "skipped", why, other.definition)
+    for view in context.database.unread:
+        yield Finding("catalog view", view.partition(":")[0], "skipped", f"not read:{view.partition(':')[2]}")
+    for policy in context.database.security_policies:
+        why = "row-level security is in force on the source: rows it hides from the login are not copied"
+        yield Finding("security policy", policy, "skipped", why)
+    yield from collation_findings(context, selected)
+    for kind in NOT_LOOKED_AT:
+        yield Finding(kind, context.database.name, "skipped", "not looked at")
+
+
+def _is_system_schema(name: str) -> bool:
+    return name.lower() in {"guest", "sys", "information_schema", *_ROLE_SCHEMAS}
