@@ -403,7 +403,7 @@ def _take_at_once(connection: Any, group: Sequence[_Unit], take: _Take) -> int |
         with connection.cursor() as cursor:
             cursor.execute(locks.ATTEMPT_TIMEOUT)
             locks.lock(cursor, tables, "ACCESS EXCLUSIVE", at_once=True)
-            count = sum(take(cursor, unit) for unit in group)
+            count = take(cursor, _Unit(tuple(tables), frozenset().union(*(unit.things for unit in group))))
         connection.commit()
     except psycopg2.Error as error:
         if error.pgcode not in (*locks.NOT_HAD, "42P01"):
@@ -557,11 +557,13 @@ def _put_back_together(connection: Any, group: Sequence[Suspended], run: int) ->
         with connection.cursor() as cursor:
             # Locks of several tables are held meanwhile: whoever uses one of them must not keep others from the rest.
             cursor.execute(locks.ATTEMPT_TIMEOUT)
-            for one in group:
-                _make(cursor, one, run)
+            others = runs.loaded_by_others(cursor, list({table for one in group for table in one.tables}), run)
+            ours = [one for one in group if not others.intersection(one.tables)]
+            for one in ours:
+                _make(cursor, one)
             connection.commit()
             began = time.monotonic()
-            for one in group:
+            for one in ours:
                 if one.kind == "foreign key" and one.is_validated:
                     cursor.execute(locks.ATTEMPT_TIMEOUT)
                     _validate(cursor, one)
@@ -592,10 +594,15 @@ def put_back(
     key fit. What concerns a table that another run than `run` loads is left to that one. `memory` is
     `maintenance_work_mem` for building keys and indexes.
     """
+
+    def make(cursor: Any) -> None:
+        if not runs.loaded_by_others(cursor, one.tables, run):
+            _make(cursor, one)
+
     if one.kind in BUILT:
         locks.patiently(connection, [one.table], lambda cursor: _build(cursor, one, memory), patience, on_wait)
     else:
-        locks.patiently(connection, one.tables, lambda cursor: _make(cursor, one, run), patience, on_wait)
+        locks.patiently(connection, one.tables, make, patience, on_wait)
         if one.kind == "foreign key" and one.is_validated:
             connection.commit()
             locks.patiently(connection, one.tables, lambda cursor: _validate(cursor, one), patience, on_wait)
@@ -646,10 +653,10 @@ def _stands(cursor: Any, one: Suspended) -> bool:
     return True
 
 
-def _make(cursor: Any, one: Suspended, run: int) -> None:
+def _make(cursor: Any, one: Suspended) -> None:
     """Let a trigger or a foreign key stand again; a key that was valid is remembered until it is."""
     one.check_form()
-    if runs.loaded_by_others(cursor, one.tables, run) or not _is_ours(cursor, one):
+    if not _is_ours(cursor, one):
         return
     alter = f"ALTER TABLE {one.table.quoted}"
     if one.kind == "trigger":
