@@ -37,6 +37,8 @@ SMALLEST_CHUNKS = 3000
 ROWS = 10_000
 #: just enough for the indexes of one table to be suspended
 LEDGER_ROWS = LARGE_TABLE_ROWS + 2000
+#: attempts at starting PostgreSQL again
+RESTARTS = 5
 RUN_TIMEOUT_S = 180
 #: states of the target that are kept: before any load, and after an undisturbed one
 EMPTY, LOADED = "empty", "loaded"
@@ -251,7 +253,15 @@ class Arena:
         """Stop PostgreSQL, `fast` or `immediate`, which is a crash, and start it again."""
         server = self.target._server
         pg_ctl(["-w", "-m", mode, "stop"], pgdata=server.pgdata, user=server.system_user)
-        server.ensure_postgres_running()
+        for attempt in range(RESTARTS):
+            try:
+                server.ensure_postgres_running()
+                return
+            except (subprocess.SubprocessError, OSError):
+                # It is given ten seconds, in which a busy machine may not recover from a crash.
+                if attempt == RESTARTS - 1:
+                    raise
+                time.sleep(2)
 
 
 def entries(place: Workplace) -> Mapping[str, Mapping[str, Any]]:
