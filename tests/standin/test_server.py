@@ -47,7 +47,7 @@ from standin.script import create_script, in_load_order, insert_statement, load_
 from standin.server import LOGIN, PASSWORD, StandIn
 from standin.sql import PAGE_ROWS, like_regex, split_batch
 from standin.types import Collation
-from tests.harness import ROOT
+from tests.harness import ROOT, drop_database
 from tests.type_values import VALUES
 
 
@@ -923,7 +923,7 @@ def test_the_declared_tables_on_a_real_server(tsql_server: Mapping[str, str]) ->
             mine.close()
         opened.close()
     finally:
-        admin.execute(f"DROP DATABASE [{name}]")
+        drop_database(admin, name)
         admin.close()
 
 
