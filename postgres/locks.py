@@ -162,5 +162,7 @@ def lock(cursor: Any, tables: Sequence[TargetName], mode: Mode, *, at_once: bool
 
     Of a partitioned table the partitions follow with the statement that needs them.
     """
+    if not tables:
+        return
     names = ", ".join(f"ONLY {table.quoted}" for table in tables)
     cursor.execute(f"LOCK TABLE {names} IN {mode} MODE{' NOWAIT' if at_once else ''}")

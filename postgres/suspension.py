@@ -140,6 +140,14 @@ SELECT x.indrelid = %s::regclass AND x.indisvalid, pg_get_indexdef(x.indexrelid)
 FROM pg_class AS i JOIN pg_namespace AS n ON n.oid = i.relnamespace LEFT JOIN pg_index AS x ON x.indexrelid = i.oid
 WHERE n.nspname = %s AND i.relname = %s
 """
+# PostgreSQL, "LOCK": what an ACCESS EXCLUSIVE lock asks for in every version.
+LOCKABLE = """
+SELECT w.place::integer
+FROM unnest(%(schemas)s::text[], %(tables)s::text[]) WITH ORDINALITY AS w (table_schema, table_name, place)
+JOIN pg_namespace AS n ON n.nspname = w.table_schema
+JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.table_name
+WHERE has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') ORDER BY w.place
+"""
 IS_PARTITIONED = "SELECT relkind = 'p' FROM pg_class WHERE oid = %s::regclass"
 # Definitions then name every schema, and mean the same to a later run with another search_path.
 QUALIFIED = "SET LOCAL search_path = pg_catalog"
@@ -402,7 +410,7 @@ def _take_at_once(connection: Any, group: Sequence[_Unit], take: _Take) -> int |
     try:
         with connection.cursor() as cursor:
             cursor.execute(locks.ATTEMPT_TIMEOUT)
-            locks.lock(cursor, tables, "ACCESS EXCLUSIVE", at_once=True)
+            locks.lock(cursor, _lockable(cursor, tables), "ACCESS EXCLUSIVE", at_once=True)
             count = take(cursor, _Unit(tuple(tables), frozenset().union(*(unit.things for unit in group))))
         connection.commit()
     except psycopg2.Error as error:
@@ -417,7 +425,7 @@ def _take_patiently(connection: Any, unit: _Unit, take: _Take, patience: float) 
     order = list(unit.locked)
 
     def step(cursor: Any) -> int:
-        locks.lock(cursor, order, "ACCESS EXCLUSIVE")
+        locks.lock(cursor, _lockable(cursor, order), "ACCESS EXCLUSIVE")
         # Readers that come from one table to the other are not met head-on each time.
         order.reverse()
         return take(cursor, unit)
@@ -425,6 +433,12 @@ def _take_patiently(connection: Any, unit: _Unit, take: _Take, patience: float) 
     count = locks.patiently(connection, unit.locked, step, patience)
     connection.commit()
     return count
+
+
+def _lockable(cursor: Any, tables: Sequence[TargetName]) -> list[TargetName]:
+    """Those of the tables that this role may lock; the owner of a foreign key may drop it without that right."""
+    cursor.execute(LOCKABLE, {"schemas": [t.schema for t in tables], "tables": [t.table for t in tables]})
+    return [tables[place - 1] for (place,) in cursor.fetchall()]
 
 
 def _take(cursor: Any, unit: _Unit, queries: dict[Kind, str], keeps_unique: bool, on_suspend: Note) -> int:

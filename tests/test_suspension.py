@@ -399,3 +399,20 @@ def test_a_role_without_rights_is_told_what_it_lacks(aside: Aside) -> None:
     set_status(aside.place.data_progress, "Orders", "pending")
     assert aside.place.run("data", "--resume").code == 0
     aside.assert_back()
+
+
+def test_a_foreign_key_to_a_table_that_is_only_readable_is_suspended_too(lane: Any) -> None:
+    before = objects(lane)
+    run(
+        lane,
+        "DROP ROLE IF EXISTS owner_of_few; CREATE ROLE owner_of_few;"
+        "GRANT ALL ON SCHEMA replication, public TO owner_of_few;"
+        "GRANT ALL ON ALL TABLES IN SCHEMA replication TO owner_of_few;"
+        'GRANT USAGE ON SCHEMA "Odd ones" TO owner_of_few; GRANT SELECT, REFERENCES ON people TO owner_of_few;'
+        'ALTER TABLE "Odd ones"."a ""table"" of 100%" OWNER TO owner_of_few',
+    )
+    run(lane, "SET ROLE owner_of_few")
+    assert suspension.suspend(lane, [ODD], []) == 2
+    assert restore_all(lane) == []
+    run(lane, "RESET ROLE")
+    assert objects(lane) == before
