@@ -127,13 +127,17 @@ class LiveRun:
         #: held by whoever uses the connection
         self._using = threading.Lock()
         self._holding = self._connected()
+        #: whether this connection holds the lock; the server may take a broken one's for alive a while longer
+        self._is_alive = False
         with self._holding.cursor() as cursor:
-            # Nobody sees the run before it is alive.
-            cursor.execute("BEGIN")
-            cursor.execute(BEGIN, (socket.gethostname(), os.getpid(), str(Path.cwd()), _command()))
-            (self.number,) = cursor.fetchone()
-            cursor.execute(LIVE, (self.number,))
-            cursor.execute("COMMIT")
+            while not self._is_alive:
+                # Nobody sees the run before it is alive.
+                cursor.execute("BEGIN")
+                cursor.execute(BEGIN, (socket.gethostname(), os.getpid(), str(Path.cwd()), _command()))
+                (self.number,) = cursor.fetchone()
+                self._come_alive(cursor)
+                # Where the schema was dropped, numbers begin anew beside runs that are still alive.
+                cursor.execute("COMMIT" if self._is_alive else "ROLLBACK")
         threading.Thread(target=self._stay_alive, name="live run", daemon=True).start()
 
     def claim(self, tables: Sequence[TargetName], *, is_loading: bool = True) -> None:
@@ -204,12 +208,17 @@ class LiveRun:
 
     def _revive(self) -> None:
         """Be alive for others again where the connection broke. Raises psycopg2.Error, and what `connect` raises."""
-        if not self._holding.closed:
-            return
-        # Whoever took our tables meanwhile is noticed by each load in its own transactions.
-        self._holding = self._connected()
-        with self._holding.cursor() as cursor:
-            cursor.execute(LIVE, (self.number,))
+        if self._holding.closed:
+            # Whoever took our tables meanwhile is noticed by each load in its own transactions.
+            self._is_alive = False
+            self._holding = self._connected()
+        if not self._is_alive:
+            with self._holding.cursor() as cursor:
+                self._come_alive(cursor)
+
+    def _come_alive(self, cursor: Any) -> None:
+        cursor.execute(LIVE, (self.number,))
+        (self._is_alive,) = cursor.fetchone()
 
     def _parameters(self, tables: Iterable[TargetName], *, is_loading: bool) -> dict[str, object]:
         return {**parameters(tables, self.number), "is_loading": is_loading}

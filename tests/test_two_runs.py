@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psycopg2
@@ -13,7 +14,7 @@ import pytest
 from data_phase import chunk_copy
 from data_phase.chunk_copy import Job
 from db import load_settings
-from postgres import checkpoints, loader
+from postgres import checkpoints, loader, runs
 from postgres.checkpoints import LoadLostError
 from postgres.introspection import read_tables
 from postgres.names import TargetName
@@ -229,3 +230,62 @@ def test_a_reader_that_does_not_end_is_named_and_nobody_queues_behind_the_run(sc
     assert statuses(scene.place.data_progress) == {"Big": "completed", "Few": "failed", "Later": "completed"}
     assert scene.run("--resume").code == 0
     scene.assert_equal()
+
+
+# -- being alive -----------------------------------------------------------------------------------
+
+
+HOLDING = """
+SELECT k.pid FROM pg_locks AS k JOIN pg_database AS d ON d.oid = k.database AND d.datname = current_database()
+WHERE k.locktype = 'advisory' AND k.objsubid = 2 AND {}
+"""
+#: another connection that gives signs of life
+THERE_AGAIN = """
+SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> {} AND query = 'SELECT 1'
+"""
+
+
+def is_alive(scene: Scene, number: int) -> bool:
+    """Whether others take a run for alive."""
+    return scene.query(f"SELECT {runs.IS_ALIVE} FROM (SELECT {number} AS run) AS r") == [(True,)]
+
+
+def test_a_run_is_alive_again_though_the_server_noticed_late_that_its_connection_broke(scene: Scene) -> None:
+    connect = partial(scene.target.connect, scene.database)
+    with closing(connect()) as lane:
+        lane.autocommit = False
+        checkpoints.prepare(lane)
+    live = runs.LiveRun(connect)
+    waiting = f"SELECT pg_advisory_lock({runs.LOCK_CLASS}, {live.number})"
+    other = connect()
+    try:
+        with other.cursor() as cursor:
+            # It stands for the server's end of the connection: the lock is not free when the run comes back for it.
+            queued = threading.Thread(target=cursor.execute, args=(waiting,))
+            queued.start()
+            wait_until(lambda: bool(scene.query(HOLDING.format("NOT k.granted"))), "somebody waits for the lock")
+            ((pid,),) = scene.query(HOLDING.format("k.granted"))
+            scene.query(f"SELECT pg_terminate_backend({pid})")
+            queued.join()
+        wait_until(lambda: bool(scene.query(THERE_AGAIN.format(pid))), "the run is there with another connection")
+        other.close()
+        wait_until(lambda: is_alive(scene, live.number), "the run is alive for others")
+    finally:
+        other.close()
+        live.close()
+
+
+def test_a_run_has_no_number_of_another_that_is_alive(scene: Scene) -> None:
+    connect = partial(scene.target.connect, scene.database)
+    with closing(connect()) as lane:
+        lane.autocommit = False
+        checkpoints.prepare(lane)
+        first = runs.LiveRun(connect)
+        with lane.cursor() as cursor:
+            cursor.execute("DROP SCHEMA replication CASCADE")
+        lane.commit()
+        checkpoints.prepare(lane)
+        second = runs.LiveRun(connect)
+    assert second.number != first.number
+    second.close()
+    first.close()
