@@ -92,11 +92,13 @@ class _Reader:
         self.must(".")
         return TargetName(schema, self.name())
 
-    def names(self) -> tuple[str, ...]:
-        """Pass names in parentheses."""
+    def names(self, *before: str) -> tuple[str, ...]:
+        """Pass names in parentheses; these words may stand before one."""
+        found: list[str] = []
         self.must("(")
-        found = [self.name()]
-        while self.has(","):
+        while not found or self.has(","):
+            if before:
+                self.has(*before)
             found.append(self.name())
         self.must(")")
         return tuple(found)
@@ -159,10 +161,10 @@ def read_foreign_key(definition: str) -> TargetName:
     """The table that a foreign key points to. Raises UnknownFormError."""
     reader = _Reader(definition)
     reader.must("FOREIGN", "KEY")
-    reader.names()
+    reader.names("PERIOD")
     reader.must("REFERENCES")
     table = reader.table()
-    reader.names()
+    reader.names("PERIOD")
     if reader.has("MATCH"):
         reader.must("FULL")
     for event in ("UPDATE", "DELETE"):
@@ -172,6 +174,7 @@ def read_foreign_key(definition: str) -> TargetName:
             if event == "DELETE" and reader.sees("("):
                 reader.names()
     _deferral(reader)
+    reader.has("NOT", "ENFORCED")
     reader.end()
     return table
 

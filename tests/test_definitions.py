@@ -22,6 +22,8 @@ FOREIGN_KEYS = [
     'FOREIGN KEY (a, b) REFERENCES public.people(id, "x; y") MATCH FULL ON UPDATE SET NULL ON DELETE CASCADE',
     "FOREIGN KEY (a, b) REFERENCES public.people(id, label) ON DELETE SET NULL (a) DEFERRABLE INITIALLY DEFERRED",
     "FOREIGN KEY (a) REFERENCES public.people(id) ON UPDATE NO ACTION ON DELETE RESTRICT DEFERRABLE",
+    "FOREIGN KEY (a) REFERENCES public.people(id) NOT ENFORCED",
+    "FOREIGN KEY (a, PERIOD b) REFERENCES public.people(id, PERIOD valid)",
 ]
 INDEXES = [
     "CREATE INDEX some ON public.orders USING btree (label DESC NULLS LAST) WITH (fillfactor='70')",

@@ -416,3 +416,19 @@ def test_a_foreign_key_to_a_table_that_is_only_readable_is_suspended_too(lane: A
     assert restore_all(lane) == []
     run(lane, "RESET ROLE")
     assert objects(lane) == before
+
+
+def test_foreign_keys_of_postgresql_18_come_back_as_they_were(lane: Any) -> None:
+    if lane.server_version < 180000:
+        pytest.skip("PostgreSQL 18 has these first")
+    run(
+        lane,
+        "ALTER TABLE orders ADD CONSTRAINT slack FOREIGN KEY (person) REFERENCES people NOT ENFORCED;"
+        "CREATE TABLE spans (whose int4range, during int4range, UNIQUE (whose, during WITHOUT OVERLAPS));"
+        "ALTER TABLE orders ADD whose int4range, ADD during int4range, ADD CONSTRAINT within"
+        " FOREIGN KEY (whose, PERIOD during) REFERENCES spans (whose, PERIOD during)",
+    )
+    before = objects(lane)
+    assert suspension.suspend(lane, TABLES, TABLES, TABLES) == 5 + 2 + 5 + 6 + 3
+    assert restore_all(lane) == []
+    assert objects(lane) == before
