@@ -252,6 +252,9 @@ def begin(settings: Settings, job: Job, continues: bool, watch: Watch | None = N
         if continues:
             known = checkpoints.read_load(lane.target, job.plan.target)
             if known is not None and known.session == job.session:
+                if watch is not None:
+                    # Counting rows takes as long as it takes.
+                    watch.moved_at.pop((job.table.key, BEGIN), None)
                 begun = _continued(lane, job, known)
                 if isinstance(begun, Begun):
                     return begun
@@ -448,15 +451,16 @@ def finish(settings: Settings, job: Job, watch: Watch | None = None) -> Totals:
     """
 
     def once(lane: Lane) -> Totals:
+        if watch is not None:
+            # Counting rows and building an index take as long as they take; the connection's keepalives notice a dead
+            # one.
+            watch.moved_at.pop((job.table.key, FINISH), None)
         with loader.transaction(lane.target) as cursor:
             totals = checkpoints.read_totals(cursor, job.plan.target)
             if job.empties and (job.is_continued or job.plan.is_unlogged or job.plan.is_partitioned):
                 # Rows may have gone without a trace: a crash empties an UNLOGGED table, a person a partition.
                 checkpoints.hold_count_against_checkpoints(cursor, job.id)
             totals = replace(totals, loaded_as=_finish(cursor, job, totals))
-        if watch is not None:
-            # Building an index takes as long as it takes; the connection's keepalives notice a dead one.
-            watch.moved_at.pop((job.table.key, FINISH), None)
         for one in suspension.read_suspended(lane.target):
             if one.table == job.plan.target and one.kind in suspension.BUILT:
                 _put_back(lane, one, settings, job.run)

@@ -401,6 +401,8 @@ def _hold_against(cursor: Any, its: LoadId, chunk: Chunk, rows: int = 0) -> None
 
 def hold_count_against_checkpoints(cursor: Any, its: LoadId, rows: int = 0) -> None:
     """Raise LoadLostError unless the table holds as many rows as its checkpoints say, and `rows` more."""
+    # Counting may take long, waiting for somebody's lock may not.
+    cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
     cursor.execute(COUNTED.format(place=its.rows_of_it.replace("%", "%%")), its.parameters)
     there, recorded = cursor.fetchone()
     if there != recorded + rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -15,8 +16,9 @@ from data_phase import chunk_copy
 from data_phase.chunk_copy import Job
 from db import load_settings
 from postgres import checkpoints, loader, runs
-from postgres.checkpoints import LoadLostError
+from postgres.checkpoints import LoadLostError, Totals
 from postgres.introspection import read_tables
+from model.catalog import WHOLE_TABLE
 from postgres.names import TargetName
 from tests.harness import Workplace, wait_until
 from tests.samples import claimed, statuses
@@ -289,3 +291,23 @@ def test_a_run_has_no_number_of_another_that_is_alive(scene: Scene) -> None:
     assert second.number != first.number
     second.close()
     first.close()
+
+
+def test_a_load_whose_rows_are_counted_is_not_taken_for_one_that_hangs(scene: Scene, job: Job) -> None:
+    settings = load_settings(None, scene.place.environment)
+    with closing(scene.target.connect(scene.database)) as connection:
+        connection.autocommit = False
+        with connection.cursor() as cursor:
+            checkpoints.start_load(cursor, job.id, [WHOLE_TABLE])
+            checkpoints.record_chunk(cursor, job.id, WHOLE_TABLE, Totals(0))
+        connection.commit()
+        # A lock stands for rows that take long to count.
+        with connection.cursor() as cursor, ThreadPoolExecutor(1) as executor:
+            cursor.execute("LOCK TABLE big IN ACCESS EXCLUSIVE MODE")
+            watch = chunk_copy.Watch()
+            ending = executor.submit(chunk_copy.finish, settings, replace(job, is_continued=True), watch)
+            counting = "SELECT pid FROM pg_locks WHERE NOT granted AND relation = (SELECT 'big'::regclass::oid)"
+            wait_until(lambda: bool(scene.query(counting)), "it is counting")
+            assert not watch.moved_at
+            connection.rollback()
+            assert ending.result().rows == 0
