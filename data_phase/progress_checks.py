@@ -70,11 +70,13 @@ def _what_is_wrong(
         return f"{place} is empty now"
     if was == now and not target.is_partitioned:
         return None
-    # Emptied and filled by others, or only written anew by VACUUM FULL and the like.
+    # Emptied and filled by others, or only written anew by VACUUM FULL and the like; a partitioned table has no file.
     try:
         there = count_rows(lane.target, target)
     except psycopg2.Error as error:
         raise UnreachableError(f"the rows of {place} cannot be counted: {target_words(error)}") from None
+    if was == now:
+        return f"{place} is empty now" if rows and not there else None
     return None if there == rows or entry.get("kept_rows") else f"{place} holds {there:,} rows now, not {rows:,}"
 
 

@@ -19,6 +19,9 @@ import pyodbc
 
 from standin.server import LOGIN, PASSWORD
 
+# A pooled connection stays open, and keeps its database from being dropped.
+pyodbc.pooling = False
+
 ROOT = Path(__file__).resolve().parent.parent
 #: every setting that `.env.example` knows, which the caller's shell may hold and a test must not
 SETTINGS = frozenset(re.findall(r"(?m)^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8")))

@@ -15,10 +15,10 @@ import pytest
 from data_phase import chunk_copy
 from data_phase.chunk_copy import Job
 from db import load_settings
+from model.catalog import WHOLE_TABLE
 from postgres import checkpoints, loader, runs
 from postgres.checkpoints import LoadLostError, Totals
 from postgres.introspection import read_tables
-from model.catalog import WHOLE_TABLE
 from postgres.names import TargetName
 from tests.harness import Workplace, wait_until
 from tests.samples import claimed, statuses
