@@ -16,7 +16,7 @@ from mssql.data_checks import Comparison, Count, Request, count_problems
 from progress import ProgressTracker
 from schema_phase.preflight import JSON_FILE, Remark, TargetState, document, page, structure_remarks, verdict
 from standin.server import StandIn
-from tests.harness import Finished, Workplace, source_settings
+from tests.harness import ROOT, Finished, Workplace, source_settings
 from tests.samples import INT, TEXT, Shop, table, target_tables
 from type_mapping import TargetFeatures
 
@@ -586,5 +586,5 @@ def test_the_whole_check_on_a_real_server(
 
 
 def test_a_query_reads_no_uncommitted_rows() -> None:
-    text = (Path(__file__).resolve().parent.parent / "mssql" / "data_checks.py").read_text(encoding="utf-8")
+    text = (ROOT / "mssql" / "data_checks.py").read_text(encoding="utf-8")
     assert "NOLOCK" not in text.upper()
