@@ -25,6 +25,7 @@ import psycopg2.extensions
 from dotenv import dotenv_values
 
 from model.changes import NulPolicy
+from model.errors import NoMoreConnectionsError, OdbcDiagnosis, SettingsError, UnreachableError, is_temporary_sqlstate
 
 Naming = Literal["lower", "preserve"]
 CollationPolicy = Literal["leave", "citext", "icu"]
@@ -62,14 +63,6 @@ LIBPQ_VARIABLES: Mapping[str, str] = {
 KEEPALIVES = {"keepalives_idle": "60", "keepalives_interval": "15", "keepalives_count": "4"}
 CONNECT_TIMEOUT_S = 15
 UTF8_LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8")
-
-
-class SettingsError(Exception):
-    """A setting is missing or wrong; the message names it and says what would be right."""
-
-
-class UnreachableError(Exception):
-    """A server cannot be reached or refuses the login; the message holds its own words and a next step."""
 
 
 @dataclass(frozen=True)
@@ -514,7 +507,7 @@ def probe_port(source: Source) -> None:
     The drivers answer a closed port or an unknown name with "Login timeout expired", after their timeout.
     """
     if source.closed_because is not None:
-        raise UnreachableError(source.closed_because)
+        raise NoMoreConnectionsError(source.closed_because)
     if source.address is None:
         return
     host, port = source.address
@@ -541,31 +534,21 @@ def odbc_words(error: BaseException) -> str:
     return " ".join(re.sub(r"\s*\(SQL[A-Z][A-Za-z]+\)", "", text).split())
 
 
-def is_temporary_source_error(words: str) -> bool:
-    """Whether a source error may pass by itself: lost connections, deadlocks, failovers, throttling."""
-    return bool(
-        re.search(
-            r"\b(08S01|08001|08007|HYT00|HYT01|40001)\b"
-            r"|\((1205|1222|3960|10053|10054|10060|10928|10929|40197|40501|40613|49918|49919|49920|4221|615)\)",
-            words,
-        )
-    )
+def odbc_diagnosis(error: BaseException) -> OdbcDiagnosis:
+    """An ODBC error taken apart. Both drivers' packages hand over text alone, so that this is where it is read."""
+    words = odbc_words(error)
+    numbers = frozenset(int(number) for number in re.findall(r"\((\d+)\)", words))
+    return OdbcDiagnosis(words, numbers, frozenset(re.findall(r"\b[0-9A-Z]{5}\b", words)))
 
 
 def is_temporary_target_error(error: psycopg2.Error) -> bool:
     """Whether a PostgreSQL error may pass by itself (PostgreSQL, "PostgreSQL Error Codes").
 
-    Lost connections (class 08, or none given), shutdowns and start-up (57P01-57P03), too many connections
-    (53300), serialization failures and deadlocks (40001, 40P01), a lock not had in time (55P03).
+    One without a code is a lost connection.
     """
     if error.pgcode is None:
         return isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.DatabaseError))
     return is_temporary_sqlstate(error.pgcode)
-
-
-def is_temporary_sqlstate(code: str) -> bool:
-    """Whether an error of this SQLSTATE may pass by itself."""
-    return code.startswith("08") or code in {"57P01", "57P02", "57P03", "53300", "40001", "40P01", "55P03"}
 
 
 def source_advice(words: str) -> str:

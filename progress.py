@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
+from model.errors import LockHeldError, ProgressFileError
 from model.visible import json_text
 
 Status = Literal["pending", "in_progress", "completed", "failed", "skipped"]
@@ -42,14 +43,6 @@ DEFAULT_FILES: Mapping[Phase, str] = {
     "schema": "schema_replication_progress.json",
     "data": "data_sync_progress.json",
 }
-
-
-class ProgressFileError(Exception):
-    """The progress file cannot be used as it is; the message names the line and the way out."""
-
-
-class LockHeldError(Exception):
-    """Another run holds the lock; the message says who."""
 
 
 @dataclass(frozen=True)

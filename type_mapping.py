@@ -24,6 +24,7 @@ from typing import Literal
 import pyarrow as pa
 
 from model.catalog import Column, SqlType, Table
+from model.errors import UnfitTargetError, UnsupportedTypeError
 
 Family = Literal[
     "boolean", "integer", "decimal", "float", "date", "time",
@@ -32,10 +33,6 @@ Family = Literal[
 Lob = Literal["text", "binary"]
 #: of a decimal, on both sides of Arrow
 MAX_DIGITS = 38
-
-
-class UnsupportedTypeError(Exception):
-    """A type that cannot be copied; the message names each table, column and type."""
 
 
 @dataclass(frozen=True)
@@ -397,19 +394,19 @@ def wire_type(column: Column, target_type: str, modifier: int = -1) -> pa.DataTy
     """The Arrow type that a target column reads in a binary COPY.
 
     `target_type` is the target column's base type (`pg_type.typname`), `modifier` its
-    `pg_attribute.atttypmod` (-1 for none). Raises UnsupportedTypeError where the source's values must
+    `pg_attribute.atttypmod` (-1 for none). Raises UnfitTargetError where the source's values must
     not be loaded into it: another kind of type, or one that would round or cut them without an error.
     """
     mapping = mapping_of(column.type)
     accepted = WIRE[mapping.family]
     if target_type not in accepted or (column.type.name == "float" and target_type == "float4"):
-        raise UnsupportedTypeError(
+        raise UnfitTargetError(
             f"column {column.name}: {column.type} cannot be loaded into a target column of type "
             f"{_spelled(target_type)} (possible: {', '.join(map(_spelled, accepted))})"
         )
     kept, needed = _kept_and_needed(column.type, mapping.family, target_type, modifier)
     if kept < needed:
-        raise UnsupportedTypeError(
+        raise UnfitTargetError(
             f"column {column.name}: the target's {target_type} keeps {kept} where {column.type} needs {needed}, "
             f"so values could be cut or rounded; widen the target column"
         )

@@ -24,31 +24,26 @@ from typing import NoReturn
 from cli.display.choice import choose_display
 from cli.display.plain import Display, PlainDisplay, closing_block, summary_banner
 from cli.type_map import TypeMap, difference, read_type_map
-from db import Settings, SettingsError, UnreachableError, as_utf8, find_env_file, load_settings
+from db import Settings, as_utf8, find_env_file, load_settings
 from model.catalog import Table
+from model.errors import (
+    ALL_DONE,
+    BAD_ARGUMENTS,
+    SOME_FAILED,
+    OutputError,
+    ProgressFileError,
+    ReplicationError,
+    ServerError,
+    Stopped,
+    UnreachableError,
+    UsageError,
+)
 from model.visible import on_one_line, visible
-from mssql.introspection import IntrospectionError
-from postgres.checkpoints import LoadLostError, StateError
-from postgres.names import NameCollisionError, check_collisions, check_schemas
-from postgres.runs import TablesClaimedError
-from postgres.suspension import SuspensionError
-from progress import DEFAULT_FILES, LockHeldError, Phase, ProgressFileError, ProgressTracker
-from type_mapping import UnsupportedTypeError, check_types
+from postgres.names import check_collisions, check_schemas
+from progress import DEFAULT_FILES, Phase, ProgressTracker
+from type_mapping import check_types
 
-ALL_DONE, SOME_FAILED, BAD_ARGUMENTS, UNREACHABLE, LOCKED = range(5)
 TABLES_BETWEEN_BANNERS = 10
-
-
-class UsageError(Exception):
-    """The arguments cannot be carried out; the message says why and what would be right."""
-
-
-class Stopped(BaseException):
-    """A signal asked the run to stop. Not an Exception, so that no table's own handling swallows it."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 @dataclass(frozen=True)
@@ -457,7 +452,7 @@ def write_out(text: str) -> int:
         return ALL_DONE
     except (OSError, ValueError, AttributeError) as error:
         # Without standard output there is no `sys.stdout`.
-        raise UsageError(f"standard output cannot be written: {getattr(error, 'strerror', None) or error}") from None
+        raise OutputError(f"standard output cannot be written: {getattr(error, 'strerror', None) or error}") from None
     return ALL_DONE
 
 
@@ -492,22 +487,15 @@ def run_script(
         name = "Ctrl-C" if stop.number == signal.SIGINT else signal.Signals(stop.number).name
         _complain(f"🛑 Stopped by {name}. {after_stop}")
         leave(128 + stop.number)
-    except (UsageError, SettingsError, ProgressFileError, UnsupportedTypeError, NameCollisionError) as error:
-        _complain(f"❌ {error}")
-        _trace(debug)
-        return BAD_ARGUMENTS
-    except (StateError, SuspensionError, LoadLostError) as error:
-        _complain(f"❌ {error}")
-        _trace(debug)
-        return SOME_FAILED
-    except (UnreachableError, IntrospectionError) as error:
+    except ServerError as error:
         _complain(f"❌ {error}")
         _trace(debug)
         # While the error is still held: letting go of it frees what a worker hangs in.
-        leave(UNREACHABLE)
-    except (LockHeldError, TablesClaimedError) as error:
+        leave(error.exit_code)
+    except ReplicationError as error:
         _complain(f"❌ {error}")
-        return LOCKED
+        _trace(debug)
+        return error.exit_code
     except Exception as error:
         _complain(f"❌ A fault of this tool: {type(error).__name__}: {error}. --debug shows where; --resume goes on.")
         _trace(debug)

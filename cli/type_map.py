@@ -15,18 +15,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from db import SettingsError
 from model.catalog import Column, SqlType, Table, written
+from model.errors import TypeMapError
 from type_mapping import MAPPINGS, OFFSET_MINUTES, OPTIONS
 
 #: T-SQL has two names for one type; the catalog uses the other one
 _CATALOG_NAMES = {"rowversion": "timestamp"}
 _ALIAS = "alias"
 DROP, OFFSET, DOMAIN = "drop", "offset", "domain"
-
-
-class TypeMapError(SettingsError):
-    """The type map cannot be read or carried out; the message names the entry and what would be right."""
 
 
 @dataclass(frozen=True)

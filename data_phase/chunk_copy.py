@@ -21,15 +21,24 @@ from typing import Any, TypeVar
 
 import psycopg2
 
-from db import Settings, UnreachableError, connect_target
+from db import Settings, connect_target
 from model.catalog import WHOLE_TABLE, Chunk, Table
 from model.changes import Changes, Kind
+from model.errors import (
+    CancelledError,
+    LoadLostError,
+    PlanningError,
+    SourceError,
+    SuspensionError,
+    TargetError,
+    UnreachableError,
+)
 from model.long_rows import Part
 from mssql import chunk_planning as source_chunks
 from mssql import native_numbers, odbc_client, reader, snapshots
 from postgres import checkpoints, loader, rejected_rows, suspension
-from postgres.checkpoints import Load, LoadId, LoadLostError, Totals
-from postgres.loader import LoadPlan, TargetError
+from postgres.checkpoints import Load, LoadId, Totals
+from postgres.loader import LoadPlan
 from postgres.recorded_rows import read_rows
 from postgres.rejected_rows import Recorded, Rejects
 from postgres.suspension import Suspended
@@ -43,16 +52,12 @@ CHUNKS_AS_OF = "2"
 BEGIN, FINISH = -1, -2
 #: errors whose text is meant for a person
 EXPECTED = (
-    reader.SourceError,
-    source_chunks.PlanningError,
-    loader.TargetError,
-    suspension.SuspensionError,
-    checkpoints.LoadLostError,
+    SourceError,
+    PlanningError,
+    TargetError,
+    SuspensionError,
+    LoadLostError,
 )
-
-
-class CancelledError(Exception):
-    """The run is stopping; this chunk was given up and nothing of it was committed."""
 
 
 @dataclass(frozen=True)

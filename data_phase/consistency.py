@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from cli.session import Plan, Run, UsageError
-from db import Settings, UnreachableError, connect_source, in_database
+from cli.session import Plan, Run
+from db import Settings, connect_source, in_database
 from model.catalog import Table
+from model.errors import SnapshotError, UnreachableError, UsageError
 from mssql import snapshots
-from mssql.snapshots import MomentError
 
 Level = Literal["database snapshot", "snapshot sessions"]
 
@@ -67,11 +67,11 @@ def take(run: Run, tables: Sequence[Table], workers: int) -> Moment:
         with closing(connect_source(settings)) as connection:
             name = snapshots.take_snapshot(connection, now.strftime("%Y%m%d_%H%M%S"))
         return _by_snapshot(settings, name, now.isoformat(timespec="seconds"))
-    except MomentError as error:
+    except SnapshotError as error:
         no_snapshot = settings.secrets.hide(str(error))
     try:
         sessions = snapshots.open_sessions(settings, tables, workers)
-    except MomentError as error:
+    except SnapshotError as error:
         raise UsageError(
             f"--consistent: one moment of the source cannot be had, and nothing was copied.\n"
             f"  database snapshot: {no_snapshot}\n"
@@ -151,7 +151,7 @@ def drop(run: Run, name: str) -> None:
         with closing(connect_source(run.settings)) as connection:
             snapshots.drop_snapshot(connection, name)
         run.display.say(f"📸 The database snapshot {name} was dropped.")
-    except (MomentError, UnreachableError) as error:
+    except (SnapshotError, UnreachableError) as error:
         # The copy is what a run is judged by, not the source's housekeeping after it.
         words = run.settings.secrets.hide(str(error))
         run.display.say(f"⚠️ WARNING: the database snapshot {name} could not be dropped: {words}. Drop it by hand.")
@@ -164,7 +164,7 @@ def _by_snapshot(settings: Settings, name: str, taken_at: str) -> Moment:
 def _exists(connection: Any, name: str) -> bool:
     try:
         return snapshots.has_snapshot(connection, name)
-    except MomentError as error:
+    except SnapshotError as error:
         raise UsageError(
             f"--consistent: whether the database snapshot {name} is there cannot be seen: {error}"
         ) from None

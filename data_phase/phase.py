@@ -17,13 +17,10 @@ import psycopg2
 from cli.display.choice import choose_display
 from cli.display.plain import Bars, Display
 from cli.session import (
-    ALL_DONE,
-    SOME_FAILED,
     TABLES_BETWEEN_BANNERS,
     Options,
     Plan,
     Run,
-    UsageError,
     Work,
     announce,
     begin_session,
@@ -37,25 +34,24 @@ from cli.session import (
     unexpected,
 )
 from data_phase import consistency, rejecting
-from data_phase.chunk_copy import (
-    BEGIN,
-    EXPECTED,
-    FINISH,
-    Begun,
-    CancelledError,
-    Job,
-    Lane,
-    Watch,
-    begin,
-    copy,
-    finish,
-)
+from data_phase.chunk_copy import BEGIN, EXPECTED, FINISH, Begun, Job, Lane, Watch, begin, copy, finish
 from data_phase.progress_checks import believed, changed_since, lacking_keys
 from data_phase.rejecting import FAIL, OnRefusal
 from data_phase.restoring import as_noted, claim, note_built, note_suspended, restore
-from db import Settings, UnreachableError, connect_target, target_words
+from db import Settings, connect_target, target_words
 from model import changes
 from model.catalog import Chunk, Table
+from model.errors import (
+    ALL_DONE,
+    SOME_FAILED,
+    CancelledError,
+    CatalogError,
+    SuspensionError,
+    TargetError,
+    UnfitTargetError,
+    UnreachableError,
+    UsageError,
+)
 from model.visible import on_one_line
 from mssql.introspection import read_tables
 from postgres import checkpoints, encryption, loader, suspension
@@ -65,9 +61,7 @@ from postgres.introspection import TargetTable, target_schemas
 from postgres.introspection import read_tables as read_target_tables
 from postgres.names import TargetName, target_name
 from postgres.runs import LiveRun
-from postgres.suspension import SuspensionError
 from progress import DEFAULT_FILES, ProgressTracker
-from type_mapping import UnsupportedTypeError
 
 if TYPE_CHECKING:
     from verification.phase import Mode
@@ -251,7 +245,7 @@ def _suspended_in(lane: Lane) -> list[Mapping[str, str | None]]:
     try:
         found = suspension.read_suspended(lane.target) if suspension.is_made(lane.target) else []
     except psycopg2.Error as error:
-        raise UnreachableError(f"what is suspended in the target cannot be read: {target_words(error)}") from None
+        raise CatalogError(f"what is suspended in the target cannot be read: {target_words(error)}") from None
     return [as_noted(one) for one in found]
 
 
@@ -278,7 +272,7 @@ def _target_tables(lane: Lane, this_run: Run) -> dict[TargetName, TargetTable]:
     try:
         return read_target_tables(lane.target, target_schemas(this_run.tables, this_run.settings))
     except psycopg2.Error as error:
-        raise UnreachableError(f"the target's catalog cannot be read: {target_words(error)}") from None
+        raise CatalogError(f"the target's catalog cannot be read: {target_words(error)}") from None
 
 
 def _sync(
@@ -576,11 +570,11 @@ class Loads:
         target = self._existing.get(place)
         if target is None:
             words = f"the target table {place} does not exist; run replicate-schema.py first"
-            self._fail(load, loader.TargetError(words))
+            self._fail(load, TargetError(words))
             return None
         try:
             load_plan = loader.plan_load(table, target, self._settings)
-        except UnsupportedTypeError as error:
+        except UnfitTargetError as error:
             self._fail(load, error)
             return None
         continues = options.resume and not options.truncate and load.work.is_partial
@@ -679,7 +673,7 @@ class Loads:
         if isinstance(error, CancelledError) or load.failure is not None:
             return
         load.failure = error
-        is_expected = isinstance(error, (*EXPECTED, UnsupportedTypeError))
+        is_expected = isinstance(error, EXPECTED)
         words = self._settings.secrets.hide(str(error) if is_expected else unexpected(error))
         if self._run.options.debug:
             load.lines.append(self._settings.secrets.hide(_traced(error)))
@@ -753,7 +747,7 @@ class Loads:
                 "of the source and in pg_stat_activity of the target; where servers only need longer, set a larger "
                 "STALL_TIMEOUT. Then use --resume"
             )
-            self._fail(task.load, loader.TargetError(given_up))
+            self._fail(task.load, TargetError(given_up))
             return
         task.load.lines.append(f"🔁 {words}; tried anew with another connection")
         again = _Task(task.load, task.label, task.action, task.handle, task.stalls + 1)

@@ -8,12 +8,12 @@ import psycopg2
 
 from cli.session import Plan, Run
 from data_phase.chunk_copy import Lane
-from db import UnreachableError, target_words
+from db import target_words
 from model.catalog import Table
+from model.errors import CatalogError, UnfitTargetError
 from postgres import loader, suspension
 from postgres.introspection import Standing, TargetTable, count_rows, missing_key, read_standing
 from postgres.names import TargetName, target_name
-from type_mapping import UnsupportedTypeError
 
 
 def believed(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], lane: Lane) -> Plan:
@@ -43,7 +43,7 @@ def changed_since(
     try:
         standing = read_standing(lane.target, list(claimed))
     except psycopg2.Error as error:
-        raise UnreachableError(f"the target's catalog cannot be read: {target_words(error)}") from None
+        raise CatalogError(f"the target's catalog cannot be read: {target_words(error)}") from None
     found = {
         table: _what_is_wrong(this_run, lane, table, existing.get(place), standing.get(place))
         for place, table in claimed.items()
@@ -61,7 +61,7 @@ def _what_is_wrong(
         return f"{place} is not there any more"
     try:
         loader.plan_load(table, target, this_run.settings)
-    except UnsupportedTypeError as error:
+    except UnfitTargetError as error:
         return str(error)
     was, now = str(entry["loaded_as"]).partition("/"), standing.loaded_as.partition("/")
     if was[0] != now[0]:
@@ -74,7 +74,7 @@ def _what_is_wrong(
     try:
         there = count_rows(lane.target, target)
     except psycopg2.Error as error:
-        raise UnreachableError(f"the rows of {place} cannot be counted: {target_words(error)}") from None
+        raise CatalogError(f"the rows of {place} cannot be counted: {target_words(error)}") from None
     if was == now:
         return f"{place} is empty now" if rows and not there else None
     return None if there == rows or entry.get("kept_rows") else f"{place} holds {there:,} rows now, not {rows:,}"

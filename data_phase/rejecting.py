@@ -17,12 +17,12 @@ from cli.session import Run
 from data_phase.chunk_copy import EXPECTED, Job, Lane, retry_rejects
 from db import target_words
 from model.catalog import Table
+from model.errors import UnfitTargetError
 from model.visible import visible_json
 from postgres import loader, rejected_rows
 from postgres.introspection import TargetTable
 from postgres.names import TargetName, target_name
 from progress import write_lines_atomically
-from type_mapping import UnsupportedTypeError
 
 #: characters; with what is added to them, file systems take 255 bytes
 LONGEST_FILE_NAME = 200
@@ -119,7 +119,7 @@ def retry(this_run: Run, existing: dict[TargetName, TargetTable], tables: Sequen
                 try:
                     job = _job(this_run, existing, table, run)
                     retried = executor.submit(retry_rejects, this_run.settings, job).result()
-                except (*EXPECTED, UnsupportedTypeError) as error:
+                except (*EXPECTED, UnfitTargetError) as error:
                     is_whole = False
                     this_run.display.say(f"❌ {table.full_name}: {this_run.settings.secrets.hide(str(error))}")
                     continue
@@ -141,6 +141,6 @@ def retry(this_run: Run, existing: dict[TargetName, TargetTable], tables: Sequen
 def _job(this_run: Run, existing: dict[TargetName, TargetTable], table: Table, run: int) -> Job:
     place = target_name(table, this_run.settings)
     if place not in existing:
-        raise UnsupportedTypeError(f"the target table {place} does not exist any more")
+        raise UnfitTargetError(f"the target table {place} does not exist any more")
     plan = loader.plan_load(table, existing[place], this_run.settings)
     return Job(table, plan, session="", run=run, empties=False, reject_limit=0)

@@ -11,11 +11,12 @@ import psycopg2
 
 from cli.session import Run
 from data_phase.chunk_copy import Lane
-from db import UnreachableError, connect_target, target_words
+from db import connect_target, target_words
+from model.errors import ServerError, SuspensionError
 from postgres import runs, suspension
 from postgres.names import TargetName
 from postgres.runs import LiveRun
-from postgres.suspension import Suspended, SuspensionError
+from postgres.suspension import Suspended
 from progress import ProgressTracker
 
 NOT_VALID = " NOT VALID"
@@ -31,7 +32,7 @@ def claim(this_run: Run, tables: Sequence[TargetName]) -> LiveRun:
             live.close()
             raise
     except psycopg2.Error as error:
-        raise UnreachableError(f"the tables cannot be claimed in the target: {target_words(error)}") from None
+        raise ServerError(f"the tables cannot be claimed in the target: {target_words(error)}") from None
     return live
 
 

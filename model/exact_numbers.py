@@ -13,15 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from model.errors import InexactError
+
 #: of a decimal in 128 bits
 MAX_DIGITS = 38
 _WIDEST_DIGITS = 76
 #: the upper 64 bits of the largest number of 38 digits
 LARGEST_HIGH = 10**MAX_DIGITS >> 64
-
-
-class InexactError(ValueError):
-    """A number does not fit the type it is asked for; the message says so in Arrow's words."""
 
 
 def rescaled(values: pa.Array, kind: pa.DataType) -> pa.Array:

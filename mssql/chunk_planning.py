@@ -17,8 +17,9 @@ from typing import Any
 import arrow_odbc
 from arrow_odbc import TextEncoding
 
-from db import is_temporary_source_error, odbc_words
+from db import odbc_diagnosis
 from model.catalog import WHOLE_TABLE, Chunk, Column, Picked, Table
+from model.errors import PlanningError
 from mssql.data_checks import has_seventh_digit
 from mssql.quoting import quote, quote_table
 
@@ -55,14 +56,6 @@ class Sampling:
 
 
 SAMPLING = Sampling()
-
-
-class PlanningError(Exception):
-    """The source failed while chunks were sought; the message holds the server's words."""
-
-    def __init__(self, words: str, is_temporary: bool = False) -> None:
-        super().__init__(words)
-        self.is_temporary = is_temporary
 
 
 def chunk_key(table: Table) -> tuple[Column, ...]:
@@ -292,7 +285,7 @@ def _drawn(
                 found[number] = _literals(key, row)
     except arrow_odbc.Error as error:
         # A refusal may have ended the transaction that sees one moment, outside of which nothing may be read.
-        if is_temporary_source_error(odbc_words(error)) or _rows(connection, SERVER) != [server]:
+        if odbc_diagnosis(error).is_temporary or _rows(connection, SERVER) != [server]:
             raise
         return []
     # Keys that lost on their way what tells them apart are one boundary.
@@ -399,5 +392,5 @@ def _each_row(connection: Any, sql: str) -> Iterator[dict[str, Any]]:
 
 
 def _failed(what: str, error: arrow_odbc.Error) -> PlanningError:
-    words = odbc_words(error)
-    return PlanningError(f"{what}: {words}", is_temporary_source_error(words))
+    found = odbc_diagnosis(error)
+    return PlanningError(f"{what}: {found.words}", found.is_temporary)

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import pyodbc
 
-from db import is_temporary_source_error, odbc_words
+from db import odbc_diagnosis
 from model.catalog import Column, ForeignKey, KeyColumn, Table
 from mssql.quoting import quote, quote_table
 from type_mapping import select_expression
@@ -32,6 +32,8 @@ BINARY = "Latin1_General_100_BIN2"
 TEXTS = {"char", "varchar", "nchar", "nvarchar", "sysname", "text", "ntext"}
 VARYING = {"varchar", "nvarchar", "sysname"}
 MOMENTS = {"time", "datetime2", "datetimeoffset"}
+#: SQL Server's errors: SELECT denied on the object, on a column
+SELECT_DENIED = frozenset({229, 230})
 #: a longer single-byte text would be cut where it meets a Unicode one
 UNICODE_UNITS = 4000
 ATTEMPTS = 2
@@ -110,13 +112,13 @@ class _Asker:
                 row = self._connection.cursor().execute(sql).fetchone()
                 return [int(value or 0) for value in row], None
             except pyodbc.Error as error:
-                words = odbc_words(error)
-                if is_temporary_source_error(words):
+                found = odbc_diagnosis(error)
+                if found.is_temporary:
                     self.close()
                     if attempt < ATTEMPTS:
                         continue
-                # 229 and 230: SELECT permission denied on the object, on a column.
-                return [], Count("unread", name, words=words, is_refused="(229)" in words or "(230)" in words)
+                is_refused = bool(found.numbers & SELECT_DENIED)
+                return [], Count("unread", name, words=found.words, is_refused=is_refused)
         raise AssertionError("the last attempt returns")
 
     def rows(self, problem: Problem, name: str, sql: str) -> Iterator[Count]:

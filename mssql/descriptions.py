@@ -18,21 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.catalog import Column, SqlType
-from model.exact_numbers import InexactError, rescaled
+from model.errors import DescriptionError, InexactError, OtherwiseDescribedError
+from model.exact_numbers import rescaled
 from mssql.quoting import quote
 from type_mapping import mapping_of, read_type, select_expression, travels_as_text
-
-
-class DescriptionError(Exception):
-    """The driver describes a column as something else than the catalog does; the message says what to do."""
-
-
-class OtherwiseDescribedError(Exception):
-    """The driver describes columns otherwise than was promised; `columns` are as it describes them."""
-
-    def __init__(self, columns: Sequence[Column]) -> None:
-        super().__init__("the driver describes columns otherwise than the catalog")
-        self.columns = tuple(columns)
 
 
 def hold_against(promised: Sequence[Column], offered: Sequence[pa.DataType]) -> None:
@@ -43,7 +32,7 @@ def hold_against(promised: Sequence[Column], offered: Sequence[pa.DataType]) -> 
     """
     columns = [_as_described(column, kind) for column, kind in zip(promised, offered, strict=False)]
     if columns != list(promised):
-        raise OtherwiseDescribedError(columns)
+        raise OtherwiseDescribedError("the driver describes columns otherwise than the catalog", columns)
 
 
 def bare(columns: Sequence[Column]) -> list[int]:
@@ -68,7 +57,7 @@ def hold_bare_against(promised: Sequence[Column], places: Sequence[int], offered
         if kind != pa.decimal128(columns[place].type.precision, columns[place].type.scale):
             columns[place] = _with_type(columns[place], kind)
     if columns != list(promised):
-        raise OtherwiseDescribedError(columns)
+        raise OtherwiseDescribedError("the driver describes columns otherwise than the catalog", columns)
 
 
 def _as_described(column: Column, offered: pa.DataType) -> Column:

@@ -19,12 +19,12 @@ from typing import Any
 import pyarrow as pa
 import pyodbc
 
-from db import is_temporary_source_error, odbc_words
+from db import odbc_diagnosis
 from model.catalog import Chunk, Column, Table
+from model.errors import SourceError
 from model.exact_numbers import EXACT, has_total
 from mssql.chunk_planning import where_clause
 from mssql.quoting import quote, quote_table
-from mssql.reader import SourceError
 from type_mapping import read_type, select_expression
 
 #: the longest text that is measured without making a LOB of it, in UTF-16 units
@@ -155,5 +155,5 @@ def _ask(connection: Any, sql: str) -> list[Any]:
     try:
         return list(connection.cursor().execute(sql).fetchone())
     except pyodbc.Error as error:
-        words = odbc_words(error)
-        raise SourceError(words, is_temporary_source_error(words)) from None
+        found = odbc_diagnosis(error)
+        raise SourceError(found.words, found.is_temporary) from None

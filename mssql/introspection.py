@@ -40,12 +40,9 @@ from model.catalog import (
     Table,
 )
 from model.catalog import Sequence as SequenceObject
+from model.errors import CatalogError
 
 T = TypeVar("T")
-
-
-class IntrospectionError(Exception):
-    """The source's catalog cannot be read; the message holds the server's words."""
 
 
 DATABASE = """
@@ -252,13 +249,13 @@ def read_tables(connection: Any) -> tuple[Table, ...]:
     """The tables of the database that an arrow-odbc connection is in, as the data phase needs them.
 
     Columns, identities, keys, indexes and row counts, in the fixed order of every loop. The connection is the
-    one that rows will travel on, so a run logs in once. Raises IntrospectionError.
+    one that rows will travel on, so a run logs in once. Raises CatalogError.
     """
     return _guarded(lambda: _Reader(_ArrowCatalog(connection)).tables(with_everything=False))
 
 
 def read_database(connection: Any) -> Database:
-    """The whole structure of the database that a pyodbc connection is in. Raises IntrospectionError."""
+    """The whole structure of the database that a pyodbc connection is in. Raises CatalogError."""
     return _guarded(lambda: _Reader(_PyodbcCatalog(connection.cursor())).database())
 
 
@@ -266,7 +263,7 @@ def _guarded(read: Callable[[], T]) -> T:
     try:
         return read()
     except _ODBC_ERRORS as error:
-        raise IntrospectionError(f"the source's catalog cannot be read: {odbc_words(error)}") from None
+        raise CatalogError(f"the source's catalog cannot be read: {odbc_words(error)}") from None
 
 
 _ODBC_ERRORS = (pyodbc.Error, arrow_odbc.Error)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from model.catalog import Column
+from model.errors import UnknownNumberError
 from model.exact_numbers import LARGEST_HIGH
 from type_mapping import mapping_of, read_type, travels_as_text
 
@@ -42,10 +43,6 @@ _KNOWN = (
     ("money", "922337203685477.5807", "ffffff7fffffffff"),
     ("smallmoney", "-2.5", "589effff"),
 )
-
-
-class UnknownFormError(Exception):
-    """A driver handed a number over in a form that is not the one it had before."""
 
 
 def ask_for(connection: Any, columns: Sequence[Column], rows: int) -> RawNumbers:
@@ -83,7 +80,7 @@ def are_offered(connection: Any) -> bool:
 def decoded(values: pa.Array, column: Column) -> pa.Array:
     """The numbers of a column that was asked for in the driver's own form, for the whole array at once.
 
-    `column` is what the driver describes. Raises UnknownFormError, also where a number's own scale is another.
+    `column` is what the driver describes. Raises UnknownNumberError, also where a number's own scale is another.
     """
     kind = read_type(column)
     form = _form(column)
@@ -93,7 +90,7 @@ def decoded(values: pa.Array, column: Column) -> pa.Array:
         there = np.asarray(values.is_valid()) if values.null_count else True
         is_strange = (raw["scale"] != kind.scale) | (raw["sign"] > 1) | (raw["high"] > LARGEST_HIGH)
         if bool(np.any(is_strange & there)):
-            raise UnknownFormError(f"column {column.name}: the driver sent a decimal in an unknown form")
+            raise UnknownNumberError(f"column {column.name}: the driver sent a decimal in an unknown form")
         numbers = _of_structs(raw)
     else:
         numbers = _of_money(raw) if form is _MONEY else _widened(raw.astype(np.int64))

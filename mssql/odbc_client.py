@@ -24,6 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from db import CONNECT_TIMEOUT_S, Settings, choose_utf8_locale, odbc_words, probe_port, source_unreachable
+from model.errors import OdbcError
 from model.long_rows import PIECE_BYTES
 
 ENVIRONMENT, CONNECTION, STATEMENT = 1, 2, 3
@@ -40,10 +41,6 @@ _FIXED: dict[Any, tuple[int, str]] = {
     pa.float64(): (DOUBLE, "<d"),
 }
 _SHORT = 64
-
-
-class OdbcError(Exception):
-    """The driver or the server refused; the words are theirs, as `odbc_words` writes them."""
 
 
 @cache

@@ -19,25 +19,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from arrow_odbc import TextEncoding
 
-from db import (
-    CONNECT_TIMEOUT_S,
-    Settings,
-    choose_utf8_locale,
-    is_temporary_source_error,
-    odbc_words,
-    probe_port,
-    source_unreachable,
-)
+from db import CONNECT_TIMEOUT_S, Settings, choose_utf8_locale, odbc_diagnosis, probe_port, source_unreachable
 from model.catalog import WHOLE_TABLE, Chunk, Column, Picked, Table
 from model.changes import Kind
+from model.errors import DescriptionError, OdbcError, OtherwiseDescribedError, SourceError, UnknownNumberError
 from model.exact_numbers import decimals_of
 from model.long_rows import PIECE_BYTES, LongRow, LongValue, Part, spool
 from mssql import descriptions, native_numbers, odbc_client
 from mssql.chunk_planning import count_query, is_beyond_basic_plane, where_clause
 from mssql.data_checks import has_seventh_digit
-from mssql.descriptions import NEXT_STEP, DescriptionError, OtherwiseDescribedError
+from mssql.descriptions import NEXT_STEP
 from mssql.losses import WIDE_TEXTS, count_half_pairs, cut_to_microseconds, holds_replacement, seventh_digit_flag
-from mssql.native_numbers import AS_TEXT, RawNumbers, UnknownFormError, decoded
+from mssql.native_numbers import AS_TEXT, RawNumbers, decoded
 from mssql.quoting import quote, quote_table
 from type_mapping import Lob, declared_characters, mapping_of, read_type, select_expression, travels_as_text
 
@@ -54,17 +47,6 @@ _OUTGROWN = "a value grew on the source after it was measured"
 NANOSECOND_YEARS = (1678, 2261)
 #: told how a value was changed, of which column (by its place), in how many values
 OnChange = Callable[[Kind, int, int], None]
-
-
-class SourceError(Exception):
-    """The source failed while it was being read; the message holds the server's words.
-
-    `is_temporary` says whether another attempt may succeed.
-    """
-
-    def __init__(self, words: str, is_temporary: bool = False) -> None:
-        super().__init__(words)
-        self.is_temporary = is_temporary
 
 
 @dataclass(frozen=True)
@@ -227,7 +209,7 @@ class _Reading:
         try:
             with self.second_connection() as other:
                 counts = count_half_pairs(other, self.table, columns, self.chunk)
-        except odbc_client.OdbcError as error:
+        except OdbcError as error:
             raise _source_error(error) from None
         for place, count in zip(places, counts, strict=True):
             self.told("unpaired_surrogates", place, count)
@@ -280,7 +262,7 @@ def _naming(column: Column) -> Iterator[None]:
     """Whatever is wrong with a column's values is told with its name."""
     try:
         yield
-    except (UnknownFormError, DescriptionError) as error:
+    except (UnknownNumberError, DescriptionError) as error:
         raise SourceError(str(error)) from None
     except (pa.ArrowException, ValueError, ArithmeticError) as error:
         raise _not_as_declared(column, error) from None
@@ -392,7 +374,7 @@ def _read_value_by_value(reading: _Reading, columns: tuple[Column, ...]) -> Iter
                 arrived += 1
             yield from gathered.left()
             _refuse_short_answer(arrived, [row.value(pa.int64()) for row in connection.rows(count_query(arrived))])
-    except odbc_client.OdbcError as error:
+    except OdbcError as error:
         raise _source_error(error) from None
     except OSError as error:
         raise SourceError(f"a long value found no room in the folder for temporary files (TMPDIR): {error}") from None
@@ -465,12 +447,13 @@ class _Gathered:
 
 
 def _source_error(error: BaseException) -> SourceError:
-    words = odbc_words(error)
+    found = odbc_diagnosis(error)
+    words = found.words
     if "too large to be written into the allocated buffer" in words:
         return SourceError(_OUTGROWN, is_temporary=True)
     if "Timestamp is not representable in arrow" in words:
         return SourceError("a moment on the source left the range that was measured", is_temporary=True)
-    return SourceError(words, is_temporary_source_error(words))
+    return SourceError(words, found.is_temporary)
 
 
 def _measure(connection: Any, columns: Sequence[Column], source: str) -> Bounds:

@@ -16,8 +16,9 @@ import arrow_odbc
 import pyarrow as pa
 import pyodbc
 
-from db import Settings, connect_source, odbc_words
+from db import Settings, connect_source, odbc_diagnosis, odbc_words
 from model.catalog import Table
+from model.errors import OdbcError, SnapshotError
 from mssql import odbc_client, reader
 from mssql.chunk_planning import is_beyond_basic_plane
 from mssql.quoting import quote, quote_table
@@ -26,7 +27,8 @@ from mssql.quoting import quote, quote_table
 FENCE_TIMEOUT_MS = 30_000
 #: `sys.dm_exec_sessions.transaction_isolation_level` of SNAPSHOT
 SNAPSHOT = 5
-LOCK_TIMEOUT_ERROR = "(1222)"
+#: SQL Server's errors: a lock was not had in time, the database does not allow snapshot isolation
+LOCK_TIMEOUT, SNAPSHOT_NOT_ALLOWED = 1222, 3952
 
 DATABASE = "SELECT DB_NAME()"
 DATA_FILES = "SELECT name, physical_name FROM sys.database_files WHERE type = 0 ORDER BY file_id"
@@ -37,21 +39,17 @@ BEGIN = ("SET TRANSACTION ISOLATION LEVEL SNAPSHOT", "BEGIN TRANSACTION")
 ISOLATION = "SELECT transaction_isolation_level AS level FROM sys.dm_exec_sessions WHERE session_id = @@SPID"
 
 
-class MomentError(Exception):
-    """One moment cannot be had this way; the message says why, in the server's words where it has some."""
-
-
 def take_snapshot(connection: Any, stamp: str) -> str:
     """Make a database snapshot of the database that a pyodbc connection is in; returns the snapshot's name.
 
     `stamp` makes the name unique. Needs the right to create databases (Microsoft, "CREATE DATABASE", the part
-    on database snapshots). Raises MomentError.
+    on database snapshots). Raises SnapshotError.
     """
     try:
         (database,) = connection.execute(DATABASE).fetchone()
         files = connection.execute(DATA_FILES).fetchall()
         if not files:
-            raise MomentError("the server shows no data files of the database")
+            raise SnapshotError("the server shows no data files of the database")
         name = f"{database[:90]}_replication_{stamp}"
         parts = ", ".join(
             f"(NAME = {quote(logical)}, FILENAME = {_text(f'{physical}.{stamp}.ss')})" for logical, physical in files
@@ -59,24 +57,24 @@ def take_snapshot(connection: Any, stamp: str) -> str:
         connection.execute(f"CREATE DATABASE {quote(name)} ON {parts} AS SNAPSHOT OF {quote(database)}")
         return name
     except pyodbc.Error as error:
-        raise MomentError(odbc_words(error)) from None
+        raise SnapshotError(odbc_words(error)) from None
 
 
 def has_snapshot(connection: Any, name: str) -> bool:
-    """Whether there is such a snapshot of the database that a pyodbc connection is in. Raises MomentError."""
+    """Whether there is such a snapshot of the database that a pyodbc connection is in. Raises SnapshotError."""
     try:
         return bool(connection.execute(IS_SNAPSHOT, name).fetchone()[0])
     except pyodbc.Error as error:
-        raise MomentError(odbc_words(error)) from None
+        raise SnapshotError(odbc_words(error)) from None
 
 
 def drop_snapshot(connection: Any, name: str) -> None:
-    """Drop a snapshot of the database that a pyodbc connection is in, if it is there. Raises MomentError."""
+    """Drop a snapshot of the database that a pyodbc connection is in, if it is there. Raises SnapshotError."""
     if has_snapshot(connection, name):
         try:
             connection.execute(f"DROP DATABASE {quote(name)}")
         except pyodbc.Error as error:
-            raise MomentError(odbc_words(error)) from None
+            raise SnapshotError(odbc_words(error)) from None
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ class Session:
         asked = "SELECT CAST(@@TRANCOUNT AS bigint) AS c0"
         try:
             return _value(self.batches, asked) == 1 and (self.by_value is None or _values(self.by_value, asked) == [1])
-        except (arrow_odbc.Error, odbc_client.OdbcError):
+        except (arrow_odbc.Error, OdbcError):
             return False
 
 
@@ -104,10 +102,10 @@ def open_sessions(settings: Settings, tables: Sequence[Table], count: int) -> li
     """Sessions that all see one moment of the tables, at most `count` of them, at least one.
 
     Where the server's table locks do not keep writers out there is no fence: then there is one session, of one
-    connection. Raises MomentError, and UnreachableError.
+    connection. Raises SnapshotError, and UnreachableError.
     """
     if not tables:
-        raise MomentError("there is no table")
+        raise SnapshotError("there is no table")
     try:
         with closing(connect_source(settings)) as fence:
             fence.execute(f"SET LOCK_TIMEOUT {FENCE_TIMEOUT_MS}")
@@ -120,17 +118,18 @@ def open_sessions(settings: Settings, tables: Sequence[Table], count: int) -> li
             fence.execute("ROLLBACK TRANSACTION")
             return sessions
     except pyodbc.Error as error:
-        words = odbc_words(error)
-        if LOCK_TIMEOUT_ERROR in words:
+        found = odbc_diagnosis(error)
+        words = found.words
+        if LOCK_TIMEOUT in found.numbers:
             words = f"others wrote to the tables for {FENCE_TIMEOUT_MS // 1000} s on end: {words}"
-        raise MomentError(words) from None
+        raise SnapshotError(words) from None
 
 
 def _readable(tables: Sequence[Table]) -> Table:
-    """A table that every kind of connection can name. Raises MomentError."""
+    """A table that every kind of connection can name. Raises SnapshotError."""
     found = [table for table in tables if not is_beyond_basic_plane(_place(table))]
     if not found:
-        raise MomentError("no table has a name that the driver manager takes (characters beyond the basic plane)")
+        raise SnapshotError("no table has a name that the driver manager takes (characters beyond the basic plane)")
     return found[0]
 
 
@@ -143,7 +142,7 @@ def _is_locked(settings: Settings, table: Table) -> bool:
             other.execute(f"SELECT TOP (1) 1 AS c0 FROM {_place(table)} WITH (TABLOCKX)").fetchall()
             return False
         except pyodbc.Error as error:
-            return LOCK_TIMEOUT_ERROR in odbc_words(error)
+            return LOCK_TIMEOUT in odbc_diagnosis(error).numbers
 
 
 def _session(settings: Settings, table: Table, is_fenced: bool) -> Session:
@@ -156,7 +155,7 @@ def _session(settings: Settings, table: Table, is_fenced: bool) -> Session:
         _value(batches, touch)
         level = _value(batches, ISOLATION)
         if level != SNAPSHOT:
-            raise MomentError(f"the server gave isolation level {level} instead of SNAPSHOT ({SNAPSHOT})")
+            raise SnapshotError(f"the server gave isolation level {level} instead of SNAPSHOT ({SNAPSHOT})")
         if not is_fenced:
             return Session(batches)
         life = odbc_client.connect(settings)
@@ -166,10 +165,11 @@ def _session(settings: Settings, table: Table, is_fenced: bool) -> Session:
             session.by_value.execute(statement)
         _values(session.by_value, touch)
         return session
-    except (arrow_odbc.Error, odbc_client.OdbcError) as error:
-        words = odbc_words(error)
-        advice = "; ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON allows it" if "(3952)" in words else ""
-        raise MomentError(f"{words}{advice}") from None
+    except (arrow_odbc.Error, OdbcError) as error:
+        found = odbc_diagnosis(error)
+        is_off = SNAPSHOT_NOT_ALLOWED in found.numbers
+        advice = "; ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON allows it" if is_off else ""
+        raise SnapshotError(f"{found.words}{advice}") from None
 
 
 def _place(table: Table) -> str:

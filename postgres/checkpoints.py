@@ -17,6 +17,7 @@ import psycopg2
 from db import target_words
 from model.catalog import Chunk
 from model.changes import Counts
+from model.errors import LoadLostError, RecordError
 from postgres import runs, suspension, trust
 from postgres.names import TargetName
 
@@ -177,19 +178,6 @@ CLAIM = (
 )
 
 
-class StateError(Exception):
-    """The schema `replication` cannot be used; the message holds the server's words."""
-
-
-class LoadLostError(Exception):
-    """What a load relies on is not there any more: another run took its table over, or somebody changed the table.
-
-    The message says what happened, and what to do. Nothing of the transaction in which it was found was kept.
-    """
-
-    is_temporary = False
-
-
 @dataclass(frozen=True)
 class LoadId:
     """A load of a table and the run that does it: what its transactions are held against.
@@ -269,14 +257,14 @@ def can_be_made(connection: Any) -> bool:
 def prepare(connection: Any, trusted: Sequence[str] = ()) -> None:
     """Make the schema `replication` where it is missing, or made by an older version.
 
-    `trusted` are roles beside the one that runs whose schema it may be. Raises StateError, also where it belongs to
+    `trusted` are roles beside the one that runs whose schema it may be. Raises RecordError, also where it belongs to
     somebody else, or others may write to it.
     """
     try:
         with connection.cursor() as cursor:
             problems = trust.problems(cursor, trusted)
             if problems:
-                raise StateError(
+                raise RecordError(
                     f"the schema `replication` of the target cannot be trusted: {'; '.join(problems)}. Nothing that "
                     f"stands in it was read or run. Revoke these rights, or, where the role is yours, name it in "
                     f"TRUSTED_ROLES; or, if nothing of it is needed, drop it: DROP SCHEMA replication CASCADE"
@@ -289,20 +277,20 @@ def prepare(connection: Any, trusted: Sequence[str] = ()) -> None:
                 cursor.execute(suspension.CREATE)
                 cursor.execute(runs.CREATE)
         connection.commit()
-    except StateError:
+    except RecordError:
         connection.rollback()
         raise
     except psycopg2.Error as error:
         if not connection.closed:
             connection.rollback()
-        raise StateError(
+        raise RecordError(
             f"the schema `replication`, where loads keep their checkpoints, cannot be made: {target_words(error)}. "
             f"Let a role that may create it run this once, or grant CREATE on the database."
         ) from None
 
 
 def begin_session(connection: Any, session: str, keeps_rows: bool) -> None:
-    """Remember whether a new session keeps the rows that are there, for those who resume it. Raises StateError."""
+    """Remember whether a new session keeps the rows that are there, for those who resume it. Raises RecordError."""
     try:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -310,30 +298,30 @@ def begin_session(connection: Any, session: str, keeps_rows: bool) -> None:
             )
         connection.commit()
     except psycopg2.Error as error:
-        raise StateError(f"the session cannot be written down: {target_words(error)}") from None
+        raise RecordError(f"the session cannot be written down: {target_words(error)}") from None
 
 
 def keeps_rows(connection: Any, session: str) -> bool:
-    """Whether a session was begun with --no-truncate; False where that is not known. Raises StateError."""
+    """Whether a session was begun with --no-truncate; False where that is not known. Raises RecordError."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT keeps_rows FROM replication.session WHERE session = %s", (session,))
             found = cursor.fetchone()
         connection.rollback()
     except psycopg2.Error as error:
-        raise StateError(f"the session cannot be read: {target_words(error)}") from None
+        raise RecordError(f"the session cannot be read: {target_words(error)}") from None
     return found is not None and bool(found[0])
 
 
 def is_known(connection: Any, table: TargetName) -> bool:
-    """Whether any load of the table is remembered. Raises StateError."""
+    """Whether any load of the table is remembered. Raises RecordError."""
     try:
         with connection.cursor() as cursor:
             cursor.execute(LOAD, (table.schema, table.table))
             found = cursor.fetchone()
         connection.rollback()
     except psycopg2.Error as error:
-        raise StateError(f"the table's last load cannot be read: {target_words(error)}") from None
+        raise RecordError(f"the table's last load cannot be read: {target_words(error)}") from None
     return found is not None
 
 

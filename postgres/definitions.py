@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from model.errors import UnknownDefinitionError
 from postgres.names import TargetName
 
 _TOKEN = re.compile(
@@ -28,10 +29,6 @@ _TOKEN = re.compile(
 )
 _NOT_IN_AN_EXPRESSION = ("SELECT", "WHERE", "USING")
 _ACTIONS = (("NO", "ACTION"), ("RESTRICT",), ("CASCADE",), ("SET", "NULL"), ("SET", "DEFAULT"))
-
-
-class UnknownFormError(Exception):
-    """A definition has not the form that this tool writes down."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class _Reader:
 
     def _next(self) -> _Token:
         if self.is_at_end:
-            raise UnknownFormError
+            raise UnknownDefinitionError
         self._place += 1
         return self._tokens[self._place - 1]
 
@@ -77,13 +74,13 @@ class _Reader:
     def must(self, *words: str) -> None:
         """Pass these words or marks."""
         if not self.has(*words):
-            raise UnknownFormError
+            raise UnknownDefinitionError
 
     def name(self) -> str:
         """Pass a name."""
         token = self._next()
         if token.kind != "name":
-            raise UnknownFormError
+            raise UnknownDefinitionError
         return token.name
 
     def table(self) -> TargetName:
@@ -115,19 +112,19 @@ class _Reader:
         """Pass an expression that goes on to the end."""
         depth = 0
         if self.is_at_end:
-            raise UnknownFormError
+            raise UnknownDefinitionError
         while not self.is_at_end:
             text = self._next().text
             depth += (text == "(") - (text == ")")
             if depth < 0 or text in _NOT_IN_AN_EXPRESSION or (text == "," and not depth):
-                raise UnknownFormError
+                raise UnknownDefinitionError
         if depth:
-            raise UnknownFormError
+            raise UnknownDefinitionError
 
     def end(self) -> None:
         """Nothing may follow."""
         if not self.is_at_end:
-            raise UnknownFormError
+            raise UnknownDefinitionError
 
 
 def _tokens(text: str) -> Sequence[_Token]:
@@ -136,7 +133,7 @@ def _tokens(text: str) -> Sequence[_Token]:
     while place < len(text):
         match = _TOKEN.match(text, place)
         if match is None or match.lastgroup == "comment":
-            raise UnknownFormError
+            raise UnknownDefinitionError
         if match.lastgroup != "space":
             found.append(_Token(str(match.lastgroup), match[0]))
         place = match.end()
@@ -144,7 +141,7 @@ def _tokens(text: str) -> Sequence[_Token]:
 
 
 def read_key(definition: str) -> tuple[str, ...]:
-    """The columns of a PRIMARY KEY or UNIQUE constraint. Raises UnknownFormError."""
+    """The columns of a PRIMARY KEY or UNIQUE constraint. Raises UnknownDefinitionError."""
     reader = _Reader(definition)
     if not reader.has("PRIMARY", "KEY"):
         reader.must("UNIQUE")
@@ -158,7 +155,7 @@ def read_key(definition: str) -> tuple[str, ...]:
 
 
 def read_foreign_key(definition: str) -> TargetName:
-    """The table that a foreign key points to. Raises UnknownFormError."""
+    """The table that a foreign key points to. Raises UnknownDefinitionError."""
     reader = _Reader(definition)
     reader.must("FOREIGN", "KEY")
     reader.names("PERIOD")
@@ -170,7 +167,7 @@ def read_foreign_key(definition: str) -> TargetName:
     for event in ("UPDATE", "DELETE"):
         if reader.has("ON", event):
             if not any(reader.has(*action) for action in _ACTIONS):
-                raise UnknownFormError
+                raise UnknownDefinitionError
             if event == "DELETE" and reader.sees("("):
                 reader.names()
     _deferral(reader)
@@ -180,7 +177,7 @@ def read_foreign_key(definition: str) -> TargetName:
 
 
 def read_index(definition: str) -> tuple[str, TargetName]:
-    """The name of an index that a statement makes, and its table. Raises UnknownFormError."""
+    """The name of an index that a statement makes, and its table. Raises UnknownDefinitionError."""
     reader = _Reader(definition)
     reader.must("CREATE")
     reader.has("UNIQUE")

@@ -24,13 +24,14 @@ import pyarrow.compute as pc
 from db import Settings, is_temporary_target_error, target_words
 from model.catalog import Column, Table
 from model.changes import Changes, NulPolicy
-from model.exact_numbers import InexactError, rescaled
+from model.errors import InexactError, TargetError, UnfitTargetError, ValueRefusedError, WireError
+from model.exact_numbers import rescaled
 from model.long_rows import LongRow, LongValue, Part, spool
 from postgres import locks, wire
 from postgres.checkpoints import Totals
 from postgres.introspection import TargetTable
 from postgres.names import TargetName, fold, quote
-from type_mapping import Family, UnsupportedTypeError, mapping_of, wire_type
+from type_mapping import Family, mapping_of, wire_type
 
 #: where byte i of PostgreSQL's uuid stands in SQL Server's sixteen bytes (its first three groups are little-endian)
 _UUID_ORDER = np.array([3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15])
@@ -41,25 +42,6 @@ LARGEST_ROW = (1 << 30) - (64 << 10)
 
 # What precedes the encoding, and the encoding itself, in an XML declaration.
 _XML_ENCODING = r"^(<\?xml\s+version\s*=\s*(?:\"[^\"]*\"|'[^']*'))\s+encoding\s*=\s*(?:\"[^\"]*\"|'[^']*')"
-
-
-class TargetError(Exception):
-    """The target refused the load; the message holds the server's words. Nothing of it was kept.
-
-    `is_temporary` says whether another attempt may succeed.
-    """
-
-    def __init__(self, words: str, is_temporary: bool = False) -> None:
-        super().__init__(words)
-        self.is_temporary = is_temporary
-
-
-class ValueRefusedError(TargetError):
-    """A value does not fit the target's column; found before it was sent."""
-
-    def __init__(self, column: str, words: str) -> None:
-        super().__init__(f"column {column}: {words}")
-        self.column = column
 
 
 @dataclass(frozen=True)
@@ -95,7 +77,7 @@ class LoadPlan:
 def plan_load(table: Table, target: TargetTable, settings: Settings) -> LoadPlan:
     """Pair the source's columns with the target's; columns that the target generates are left out.
 
-    Raises UnsupportedTypeError where a column is missing on the target or must not receive the source's
+    Raises UnfitTargetError where a column is missing on the target or must not receive the source's
     values.
     """
     sources: list[Column] = []
@@ -103,10 +85,10 @@ def plan_load(table: Table, target: TargetTable, settings: Settings) -> LoadPlan
     for column in table.columns:
         there = target.column(fold(column.name, settings))
         if there is None:
-            raise UnsupportedTypeError(f"column {column.name} is missing in the target table {target.name}")
+            raise UnfitTargetError(f"column {column.name} is missing in the target table {target.name}")
         if there.is_generated:
             if column.computed is None:
-                raise UnsupportedTypeError(
+                raise UnfitTargetError(
                     f"column {there.name} of {target.name} is GENERATED, and would not receive the values of the "
                     f"source's column {column.name}. Make it an ordinary column: ALTER TABLE {target.name.quoted} "
                     f"ALTER COLUMN {quote(there.name)} DROP EXPRESSION"
@@ -402,10 +384,11 @@ def _encode_long_row(plan: LoadPlan, row: LongRow, short: pa.RecordBatch) -> Ite
     total = sum(size for size, _ in longs.values()) + short.nbytes
     if total > LARGEST_ROW:
         place, (size, _) = max(longs.items(), key=lambda item: item[1][0])
+        name = plan.columns[place].name
         raise ValueRefusedError(
-            plan.columns[place].name,
-            f"a value of {size:,} bytes in a row of {total:,}{_whose(plan, short)}; PostgreSQL holds rows up to "
-            f"{LARGEST_ROW:,} bytes",
+            f"column {name}: a value of {size:,} bytes in a row of {total:,}{_whose(plan, short)}; PostgreSQL holds "
+            f"rows up to {LARGEST_ROW:,} bytes",
+            name,
         )
     encoded = _encoded_row(short)
     start = 2
@@ -475,7 +458,7 @@ def _to_wire(values: pa.Array, column: LoadColumn, kind: pa.DataType | None = No
     if convert is not None:
         try:
             values = convert(values)
-        except (wire.WireError, pa.ArrowInvalid) as error:
+        except (WireError, pa.ArrowInvalid) as error:
             raise TargetError(
                 f"column {column.name}: the source sent what is no {column.family} value: {error}"
             ) from None
@@ -488,10 +471,10 @@ def _to_wire(values: pa.Array, column: LoadColumn, kind: pa.DataType | None = No
         return rescaled(values, kind) if pa.types.is_decimal(kind) else values.cast(kind, safe=True)
     except (InexactError, pa.ArrowException) as error:
         raise ValueRefusedError(
+            f"column {column.name}: a value that the source sent as {values.type} does not fit {kind}, which its "
+            f"catalog promises and the target's {column.base_type} was made for: {error}. Widen the target's column "
+            f"(to numeric without precision, say), then use --resume",
             column.name,
-            f"a value that the source sent as {values.type} does not fit {kind}, which its catalog promises and the "
-            f"target's {column.base_type} was made for: {error}. Widen the target's column (to numeric without "
-            f"precision, say), then use --resume",
         ) from None
 
 

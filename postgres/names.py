@@ -9,15 +9,12 @@ from dataclasses import dataclass
 
 from db import Settings
 from model.catalog import DEFAULT_SCHEMA, Table
+from model.errors import NameCollisionError
 
 MAX_BYTES = 63
 _HASH_LENGTH = 8
 #: where loads keep their record
 OWN_SCHEMA = "replication"
-
-
-class NameCollisionError(Exception):
-    """Two names of the source become one on the target; the message lists them."""
 
 
 def quote(name: str) -> str:
@@ -68,23 +65,32 @@ def target_name(table: Table, settings: Settings) -> TargetName:
     return TargetName(cut(mapped), fold(table.name, settings))
 
 
-def check_collisions(tables: Iterable[Table], settings: Settings) -> None:
-    """Raise NameCollisionError where two tables, or two columns of a table, fall together."""
-    problems: list[str] = []
-    places: defaultdict[TargetName, list[str]] = defaultdict(list)
+def column_collisions(table: Table, settings: Settings) -> list[str]:
+    """A line for each name that several columns of a table would have."""
+    columns: defaultdict[str, list[str]] = defaultdict(list)
+    for column in table.columns:
+        columns[fold(column.name, settings)].append(column.name)
+    return [
+        f"columns {', '.join(twins)} of {table.full_name} all become {folded}"
+        for folded, twins in columns.items()
+        if len(twins) > 1
+    ]
+
+
+def table_collisions(tables: Iterable[Table], settings: Settings) -> list[str]:
+    """A line for each name that several tables would have."""
+    targets: defaultdict[TargetName, list[str]] = defaultdict(list)
     for table in tables:
-        places[target_name(table, settings)].append(table.full_name)
-        columns: defaultdict[str, list[str]] = defaultdict(list)
-        for column in table.columns:
-            columns[fold(column.name, settings)].append(column.name)
-        problems += [
-            f"columns {', '.join(twins)} of {table.full_name} all become {folded}"
-            for folded, twins in columns.items()
-            if len(twins) > 1
-        ]
-    problems += [f"tables {', '.join(twins)} all become {place}" for place, twins in places.items() if len(twins) > 1]
-    if problems:
-        listed = "\n  ".join(problems)
+        targets[target_name(table, settings)].append(table.full_name)
+    return [f"tables {', '.join(twins)} all become {name}" for name, twins in targets.items() if len(twins) > 1]
+
+
+def check_collisions(tables: Sequence[Table], settings: Settings) -> None:
+    """Raise NameCollisionError where two tables, or two columns of a table, fall together."""
+    collisions = [line for table in tables for line in column_collisions(table, settings)]
+    collisions += table_collisions(tables, settings)
+    if collisions:
+        listed = "\n  ".join(collisions)
         raise NameCollisionError(
             f"names fall together in PostgreSQL:\n  {listed}\nNothing was changed. Set NAMING=preserve to keep upper "
             f"and lower case apart, SCHEMA_MAP to part schemas, or leave tables out with --exclude."

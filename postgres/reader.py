@@ -18,9 +18,9 @@ import pyarrow as pa
 from adbc_driver_postgresql import StatementOptions
 from adbc_driver_postgresql import dbapi as postgresql
 
-from db import SET_SESSION, Settings, UnreachableError, is_temporary_sqlstate, target_advice
+from db import SET_SESSION, Settings, target_advice
+from model.errors import TargetError, UnreachableError, is_temporary_sqlstate
 from postgres.introspection import TargetColumn, TargetTable
-from postgres.loader import TargetError
 from postgres.names import TargetName, quote
 
 #: about so many bytes of rows become one batch; a larger row is a batch of its own

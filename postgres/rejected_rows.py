@@ -19,10 +19,11 @@ import psycopg2
 
 from db import target_words
 from model.changes import Changes
+from model.errors import TargetError, ValueRefusedError
 from model.long_rows import LongRow, Part
 from postgres import loader, locks
 from postgres.checkpoints import Totals
-from postgres.loader import LoadPlan, TargetError, ValueRefusedError
+from postgres.loader import LoadPlan
 from postgres.names import TargetName
 from postgres.recorded_rows import Row, write_row
 

@@ -23,6 +23,7 @@ from typing import Any
 
 import psycopg2
 
+from model.errors import TablesClaimedError
 from postgres.names import TargetName
 
 #: the first key of this tool's advisory locks; the second is a run's number, 0 for judging claims
@@ -92,10 +93,6 @@ SELECT r.host, r.pid, r.folder, r.command, r.started_at
 FROM replication.claim AS c JOIN replication.run AS r USING (run)
 WHERE c.table_schema = %s AND c.table_name = %s
 """
-
-
-class TablesClaimedError(Exception):
-    """Another run that is alive works on these tables; the message says which run, and on what."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from typing import Any, Literal
 import psycopg2
 
 from db import is_temporary_target_error, target_words
+from model.errors import SuspensionError, UnknownDefinitionError
 from postgres import definitions, locks, runs
-from postgres.definitions import UnknownFormError
 from postgres.names import TargetName, quote
 
 #: how many triggers or foreign keys, or tables with what is on them, are suspended or restored in one transaction
@@ -215,17 +215,6 @@ END
 """
 
 
-class SuspensionError(Exception):
-    """Something cannot be suspended, or what was cannot be read or restored; the message holds the server's words.
-
-    `is_temporary` says whether another attempt may succeed.
-    """
-
-    def __init__(self, words: str, is_temporary: bool = False) -> None:
-        super().__init__(words)
-        self.is_temporary = is_temporary
-
-
 @dataclass(frozen=True)
 class Suspended:
     """Something that was suspended for a load. `is_back`: it stands again, but is not validated yet."""
@@ -250,7 +239,7 @@ class Suspended:
             return (self.table,)
         try:
             return (self.table, definitions.read_foreign_key(self.definition))
-        except UnknownFormError:
+        except UnknownDefinitionError:
             return (self.table,)
 
     def check_form(self) -> None:
@@ -261,8 +250,8 @@ class Suspended:
             elif self.kind == "foreign key":
                 definitions.read_foreign_key(self.definition)
             elif self.kind == "index" and definitions.read_index(self.definition) != (self.name, self.table):
-                raise UnknownFormError
-        except UnknownFormError:
+                raise UnknownDefinitionError
+        except UnknownDefinitionError:
             raise SuspensionError(
                 f"{self}: its definition in replication.suspended has not the form that this tool writes, and was not "
                 f"run: {self.definition}"

@@ -10,16 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from model.errors import WireError
+
 #: bytes of an SRID in front of well-known binary, as the reader delivers it
 _SRID_BYTES = 4
 #: in the highest byte of a geometry's type: an SRID follows (EWKB)
 _HAS_SRID = 0x20
 _LITTLE_ENDIAN = 1
 _JSONB_VERSION = "\x01"
-
-
-class WireError(Exception):
-    """A value is not in the form that the source was asked for; the message says how."""
 
 
 def to_jsonb(values: pa.Array) -> pa.Array:

@@ -19,11 +19,9 @@ import psycopg2
 
 from cli.display.choice import choose_display
 from cli.session import (
-    ALL_DONE,
     Options,
     Plan,
     Run,
-    UsageError,
     Work,
     announce,
     begin_session,
@@ -36,8 +34,9 @@ from cli.session import (
     write_out,
 )
 from data_phase.restoring import claim, restore
-from db import Settings, UnreachableError, connect_source, connect_target, target_words
+from db import Settings, connect_source, connect_target, target_words
 from model.catalog import Database, Finding, Table
+from model.errors import ALL_DONE, CatalogError, SchemaError, UnreachableError, UsageError
 from mssql import expressions
 from mssql.introspection import read_database
 from postgres import checkpoints, ddl, locks
@@ -62,10 +61,6 @@ from schema_phase.fidelity_report import write_report
 from type_mapping import TargetFeatures
 
 STEPS = ("table", "indexes", "foreign_keys")
-
-
-class SchemaError(Exception):
-    """A table could not be made, or one that exists does not fit; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +113,7 @@ def _claimed(this_run: Run, work: Plan, connection: Any) -> LiveRun | None:
     """This run's claim on the tables it works on, with all that killed runs suspended restored.
 
     None where the role may not make the schema `replication`: no load can have been there either. Raises
-    TablesClaimedError, StateError, SuspensionError and UnreachableError.
+    TablesClaimedError, RecordError, SuspensionError and UnreachableError.
     """
     if not checkpoints.can_be_made(connection):
         return None
@@ -161,7 +156,7 @@ class _Target:
                 read_parts(connection, schemas),
             )
         except psycopg2.Error as error:
-            raise UnreachableError(f"the target's catalog cannot be read: {target_words(error)}") from None
+            raise CatalogError(f"the target's catalog cannot be read: {target_words(error)}") from None
 
 
 def _plan(this_run: Run, database: Database, target: _Target) -> SchemaPlan:

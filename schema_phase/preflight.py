@@ -21,10 +21,11 @@ import psycopg2
 
 from cli.display.choice import choose_display
 from cli.display.plain import RULE
-from cli.session import ALL_DONE, SOME_FAILED, Options, find_table, load_run_settings, select_tables
+from cli.session import Options, find_table, load_run_settings, select_tables
 from cli.type_map import read_type_map
-from db import Settings, UnreachableError, connect_source, connect_target, target_words
+from db import Settings, connect_source, connect_target, target_words
 from model.catalog import Column, Database, Finding, ForeignKey, SqlType, Table
+from model.errors import ALL_DONE, SOME_FAILED, OutputError, UnreachableError, UnsupportedTypeError
 from model.visible import json_text
 from mssql import data_checks
 from mssql.data_checks import Comparison, Count
@@ -32,9 +33,9 @@ from mssql.introspection import read_database
 from postgres import ddl
 from postgres.ddl import NULLS_NOT_DISTINCT_SINCE
 from postgres.introspection import TargetTable, has_citext, has_icu, read_features, read_tables, target_schemas
-from postgres.names import MAX_BYTES, NameCollisionError, TargetName, check_collisions
-from progress import ProgressFileError, write_atomically
-from type_mapping import TargetFeatures, UnsupportedTypeError, mapping_of
+from postgres.names import MAX_BYTES, TargetName, column_collisions, table_collisions
+from progress import write_atomically
+from type_mapping import TargetFeatures, mapping_of
 
 #: `blocks`: something would fail, or be lost or changed in a way that somebody must decide about;
 #: `warns`: it goes through, but not as it was, or with work left; `notes`: good to know
@@ -153,7 +154,7 @@ def run(options: Options, folder: Path, with_data: bool, foresee: Foresight) -> 
     try:
         write_atomically(as_json, document(source_label, target_label, remarks))
     except OSError as error:
-        raise ProgressFileError(f"{as_json} cannot be written: {error.strerror or error}") from None
+        raise OutputError(f"{as_json} cannot be written: {error.strerror or error}") from None
     return ALL_DONE if verdict(remarks) == "ready" else SOME_FAILED
 
 
@@ -276,20 +277,10 @@ def _target_remarks(tables: Sequence[Table], settings: Settings, target: TargetS
 def _collisions(tables: Sequence[Table], settings: Settings) -> Iterator[Remark]:
     advice = "NAMING=preserve keeps case apart, SCHEMA_MAP parts schemas, --exclude leaves tables out"
     for table in tables:
-        for problem in _collision_lines([table], settings):
-            yield Remark("blocks", "name collision", table.full_name, problem, advice)
-    for problem in _collision_lines(tables, settings):
-        if problem.startswith("tables "):
-            yield Remark("blocks", "name collision", "table", problem, advice)
-
-
-def _collision_lines(tables: Sequence[Table], settings: Settings) -> list[str]:
-    """The problems that a run would be stopped by, each in the words that it would say."""
-    try:
-        check_collisions(tables, settings)
-    except NameCollisionError as error:
-        return [line.strip() for line in str(error).splitlines() if line.startswith("  ")]
-    return []
+        for line in column_collisions(table, settings):
+            yield Remark("blocks", "name collision", table.full_name, line, advice)
+    for line in table_collisions(tables, settings):
+        yield Remark("blocks", "name collision", "table", line, advice)
 
 
 def _table_remarks(database: Database, table: Table) -> Iterator[Remark]:

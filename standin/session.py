@@ -49,26 +49,8 @@ from pysqlbridge.tds.packet import next_session_id
 from pysqlbridge.tds.token import negotiate
 
 from model.catalog import SqlType
-from standin.sql import (
-    INT,
-    Facts,
-    Query,
-    Relation,
-    SqlError,
-    Translator,
-    named_type,
-    quote,
-    split_batch,
-)
-from standin.types import (
-    EncodingError,
-    Parameter,
-    WireType,
-    column_metadata,
-    from_duckdb,
-    read_request,
-    wire_type,
-)
+from standin.sql import INT, Facts, Query, Relation, SqlError, Translator, named_type, quote, split_batch
+from standin.types import EncodingError, Parameter, WireType, column_metadata, from_duckdb, read_request, wire_type
 
 if TYPE_CHECKING:
     from standin.server import StandIn

@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 import pytest
 
-from db import SettingsError, load_settings
+from db import load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, SqlType, Table
+from model.errors import SettingsError
 from standin.server import LOGIN, StandIn
 from tests.harness import Finished, Proxy, Workplace, wait_until
 from tests.samples import (

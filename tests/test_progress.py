@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.errors import LockHeldError, ProgressFileError
 from model.visible import json_text
-from progress import STATUSES, LockHeldError, Phase, ProgressFileError, ProgressTracker, Summary, write_atomically
+from progress import STATUSES, Phase, ProgressTracker, Summary, write_atomically
 from tests.harness import ROOT
 from tests.samples import SHOP_COUNTS, SHOP_KEYS, Shop, entries, processed, set_status, write_progress
 

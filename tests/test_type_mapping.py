@@ -29,6 +29,7 @@ from data_phase import chunk_copy
 from db import Settings, connect_source, connect_target, load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import WHOLE_TABLE, Column, Database, Key, KeyColumn, SqlType, Table
+from model.errors import UnknownNumberError
 from mssql import native_numbers, reader
 from mssql.introspection import read_tables
 from postgres import checkpoints, loader
@@ -643,5 +644,5 @@ def test_a_part_of_a_columns_numbers_is_read_as_the_whole_is(numbers: list[Decim
 
 def test_a_number_of_another_scale_is_refused() -> None:
     column = Column("value", Q("decimal", precision=38, scale=9))
-    with pytest.raises(native_numbers.UnknownFormError, match="value"):
+    with pytest.raises(UnknownNumberError, match="value"):
         native_numbers.decoded(structs([Decimal(1)], 10), column)

@@ -22,10 +22,11 @@ import pyarrow.compute as pc
 
 from model.catalog import Column
 from model.changes import NulPolicy
-from model.exact_numbers import InexactError, decimals_of, rescaled
+from model.errors import InexactError, UnfitTargetError
+from model.exact_numbers import decimals_of, rescaled
 from model.long_rows import LongValue
 from postgres.reader import DIGEST_MARK
-from type_mapping import Family, UnsupportedTypeError, exact_scale, mapping_of, read_type
+from type_mapping import Family, exact_scale, mapping_of, read_type
 
 #: bytes of the longest value, text as UTF-8, that is compared as it is where the column has no bound
 LONGEST_WHOLE = 1 << 20
@@ -81,11 +82,11 @@ class Form:
 def form_of(column: Column, base_type: str, nul_policy: NulPolicy) -> Form:
     """The form for a source column and the base type of its target column.
 
-    Raises UnsupportedTypeError where values of such types cannot be compared.
+    Raises UnfitTargetError where values of such types cannot be compared.
     """
     family = mapping_of(column.type).family
     if base_type not in COMPARABLE[family]:
-        raise UnsupportedTypeError(
+        raise UnfitTargetError(
             f"column {column.name}: {column.type} cannot be compared with a target column of type {base_type}"
         )
     if family in ("integer", "decimal") and base_type == "numeric":

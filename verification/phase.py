@@ -33,22 +33,31 @@ import pyarrow as pa
 import pyodbc
 
 from cli.display.plain import Bars, closing_block
-from cli.session import ALL_DONE, SOME_FAILED, Run, unexpected
-from db import Settings, UnreachableError, connect_source, connect_target, target_words
+from cli.session import Run, unexpected
+from db import Settings, connect_source, connect_target, target_words
 from model.catalog import WHOLE_TABLE, Chunk, Column, Table
+from model.errors import (
+    ALL_DONE,
+    SOME_FAILED,
+    CancelledError,
+    CatalogError,
+    PlanningError,
+    SourceError,
+    TableError,
+    TargetError,
+    UnfitTargetError,
+    UnreachableError,
+)
 from model.exact_numbers import EXACT, has_total, total
 from model.long_rows import LongRow
 from mssql import chunk_planning as source_chunks
 from mssql import figures, reader
-from mssql.chunk_planning import PlanningError
 from mssql.figures import Figures
-from mssql.reader import SourceError
 from postgres import reader as target_reader
 from postgres.introspection import TargetColumn, TargetTable, read_tables, target_schemas
-from postgres.loader import TargetError
 from postgres.names import TargetName, fold, target_name
 from postgres.reader import BlockRange, Wanted
-from type_mapping import UnsupportedTypeError, read_type
+from type_mapping import read_type
 from verification.checksums import BUCKETS, RowHasher, Salt, Sums, byte_size, text_units, utf16_units
 from verification.comparable_values import LONGEST_WHOLE, Form, form_of
 from verification.row_differences import Difference, Found, bytes_a_row, collect, find_differences, together
@@ -94,14 +103,14 @@ class Pair:
 def pair_up(table: Table, target: TargetTable, settings: Settings, seed: bytes) -> Pair:
     """Pair a table's columns with the target's.
 
-    Raises UnsupportedTypeError where a column is missing there, or its values cannot be compared.
+    Raises UnfitTargetError where a column is missing there, or its values cannot be compared.
     """
     there: list[TargetColumn] = []
     forms: list[Form] = []
     for column in table.columns:
         found = target.column(fold(column.name, settings))
         if found is None:
-            raise UnsupportedTypeError(f"column {column.name} is missing in the target table {target.name}")
+            raise UnfitTargetError(f"column {column.name} is missing in the target table {target.name}")
         there.append(found)
         forms.append(form_of(column, found.base_type, settings.nul_policy))
     return Pair(table, target, tuple(there), tuple(forms), _key_places(table), seed)
@@ -185,10 +194,6 @@ class Watch:
         for connector, idle in self._idle.items():
             while not idle.empty():
                 connector.close(idle.get())
-
-
-class CancelledError(Exception):
-    """The run is stopping."""
 
 
 #: where some of a table's rows lie: on the source, or on the target
@@ -468,7 +473,7 @@ def _read_target(
             wanted = [target_name(table, settings) for table in tables]
             return existing, target_reader.block_ranges(target, [place for place in wanted if place in existing])
         except psycopg2.Error as error:
-            raise UnreachableError(f"the target's catalog cannot be read: {target_words(error)}") from None
+            raise CatalogError(f"the target's catalog cannot be read: {target_words(error)}") from None
 
 
 @dataclass
@@ -558,8 +563,7 @@ class _Comparing:
             except UnreachableError:
                 raise
             except Exception as error:
-                sides = {SourceError: "the source", PlanningError: "the source", TargetError: "the target"}
-                side = sides.get(type(error))
+                side = error.side if isinstance(error, TableError) else None
                 words = f"{side} cannot be read: {error}" if side else unexpected(error)
                 self._end(case, Comparison(case.pair.table, problem=self._settings.secrets.hide(words)))
             else:
@@ -575,7 +579,7 @@ class _Comparing:
             return Comparison(table, problem=f"{place} does not exist on the target")
         try:
             pair = pair_up(table, there, self._settings, self._seed)
-        except UnsupportedTypeError as error:
+        except UnfitTargetError as error:
             return Comparison(table, problem=str(error))
         self._bars.start(table.key, table.row_count)
         case = _Case(pair, self._ranges[place])

@@ -23,11 +23,6 @@ What the result means:
 Rules cited by the title of the page in Microsoft's Transact-SQL reference.
 """
 
-from mssql.expressions.translation import (
-    translate_check,
-    translate_computed,
-    translate_default,
-    translate_filter,
-)
+from mssql.expressions.translation import translate_check, translate_computed, translate_default, translate_filter
 
 __all__ = ["translate_check", "translate_computed", "translate_default", "translate_filter"]

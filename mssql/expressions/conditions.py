@@ -13,17 +13,7 @@ from mssql.expressions.context import Context
 from mssql.expressions.conversions import convert
 from mssql.expressions.text import unpadded
 from mssql.expressions.tree import Between, In, Refused
-from mssql.expressions.types import (
-    BINARIES,
-    BIT,
-    DATED,
-    INT,
-    STRINGS,
-    UNICODE,
-    digits_of,
-    higher_type,
-    is_exact,
-)
+from mssql.expressions.types import BINARIES, BIT, DATED, INT, STRINGS, UNICODE, digits_of, higher_type, is_exact
 from mssql.expressions.values import Condition, Notes, Value, constant_value, quoted
 
 

@@ -11,17 +11,7 @@ import pytest
 from model.catalog import Database
 from standin.server import StandIn
 from tests.harness import Workplace
-from tests.samples import (
-    EARLIER,
-    SHOP_COUNTS,
-    SHOP_KEYS,
-    Shop,
-    counts,
-    entries,
-    processed,
-    statuses,
-    write_progress,
-)
+from tests.samples import EARLIER, SHOP_COUNTS, SHOP_KEYS, Shop, counts, entries, processed, statuses, write_progress
 
 both_scripts = pytest.mark.parametrize("script", ["schema", "data"])
 

@@ -13,11 +13,12 @@ from typing import Any
 import psycopg2
 import pytest
 
-from cli.type_map import TypeMap, TypeMapError, read_type_map
+from cli.type_map import TypeMap, read_type_map
 from data_phase import chunk_copy
 from db import connect_target, load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import AliasType, Column, Database, Index, Key, KeyColumn, SqlType, Table
+from model.errors import TargetError, TypeMapError
 from postgres import checkpoints, loader
 from postgres.introspection import read_tables
 from postgres.names import TargetName
@@ -249,7 +250,7 @@ def test_a_load_that_began_with_another_map_is_not_continued(target: EmbeddedTar
         usual, other = job(TypeMap()), job(TypeMap({"json": "text"}))
         assert len(chunk_copy.begin(settings, usual, continues=False).chunks) == 5
         assert len(chunk_copy.begin(settings, usual, continues=True).chunks) == 5
-        with pytest.raises(loader.TargetError, match="cannot be continued"):
+        with pytest.raises(TargetError, match="cannot be continued"):
             chunk_copy.begin(settings, other, continues=True)
 
 

@@ -15,15 +15,15 @@ import pyodbc
 import pytest
 
 from data_phase import chunk_copy
-from data_phase.chunk_copy import BEGIN, EXPECTED, Begun, CancelledError, Job, Lane, Watch
+from data_phase.chunk_copy import BEGIN, EXPECTED, Begun, Job, Lane, Watch
 from db import Settings, load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import WHOLE_TABLE, Chunk, Database
+from model.errors import CancelledError, TargetError
 from mssql import chunk_planning as source_chunks
 from postgres import checkpoints, loader
 from postgres.checkpoints import Totals
 from postgres.introspection import read_tables as read_target_tables
-from postgres.loader import TargetError
 from postgres.names import TargetName
 from standin.server import StandIn
 from tests.harness import Finished, Proxy, Workplace, source_settings, wait_until

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from data_phase.rejecting import file_name
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
+from model.errors import TargetError
 from model.long_rows import LongRow, spool
 from postgres import loader
 from postgres.names import TargetName
@@ -348,7 +349,7 @@ def test_a_row_that_no_postgresql_can_hold_is_refused_by_column_size_and_key(
 
     connection = target.connect(target_database)
     words = r"column note: a value of 4,194,304 bytes in a row of [\d,]+ \(id 7\); PostgreSQL holds rows up to 3,145"
-    with pytest.raises(loader.TargetError, match=words):
+    with pytest.raises(TargetError, match=words):
         loader.load(connection, plan, [row(6, 2 << 20), row(7, 4 << 20)], empty_first=False, finish=lambda *_: None)
     assert query(target, target_database, "SELECT count(*) FROM items") == [(0,)]
     connection.close()

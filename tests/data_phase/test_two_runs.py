@@ -16,8 +16,9 @@ from data_phase import chunk_copy
 from data_phase.chunk_copy import Job
 from db import load_settings
 from model.catalog import WHOLE_TABLE
+from model.errors import LoadLostError
 from postgres import checkpoints, loader, runs
-from postgres.checkpoints import LoadLostError, Totals
+from postgres.checkpoints import Totals
 from postgres.introspection import read_tables
 from postgres.names import TargetName
 from tests.harness import Workplace, wait_until

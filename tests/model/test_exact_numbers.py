@@ -8,7 +8,8 @@ from decimal import Context, Decimal
 import pyarrow as pa
 import pytest
 
-from model.exact_numbers import MAX_DIGITS, InexactError, decimals_of, exact_sum, rescaled, total
+from model.errors import InexactError
+from model.exact_numbers import MAX_DIGITS, decimals_of, exact_sum, rescaled, total
 
 WIDE = Context(prec=200)
 

@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 
 from db import Settings, connect_source, load_settings
 from model.catalog import WHOLE_TABLE, Chunk, Column, Database, Index, Key, KeyColumn, SqlType, Table
+from model.errors import PlanningError
 from mssql import reader, snapshots
-from mssql.chunk_planning import CANDIDATES, PlanningError, Sampling, chunk_key, plan_chunks, where_clause
+from mssql.chunk_planning import CANDIDATES, Sampling, chunk_key, plan_chunks, where_clause
 from mssql.introspection import read_tables
 from mssql.quoting import quote, quote_table
 from standin.script import create_script, load_rows

@@ -24,12 +24,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from model.catalog import Column, SqlType, Table, Translation
-from mssql.expressions import (
-    translate_check,
-    translate_computed,
-    translate_default,
-    translate_filter,
-)
+from mssql.expressions import translate_check, translate_computed, translate_default, translate_filter
 from tests.expression_corpus import CI, ENTRIES, REFUSED, TRANSLATED, Entry, Kind, Moving, column, sql_type, table
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postgres.definitions import UnknownFormError, read_foreign_key, read_index, read_key
+from model.errors import UnknownDefinitionError
+from postgres.definitions import read_foreign_key, read_index, read_key
 from postgres.names import TargetName, quote
 
 KEYS = {
@@ -66,7 +67,7 @@ BEHIND = [
 @pytest.mark.parametrize(("read", "definitions"), READERS, ids=["keys", "foreign keys", "indexes"])
 def test_nothing_may_stand_behind_a_definition(read: Reader, definitions: list[str], behind: str) -> None:
     for definition in definitions:
-        with pytest.raises(UnknownFormError):
+        with pytest.raises(UnknownDefinitionError):
             read(definition + behind)
 
 
@@ -83,7 +84,7 @@ def test_nothing_may_stand_behind_a_definition(read: Reader, definitions: list[s
 )  # fmt: skip
 def test_other_statements_are_none(definition: str) -> None:
     for read in (read_key, read_foreign_key, read_index):
-        with pytest.raises(UnknownFormError):
+        with pytest.raises(UnknownDefinitionError):
             read(definition)
 
 
@@ -98,5 +99,5 @@ def test_a_quoted_name_stays_a_name_whatever_it_is(name: str) -> None:
 @given(st.text(max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:
     for read in (read_key, read_foreign_key, read_index):
-        with pytest.raises(UnknownFormError):
+        with pytest.raises(UnknownDefinitionError):
             read(text)

@@ -18,8 +18,9 @@ from demo.shop import INT
 from demo.target import EmbeddedTarget
 from model.catalog import Check, Column, Database, ForeignKey, SqlType, Table
 from model.catalog import Sequence as SequenceObject
+from model.errors import NameCollisionError
 from postgres.ddl import RelationNames
-from postgres.names import NameCollisionError, check_collisions, cut, fold, quote, target_name
+from postgres.names import check_collisions, cut, fold, quote, target_name
 from standin.server import StandIn
 from tests.handmade import LONG_TWINS, index, primary, required
 from tests.harness import Workplace

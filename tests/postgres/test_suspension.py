@@ -16,6 +16,7 @@ from cli.session import Options
 from data_phase import phase as data_sync
 from demo.target import EmbeddedTarget
 from model.catalog import Database
+from model.errors import SuspensionError
 from postgres import checkpoints, suspension
 from postgres.names import TargetName
 from standin.server import StandIn
@@ -202,7 +203,7 @@ def test_a_table_that_others_hold_is_told_within_a_bounded_time(
     before = objects(lane)
     with closing(target.connect(target_database)) as other, other.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE people IN ACCESS SHARE MODE")
-        with pytest.raises(suspension.SuspensionError, match=r"cannot be suspended.*people could not be locked.* pid "):
+        with pytest.raises(SuspensionError, match=r"cannot be suspended.*people could not be locked.* pid "):
             suspension.suspend(lane, TABLES, TABLES, TABLES, patience=0.05)
     assert restore_all(lane) == []
     assert objects(lane) == before

@@ -17,11 +17,12 @@ import pyarrow as pa
 import pytest
 
 from cli.display.plain import PlainDisplay
-from cli.session import Options, UsageError
+from cli.session import Options
 from data_phase import phase as data_sync
 from db import Settings, connect_source, load_settings, wheel_driver
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
+from model.errors import UsageError
 from mssql import introspection, reader
 from postgres import reader as target_reader
 from standin.script import create_script, load_rows

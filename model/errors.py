@@ -1,0 +1,258 @@
+"""Everything that can go wrong, on one page: what it means, which exit code it has, whether it may pass by itself.
+
+The message of each is for a person: what failed, in the server's words where it has some, and what to do next. An error
+travels between processes, so whatever it carries is its first argument or an attribute.
+
+Not here: `postgres.locks.LockNotHadError`, which must be one of psycopg2's own, and what a single module raises for
+itself to catch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from model.catalog import Column
+
+ALL_DONE, SOME_FAILED, BAD_ARGUMENTS, UNREACHABLE, LOCKED = range(5)
+
+
+class ReplicationError(Exception):
+    """Anything that this tool foresees.
+
+    `exit_code` is that of a run which it ends. `is_temporary` says whether another attempt may succeed.
+    """
+
+    exit_code: ClassVar[int] = SOME_FAILED
+
+    def __init__(self, words: str, is_temporary: bool = False) -> None:
+        super().__init__(words)
+        self.is_temporary = is_temporary
+
+
+# -- what may pass by itself ---------------------------------------------------------------------------
+
+#: SQL Server's errors: deadlock victim, lock timeout, snapshot update conflict, broken connections, Azure's failovers
+#: and throttling (Microsoft, "Database Engine events and errors" and "Transient connection errors")
+TEMPORARY_NUMBERS = frozenset({
+    615, 1205, 1222, 3960, 4221, 10053, 10054, 10060, 10928, 10929, 40197, 40501, 40613, 49918, 49919, 49920,
+})  # fmt: skip
+#: ODBC's states: link failures, timeouts, serialization failure (Microsoft, "Appendix A: ODBC Error Codes")
+TEMPORARY_ODBC_STATES = frozenset({"08S01", "08001", "08007", "HYT00", "HYT01", "40001"})
+#: PostgreSQL's, beside class 08: shutdowns and start-up, too many connections, serialization failures and deadlocks, a
+#: lock not had in time (PostgreSQL, "PostgreSQL Error Codes")
+TEMPORARY_SQLSTATES = frozenset({"57P01", "57P02", "57P03", "53300", "40001", "40P01", "55P03"})
+
+
+def is_temporary_sqlstate(code: str) -> bool:
+    """Whether a PostgreSQL error of this SQLSTATE may pass by itself."""
+    return code.startswith("08") or code in TEMPORARY_SQLSTATES
+
+
+@dataclass(frozen=True)
+class OdbcDiagnosis:
+    """What a driver or SQL Server said: its words for a person, its error numbers, its ODBC states."""
+
+    words: str
+    numbers: frozenset[int]
+    states: frozenset[str]
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether it may pass by itself: lost connections, deadlocks, failovers, throttling."""
+        return bool(self.numbers & TEMPORARY_NUMBERS or self.states & TEMPORARY_ODBC_STATES)
+
+
+# -- the run cannot be carried out as it was asked for: nothing was touched ----------------------------
+
+
+class RunRefusedError(ReplicationError):
+    """What was asked for cannot be carried out; the message says why and what would be right."""
+
+    exit_code = BAD_ARGUMENTS
+
+
+class UsageError(RunRefusedError):
+    """The arguments cannot be carried out."""
+
+
+class SettingsError(RunRefusedError):
+    """A setting is missing or wrong; the message names it."""
+
+
+class TypeMapError(SettingsError):
+    """The type map cannot be read or carried out; the message names the entry."""
+
+
+class ProgressFileError(RunRefusedError):
+    """The progress file cannot be used as it is; the message names the line and the way out."""
+
+
+class OutputError(RunRefusedError):
+    """What the run is for cannot be written: standard output, or a file."""
+
+
+class UnsupportedTypeError(RunRefusedError):
+    """Types that cannot be copied; the message names each table, column and type."""
+
+
+class NameCollisionError(RunRefusedError):
+    """Two names of the source become one on the target; the message lists them."""
+
+
+# -- a server fails the run as a whole -----------------------------------------------------------------
+
+
+class ServerError(ReplicationError):
+    """A server does not do what every run needs of it; the message holds its own words."""
+
+    exit_code = UNREACHABLE
+
+
+class UnreachableError(ServerError):
+    """A server cannot be reached or refuses the login."""
+
+    def __init__(self, words: str, is_temporary: bool = True) -> None:
+        super().__init__(words, is_temporary)
+
+
+class NoMoreConnectionsError(UnreachableError):
+    """No further connection to the source may be opened, since none could see the session's snapshot."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words, is_temporary=False)
+
+
+class CatalogError(ServerError):
+    """A server's catalog cannot be read."""
+
+
+class RecordError(ReplicationError):
+    """The schema `replication` of the target cannot be used."""
+
+
+# -- others are at work --------------------------------------------------------------------------------
+
+
+class OthersAtWorkError(ReplicationError):
+    """Another run that is alive works on the same."""
+
+    exit_code = LOCKED
+
+
+class LockHeldError(OthersAtWorkError):
+    """Another run holds the lock of the progress file; the message says who."""
+
+
+class TablesClaimedError(OthersAtWorkError):
+    """Another run works on these tables in the target; the message says which run, and on what."""
+
+
+# -- one table fails, the run goes on ------------------------------------------------------------------
+
+
+class TableError(ReplicationError):
+    """A table cannot be done. `side` says which of the two is at fault, where it is one of them alone."""
+
+    side: ClassVar[str | None] = None
+
+
+class SourceError(TableError):
+    """The source failed while it was read."""
+
+    side = "the source"
+
+
+class PlanningError(SourceError):
+    """The source failed while chunks were sought."""
+
+
+class TargetError(TableError):
+    """The target refused the load. Nothing of it was kept."""
+
+    side = "the target"
+
+
+class ValueRefusedError(TargetError):
+    """A value does not fit the target's column; found before it was sent."""
+
+    def __init__(self, words: str, column: str = "") -> None:
+        super().__init__(words)
+        self.column = column
+
+
+class UnfitTargetError(TableError):
+    """The target's table cannot take the source's rows, or be compared: something is missing, or of another type."""
+
+
+class LoadLostError(TableError):
+    """What a load relies on is not there any more: another run took its table over, or somebody changed the table.
+
+    Nothing of the transaction in which it was found was kept.
+    """
+
+
+class SuspensionError(TableError):
+    """Something cannot be suspended, or what was cannot be read or restored."""
+
+
+class SchemaError(TableError):
+    """A table cannot be made, or one that exists does not fit."""
+
+
+class CancelledError(ReplicationError):
+    """The run is stopping, or the task was given up; nothing of it was committed."""
+
+    def __init__(self, words: str = "given up") -> None:
+        super().__init__(words)
+
+
+# -- between modules, never seen by a person -----------------------------------------------------------
+
+
+class SnapshotError(ReplicationError):
+    """A snapshot of the source cannot be had this way; another is tried, or the run is refused."""
+
+
+class OdbcError(ReplicationError):
+    """The driver or the server refused; the words are theirs, as `odbc_words` writes them."""
+
+
+class InexactError(ReplicationError, ValueError):
+    """A number does not fit the type it is asked for; the message says so in Arrow's words."""
+
+
+class WireError(ReplicationError):
+    """A value is not in the form that the source was asked for; the message says how."""
+
+
+class UnknownDefinitionError(ReplicationError):
+    """A recorded definition has not the form that this tool writes down."""
+
+    def __init__(self, words: str = "unknown form") -> None:
+        super().__init__(words)
+
+
+class UnknownNumberError(ReplicationError):
+    """A driver handed a number over in a form that is not the one it had before."""
+
+
+class DescriptionError(ReplicationError):
+    """The driver describes a column as something else than the catalog does; the message says what to do."""
+
+
+class OtherwiseDescribedError(ReplicationError):
+    """The driver describes columns otherwise than was promised; `columns` are as it describes them."""
+
+    def __init__(self, words: str, columns: Sequence[Column] = ()) -> None:
+        super().__init__(words)
+        self.columns = tuple(columns)
+
+
+class Stopped(BaseException):
+    """A signal asked the run to stop. Not an Exception, so that no table's own handling swallows it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
