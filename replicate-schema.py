@@ -3,9 +3,10 @@
 
 import argparse
 
-from cli.session import add_shared_arguments, end_with, run_script, shared_options
+from cli.flags import add_shared_arguments, progress_folder, refuse_together, shared_options
+from cli.run_script import end_with, run_script, script_of
 from schema_phase import phase as schema_replication
-from schema_phase.phase import SchemaOptions
+from schema_phase.options import SchemaOptions
 
 EXAMPLES = """\
 examples:
@@ -23,6 +24,9 @@ examples:
 exit codes: 0 all done, 1 some tables failed (--check: something stands in the way),
 2 bad arguments or settings, 3 a server cannot be reached, 4 another run is active, 130/143 stopped (progress is saved)
 """
+
+
+WORK_FLAGS = ("--no-truncate", "--start-from-table", "--tables", "--exclude", "--recreate", "--apply-drift")
 
 
 def main() -> int:
@@ -43,18 +47,26 @@ def main() -> int:
     )
     parser.add_argument("--check-data", action="store_true", help="--check, and count what PostgreSQL cannot hold")
     arguments = parser.parse_args()
-    check = arguments.check or arguments.check_data
-    if check and (arguments.reset or arguments.recreate or arguments.apply_drift or arguments.dry_run):
-        parser.error("--check touches nothing; it does not go with --reset, --recreate, --apply-drift or --dry-run")
+    for flag, others, why in (
+        ("--check", ("--reset", "--recreate", "--apply-drift", "--dry-run", "--resume"), "touches nothing"),
+        ("--check-data", ("--reset", "--recreate", "--apply-drift", "--dry-run", "--resume"), "touches nothing"),
+        ("--dry-run", ("--reset", "--recreate", "--apply-drift", "--resume"), "prints the DDL and touches nothing"),
+        ("--recreate", ("--apply-drift",), "makes tables that differ anew"),
+        ("--reset", ("--resume", *WORK_FLAGS), "moves the progress file aside and ends"),
+    ):
+        refuse_together(parser, arguments, flag, others, why)
     options = shared_options(arguments)
     schema_options = SchemaOptions(
         arguments.recreate,
         arguments.apply_drift,
         arguments.dry_run,
-        check=check,
+        check=arguments.check or arguments.check_data,
         check_data=arguments.check_data,
     )
-    return run_script(lambda: schema_replication.run(options, schema_options), options.debug)
+    script = script_of("replicate-schema.py", options)
+    return run_script(
+        script, progress_folder(options, "schema"), lambda script: schema_replication.run(script, schema_options)
+    )
 
 
 if __name__ == "__main__":

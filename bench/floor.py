@@ -12,11 +12,11 @@ from pathlib import Path
 # As in sync-data.py.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from cli.session import find_table
 from db import find_env_file, load_settings
 from model.long_rows import LongRow
 from mssql import native_numbers, reader
 from mssql.introspection import read_tables
+from run.selection import find_table
 
 
 def main() -> None:

@@ -19,13 +19,13 @@ from pathlib import Path
 
 from bench.shapes import create_shape
 from bench.speed import ROOT, measure
-from cli.session import find_table
 from db import connect_source, connect_target, find_env_file, load_settings
 from mssql import reader
 from mssql.chunk_planning import SAMPLING, Sampling, chunk_key, plan_chunks
 from mssql.introspection import read_tables
 from postgres import checkpoints
 from postgres.names import target_name
+from run.selection import find_table
 
 #: a sample of no table
 NEVER = Sampling(from_rows=2**63)

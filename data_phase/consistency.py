@@ -7,17 +7,17 @@ SNAPSHOT sessions ends with their connections, and another one is never put in i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from cli.session import Plan, Run
 from db import Settings, connect_source, in_database
-from model.catalog import Table
 from model.errors import SnapshotError, UnreachableError, UsageError
 from mssql import snapshots
+from run.context import Run
+from run.plan import Plan
 
 Level = Literal["database snapshot", "snapshot sessions"]
 
@@ -30,7 +30,7 @@ NO_MORE_CONNECTIONS = (
 
 
 @dataclass(frozen=True)
-class Moment:
+class SourceSnapshot:
     """The moment that a run reads: how to reach it, and the connections that are open to it already.
 
     `settings` are the run's own where no moment was asked for. `sessions` are all that there can be, where
@@ -60,7 +60,7 @@ class Moment:
         return f"{len(self.sessions)} SNAPSHOT session{'s' * (len(self.sessions) > 1)}, opened at {self.taken_at}"
 
 
-def take(run: Run, tables: Sequence[Table], workers: int) -> Moment:
+def take(run: Run, workers: int) -> SourceSnapshot:
     """The moment of a new session. Raises UsageError where none can be had, and UnreachableError."""
     settings, now = run.settings, datetime.now()
     try:
@@ -70,7 +70,7 @@ def take(run: Run, tables: Sequence[Table], workers: int) -> Moment:
     except SnapshotError as error:
         no_snapshot = settings.secrets.hide(str(error))
     try:
-        sessions = snapshots.open_sessions(settings, tables, workers)
+        sessions = snapshots.open_sessions(settings, run.tables, workers)
     except SnapshotError as error:
         raise UsageError(
             f"--consistent: one moment of the source cannot be had, and nothing was copied.\n"
@@ -80,17 +80,17 @@ def take(run: Run, tables: Sequence[Table], workers: int) -> Moment:
         ) from None
     run.display.say(f"   (no database snapshot: {no_snapshot})")
     closed = replace(settings, source=replace(settings.source, closed_because=NO_MORE_CONNECTIONS))
-    return Moment(closed, "snapshot sessions", None, now.isoformat(timespec="seconds"), tuple(sessions))
+    return SourceSnapshot(closed, "snapshot sessions", None, now.isoformat(timespec="seconds"), tuple(sessions))
 
 
-def again(run: Run, plan: Plan, wanted: bool | None) -> Moment:
+def again(run: Run, plan: Plan, wanted: bool | None) -> SourceSnapshot:
     """The moment of the session that is resumed; none where it has none, or it is given up by `wanted` False.
 
     Raises UsageError where the session's moment is over, where the tables that are left are of sessions with
     different moments, or where one is wanted now and the session began without, and UnreachableError.
     """
     if wanted is False or not plan.work:
-        return Moment(run.settings)
+        return SourceSnapshot(run.settings)
     known = _moment_of(run, plan)
     if not known:
         if wanted:
@@ -98,7 +98,7 @@ def again(run: Run, plan: Plan, wanted: bool | None) -> Moment:
                 "--consistent: this session began without it, so its tables are of several moments already. "
                 "Begin a new session (without --resume), or continue without --consistent."
             )
-        return Moment(run.settings)
+        return SourceSnapshot(run.settings)
     name, taken_at = known.get("database"), known.get("taken_at", "")
     if name is None:
         raise UsageError(
@@ -135,14 +135,14 @@ def _moment_of(run: Run, plan: Plan) -> Mapping[str, str]:
     return dict(next(iter(tables)))
 
 
-def end(run: Run, its: Moment) -> None:
+def end(run: Run, snapshot: SourceSnapshot) -> None:
     """Drop a session's database snapshot once it has no table left to copy; else say that it stays, and for what."""
-    if its.database is None:
+    if snapshot.database is None:
         return
-    if run.tracker.is_read_still(its.database):
-        run.display.say(f"📸 The database snapshot {its.database} stays, so that --resume reads the same moment.")
+    if run.tracker.is_read_still(snapshot.database):
+        run.display.say(f"📸 The database snapshot {snapshot.database} stays, so that --resume reads the same moment.")
         return
-    drop(run, its.database)
+    drop(run, snapshot.database)
 
 
 def drop(run: Run, name: str) -> None:
@@ -157,8 +157,10 @@ def drop(run: Run, name: str) -> None:
         run.display.say(f"⚠️ WARNING: the database snapshot {name} could not be dropped: {words}. Drop it by hand.")
 
 
-def _by_snapshot(settings: Settings, name: str, taken_at: str) -> Moment:
-    return Moment(replace(settings, source=in_database(settings.source, name)), "database snapshot", name, taken_at)
+def _by_snapshot(settings: Settings, name: str, taken_at: str) -> SourceSnapshot:
+    return SourceSnapshot(
+        replace(settings, source=in_database(settings.source, name)), "database snapshot", name, taken_at
+    )
 
 
 def _exists(connection: Any, name: str) -> bool:

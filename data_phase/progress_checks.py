@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import psycopg2
 
-from cli.session import Plan, Run
-from data_phase.chunk_copy import Lane
+from data_phase.connection_pair import ConnectionPair
 from db import target_words
 from model.catalog import Table
 from model.errors import CatalogError, UnfitTargetError
 from postgres import loader, suspension
 from postgres.introspection import Standing, TargetTable, count_rows, missing_key, read_standing
 from postgres.names import TargetName, target_name
+from run.context import Run
+from run.plan import Plan
 
 
-def believed(this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], lane: Lane) -> Plan:
+def believed(this_run: Run, plan: Plan, existing: Mapping[TargetName, TargetTable], pair: ConnectionPair) -> Plan:
     """The plan, with those completed tables that are not there as they were loaded: they are loaded again.
 
     Raises UnreachableError.
     """
-    changed = changed_since(this_run, plan.done, existing, lane)
+    changed = changed_since(this_run, plan.done, existing, pair)
     for table, words in changed.items():
         this_run.display.say(f"⚠️ {table.full_name} was completed, but {words}: it is loaded again")
     return plan.with_more({table.key for table in changed}) if changed else plan
 
 
 def changed_since(
-    this_run: Run, tables: Iterable[Table], existing: dict[TargetName, TargetTable], lane: Lane
+    this_run: Run, tables: Iterable[Table], existing: Mapping[TargetName, TargetTable], pair: ConnectionPair
 ) -> dict[Table, str]:
     """Those completed tables that are not there as they were loaded, and why.
 
@@ -41,50 +42,50 @@ def changed_since(
         if tracker.status(table.key) == "completed" and tracker.entry(table.key).get("loaded_as")
     }
     try:
-        standing = read_standing(lane.target, list(claimed))
+        standing = read_standing(pair.target, list(claimed))
     except psycopg2.Error as error:
         raise CatalogError(f"the target's catalog cannot be read: {target_words(error)}") from None
     found = {
-        table: _what_is_wrong(this_run, lane, table, existing.get(place), standing.get(place))
-        for place, table in claimed.items()
+        table: _what_is_wrong(this_run, pair, table, existing.get(name), standing.get(name))
+        for name, table in claimed.items()
     }
     return {table: words for table, words in found.items() if words is not None}
 
 
 def _what_is_wrong(
-    this_run: Run, lane: Lane, table: Table, target: TargetTable | None, standing: Standing | None
+    this_run: Run, pair: ConnectionPair, table: Table, target: TargetTable | None, standing: Standing | None
 ) -> str | None:
     """Why a completed table is not there as it was loaded; None where it is."""
     entry = this_run.tracker.entry(table.key)
-    place, rows = target_name(table, this_run.settings), this_run.tracker.rows_synced(table.key)
+    name, rows = target_name(table, this_run.settings), this_run.tracker.rows_synced(table.key)
     if target is None or standing is None:
-        return f"{place} is not there any more"
+        return f"{name} is not there any more"
     try:
         loader.plan_load(table, target, this_run.settings)
     except UnfitTargetError as error:
         return str(error)
     was, now = str(entry["loaded_as"]).partition("/"), standing.loaded_as.partition("/")
     if was[0] != now[0]:
-        return f"{place} was made anew since"
+        return f"{name} was made anew since"
     if rows and not standing.has_blocks:
-        return f"{place} is empty now"
+        return f"{name} is empty now"
     if was == now and not target.is_partitioned:
         return None
     # Emptied and filled by others, or only written anew by VACUUM FULL and the like; a partitioned table has no file.
     try:
-        there = count_rows(lane.target, target)
+        there = count_rows(pair.target, target)
     except psycopg2.Error as error:
-        raise CatalogError(f"the rows of {place} cannot be counted: {target_words(error)}") from None
+        raise CatalogError(f"the rows of {name} cannot be counted: {target_words(error)}") from None
     if was == now:
-        return f"{place} is empty now" if rows and not there else None
-    return None if there == rows or entry.get("kept_rows") else f"{place} holds {there:,} rows now, not {rows:,}"
+        return f"{name} is empty now" if rows and not there else None
+    return None if there == rows or entry.get("kept_rows") else f"{name} holds {there:,} rows now, not {rows:,}"
 
 
 def lacking_keys(
-    this_run: Run, plan: Plan, existing: dict[TargetName, TargetTable], lane: Lane
+    this_run: Run, plan: Plan, existing: Mapping[TargetName, TargetTable], pair: ConnectionPair
 ) -> dict[str, tuple[str, ...]]:
     """Tables whose target lacks a key that the source has, with no record of it: table → the key's columns; told."""
-    recorded = {one.table for one in suspension.read_suspended(lane.target) if one.kind in suspension.BUILT}
+    recorded = {one.table for one in suspension.read_suspended(pair.target) if one.kind in suspension.BUILT}
     lacking: dict[str, tuple[str, ...]] = {}
     for table in plan.affected:
         target = existing.get(target_name(table, this_run.settings))

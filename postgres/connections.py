@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from contextlib import suppress
 from typing import Any
 
 import psycopg2
@@ -34,3 +37,21 @@ def spare_connections(connection: Any) -> int | None:
         found = None
     connection.rollback()
     return max(0, int(found[0])) if found and found[0] is not None else None
+
+
+def break_off(connection: Any) -> None:
+    """End a connection and what the server does for it, from any thread, whatever its own thread hangs in."""
+    if connection is None or connection.closed:
+        return
+    # Asking the server to stop takes a connection of its own, which may hang as well.
+    threading.Thread(target=_cancel, args=(connection,), daemon=True).start()
+    with (
+        suppress(psycopg2.Error, OSError),
+        socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as wire,
+    ):
+        wire.shutdown(socket.SHUT_RDWR)
+
+
+def _cancel(connection: Any) -> None:
+    with suppress(psycopg2.Error):
+        connection.cancel()

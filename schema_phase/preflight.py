@@ -8,7 +8,6 @@ thing after the other, is collected here.
 from __future__ import annotations
 
 import re
-import sys
 import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,22 +18,24 @@ from typing import Literal, get_args
 
 import psycopg2
 
-from cli.display.choice import choose_display
-from cli.display.plain import RULE
-from cli.session import Options, find_table, load_run_settings, select_tables
-from cli.type_map import read_type_map
 from db import Settings, connect_source, connect_target, target_words
 from model.catalog import Column, Database, Finding, ForeignKey, SqlType, Table
-from model.errors import ALL_DONE, SOME_FAILED, OutputError, UnreachableError, UnsupportedTypeError
+from model.errors import OutputError, UnreachableError, UnsupportedTypeError
 from model.visible import json_text
 from mssql import data_checks
 from mssql.data_checks import Comparison, Count
 from mssql.introspection import read_database
+from mssql.server_version import read_version
 from postgres import ddl
 from postgres.ddl import NULLS_NOT_DISTINCT_SINCE
 from postgres.introspection import TargetTable, has_citext, has_icu, read_features, read_tables, target_schemas
 from postgres.names import MAX_BYTES, TargetName, column_collisions, table_collisions
 from progress import write_atomically
+from run.closing import Ending, failed
+from run.context import Script, load_run_settings
+from run.display import RULE, Display
+from run.selection import select
+from run.type_map import read_type_map
 from type_mapping import TargetFeatures, mapping_of
 
 #: `blocks`: something would fail, or be lost or changed in a way that somebody must decide about;
@@ -114,21 +115,18 @@ class TargetState:
 Foresight = Callable[[Settings, Sequence[Table], Database, TargetState], Sequence[Finding]]
 
 
-def run(options: Options, folder: Path, with_data: bool, foresee: Foresight) -> int:
-    """Look at everything, print the page, write the same as JSON into `folder`; returns the exit code.
+def run(script: Script, folder: Path, with_data: bool, foresee: Foresight) -> Ending:
+    """Look at everything, print the page, write the same as JSON into `folder`.
 
-    0 where nothing stands in the way, 1 where something does. `with_data` counts values too. Raises what
-    `session.run_script` turns into words.
+    `with_data` counts values too. Raises ReplicationError.
     """
-    settings = load_run_settings(options)
+    settings = load_run_settings(script)
     type_map = read_type_map(settings.type_map)
     with closing(connect_source(settings)) as source:
+        script.recorder.works_with(source=read_version(source))
         database = read_database(source)
     database = replace(database, tables=type_map.resolved(database.tables).apply(database.tables))
-    tables = select_tables(database.tables, options)
-    if options.start_from_table:
-        first = find_table(tables, options.start_from_table)
-        tables = tuple(table for table in tables if table.sort_key >= first.sort_key)
+    tables = select(database.tables, script.options).affected
     target = read_target(settings, tables)
     stripped, unsupported = without_unsupported(database)
     kept = {(table.schema, table.name) for table in tables}
@@ -143,19 +141,20 @@ def run(options: Options, folder: Path, with_data: bool, foresee: Foresight) -> 
         *finding_remarks(findings),
     ]
     if with_data:
-        remarks += _data_remarks(database, tables, settings)
+        remarks += _data_remarks(database, tables, settings, script.beside)
     remarks = _sorted(
         replace(remark, text=settings.secrets.hide(remark.text), advice=remark.advice and _one_line(remark.advice))
         for remark in remarks
     )
     source_label, target_label = settings.source.label, settings.target.label
     as_json = folder / JSON_FILE
-    choose_display().say(page(source_label, target_label, remarks, with_data, as_json))
+    script.display.say(page(source_label, target_label, remarks, with_data, as_json))
     try:
         write_atomically(as_json, document(source_label, target_label, remarks))
     except OSError as error:
         raise OutputError(f"{as_json} cannot be written: {error.strerror or error}") from None
-    return ALL_DONE if verdict(remarks) == "ready" else SOME_FAILED
+    found = verdict(remarks)
+    return Ending(reasons=("nothing stands in the way",)) if found == "ready" else failed("something stands in the way")
 
 
 # -- the target --------------------------------------------------------------------------------
@@ -424,9 +423,7 @@ def _reasons(findings: Sequence[Finding]) -> str:
 # -- values ------------------------------------------------------------------------------------
 
 
-def _data_remarks(database: Database, tables: Sequence[Table], settings: Settings) -> list[Remark]:
-    # On standard error, so that the page can be sent to a file while somebody watches.
-    told = choose_display(sys.stderr)
+def _data_remarks(database: Database, tables: Sequence[Table], settings: Settings, told: Display) -> list[Remark]:
     numbers = iter(range(1, len(tables) + 1))
     request = data_checks.Request(tables, lambda column: comparison(column, settings), bool(database.security_policies))
     counts = data_checks.count_problems(

@@ -24,8 +24,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from cli.type_map import TypeMap
-from data_phase import chunk_copy
+from data_phase.connection_pair import ConnectionPair
+from data_phase.job import Job
+from data_phase.load_tasks import CopyChunk
+from data_phase.modes.truncate_and_copy import TruncateAndCopy
 from db import Settings, connect_source, connect_target, load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import WHOLE_TABLE, Column, Database, Key, KeyColumn, SqlType, Table
@@ -36,6 +38,8 @@ from postgres import checkpoints, loader
 from postgres.introspection import read_features, target_schemas
 from postgres.introspection import read_tables as read_target_tables
 from postgres.names import target_name
+from run.type_map import TypeMap
+from scheduling.tasks import Unwatched
 from standin.script import create_script
 from standin.server import StandIn
 from standin.types import Variant
@@ -438,7 +442,7 @@ class Road:
         self.settings: Settings = load_settings(None, {**source, **target.environment(database)})
         tables = OPTIONS.resolved(DATABASE.tables).apply(read_tables(reader.connect(self.settings)))
         self.tables = {table.name: table for table in tables}
-        self.watch = chunk_copy.Watch()
+        self.pair = ConnectionPair(self.settings)
         self.target = connect_target(self.settings)
         checkpoints.prepare(self.target)
 
@@ -448,8 +452,8 @@ class Road:
         place = target_name(table, self.settings)
         there = read_target_tables(self.target, target_schemas([table], self.settings))[place]
         run = claimed(self.target, place)
-        job = chunk_copy.Job(table, loader.plan_load(table, there, self.settings), "session", run, "a load")
-        chunk_copy.copy(self.settings, job, WHOLE_TABLE, self.watch)
+        job = Job(table, loader.plan_load(table, there, self.settings), TruncateAndCopy(), "session", run, "a load")
+        CopyChunk(self.settings, job, WHOLE_TABLE).run(Unwatched(self.pair))
         with self.target.cursor() as cursor:
             cursor.execute(f"SELECT {CASES[name].shown} FROM {place.quoted} ORDER BY id")
             found: list[tuple[Any, ...]] = cursor.fetchall()
@@ -459,8 +463,7 @@ class Road:
     def close(self) -> None:
         """Let go of every connection."""
         self.target.close()
-        while not self.watch.lanes.empty():
-            self.watch.lanes.get().disconnect()
+        self.pair.disconnect()
 
 
 def make_tables(target: EmbeddedTarget, database: str) -> None:

@@ -6,7 +6,8 @@ import os
 import sys
 from typing import TextIO
 
-from cli.display.plain import Display, PlainDisplay, SteadyStream
+from cli.display.plain import PlainDisplay, SteadyStream
+from run.display import Display
 
 
 def choose_display(stream: TextIO | None = None) -> Display:

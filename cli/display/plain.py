@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from model.visible import on_one_line, visible
-from progress import Summary
+from run.display import Bars
 
-RULE = "=" * 60
 SECONDS_BETWEEN_LINES = 30.0
 
 #: emoji → the word that stands for it where the output's encoding has no emoji
@@ -61,29 +60,6 @@ def in_words(text: str, encoding: str) -> str:
     for emoji, word in WORDS.items():
         text = text.replace(emoji, word)
     return text.encode(encoding, errors="backslashreplace").decode(encoding)
-
-
-class Bars(Protocol):
-    """Shows the rows of several tables while they travel."""
-
-    def start(self, table: str, expected: int) -> None:
-        """A table begins; `expected` is the catalog's estimate of its rows, 0 if unknown."""
-
-    def rows(self, table: str, copied: int) -> None:
-        """So many rows of the table have been sent so far."""
-
-    def end(self, table: str) -> None:
-        """The table is over."""
-
-
-class Display(Protocol):
-    """Where the phases say what they do."""
-
-    def say(self, text: str = "") -> None:
-        """One or more whole lines."""
-
-    def bars(self) -> AbstractContextManager[Bars]:
-        """Show tables' rows while they travel."""
 
 
 @dataclass
@@ -171,28 +147,3 @@ class PlainDisplay:
     @contextmanager
     def bars(self) -> Iterator[Bars]:
         yield _LineBars(self)
-
-
-def summary_banner(summary: Summary) -> str:
-    """The block that a resumed run starts with, and that returns every ten tables and at the end."""
-    lines = [
-        RULE,
-        "📊 PROGRESS SUMMARY",
-        RULE,
-        f"Total tables:     {summary.total}",
-        f"✅ Completed:     {summary.completed}",
-        f"❌ Failed:        {summary.failed}",
-        f"⏳ In Progress:   {summary.in_progress}",
-        f"📋 Remaining:     {summary.remaining}",
-    ]
-    if summary.skipped:
-        lines.append(f"⏭️ Skipped:       {summary.skipped}")
-    lines += [f"📈 Progress:      {summary.completed + summary.skipped}/{summary.total} ({summary.percent}%)", RULE]
-    return "\n".join(lines)
-
-
-def closing_block(title: str, rows: list[tuple[str, str]]) -> str:
-    """The last block of a run: a title and aligned `name: value` lines."""
-    width = max(len(name) for name, _ in rows) + 2
-    lines = [f"{name + ':':<{width}}{value}" for name, value in rows]
-    return "\n".join([RULE, title, RULE, *lines, RULE])

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from cli.display.plain import Bars, SteadyStream, in_words
+from cli.display.plain import SteadyStream, in_words
 from model.visible import on_one_line
+from run.display import Bars
 
 
 class _RateColumn(TextColumn):

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.display.plain import RULE, WORDS, closing_block, in_words, summary_banner
+from cli.display.plain import WORDS, in_words
 from demo.target import EmbeddedTarget
 from model.catalog import Database
 from progress import Summary
+from run.display import RULE, closing_block, summary_banner
 from standin.server import StandIn
 from tests.harness import Proxy, Workplace, wait_until
 from tests.samples import (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import pickle
 import threading
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,19 +16,26 @@ import psycopg2
 import pyodbc
 import pytest
 
-from data_phase import chunk_copy
-from data_phase.chunk_copy import BEGIN, EXPECTED, Begun, Job, Lane, Watch
+from data_phase.connection_pair import ConnectionPair
+from data_phase.job import Begun, Job
+from data_phase.load_tasks import BeginLoad, CopyChunk, FinishLoad
+from data_phase.modes.interface import LoadMode
+from data_phase.modes.keep_and_continue import AddToRows
+from data_phase.modes.truncate_and_copy import TruncateAndCopy
 from db import Settings, load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import WHOLE_TABLE, Chunk, Database
-from model.errors import CancelledError, TargetError
-from mssql import chunk_planning as source_chunks
+from model.errors import CancelledError, TableError, TargetError, UnreachableError
+from mssql import chunk_planning
 from postgres import checkpoints, loader
 from postgres.checkpoints import Totals
 from postgres.introspection import read_tables as read_target_tables
 from postgres.names import TargetName
+from scheduling.local_workers import LocalWorkers
+from scheduling.tasks import run_unwatched
 from standin.server import StandIn
 from tests.harness import Finished, Proxy, Workplace, source_settings, wait_until
+from tests.loads import begin, copy, finish
 from tests.samples import Shop, claimed, entries, query, statuses, table
 
 DEADLOCK = "Transaction (Process ID 51) was deadlocked on lock resources and has been chosen as the deadlock victim."
@@ -64,22 +73,6 @@ def test_temporary_errors_are_tried_again_so_many_times_and_others_are_not(own_s
     # Three of the five deadlocks are left.
     assert impatient(own_shop.place, RETRY_ATTEMPTS="4").run("data", "--resume").code == 0
     own_shop.assert_equal()
-
-
-def test_waits_double_up_to_a_limit_with_jitter(monkeypatch: pytest.MonkeyPatch, settings: Settings, job: Job) -> None:
-    waits: list[float] = []
-    monkeypatch.setattr(time, "sleep", waits.append)
-
-    def fail(_lane: Lane) -> None:
-        raise TargetError("not now", is_temporary=True)
-
-    with pytest.raises(TargetError, match="not now"):
-        chunk_copy._with_retries(fail, replace(settings, retry_attempts=9, retry_seconds=1.0), job, 0, None)
-    assert len(waits) == 8
-    for attempt, wait in enumerate(waits):
-        expected = min(2.0**attempt, chunk_copy.LONGEST_WAIT_S)
-        assert 0.5 * expected <= wait <= 1.5 * expected
-    assert len(set(waits)) == 8
 
 
 # -- silence, and closed doors ---------------------------------------------------------------------
@@ -201,21 +194,21 @@ def _job(target: EmbeddedTarget, target_database: str, settings: Settings) -> Jo
         there = read_target_tables(connection, ["public"])
         place = TargetName("public", "big")
         run = claimed(connection, place)
-    return Job(big, loader.plan_load(big, there[place], settings), "a session", run, "a load")
+    return Job(big, loader.plan_load(big, there[place], settings), TruncateAndCopy(), "a session", run, "a load")
 
 
-def test_a_lane_that_is_given_up_never_reaches_the_target_again(
+def test_a_connection_pair_that_is_given_up_never_reaches_the_target_again(
     settings: Settings, target: EmbeddedTarget, target_database: str
 ) -> None:
-    lane = Lane(settings)
-    with lane.target.cursor() as cursor:
+    pair = ConnectionPair(settings)
+    with pair.target.cursor() as cursor:
         cursor.execute("INSERT INTO public.big VALUES (1, 'too late')")
-    connection = lane.target
-    lane.give_up()
+    connection = pair.target
+    pair.give_up()
     with pytest.raises(psycopg2.OperationalError):
         connection.commit()
     with pytest.raises(CancelledError):
-        _ = lane.target
+        _ = pair.target
     assert query(target, target_database, "SELECT * FROM big") == []
 
 
@@ -224,48 +217,42 @@ def test_a_beginning_that_was_given_up_empties_nothing_when_it_wakes_up(
 ) -> None:
     """It would truncate the table, and forget the checkpoints, of those who went on without it."""
     hangs, wakes_up = threading.Event(), threading.Event()
-    plan_chunks = source_chunks.plan_chunks
+    plan_chunks = chunk_planning.plan_chunks
 
     def hang(*arguments: Any) -> tuple[Chunk, ...]:
-        monkeypatch.setattr(source_chunks, "plan_chunks", plan_chunks)
+        monkeypatch.setattr(chunk_planning, "plan_chunks", plan_chunks)
         hangs.set()
         assert wakes_up.wait(60)
         return plan_chunks(*arguments)
 
-    monkeypatch.setattr(source_chunks, "plan_chunks", hang)
-    watch = Watch()
-    ended: list[type[BaseException] | Begun] = []
-
-    def begin() -> None:
-        try:
-            ended.append(chunk_copy.begin(settings, job, continues=False, watch=watch))
-        except BaseException as error:
-            ended.append(type(error))
-
-    sleeper = threading.Thread(target=begin, daemon=True)
-    sleeper.start()
+    monkeypatch.setattr(chunk_planning, "plan_chunks", hang)
+    workers = LocalWorkers[ConnectionPair](2)
+    beginning = BeginLoad(settings, job)
+    sleeper = workers.submit(beginning)
     assert hangs.wait(60)
-    # As the watching thread does with what stands still.
-    watch.busy.pop((job.table.key, BEGIN)).give_up()
-    begun = chunk_copy.begin(settings, job, continues=False, watch=watch)
+    workers.give_up(beginning.label)
+    begun = workers.submit(beginning).result(60)
+    assert isinstance(begun, Begun)
     for chunk in begun.chunks:
-        chunk_copy.copy(settings, begun.job, chunk, watch)
+        copy(settings, begun.job, chunk)
     wakes_up.set()
-    sleeper.join(60)
-    assert ended == [CancelledError]
-    assert chunk_copy.finish(settings, begun.job, watch).rows == 3000
+    with pytest.raises(CancelledError):
+        sleeper.result(60)
+    workers.close()
+    workers.disconnect()
+    assert finish(settings, begun.job).rows == 3000
     assert query(target, target_database, "SELECT count(*), count(DISTINCT id) FROM big") == [(3000, 3000)]
 
 
-@pytest.mark.parametrize("empties", [True, False])
+@pytest.mark.parametrize("mode", [TruncateAndCopy(), AddToRows()])
 @pytest.mark.parametrize("is_whole", [True, False])
 def test_a_chunk_that_was_committed_before_its_connection_broke_is_not_copied_again(
     settings: Settings, job: Job, target: EmbeddedTarget, target_database: str, monkeypatch: pytest.MonkeyPatch,
-    is_whole: bool, empties: bool,
+    is_whole: bool, mode: LoadMode,
 ) -> None:  # fmt: skip
-    job = replace(job, empties=empties)
+    job = replace(job, mode=mode)
     settings = replace(settings, chunk_rows=10_000 if is_whole else 1000)
-    begun = chunk_copy.begin(settings, job, continues=False)
+    begun = begin(settings, job)
     load = loader.load
 
     def commit_and_break(*arguments: Any, **more: Any) -> Totals:
@@ -275,7 +262,7 @@ def test_a_chunk_that_was_committed_before_its_connection_broke_is_not_copied_ag
 
     for chunk in begun.chunks:
         monkeypatch.setattr(loader, "load", commit_and_break)
-        chunk_copy.copy(settings, begun.job, chunk)
+        copy(settings, begun.job, chunk)
     assert len(begun.chunks) == (1 if is_whole else 3)
     assert query(target, target_database, "SELECT count(*), count(DISTINCT id) FROM big") == [(3000, 3000)]
 
@@ -283,15 +270,15 @@ def test_a_chunk_that_was_committed_before_its_connection_broke_is_not_copied_ag
 def test_a_retry_waits_for_a_commit_that_is_still_on_its_way(
     settings: Settings, job: Job, target: EmbeddedTarget, target_database: str
 ) -> None:
-    begun = chunk_copy.begin(settings, job, continues=False)
-    its = begun.job.id
+    begun = begin(settings, job)
+    load = begun.job.id
     with closing(target.connect(target_database)) as first, closing(target.connect(target_database)) as second:
         first.autocommit = second.autocommit = False
         with first.cursor() as cursor:
-            checkpoints.record_chunk(cursor, its, begun.chunks[0], Totals(1000))
+            checkpoints.record_chunk(cursor, load, begun.chunks[0], Totals(1000))
         answers: list[int | None] = []
         asking = threading.Thread(
-            target=lambda: answers.append(checkpoints.has_chunk(second, its, begun.chunks[0].number))
+            target=lambda: answers.append(checkpoints.has_chunk(second, load, begun.chunks[0].number))
         )
         asking.start()
         waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
@@ -319,30 +306,41 @@ def test_an_answer_that_breaks_off_is_never_taken_for_a_whole_one(
         settings = load_settings(None, {**environment, **given})
         job = _job(target, target_database, settings)
         passed = proxy.passed
-        assert chunk_copy.copy(settings, job, WHOLE_TABLE).rows == 3000
+        assert copy(settings, job, WHOLE_TABLE).rows == 3000
         traffic = proxy.passed - passed
         for step in range(1, 30):
             source.fail_after_rows("dbo.Big", step * 100 + step % 3, 1205, DEADLOCK)
-            assert chunk_copy.copy(settings, job, WHOLE_TABLE).rows == 3000, f"error after {step * 100} rows"
+            assert copy(settings, job, WHOLE_TABLE).rows == 3000, f"error after {step * 100} rows"
             proxy.cut_after(traffic // 3 + traffic * 2 // 3 * step // 30)
             try:
-                assert chunk_copy.copy(settings, job, WHOLE_TABLE).rows == 3000, f"cut in step {step}"
-            except EXPECTED:
+                assert copy(settings, job, WHOLE_TABLE).rows == 3000, f"cut in step {step}"
+            except TableError:
                 # Not every word that FreeTDS has for a cut is known as temporary; what counts is that it is heard.
                 assert driver == "FreeTDS"
             proxy.resume()
     assert query(target, target_database, "SELECT count(*), count(DISTINCT id) FROM big") == [(3000, 3000)]
 
 
-def test_a_job_is_picklable_and_needs_no_watcher(
+def test_tasks_run_in_processes_that_share_nothing_with_this_one(
     settings: Settings, job: Job, target: EmbeddedTarget, target_database: str
 ) -> None:
-    """What another executor, on another machine perhaps, gets and gives back."""
-    import pickle  # noqa: PLC0415
+    """As on another machine: tasks and what they bring travel as bytes, and nobody watches."""
+    query(target, target_database, "INSERT INTO big VALUES (-1, 'an old row')")
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor:
+        begun = executor.submit(run_unwatched, pickle.loads(pickle.dumps(BeginLoad(settings, job)))).result()
+        chunks = [pickle.loads(pickle.dumps(CopyChunk(settings, begun.job, chunk))) for chunk in begun.chunks]
+        rows = [brought.rows for brought in executor.map(run_unwatched, chunks)]
+        # Once more, as somebody does who does not know that it was done: nothing is doubled.
+        again = executor.submit(run_unwatched, chunks[0], tries_again=True).result()
+        ended = executor.submit(run_unwatched, FinishLoad(settings, begun.job)).result()
+    assert (again.rows, rows, ended.rows) == (1000, [1000, 1000, 1000], 3000)
+    assert query(target, target_database, "SELECT count(*), count(DISTINCT id), min(id) FROM big") == [(3000, 3000, 0)]
 
-    there: tuple[Settings, Job] = pickle.loads(pickle.dumps((settings, job)))
-    begun = pickle.loads(pickle.dumps(chunk_copy.begin(*there, continues=False)))
-    there = pickle.loads(pickle.dumps((settings, begun.job)))
-    rows = [chunk_copy.copy(*there, chunk).rows for chunk in begun.chunks]
-    assert pickle.loads(pickle.dumps(chunk_copy.finish(*there))).rows == sum(rows) == 3000
-    assert query(target, target_database, "SELECT count(DISTINCT id) FROM big") == [(3000,)]
+
+def test_what_fails_in_another_process_is_told_as_it_is_here(settings: Settings, job: Job) -> None:
+    closed = replace(settings, source=replace(settings.source, address=("127.0.0.1", 1)))
+    with (
+        ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor,
+        pytest.raises(UnreachableError, match="cannot be reached"),
+    ):
+        executor.submit(run_unwatched, BeginLoad(closed, job)).result()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -12,8 +11,10 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from data_phase import chunk_copy
-from data_phase.chunk_copy import Job
+from data_phase.connection_pair import ConnectionPair
+from data_phase.job import Job
+from data_phase.load_tasks import FinishLoad
+from data_phase.modes.truncate_and_copy import TruncateAndCopy
 from db import load_settings
 from model.catalog import WHOLE_TABLE
 from model.errors import LoadLostError
@@ -21,7 +22,9 @@ from postgres import checkpoints, loader, runs
 from postgres.checkpoints import Totals
 from postgres.introspection import read_tables
 from postgres.names import TargetName
+from scheduling.local_workers import LocalWorkers
 from tests.harness import Workplace, wait_until
+from tests.loads import begin, copy
 from tests.samples import claimed, statuses
 from tests.scenes import BIG, BIG_ROWS, Scene
 
@@ -123,7 +126,14 @@ def job(scene: Scene) -> Job:
         there = read_tables(connection, ["public"])[TargetName("public", "big")]
         run = claimed(connection, there.name)
     settings = load_settings(None, scene.place.environment)
-    return Job(replace(BIG, row_count=BIG_ROWS), loader.plan_load(BIG, there, settings), "a session", run, "a load")
+    return Job(
+        replace(BIG, row_count=BIG_ROWS),
+        loader.plan_load(BIG, there, settings),
+        TruncateAndCopy(),
+        "a session",
+        run,
+        "a load",
+    )
 
 
 @pytest.mark.parametrize(
@@ -144,15 +154,15 @@ def test_a_chunk_of_a_load_that_is_not_its_own_any_more_is_not_committed(
     scene: Scene, job: Job, meanwhile: str, words: str
 ) -> None:
     settings = load_settings(None, scene.place.environment)
-    begun = chunk_copy.begin(settings, job, continues=False)
-    chunk_copy.copy(settings, begun.job, begun.chunks[0])
+    begun = begin(settings, job)
+    copy(settings, begun.job, begun.chunks[0])
     scene.query(
         "INSERT INTO replication.run (host, pid, folder, command) VALUES ('another host', 7, '/there', 'sync-data.py')"
     )
     scene.query(meanwhile)
     before = scene.query("SELECT count(*) FROM big")
     with pytest.raises(LoadLostError, match=words):
-        chunk_copy.copy(settings, begun.job, begun.chunks[1])
+        copy(settings, begun.job, begun.chunks[1])
     assert scene.query("SELECT count(*) FROM big") == before
 
 
@@ -303,13 +313,17 @@ def test_a_load_whose_rows_are_counted_is_not_taken_for_one_that_hangs(scene: Sc
             checkpoints.record_chunk(cursor, job.id, WHOLE_TABLE, Totals(0))
         connection.commit()
         # A lock stands for rows that take long to count.
-        with connection.cursor() as cursor, ThreadPoolExecutor(1) as executor:
+        with connection.cursor() as cursor:
             cursor.execute("LOCK TABLE big IN ACCESS EXCLUSIVE MODE")
-            watch = chunk_copy.Watch()
-            ending = executor.submit(chunk_copy.finish, settings, replace(job, is_continued=True), watch)
+            workers = LocalWorkers[ConnectionPair](1)
+            task = FinishLoad(settings, replace(job, is_continued=True))
+            ending = workers.submit(task)
             counting = "SELECT pid FROM pg_locks WHERE NOT granted AND relation = (SELECT 'big'::regclass::oid)"
             wait_until(lambda: bool(scene.query(counting)), "it is counting")
-            watched = dict(watch.moved_at)
+            assert not workers.stands_still(task.label, 0)
             connection.rollback()
-            assert ending.result().rows == 0
-        assert watched == {}
+            ended = ending.result()
+            workers.close()
+            workers.disconnect()
+        assert isinstance(ended, Totals)
+        assert ended.rows == 0

@@ -11,8 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.session import Options, find_table, select_tables
-from cli.type_map import TypeMap
 from db import Driver, Secrets, Settings, Source, Target
 from demo.shop import INT
 from demo.target import EmbeddedTarget
@@ -21,6 +19,9 @@ from model.catalog import Sequence as SequenceObject
 from model.errors import NameCollisionError
 from postgres.ddl import RelationNames
 from postgres.names import check_collisions, cut, fold, quote, target_name
+from run.options import Options
+from run.selection import find_table, select_tables
+from run.type_map import TypeMap
 from standin.server import StandIn
 from tests.handmade import LONG_TWINS, index, primary, required
 from tests.harness import Workplace

@@ -12,15 +12,18 @@ from typing import Any
 import pytest
 
 from bench.arena import OBJECTS
-from cli.session import Options
+from data_phase import loading
 from data_phase import phase as data_sync
+from data_phase.phase import DataOptions
 from demo.target import EmbeddedTarget
 from model.catalog import Database
 from model.errors import SuspensionError
 from postgres import checkpoints, suspension
 from postgres.names import TargetName
+from run.options import Options
 from standin.server import StandIn
 from tests.harness import Proxy, Workplace, wait_until
+from tests.loads import script_for
 from tests.samples import query, set_status, statuses, table, write_progress
 
 ORDERS, PEOPLE = TargetName("public", "orders"), TargetName("public", "people")
@@ -261,11 +264,11 @@ def aside(
 
 
 def test_after_a_run_with_large_tables(aside: Aside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(data_sync, "LARGE_TABLE_ROWS", 1)
+    monkeypatch.setattr(loading, "LARGE_TABLE_ROWS", 1)
     monkeypatch.chdir(tmp_path)
     for name, value in aside.place.environment.items():
         monkeypatch.setenv(name, value)
-    assert data_sync.run(Options(), workers=2) == 0
+    assert data_sync.run(script_for(Options()), DataOptions(2)).exit_code == 0
     assert aside.query("SELECT count(*) FROM orders") == [(ROW_COUNT,)]
     aside.assert_back()
 
@@ -273,13 +276,13 @@ def test_after_a_run_with_large_tables(aside: Aside, monkeypatch: pytest.MonkeyP
 def test_a_key_that_the_rows_break_fails_its_table_until_they_fit(
     aside: Aside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(data_sync, "LARGE_TABLE_ROWS", 1)
+    monkeypatch.setattr(loading, "LARGE_TABLE_ROWS", 1)
     monkeypatch.chdir(tmp_path)
     for name, value in aside.place.environment.items():
         monkeypatch.setenv(name, value)
     aside.query("ALTER TABLE people ADD half integer DEFAULT 1, ADD CONSTRAINT one_half UNIQUE (half)")
     before = aside.objects
-    assert data_sync.run(Options(), workers=2) == 1
+    assert data_sync.run(script_for(Options()), DataOptions(2)).exit_code == 1
     shown = capsys.readouterr().out
     assert "❌ dbo.People failed: its key public.people.one_half cannot be restored: could not create" in shown
     assert "Key (half)=(1) is duplicated" in shown
@@ -287,7 +290,7 @@ def test_a_key_that_the_rows_break_fails_its_table_until_they_fit(
     assert aside.query("SELECT name FROM replication.suspended") == [("one_half",)]
 
     aside.query("ALTER TABLE people ALTER half SET DEFAULT NULL")
-    assert data_sync.run(Options(resume=True), workers=2) == 0
+    assert data_sync.run(script_for(Options(resume=True)), DataOptions(2)).exit_code == 0
     assert aside.query("SELECT count(*) FROM people") == [(ROW_COUNT,)]
     assert aside.objects == before
     assert aside.query("SELECT * FROM replication.suspended") == []
@@ -297,7 +300,7 @@ def test_a_key_that_the_rows_break_fails_its_table_until_they_fit(
 def test_keys_guard_the_rows_of_a_partial_table_of_which_no_load_is_known(
     aside: Aside, is_aside: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(data_sync, "LARGE_TABLE_ROWS", 1)
+    monkeypatch.setattr(loading, "LARGE_TABLE_ROWS", 1)
     monkeypatch.chdir(tmp_path)
     for name, value in aside.place.environment.items():
         monkeypatch.setenv(name, value)
@@ -307,7 +310,7 @@ def test_keys_guard_the_rows_of_a_partial_table_of_which_no_load_is_known(
         with closing(aside.target.connect(aside.database)) as connection:
             connection.autocommit = False
             suspension.suspend(connection, [ORDERS], [ORDERS], [ORDERS])
-    assert data_sync.run(Options(resume=True, truncate=False), workers=2) == 1
+    assert data_sync.run(script_for(Options(resume=True, no_truncate=True)), DataOptions(2)).exit_code == 1
     assert 'duplicate key value violates unique constraint "orders_pkey"' in capsys.readouterr().out
     assert aside.query("SELECT id, label FROM orders") == [(7, "of others")]
     aside.assert_back()

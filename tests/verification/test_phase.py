@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import re
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,13 +15,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from cli.display.plain import PlainDisplay
-from cli.session import Options
-from data_phase import phase as data_sync
 from db import Settings, connect_source, load_settings, wheel_driver
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
-from model.errors import UsageError
 from mssql import introspection, reader
 from postgres import reader as target_reader
 from standin.script import create_script, load_rows
@@ -32,7 +27,9 @@ from tests.harness import Proxy, Workplace, source_settings, wait_until
 from tests.row_digests import digests
 from tests.samples import SHOP_COUNTS, SHOP_ROWS, Shop, query, write_progress
 from verification import phase as verification
-from verification.phase import Comparison, Mode
+from verification import table_comparison
+from verification.comparison import Comparison
+from verification.table_comparison import Mode
 
 #: column → its type, the SQL that changes it on the target where id is 7, and what of it must be told
 TYPES: Mapping[str, tuple[SqlType, str, str]] = {
@@ -128,8 +125,7 @@ class Scene:
 
 def compare(table: Table, settings: Settings, mode: Mode = "values", workers: int = 2) -> Comparison:
     """Compare one table."""
-    with PlainDisplay(io.StringIO()).bars() as bars:
-        (found,) = verification.compare([table], settings, mode, workers, bars)
+    (found,) = verification.compare([table], settings, mode, workers)
     return found
 
 
@@ -312,7 +308,7 @@ def test_a_table_without_a_key(scene: Scene, change: str, told: str) -> None:
 
 
 def test_more_differences_than_memory_are_told_in_part(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "BYTES_LOOKED_AT", 5000)
+    monkeypatch.setattr(table_comparison, "BYTES_LOOKED_AT", 5000)
     scene.query("UPDATE twins SET one = 'other'")
     found = scene.compare(TWINS)
     assert found.is_partly_known
@@ -555,9 +551,10 @@ def test_start_from_table_and_flags_that_cannot_stand_beside_it(shop: Shop) -> N
     some = place.run("data", "--verify", "--start-from-table", "Products")
     assert some.code == 0
     assert "Total tables:  2" in some.out
-    for options in (Options(resume=True), Options(reset=True), Options(truncate=False)):
-        with pytest.raises(UsageError, match="--then-verify"):
-            data_sync.verify(options, "values")
+    for flag in ("--resume", "--reset", "--no-truncate", "--consistent", "--retry-rejects"):
+        refused = place.run("data", "--verify", flag)
+        assert refused.code == 2
+        assert f"--verify copies nothing (--then-verify compares after a load), so {flag} cannot" in refused.err
 
 
 def test_a_connection_that_breaks_is_tried_again(shop: Shop) -> None:

@@ -13,8 +13,10 @@ from typing import Any
 import psycopg2
 import pytest
 
-from cli.type_map import TypeMap, read_type_map
-from data_phase import chunk_copy
+from data_phase.job import Job
+from data_phase.modes.interface import LoadMode
+from data_phase.modes.keep_and_continue import KeepAndContinue
+from data_phase.modes.truncate_and_copy import TruncateAndCopy
 from db import connect_target, load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import AliasType, Column, Database, Index, Key, KeyColumn, SqlType, Table
@@ -22,9 +24,11 @@ from model.errors import TargetError, TypeMapError
 from postgres import checkpoints, loader
 from postgres.introspection import read_tables
 from postgres.names import TargetName
+from run.type_map import TypeMap, read_type_map
 from standin.server import StandIn
 from standin.types import Shape
 from tests.harness import Finished, Workplace, source_settings
+from tests.loads import begin
 from tests.samples import claimed, query
 from tests.type_values import extended, point
 
@@ -243,15 +247,14 @@ def test_a_load_that_began_with_another_map_is_not_continued(target: EmbeddedTar
             there = read_tables(connection, ["public"])[TargetName("public", "notes")]
             run = claimed(connection, there.name)
 
-        def job(type_map: TypeMap) -> chunk_copy.Job:
+        def job(type_map: TypeMap, mode: LoadMode) -> Job:
             (table,) = type_map.resolved((notes,)).apply((replace(notes, row_count=100),))
-            return chunk_copy.Job(table, loader.plan_load(table, there, settings), "session", run)
+            return Job(table, loader.plan_load(table, there, settings), mode, "session", run)
 
-        usual, other = job(TypeMap()), job(TypeMap({"json": "text"}))
-        assert len(chunk_copy.begin(settings, usual, continues=False).chunks) == 5
-        assert len(chunk_copy.begin(settings, usual, continues=True).chunks) == 5
+        assert len(begin(settings, job(TypeMap(), TruncateAndCopy())).chunks) == 5
+        assert len(begin(settings, job(TypeMap(), KeepAndContinue())).chunks) == 5
         with pytest.raises(TargetError, match="cannot be continued"):
-            chunk_copy.begin(settings, other, continues=True)
+            begin(settings, job(TypeMap({"json": "text"}), KeepAndContinue()))
 
 
 REFUSED: dict[str, tuple[object, str]] = {

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import psycopg2
 
-from cli.session import Run
-from data_phase.chunk_copy import Lane
 from db import connect_target, target_words
 from model.errors import ServerError, SuspensionError
 from postgres import runs, suspension
@@ -18,6 +17,8 @@ from postgres.names import TargetName
 from postgres.runs import LiveRun
 from postgres.suspension import Suspended
 from progress import ProgressTracker
+from run.context import Run
+from run.target_connections import TargetConnections
 
 NOT_VALID = " NOT VALID"
 
@@ -75,26 +76,17 @@ def restore(this_run: Run, live: LiveRun, workers: int, suspended: int = 0) -> b
     need them. What concerns tables that another run loads at this time is left to that run.
     """
     # A connection of its own: the one that the load began with may have been cut since.
-    lane = Lane(this_run.settings)
+    connections = TargetConnections(this_run.settings)
     display, memory = this_run.display, this_run.settings.maintenance_work_mem
-    for one in suspension.put_record_right(lane.target):
+    for one in suspension.put_record_right(connections.first):
         display.say(f"⚠️ {one} does not come back: what it was on is gone")
-    everything = suspension.read_suspended(lane.target)
-    others = _tables_of_others(lane, live, everything)
+    everything = suspension.read_suspended(connections.first)
+    others = _tables_of_others(connections.first, live, everything)
     left = [one for one in everything if not others.intersection(one.tables)]
 
-    lanes = [lane]
-    free = [lane]
-
     def restore_group(group: Sequence[Suspended]) -> list[str]:
-        try:
-            own = free.pop()
-        except IndexError:
-            own = Lane(this_run.settings)
-            lanes.append(own)
-        found = suspension.restore(lambda: own.target, group, memory, run=live.number)
-        free.append(own)
-        return found
+        with connections.one() as connect:
+            return suspension.restore(connect, group, memory, run=live.number)
 
     problems: list[str] = []
     for kind in suspension.KINDS:
@@ -104,15 +96,14 @@ def restore(this_run: Run, live: LiveRun, workers: int, suspended: int = 0) -> b
         try:
             problems += chain.from_iterable(executor.map(restore_group, groups))
         except BaseException:
-            for own in lanes:
-                own.give_up()
+            connections.give_up()
             raise
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
-    gone = _lost(this_run, lane)
-    for own in lanes:
-        own.disconnect()
+    gone = _lost(this_run, connections.first)
+    connections.close()
     total = max(suspended, len(left))
+    this_run.recorder.restored(total - len(problems), [*problems, *map(str, gone)])
     if total:
         display.say(f"\n🔗 {total - len(problems)} of {total} keys, indexes and triggers are back")
     if len(everything) > len(left):
@@ -129,20 +120,20 @@ def restore(this_run: Run, live: LiveRun, workers: int, suspended: int = 0) -> b
     return not problems and not gone
 
 
-def _tables_of_others(lane: Lane, live: LiveRun, suspended: Sequence[Suspended]) -> set[TargetName]:
+def _tables_of_others(target: Any, live: LiveRun, suspended: Sequence[Suspended]) -> set[TargetName]:
     """Tables of suspended things that other runs load now; this run's own loads are over. Raises SuspensionError."""
     tables = list({table for one in suspended for table in one.tables})
     try:
         live.stop_loading(tables)
-        with lane.target.cursor() as cursor:
+        with target.cursor() as cursor:
             others = runs.loaded_by_others(cursor, tables, live.number)
-        lane.target.rollback()
+        target.rollback()
     except psycopg2.Error as error:
         raise SuspensionError(f"what is suspended cannot be restored: {target_words(error)}") from None
     return others
 
 
-def _lost(this_run: Run, lane: Lane) -> list[Suspended]:
+def _lost(this_run: Run, target: Any) -> list[Suspended]:
     """Things that the progress file knows to be suspended, which neither stand again nor are recorded in the target.
 
     The file keeps those, and what is still recorded.
@@ -159,8 +150,8 @@ def _lost(this_run: Run, lane: Lane) -> list[Suspended]:
     if not noted:
         return []
     try:
-        recorded = {one.row for one in suspension.read_suspended(lane.target)}
-        gone = suspension.lost(lane.target, noted)
+        recorded = {one.row for one in suspension.read_suspended(target)}
+        gone = suspension.lost(target, noted)
     except psycopg2.Error as error:
         raise SuspensionError(f"what is suspended cannot be read: {target_words(error)}") from None
     tracker.record_suspended([as_noted(one) for one in noted if one in gone or one.row in recorded])

@@ -1,0 +1,92 @@
+"""The flags of both scripts, and which of them mean nothing together."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from db import as_utf8
+from progress import DEFAULT_FILES, Phase
+from run.options import Options
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser, phase: Phase) -> None:
+    """Declare the flags of DESIGN §3."""
+    parser.add_argument("--resume", action="store_true", help="continue the last session, skip completed tables")
+    parser.add_argument("--start-from-table", metavar="T", help="leave the tables before T alone")
+    parser.add_argument("--reset", action="store_true", help="move the progress file aside and exit")
+    parser.add_argument("--no-truncate", action="store_true", help=_NO_TRUNCATE[phase])
+    parser.add_argument(
+        "--tables", action="append", default=[], metavar="GLOB",
+        help="only these tables (Orders, Sales.*, *Log); commas or several times",
+    )  # fmt: skip
+    parser.add_argument(
+        "--exclude", action="append", default=[], metavar="GLOB", help="not these tables; commas or several times"
+    )
+    parser.add_argument(
+        "--env-file", type=Path, metavar="FILE", help="settings (default: .env here, else beside the script)"
+    )
+    parser.add_argument(
+        "--progress-file", type=Path, metavar="FILE", help=f"where progress is kept (default: {DEFAULT_FILES[phase]})"
+    )
+    parser.add_argument(
+        "--type-map", type=Path, metavar="FILE", help="how types and columns cross, where not as usual (JSON)"
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
+
+
+_NO_TRUNCATE: dict[Phase, str] = {
+    "data": "keep the rows that are there: with --resume a partial table is continued; rows of other tables are "
+    "added to what is there, with a warning",
+    "schema": "accepted for symmetry with sync-data.py; this script never empties a table",
+}
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def shared_options(arguments: argparse.Namespace) -> Options:
+    """The parsed flags as plain data."""
+    return Options(
+        resume=arguments.resume,
+        no_truncate=arguments.no_truncate,
+        start_from_table=as_utf8(arguments.start_from_table) if arguments.start_from_table else None,
+        reset=arguments.reset,
+        tables=_globs(arguments.tables),
+        exclude=_globs(arguments.exclude),
+        env_file=arguments.env_file,
+        progress_file=arguments.progress_file,
+        type_map=arguments.type_map,
+        debug=arguments.debug,
+    )
+
+
+def progress_folder(options: Options, phase: Phase) -> Path:
+    """The folder of the run's progress file, where all that a run leaves behind lies."""
+    return (options.progress_file or Path(DEFAULT_FILES[phase])).parent
+
+
+def _globs(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple(part.strip() for value in values for part in as_utf8(value).split(",") if part.strip())
+
+
+def refuse_together(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace, flag: str, others: Sequence[str], why: str
+) -> None:
+    """End with argparse's exit code where `flag` was given beside one of `others`, beside which it means nothing."""
+    if not _is_given(arguments, flag):
+        return
+    given = [other for other in others if _is_given(arguments, other)]
+    if given:
+        parser.error(f"{flag} {why}, so {' and '.join(given)} cannot stand beside it")
+
+
+def _is_given(arguments: argparse.Namespace, flag: str) -> bool:
+    value = getattr(arguments, flag.removeprefix("--").replace("-", "_"))
+    return (bool(value) and value != "fail") or (flag == "--consistent" and value is not None)

@@ -1,0 +1,131 @@
+"""The tasks of a table's load: picklable values that any executor can run, and the retries around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import psycopg2
+
+from data_phase import chunk_copy
+from data_phase.connection_pair import ConnectionPair
+from data_phase.job import Begun, Job, Step
+from db import Settings
+from model.catalog import Chunk
+from postgres import loader
+from postgres.checkpoints import Totals
+from scheduling.retry import RetryPolicy, with_retries
+from scheduling.tasks import Label, Worker
+
+T = TypeVar("T")
+
+
+def tried(step: Step, once: Callable[[int], T]) -> T:
+    """Call `once` with an attempt's number until it works; what fails drops the worker's connections.
+
+    Raises what its last attempt raised, PostgreSQL's errors as TargetError; and CancelledError.
+    """
+
+    def attempt(number: int) -> T:
+        try:
+            step.worker.moved()
+            return once(number)
+        except psycopg2.Error as error:
+            failure = loader.target_error(error)
+            step.pair.disconnect()
+            raise failure from None
+        except BaseException:
+            step.pair.disconnect()
+            raise
+
+    policy = RetryPolicy(step.settings.retry_attempts, step.settings.retry_seconds)
+    return with_retries(policy, attempt, step.worker.wait)
+
+
+@dataclass(frozen=True)
+class LoadTask:
+    """What every task of a load knows."""
+
+    settings: Settings
+    job: Job
+
+    def connect(self) -> ConnectionPair:
+        """A pair that is not open yet."""
+        return ConnectionPair(self.settings)
+
+    def step(self, worker: Worker[ConnectionPair]) -> Step:
+        """The task in a worker's hands."""
+        return Step(self.settings, self.job, worker)
+
+
+@dataclass(frozen=True)
+class BeginLoad(LoadTask):
+    """Begins a table's load, or finds where it stood."""
+
+    @property
+    def label(self) -> Label:
+        """Its name among the table's tasks."""
+        return Label(self.job.table.key, "begin")
+
+    def run(self, worker: Worker[ConnectionPair]) -> Begun:
+        """Raises TableError, UnreachableError, CancelledError."""
+        step = self.step(worker)
+        return tried(step, lambda _: self.job.mode.begin(step))
+
+
+@dataclass(frozen=True)
+class CopyChunk(LoadTask):
+    """Copies one chunk. One that turns out to be committed already is not copied again."""
+
+    chunk: Chunk
+
+    @property
+    def label(self) -> Label:
+        """Its name among the table's tasks."""
+        number = self.chunk.number
+        return Label(self.job.table.key, f"chunk {number}", f"chunk {number + 1}" if number > 0 else "")
+
+    def run(self, worker: Worker[ConnectionPair]) -> Totals:
+        """Raises TableError, UnreachableError, CancelledError."""
+        step = self.step(worker)
+
+        def once(attempt: int) -> Totals:
+            # One that was given up, or lost its connection, may have been committed in its last moment.
+            if attempt > 1 or worker.tries_again:
+                there = chunk_copy.committed(step, self.chunk)
+                if there is not None:
+                    return there
+            return self.job.mode.copy_chunk(step, self.chunk)
+
+        return tried(step, once)
+
+
+@dataclass(frozen=True)
+class FinishLoad(LoadTask):
+    """Ends a table's load once all chunks are there."""
+
+    @property
+    def label(self) -> Label:
+        """Its name among the table's tasks."""
+        return Label(self.job.table.key, "finish")
+
+    def run(self, worker: Worker[ConnectionPair]) -> Totals:
+        """Raises TableError, UnreachableError, CancelledError."""
+        step = self.step(worker)
+        return tried(step, lambda _: self.job.mode.finish(step))
+
+
+@dataclass(frozen=True)
+class AbandonLoad(LoadTask):
+    """Takes away what a load that failed for good leaves behind."""
+
+    @property
+    def label(self) -> Label:
+        """Its name among the table's tasks."""
+        return Label(self.job.table.key, "abandon")
+
+    def run(self, worker: Worker[ConnectionPair]) -> None:
+        """Raises TableError, UnreachableError, CancelledError."""
+        step = self.step(worker)
+        tried(step, lambda _: self.job.mode.abandon(step))

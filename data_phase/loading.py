@@ -1,0 +1,212 @@
+"""The tables of a plan loaded by several workers, and what has to be suspended for it and restored after it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from data_phase.connection_pair import ConnectionPair
+from data_phase.job import Job
+from data_phase.load_display import LoadDisplay, LoadTotals
+from data_phase.modes.choice import mode_of
+from data_phase.modes.interface import LoadMode
+from data_phase.progress_checks import changed_since
+from data_phase.progress_mirror import ProgressMirror
+from data_phase.reject_files import write_files
+from data_phase.table_load import TableLoad
+from model import changes
+from model.errors import SuspensionError, TableError, UnfitTargetError
+from model.events import Event, TableFailed
+from postgres import checkpoints, loader, suspension
+from postgres.introspection import TargetTable
+from postgres.names import TargetName, target_name
+from postgres.runs import LiveRun
+from run.closing import Closing, Ending, close_run, failed
+from run.context import Run
+from run.display import Bars
+from run.plan import Plan, Work
+from run.restoring import note_suspended, restore
+from scheduling.local_workers import LocalWorkers
+from scheduling.scheduler import Limits, Scheduler
+
+#: from so many rows on, building a table's secondary indexes after the load is worth it
+LARGE_TABLE_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class Loading:
+    """What a load is given: the run and its plan, the target as it is, the claim on it, and the means.
+
+    `lacking` are the columns of keys that tables of the target should have and have not, by the tables' keys. Without a
+    `reject_limit` a row that PostgreSQL refuses fails its table.
+    """
+
+    run: Run
+    plan: Plan
+    existing: Mapping[TargetName, TargetTable]
+    live: LiveRun
+    lacking: Mapping[str, tuple[str, ...]]
+    reject_limit: int | None
+    workers: int
+
+    @property
+    def targets(self) -> dict[str, TargetName]:
+        """The planned tables' names in the target, by their keys."""
+        return {work.table.key: target_name(work.table, self.run.settings) for work in self.plan.work}
+
+
+def load(loading: Loading, pairs: Sequence[ConnectionPair]) -> Ending:
+    """Load all tables of the plan, the first workers with `pairs`; says how it ended.
+
+    Raises ServerError, SuspensionError, ProgressFileError and Stopped.
+    """
+    this_run, started = loading.run, time.monotonic()
+    if loading.workers > 1:
+        this_run.display.say(f"👷 {loading.workers} workers")
+    modes = _modes(loading, pairs[0])
+    count = _suspend(loading, modes, pairs[0])
+    jobs = _jobs(loading, modes, pairs[0])
+    totals = LoadTotals({work.table.key: work.table.full_name for work in loading.plan.work})
+    with this_run.display.bars() as bars:
+        _copy(loading, jobs, pairs, _observers(loading, totals, bars))
+    is_restored = restore(this_run, loading.live, loading.workers, count)
+    _fail_what_is_gone(loading, totals)
+    write_files(this_run, this_run.tables)
+    seconds = time.monotonic() - started
+    lines = [
+        ("Total rows synced", f"{totals.rows:,}"),
+        *changes.totals(totals.changes.counts),
+        *([("Rows rejected", f"{totals.rejected:,}")] if totals.rejected else []),
+        ("Duration", f"{seconds:.2f} seconds"),
+        ("Throughput", f"{totals.rows / max(seconds, 0.001):,.0f} rows/second"),
+    ]
+    ending = close_run(this_run, loading.plan, totals.failed, Closing("Synchronization Summary", "sync"), lines)
+    if not is_restored:
+        ending += failed("keys, indexes or triggers could not be restored")
+    if totals.rejected:
+        ending += failed(f"{totals.rejected:,} rows were rejected")
+    return ending
+
+
+def _modes(loading: Loading, pair: ConnectionPair) -> dict[str, LoadMode]:
+    tracker, options = loading.run.tracker, loading.run.options
+    sessions = {tracker.session_of(work.table.key) for work in loading.plan.work} if options.no_truncate else set()
+    keeping = {session for session in sessions if checkpoints.keeps_rows(pair.target, session)}
+
+    def mode(work: Work) -> LoadMode:
+        return mode_of(work, options, tracker.session_of(work.table.key) in keeping)
+
+    return {work.table.key: mode(work) for work in loading.plan.work}
+
+
+def _suspend(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPair) -> int:
+    """Suspend what would stand in the way of the load; returns how much. Raises SuspensionError."""
+    this_run, targets, live = loading.run, loading.targets, loading.live
+    large = [work.table.key for work in loading.plan.work if work.table.row_count >= LARGE_TABLE_ROWS]
+    without_keys = [
+        targets[key]
+        for key in large
+        if targets[key] in loading.existing and modes[key].prepare(pair, targets[key], this_run.settings, live.number)
+    ]
+    try:
+        count = suspension.suspend(
+            pair.target,
+            list(targets.values()),
+            [targets[key] for key in large],
+            without_keys,
+            keeps_unique=loading.reject_limit is not None,
+            on_suspend=partial(note_suspended, this_run.tracker),
+            patience=this_run.settings.lock_wait,
+        )
+    except SuspensionError:
+        # What was suspended before that must not stay so.
+        pair.disconnect()
+        restore(this_run, live, loading.workers)
+        raise
+    this_run.recorder.suspended(count)
+    if count:
+        this_run.display.say(f"🔗 {count} keys, indexes and triggers are suspended for the load")
+    return count
+
+
+def _jobs(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPair) -> dict[str, Job | TableError]:
+    """What each table's tasks are given, or why it cannot be loaded."""
+    settings = loading.run.settings
+    suspended = {one.table for one in suspension.read_suspended(pair.target) if one.kind in suspension.BUILT}
+
+    def job(work: Work) -> Job | TableError:
+        key, target = work.table.key, loading.targets[work.table.key]
+        there = loading.existing.get(target)
+        if there is None:
+            return UnfitTargetError(f"the target table {target} does not exist; run replicate-schema.py first")
+        try:
+            plan = loader.plan_load(work.table, there, settings)
+        except UnfitTargetError as error:
+            return error
+        return Job(
+            work.table,
+            plan,
+            modes[key],
+            loading.run.tracker.session_of(key),
+            loading.live.number,
+            lacks=loading.lacking.get(key, ()),
+            reject_limit=loading.reject_limit,
+            is_suspended=target in suspended,
+        )
+
+    return {work.table.key: job(work) for work in loading.plan.work}
+
+
+Observer = Callable[[Sequence[Event]], None]
+
+
+def _observers(loading: Loading, totals: LoadTotals, bars: Bars) -> list[Observer]:
+    # The progress file first: what a person reads, and what follows from it, is in the file already.
+    return [
+        ProgressMirror(loading.run.tracker, loading.targets),
+        loading.run.recorder,
+        totals,
+        LoadDisplay(loading.run, loading.plan, bars),
+    ]
+
+
+def _copy(
+    loading: Loading,
+    jobs: Mapping[str, Job | TableError],
+    pairs: Sequence[ConnectionPair],
+    observers: Sequence[Observer],
+) -> None:
+    settings, targets = loading.run.settings, loading.targets
+    tables = [work.table for work in loading.plan.work]
+    if loading.workers > 1:
+        tables.sort(key=lambda table: -table.row_count)
+    loads = [TableLoad(settings, table, targets[table.key], jobs[table.key]) for table in tables]
+
+    def publish(events: Sequence[Event]) -> None:
+        for observer in observers:
+            observer(events)
+
+    workers = LocalWorkers(loading.workers, pairs)
+    try:
+        Scheduler(workers, Limits(settings.stall_timeout, settings.retry_attempts), publish).run(loads)
+    finally:
+        workers.close()
+    # What comes after the load opens its own connections, and there may be no more of them.
+    workers.disconnect()
+
+
+def _fail_what_is_gone(loading: Loading, totals: LoadTotals) -> None:
+    """Let tables fail that this run completed and that are not there any more at its end."""
+    this_run, pair = loading.run, ConnectionPair(loading.run.settings)
+    try:
+        changed = changed_since(this_run, [work.table for work in loading.plan.work], loading.existing, pair)
+    finally:
+        pair.disconnect()
+    for table, words in changed.items():
+        told = f"it was completed, but {words}. --resume loads it again"
+        this_run.tracker.fail(table.key, told)
+        this_run.display.say(f"❌ {table.full_name} failed: {told}")
+        for observer in (this_run.recorder, totals):
+            observer([TableFailed(table.key, told)])

@@ -1,0 +1,18 @@
+"""Which mode a table is loaded in."""
+
+from __future__ import annotations
+
+from data_phase.modes.interface import LoadMode
+from data_phase.modes.keep_and_continue import AddToRows, KeepAndContinue
+from data_phase.modes.truncate_and_copy import TruncateAndCopy
+from run.options import Options
+from run.plan import Work
+
+
+def mode_of(work: Work, options: Options, session_keeps_rows: bool) -> LoadMode:
+    """A table's mode: by the flags of this run, and by how its session began."""
+    if not options.no_truncate:
+        return TruncateAndCopy()
+    if session_keeps_rows:
+        return AddToRows()
+    return KeepAndContinue() if work.is_partial else TruncateAndCopy()

@@ -1,0 +1,177 @@
+"""--retry-rejects: rows that PostgreSQL refused are loaded again, once the cause is mended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from data_phase.chunk_copy import refusals
+from data_phase.connection_pair import ConnectionPair
+from data_phase.job import Job, Step
+from data_phase.load_tasks import LoadTask, tried
+from data_phase.modes.keep_and_continue import AddToRows
+from data_phase.reject_files import write_files
+from model.catalog import Table
+from model.errors import TableError, TargetError, UnfitTargetError
+from model.events import TableCompleted, TableFailed, TableStarted
+from model.long_rows import Part
+from mssql import chunk_planning, reader
+from postgres import checkpoints, loader, rejected_rows, suspension
+from postgres.checkpoints import Totals
+from postgres.introspection import TargetTable
+from postgres.names import TargetName, target_name
+from postgres.recorded_rows import read_rows
+from postgres.rejected_rows import Recorded
+from run.closing import Ending, failed
+from run.context import Run
+from run.restoring import claim, restore
+from scheduling.tasks import Label, Worker, run_unwatched
+
+
+@dataclass(frozen=True)
+class Retried:
+    """What became of a table's rejected rows: now in it, refused again, no longer on the source."""
+
+    loaded: int
+    refused: int
+    gone: int
+
+
+@dataclass(frozen=True)
+class RetryRejects(LoadTask):
+    """Loads a table's rejected rows once more: read anew by their key, or, without one, as they were recorded.
+
+    A few at a time, each time in one transaction with what is recorded about them.
+    """
+
+    @property
+    def label(self) -> Label:
+        """Its name among the table's tasks."""
+        return Label(self.job.table.key, "retry rejects")
+
+    def run(self, worker: Worker[ConnectionPair]) -> Retried:
+        """Raises TableError, UnreachableError."""
+        step, done, after = self.step(worker), list[Retried](), 0
+        last = tried(step, lambda _: rejected_rows.last_id(step.target, self.job.plan.target))
+        while True:
+            rows = tried(step, lambda _, after=after: self._next_rows(step, after, last))  # type: ignore[misc]
+            if not rows:
+                break
+            done.append(tried(step, lambda _, rows=rows: self._load(step, rows)))  # type: ignore[misc]
+            after = rows[-1].id
+        return Retried(sum(r.loaded for r in done), sum(r.refused for r in done), sum(r.gone for r in done))
+
+    def _next_rows(self, step: Step, after: int, last: int) -> Sequence[Recorded]:
+        """Rows of one chunk, whose checkpoint counts them, and either all with a key or all without."""
+        rows = rejected_rows.read(step.target, self.job.plan.target, after, last)
+        like = [row for row in rows if (row.chunk, row.key is None) == (rows[0].chunk, rows[0].key is None)]
+        return rows[: next((number for number, row in enumerate(rows) if row not in like), len(rows))]
+
+    def _load(self, step: Step, rows: Sequence[Recorded]) -> Retried:
+        def begin(cursor: Any) -> None:
+            rejected_rows.forget(cursor, rows)
+
+        def finish(cursor: Any, brought: Totals) -> None:
+            checkpoints.add_rows(cursor, self.job.id, rows[0].chunk, brought.rows)
+            loader.set_identity(cursor, self.job.plan, brought, afresh=False)
+
+        brought = rejected_rows.load(
+            step.target, self.job.plan, _read_again(step, rows), refused=refusals(self.job, rows[0].chunk),
+            empty_first=False, begin=begin, finish=finish,
+        )  # fmt: skip
+        return Retried(brought.rows, brought.rejected, len(rows) - brought.rows - brought.rejected)
+
+
+def _read_again(step: Step, rows: Sequence[Recorded]) -> Iterator[Part]:
+    job, keys = step.job, [row.key for row in rows if row.key is not None]
+    try:
+        if keys:
+            picked = chunk_planning.pick(job.table, keys)
+            yield from reader.read_batches(step.source, step.settings, job.table, job.plan.sources, picked)
+        else:
+            yield read_rows([row.row for row in rows], job.plan.sources)
+    except (KeyError, ValueError) as error:
+        raise TargetError(f"its rejected rows do not fit the table any more ({error}); load the table again") from None
+
+
+def retry(this_run: Run, existing: Mapping[TargetName, TargetTable], pair: ConnectionPair) -> Ending:
+    """Load the rejected rows of the run's tables again. Raises ServerError."""
+    counts = rejected_rows.count_all(pair.target)
+    tables = [table for table in this_run.affected if counts.get(target_name(table, this_run.settings))]
+    targets = [target_name(table, this_run.settings) for table in tables]
+    this_run.recorder.plans(None, [table.key for table in tables], len(this_run.affected) - len(tables))
+    live = claim(this_run, targets)
+    try:
+        if tables:
+            suspension.suspend_triggers(pair.target, targets)
+        # Loading takes its time, and a connection that idles so long may be dead when it is needed again.
+        pair.disconnect()
+        is_loaded = _in_rounds(this_run, existing, tables, live.number)
+        is_restored = restore(this_run, live, 1)
+    finally:
+        live.close()
+    left = write_files(this_run, this_run.affected)
+    if not tables:
+        this_run.display.say("✅ Nothing to do: no row is rejected.")
+    elif not left and is_loaded:
+        this_run.display.say("✅ No row is rejected any more.")
+    ending = Ending(reasons=("nothing was left to do" if not tables else "the rejected rows were tried again",))
+    if left:
+        ending += failed(f"{left:,} rows are still rejected")
+    if not is_loaded:
+        ending += failed("tables failed")
+    if not is_restored:
+        ending += failed("triggers could not be restored")
+    return ending
+
+
+def _in_rounds(this_run: Run, existing: Mapping[TargetName, TargetTable], tables: Sequence[Table], run: int) -> bool:
+    """Round after round while any row goes in, since a row may have waited for one that another table rejected.
+
+    False where a table failed altogether.
+    """
+    has_progress = this_run.tracker.load()
+    is_whole = True
+    # In a thread: a signal would have to wait for the servers' answers.
+    executor = ThreadPoolExecutor(1, thread_name_prefix="retry")
+    try:
+        waiting = list(tables)
+        while waiting:
+            refused: list[Table] = []
+            any_went_in = False
+            for table in waiting:
+                this_run.recorder([TableStarted(table.key, table.full_name, "")])
+                try:
+                    task = RetryRejects(this_run.settings, _job(this_run, existing, table, run))
+                    retried = executor.submit(run_unwatched, task).result()
+                except TableError as error:
+                    is_whole = False
+                    words = this_run.settings.secrets.hide(str(error))
+                    this_run.recorder([TableFailed(table.key, words)])
+                    this_run.display.say(f"❌ {table.full_name}: {words}")
+                    continue
+                gone = f", {retried.gone:,} are no longer on the source" if retried.gone else ""
+                told = f"{retried.loaded:,} rejected rows went in, {retried.refused:,} are refused again{gone}"
+                this_run.display.say(f"🔁 {table.full_name}: {told}")
+                rows = retried.loaded
+                if has_progress and this_run.tracker.entry(table.key):
+                    rows += this_run.tracker.rows_synced(table.key)
+                    this_run.tracker.record(table.key, rows_synced=rows, rows_rejected=retried.refused)
+                this_run.recorder([TableCompleted(table.key, rows, retried.refused)])
+                any_went_in = any_went_in or retried.loaded > 0
+                if retried.refused:
+                    refused.append(table)
+            waiting = refused if any_went_in else []
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+    return is_whole
+
+
+def _job(this_run: Run, existing: Mapping[TargetName, TargetTable], table: Table, run: int) -> Job:
+    target = target_name(table, this_run.settings)
+    if target not in existing:
+        raise UnfitTargetError(f"the target table {target} does not exist any more")
+    plan = loader.plan_load(table, existing[target], this_run.settings)
+    return Job(table, plan, AddToRows(), session="", run=run, reject_limit=0)

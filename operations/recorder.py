@@ -1,0 +1,104 @@
+"""Notes what a run does while it does it, so that there is a result on every way out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from model.events import (
+    ChunkCommitted,
+    Event,
+    LoadBegun,
+    TableCompared,
+    TableCompleted,
+    TableFailed,
+    TableStarted,
+    TriedAgain,
+)
+from operations.run_result import RunResult, TableResult
+
+
+class Recorder:
+    """A run's result as far as it is known. Listens to events; what no event says is told to it."""
+
+    def __init__(self, script: str, arguments: Sequence[str]) -> None:
+        self._result = RunResult(script, tuple(arguments), None, _now(), "", 0, "")
+        self._tables: dict[str, TableResult] = {}
+        self._started: dict[str, float] = {}
+        self._hide: Callable[[str], str] = lambda text: text
+
+    def is_about(self, settings: Mapping[str, object], hide: Callable[[str], str]) -> None:
+        """The settings that the run works with, without secrets, and what takes secrets out of a text."""
+        self._result = replace(self._result, settings=dict(settings))
+        self._hide = hide
+
+    def works_with(self, **versions: str) -> None:
+        """The versions of the servers, `source` and `target`."""
+        self._result = replace(self._result, versions={**self._result.versions, **versions})
+
+    def plans(self, session: str | None, tables: Sequence[str], left_alone: int) -> None:
+        """The session, the keys of the tables that the run is to do, and how many it leaves alone."""
+        self._result = replace(self._result, session=session, left_alone=left_alone)
+        for key in tables:
+            self._tables.setdefault(key, TableResult(key, "pending"))
+
+    def suspended(self, count: int) -> None:
+        """So many keys, indexes and triggers are suspended for the load."""
+        self._result = replace(self._result, suspended=self._result.suspended + count)
+
+    def restored(self, count: int, left: Sequence[str]) -> None:
+        """So many are back; `left` names those that are not."""
+        self._result = replace(self._result, restored=self._result.restored + count, not_restored=tuple(left))
+
+    def __call__(self, events: Sequence[Event]) -> None:
+        """Note what happened."""
+        for event in events:
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, TableStarted):
+            self._started[event.table] = time.monotonic()
+            self._note(event.table, status="in_progress", error=None)
+        elif isinstance(event, (LoadBegun, ChunkCommitted)):
+            self._note(event.table, rows=event.rows)
+        elif isinstance(event, TriedAgain):
+            self._note(event.table, retries=self._of(event.table).retries + 1)
+        elif isinstance(event, TableCompleted):
+            changes = {kind: dict(columns) for kind, columns in event.changes.items()}
+            self._note(event.table, status="completed", rows=event.rows, rejected=event.rejected, changes=changes)
+            self._end(event.table)
+        elif isinstance(event, TableFailed):
+            self._note(event.table, status="failed", error=event.error)
+            self._end(event.table)
+        elif isinstance(event, TableCompared):
+            self._compared(event)
+
+    def _compared(self, event: TableCompared) -> None:
+        known, found = self._of(event.table), "equal" if event.is_equal else "different"
+        if known.status == "pending":
+            self._note(event.table, status="compared", rows=event.rows)
+        self._note(event.table, compared=found, error=event.error or known.error)
+
+    def _of(self, table: str) -> TableResult:
+        return self._tables.get(table) or TableResult(table, "pending")
+
+    def _note(self, table: str, **facts: object) -> None:
+        self._tables[table] = replace(self._of(table), **facts)  # type: ignore[arg-type]
+
+    def _end(self, table: str) -> None:
+        started = self._started.pop(table, None)
+        if started is not None:
+            self._note(table, seconds=round(time.monotonic() - started, 3))
+
+    def ended(self, exit_code: int, because: str) -> RunResult:
+        """The result of a run that ends like this."""
+        tables = tuple(self._tables.values())
+        return replace(
+            self._result, ended_at=_now(), exit_code=exit_code, ended_because=self._hide(because), tables=tables
+        )
+
+
+def _now() -> str:
+    return datetime.now().isoformat(timespec="seconds")

@@ -1,0 +1,114 @@
+"""What a run of either script works with, from its flags to the tables that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+
+from db import Settings, find_env_file, load_settings
+from model.catalog import Table
+from operations.recorder import Recorder
+from postgres.names import check_collisions, check_schemas
+from progress import ProgressTracker
+from run.display import Display
+from run.options import Options
+from run.selection import select
+from run.type_map import TypeMap, read_type_map
+from type_mapping import check_types
+
+
+@dataclass(frozen=True)
+class Script:
+    """What a script hands to its phase: the flags, where it says what it does, and what notes it.
+
+    `beside` is standard error, so that what a run prints can be sent to a file while somebody watches.
+    """
+
+    options: Options
+    display: Display
+    beside: Display
+    recorder: Recorder
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run works with, once its settings and the source's catalog are read.
+
+    `tables` are numbered by their place among all that the globs leave; `affected` are those among them that the run is
+    about.
+    """
+
+    script: Script
+    settings: Settings
+    tracker: ProgressTracker
+    tables: tuple[Table, ...]
+    affected: tuple[Table, ...]
+    type_map: TypeMap = field(default_factory=TypeMap)
+
+    @property
+    def options(self) -> Options:
+        """The flags that both scripts share."""
+        return self.script.options
+
+    @property
+    def display(self) -> Display:
+        """Where the run says what it does."""
+        return self.script.display
+
+    @property
+    def recorder(self) -> Recorder:
+        """What notes what the run does."""
+        return self.script.recorder
+
+
+def load_run_settings(script: Script) -> Settings:
+    """The settings that the options point at, and those that flags override. Raises SettingsError."""
+    options = script.options
+    settings = load_settings(find_env_file(options.env_file))
+    if options.type_map is not None:
+        settings = replace(settings, type_map=options.type_map)
+    script.recorder.is_about(_without_secrets(settings), settings.secrets.hide)
+    return settings
+
+
+def _without_secrets(settings: Settings) -> dict[str, object]:
+    shown: dict[str, object] = {"source": settings.source.label, "target": settings.target.label}
+    shown["driver"] = settings.source.driver.label
+    for one in fields(settings):
+        if one.name not in ("source", "target", "secrets"):
+            value = getattr(settings, one.name)
+            shown[one.name] = value if isinstance(value, (int, float)) or value is None else str(value)
+    return shown
+
+
+def run_over(script: Script, tables: Sequence[Table], settings: Settings, tracker: ProgressTracker) -> Run:
+    """A run over those of the source's tables that the options ask for.
+
+    Refuses what cannot be carried out, before anything is touched: raises UsageError, TypeMapError,
+    UnsupportedTypeError and NameCollisionError.
+    """
+    type_map = read_type_map(settings.type_map).resolved(tables)
+    selection = select(type_map.apply(tables), script.options)
+    tracker.know_bare_keys((table.bare_key, table.key) for table in tables)
+    check_types(selection.tables)
+    check_collisions(selection.tables, settings)
+    check_schemas(selection.tables, settings)
+    return Run(script, settings, tracker, selection.tables, selection.affected, type_map)
+
+
+def announce(run: Run) -> None:
+    """Say between what the run works, and where it keeps its progress."""
+    run.display.say(f"🔌 Source: {run.settings.source.label} through {run.settings.source.driver.label}")
+    run.display.say(f"🔌 Target: {run.settings.target.label}")
+    if run.type_map.path is not None:
+        entries = len(run.type_map.lines)
+        run.display.say(f"📋 Type map: {run.type_map.path} ({entries} entr{'y' if entries == 1 else 'ies'})")
+    run.display.say(f"📋 Progress: {run.tracker.path}")
+
+
+def reset(script: Script, tracker: ProgressTracker) -> str:
+    """Move the progress file aside, whatever it holds; returns what was done, which is said as well."""
+    moved = tracker.reset()
+    words = f"Progress file moved to {moved}" if moved else f"There is no progress file {tracker.path}"
+    script.display.say(words)
+    return words

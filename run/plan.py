@@ -1,0 +1,138 @@
+"""What a run has to do: its tables, those that are done already, and the session that it begins or continues."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from model.catalog import Table
+from model.errors import UsageError
+from progress import ProgressTracker
+from run.display import Display, summary_banner
+from run.options import Options
+from run.type_map import difference
+
+if TYPE_CHECKING:
+    from run.context import Run
+
+
+@dataclass(frozen=True)
+class Work:
+    """One table of a run: its number among all of the run's tables, and how it was left before."""
+
+    number: int
+    table: Table
+    is_partial: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do: all its tables in order, those to work on, and how many it skips as done.
+
+    `affected` are those that the run is about, also where they are done. With `is_new` it begins a session; `is_known`
+    says whether there is a progress file.
+    """
+
+    tables: tuple[Table, ...]
+    work: tuple[Work, ...]
+    affected: tuple[Table, ...] = ()
+    is_new: bool = True
+    is_known: bool = False
+
+    @property
+    def keys(self) -> list[str]:
+        """The tables' names in the progress file."""
+        return [table.key for table in self.tables]
+
+    @property
+    def done(self) -> tuple[Table, ...]:
+        """The tables that the run would have to do, were they not done already."""
+        working = {one.table.key for one in self.work}
+        return tuple(table for table in self.affected if table.key not in working)
+
+    def with_more(self, keys: Set[str]) -> Plan:
+        """The same, with tables that were taken for done and are not."""
+        working = {one.table.key: one for one in self.work}
+        work = tuple(
+            working.get(table.key) or Work(number, table, is_partial=False)
+            for number, table in enumerate(self.tables, start=1)
+            if table.key in working or table.key in keys
+        )
+        return replace(self, work=work)
+
+
+def plan_run(run: Run) -> Plan:
+    """Read the progress file and see what is to be done. Changes nothing.
+
+    Raises UsageError and ProgressFileError.
+    """
+    tracker, options, tables, affected = run.tracker, run.options, run.tables, run.affected
+    is_known = tracker.load()
+    done: set[str] = set()
+    partial: set[str] = set()
+    is_new = not (options.resume and is_known)
+    for bare, keys in tracker.ambiguous.items() if options.resume else ():
+        run.display.say(
+            f"⚠️ {bare} in {tracker.path} may mean any of {', '.join(keys)}: none of them is taken to be done, each is "
+            f"done anew."
+        )
+    if not is_new:
+        _refuse_other_types(run)
+        for table in affected:
+            status = tracker.status(table.key)
+            if status in ("completed", "skipped"):
+                done.add(table.key)
+            elif status in ("in_progress", "failed"):
+                partial.add(table.key)
+    affected_keys = {table.key for table in affected}
+    work = tuple(
+        Work(number, table, table.key in partial)
+        for number, table in enumerate(tables, start=1)
+        if table.key in affected_keys and table.key not in done
+    )
+    return Plan(tables, work, affected, is_new, is_known)
+
+
+def begin_session(run: Run, plan: Plan) -> None:
+    """Say what the last session left, and begin or continue a session in the progress file.
+
+    Raises ProgressFileError.
+    """
+    tracker, options, keys = run.tracker, run.options, [table.key for table in plan.affected]
+    if plan.is_new:
+        if plan.is_known:
+            _tell_about_last_session(tracker, options, run.display)
+        elif options.resume:
+            run.display.say(f"There is no progress file {tracker.path}: this is a new session.")
+        tracker.start_session(keys, keep_others=options.is_partial, type_map=run.type_map.document)
+    else:
+        tracker.add_tables(keys)
+        run.display.say(summary_banner(tracker.summary(plan.keys)))
+    if not plan.tables and (options.tables or options.exclude):
+        run.display.say("⚠️ --tables and --exclude leave no table.")
+    elif not plan.tables:
+        run.display.say(
+            "⚠️ The source shows no table to this login: check MSSQL_DATABASE, and the login's rights (db_datareader)."
+        )
+    elif not plan.work:
+        run.display.say("✅ Nothing left to do: every table is completed.")
+
+
+def _refuse_other_types(run: Run) -> None:
+    """Raise UsageError where the session was begun with other type options: its tables would not fit the rest."""
+    unlike = difference(run.tracker.type_map, run.type_map)
+    if unlike:
+        listed = "\n  ".join(unlike)
+        raise UsageError(
+            f"--resume: the session in {run.tracker.path} was begun with another type map:\n  {listed}\n"
+            f"Nothing was changed. Resume with the type map that it began with, or start over without --resume."
+        )
+
+
+def _tell_about_last_session(tracker: ProgressTracker, options: Options, display: Display) -> None:
+    if tracker.unfinished and not options.is_partial:
+        display.say(
+            f"⚠️ The last session did not finish ({tracker.unfinished} tables left); --resume would have continued it. "
+            f"This run starts over."
+        )

@@ -1,0 +1,99 @@
+"""Which tables a run is about: by globs, and from which one on."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from model.catalog import Table
+from model.errors import UsageError
+from run.options import Options
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The tables of a run, in the fixed order.
+
+    `tables` are those that the globs leave, by which tables are numbered; `affected` those among them that the run is
+    about, from the one that --start-from-table names on.
+    """
+
+    tables: tuple[Table, ...]
+    affected: tuple[Table, ...]
+
+
+def select(tables: Iterable[Table], options: Options) -> Selection:
+    """What the options ask for of the source's tables. Raises UsageError."""
+    chosen = select_tables(tables, options)
+    if options.start_from_table is None:
+        return Selection(chosen, chosen)
+    start = find_table(chosen, options.start_from_table)
+    return Selection(chosen, tuple(table for table in chosen if table.sort_key >= start.sort_key))
+
+
+def select_tables(tables: Iterable[Table], options: Options) -> tuple[Table, ...]:
+    """The tables that `--tables` and `--exclude` leave, in the fixed order.
+
+    A glob without a dot matches bare names in any schema; with one, `schema.table`; both without case. One that is a
+    table's name as the progress file has it (`[a.b]`) means that table. Raises UsageError for a glob that matches
+    nothing, so that a typing error is not a silent no-op.
+    """
+    everything = tuple(tables)
+    chosen: dict[str, set[str]] = {}
+    for option, globs in (("--tables", options.tables), ("--exclude", options.exclude)):
+        found = [_matching(everything, glob) for glob in globs]
+        for glob, some in zip(globs, found, strict=True):
+            if not some:
+                raise UsageError(f"{option} {glob}: no table matches{_near(glob, everything)}")
+        chosen[option] = {table.key for some in found for table in some}
+    return tuple(
+        table
+        for table in everything
+        if (not options.tables or table.key in chosen["--tables"]) and table.key not in chosen["--exclude"]
+    )
+
+
+def _matching(tables: Sequence[Table], glob: str) -> list[Table]:
+    pattern = glob.lower()
+    ways: tuple[Callable[[Table], bool], ...] = (
+        lambda table: "[" in glob and pattern in (table.key.lower(), table.full_name.lower()),
+        lambda table: any(
+            fnmatch.fnmatchcase(table.schema.lower(), pattern[: dot.start()])
+            and fnmatch.fnmatchcase(table.name.lower(), pattern[dot.end() :])
+            for dot in re.finditer(r"\.", pattern)
+        ),
+        lambda table: fnmatch.fnmatchcase(table.name.lower(), pattern),
+    )
+    return next((found for is_meant in ways if (found := [table for table in tables if is_meant(table)])), [])
+
+
+def find_table(tables: Sequence[Table], name: str) -> Table:
+    """The one table of that name, bare or `schema.table`, with brackets or without, without case.
+
+    Raises UsageError with near matches when there is none, and with the candidates when there are several.
+    """
+    wanted = name.strip().lower()
+    # In T-SQL's brackets a dot is part of a name, and is no dot between names.
+    parts = [
+        (bracketed or bare).replace("]]", "]")
+        for bracketed, bare in re.findall(r"\[((?:[^]]|\]\])*)\]|([^.]+)", wanted)
+    ]
+    found = [table for table in tables if parts == [table.schema.lower(), table.name.lower()]]
+    found = found or [table for table in tables if parts == [table.name.lower()]]
+    found = found or [table for table in tables if wanted in (table.bare_key.lower(), table.name.lower())]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(f"--start-from-table {name}: there is no such table{_near(name, tables)}")
+    candidates = ", ".join(table.full_name for table in found)
+    raise UsageError(f"--start-from-table {name}: several tables have that name: {candidates}. Give schema.table.")
+
+
+def _near(name: str, tables: Iterable[Table]) -> str:
+    spellings = {spelling.lower(): table.full_name for table in tables for spelling in (table.name, table.full_name)}
+    near = difflib.get_close_matches(name.lower(), spellings, n=5, cutoff=0.5)
+    names = list(dict.fromkeys(spellings[spelling] for spelling in near))
+    return f". Near: {', '.join(names)}" if names else ""

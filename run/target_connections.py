@@ -1,0 +1,69 @@
+"""Connections to the target that threads of a run share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from db import Settings, connect_target
+from model.errors import CancelledError
+from postgres.connections import break_off
+
+
+class TargetConnections:
+    """Connections to the target that threads share, each opened when it is needed and again when it is broken."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._first = _Connection(settings)
+        self._all = [self._first]
+        self._free = [self._first]
+
+    @property
+    def first(self) -> Any:
+        """The one that the caller's own thread works with. Raises UnreachableError."""
+        return self._first.opened()
+
+    @contextmanager
+    def one(self) -> Iterator[Callable[[], Any]]:
+        """One that nobody else uses meanwhile."""
+        try:
+            own = self._free.pop()
+        except IndexError:
+            own = _Connection(self._settings)
+            self._all.append(own)
+        yield own.opened
+        self._free.append(own)
+
+    def give_up(self) -> None:
+        """End all of them for good, from any thread."""
+        for one in self._all:
+            one.give_up()
+
+    def close(self) -> None:
+        """Close all of them."""
+        for one in self._all:
+            one.close()
+
+
+class _Connection:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._connection: Any = None
+        self._is_given_up = False
+
+    def opened(self) -> Any:
+        if self._is_given_up:
+            raise CancelledError
+        if self._connection is None or self._connection.closed:
+            self._connection = connect_target(self._settings)
+        return self._connection
+
+    def give_up(self) -> None:
+        self._is_given_up = True
+        break_off(self._connection)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()

@@ -1,0 +1,189 @@
+"""Workers that are threads of this process, watched by the thread that gave them their tasks."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from model.errors import CancelledError
+from scheduling.retry import Again
+from scheduling.tasks import C, Label, Task
+
+#: threads that may hang in a driver for ever before a run does
+MOST_HANGING = 1000
+SECONDS_TO_STOP = 10.0
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What a worker says of its task's table; `again` where it tries something again."""
+
+    label: Label
+    words: str = ""
+    again: Again | None = None
+
+
+class LocalWorkers(Generic[C]):
+    """Runs tasks in threads, which go on with each other's connections.
+
+    A thread that hangs in a driver is left behind, its connections broken: the next task gets a new one.
+    """
+
+    def __init__(self, count: int, connections: Iterable[C] = ()) -> None:
+        """`connections` are those with which the first workers go on."""
+        self.count = count
+        # Far more threads than workers, made when needed: one that hangs must not keep another from beginning.
+        self._executor = ThreadPoolExecutor(count + MOST_HANGING, thread_name_prefix="worker")
+        self._idle: queue.SimpleQueue[C] = queue.SimpleQueue()
+        for one in connections:
+            self._idle.put(one)
+        self._busy: dict[Label, C] = {}
+        self._rows: dict[Label, int] = {}
+        self._moved_at: dict[Label, float] = {}
+        self._given_up: set[Label] = set()
+        self._futures: set[Future[object]] = set()
+        self._stopping = threading.Event()
+        self._remarks: queue.SimpleQueue[Remark] = queue.SimpleQueue()
+
+    def submit(self, task: Task[C, object]) -> Future[object]:
+        """Have a task done, as soon as a thread is free."""
+        future = self._executor.submit(self._run, task)
+        self._futures = {one for one in self._futures if not one.done()} | {future}
+        return future
+
+    def remarks(self) -> list[Remark]:
+        """What workers said since the last time."""
+        found = []
+        while not self._remarks.empty():
+            found.append(self._remarks.get())
+        return found
+
+    def rows_under_way(self) -> dict[str, int]:
+        """The rows of each table that are on their way and not committed."""
+        rows: dict[str, int] = {}
+        for label, count in list(self._rows.items()):
+            rows[label.table] = rows.get(label.table, 0) + count
+        return rows
+
+    def stands_still(self, label: Label, seconds: float) -> bool:
+        """Whether a task has not moved for so long."""
+        moved_at = self._moved_at.get(label)
+        return moved_at is not None and time.monotonic() - moved_at > seconds
+
+    def give_up(self, label: Label) -> None:
+        """End a task that stands still.
+
+        Its thread may hang in a driver for ever; its connections are broken, so it cannot commit any more.
+        """
+        connections = self._busy.pop(label, None)
+        if connections is not None:
+            connections.give_up()
+        self._given_up.add(label)
+        self._rows.pop(label, None)
+        self._moved_at.pop(label, None)
+
+    def stop(self) -> None:
+        """End all tasks, and wait for a bounded time; what they had not committed is rolled back."""
+        self._stopping.set()
+        for connections in list(self._busy.values()):
+            connections.give_up()
+        _, left = wait(self._futures, timeout=SECONDS_TO_STOP)
+        for future in left:
+            future.cancel()
+
+    def close(self) -> None:
+        """Take no more tasks. Does not wait: a thread may hang for ever."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def disconnect(self) -> None:
+        """Close the connections that nobody uses."""
+        while not self._idle.empty():
+            self._idle.get().disconnect()
+
+    def _run(self, task: Task[C, object]) -> object:
+        if self._stopping.is_set():
+            raise CancelledError
+        with self._connections_for(task) as connections:
+            return task.run(_Watched(self, task.label, connections, task.label in self._given_up))
+
+    @contextmanager
+    def _connections_for(self, task: Task[C, Any]) -> Iterator[C]:
+        try:
+            connections = self._idle.get_nowait()
+        except queue.Empty:
+            connections = task.connect()
+        label = task.label
+        self._busy[label] = connections
+        self._moved_at[label] = time.monotonic()
+        try:
+            yield connections
+        except BaseException:
+            connections.disconnect()
+            raise
+        finally:
+            # What was given up is not used again.
+            if self._busy.get(label) is connections:
+                del self._busy[label]
+                self._rows.pop(label, None)
+                self._moved_at.pop(label, None)
+                self._idle.put(connections)
+            else:
+                connections.disconnect()
+
+    # -- what a worker reports -----------------------------------------------------------------------
+
+    def _note(self, worker: _Watched[C], rows: int) -> None:
+        if self._is_watched(worker):
+            self._rows[worker.label] = rows
+            self._moved_at[worker.label] = time.monotonic()
+        self._end_if_stopping(worker)
+
+    def _pause_watching(self, worker: _Watched[C]) -> None:
+        if self._is_watched(worker):
+            self._moved_at.pop(worker.label, None)
+
+    def _wait(self, worker: _Watched[C], again: Again) -> None:
+        self._end_if_stopping(worker)
+        if self._is_watched(worker):
+            self._moved_at[worker.label] = time.monotonic() + again.seconds
+        self._remarks.put(Remark(worker.label, again=again))
+        self._stopping.wait(again.seconds)
+        self._end_if_stopping(worker)
+
+    def _say(self, worker: _Watched[C], words: str) -> None:
+        self._remarks.put(Remark(worker.label, words))
+
+    def _is_watched(self, worker: _Watched[C]) -> bool:
+        return self._busy.get(worker.label) is worker.connections
+
+    def _end_if_stopping(self, worker: _Watched[C]) -> None:
+        if self._stopping.is_set() or not self._is_watched(worker):
+            raise CancelledError
+
+
+@dataclass(frozen=True)
+class _Watched(Generic[C]):
+    """A thread at work on a task."""
+
+    _of: LocalWorkers[C]
+    label: Label
+    connections: C
+    tries_again: bool
+
+    def moved(self, rows: int = 0) -> None:
+        self._of._note(self, rows)
+
+    def takes_its_time(self) -> None:
+        self._of._pause_watching(self)
+
+    def wait(self, again: Again) -> None:
+        self._of._wait(self, again)
+
+    def remark(self, words: str) -> None:
+        self._of._say(self, words)

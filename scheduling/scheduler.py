@@ -1,0 +1,211 @@
+"""Tables and their tasks over workers: what is done next, what stands still, what ends.
+
+Knows nothing of rows, servers or what a person reads. A table says which tasks it needs; whatever happens is told as
+events, in one thread, to whoever listens.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol
+
+from model.errors import CancelledError, ReplicationError, ServerError, TargetError
+from model.events import Event, Remarked, RowsUnderWay, TriedAgain
+from scheduling.local_workers import Remark
+from scheduling.tasks import C, Label, Task
+
+#: seconds after which events of standing tasks, rows under way and remarks are looked at
+SECONDS_A_ROUND = 0.25
+
+
+class Workers(Protocol[C]):
+    """Whatever runs tasks: threads of this process, or others."""
+
+    @property
+    def count(self) -> int:
+        """How many tasks may run at the same time."""
+
+    def submit(self, task: Task[C, object]) -> Future[object]:
+        """Have a task done."""
+
+    def remarks(self) -> list[Remark]:
+        """What workers said since the last time."""
+
+    def rows_under_way(self) -> dict[str, int]:
+        """The rows of each table that are on their way and not committed."""
+
+    def stands_still(self, label: Label, seconds: float) -> bool:
+        """Whether a task has not moved for so long."""
+
+    def give_up(self, label: Label) -> None:
+        """End a task that stands still, so that it cannot commit any more."""
+
+    def stop(self) -> None:
+        """End all tasks."""
+
+
+class TableTasks(Protocol[C]):
+    """A table on its way: the tasks that it needs, as they become known, and the events of it.
+
+    All of it is called in the scheduler's thread.
+    """
+
+    @property
+    def key(self) -> str:
+        """The table's key in the progress file."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to be done for it."""
+
+    def begin(self) -> Sequence[Task[C, object]]:
+        """Its first tasks."""
+
+    def take(self, task: Task[C, object], result: Any) -> Sequence[Task[C, object]]:
+        """What a task brought; returns the tasks that follow from it."""
+
+    def fail(self, error: Exception) -> Sequence[Task[C, object]]:
+        """It cannot be done; returns what is to be done all the same."""
+
+    def events(self) -> list[Event]:
+        """What happened to it since the last time."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """After how many seconds a task stands still, and how often one may before its table fails."""
+
+    stall_seconds: float
+    attempts: int
+
+
+@dataclass
+class _Running(Generic[C]):
+    table: TableTasks[C]
+    task: Task[C, object]
+    stalls: int = 0
+
+
+class Scheduler(Generic[C]):
+    """Hands tables' tasks to workers until all are over."""
+
+    def __init__(self, workers: Workers[C], limits: Limits, publish: Callable[[Sequence[Event]], None]) -> None:
+        """`publish` is given the events of each round, in order, before the tasks that follow from them begin."""
+        self._workers = workers
+        self._limits = limits
+        self._publish = publish
+        self._waiting: deque[TableTasks[C]] = deque()
+        self._ready: deque[tuple[TableTasks[C], Task[C, object]]] = deque()
+        self._running: dict[Future[object], _Running[C]] = {}
+        self._events: list[Event] = []
+        self._server_error: ServerError | None = None
+
+    def run(self, tables: Iterable[TableTasks[C]]) -> None:
+        """Work until every table is over. Raises ServerError, once the tasks that run have ended, and Stopped."""
+        self._waiting.extend(tables)
+        done: Iterable[Future[object]] = ()
+        try:
+            while True:
+                self._tell_remarks()
+                for future in done:
+                    self._take(self._running.pop(future), future)
+                self._look_for_standstill()
+                chosen = self._choose()
+                if under_way := self._workers.rows_under_way():
+                    self._events.append(RowsUnderWay(under_way))
+                events, self._events = self._events, []
+                self._publish(events)
+                for one in chosen:
+                    self._running[self._workers.submit(one.task)] = one
+                if not self._running:
+                    break
+                done, _ = wait(self._running, timeout=SECONDS_A_ROUND, return_when=FIRST_COMPLETED)
+        except BaseException:
+            self._workers.stop()
+            raise
+        if self._server_error is not None:
+            raise self._server_error
+
+    def _choose(self) -> list[_Running[C]]:
+        """What the workers that are free do next: what was begun before what waits."""
+        chosen: list[_Running[C]] = []
+        while len(self._running) + len(chosen) < self._workers.count and self._server_error is None:
+            if self._ready:
+                chosen.append(_Running(*self._ready.popleft()))
+            elif self._waiting:
+                table = self._waiting.popleft()
+                self._follow(table, table.begin)
+            else:
+                break
+        return chosen
+
+    def _follow(self, table: TableTasks[C], step: Callable[[], Sequence[Task[C, object]]]) -> None:
+        """Take a step of a table; the tasks that follow from it go before all others."""
+        try:
+            following = step()
+        except ServerError:
+            raise
+        except ReplicationError as error:
+            following = self._failed(table, error)
+        self._events += table.events()
+        self._ready.extendleft((table, task) for task in reversed(following))
+
+    def _failed(self, table: TableTasks[C], error: Exception) -> Sequence[Task[C, object]]:
+        self._ready = deque((other, task) for other, task in self._ready if other is not table)
+        return table.fail(error)
+
+    def _take(self, running: _Running[C], future: Future[object]) -> None:
+        table, error = running.table, future.exception()
+        if error is None:
+            if not table.is_over:
+                self._follow(table, lambda: table.take(running.task, future.result()))
+        elif isinstance(error, ServerError):
+            self._server_error = error
+        elif isinstance(error, Exception):
+            self._fail(table, error)
+        else:
+            raise error
+
+    def _fail(self, table: TableTasks[C], error: Exception) -> None:
+        if not (isinstance(error, CancelledError) or table.is_over):
+            self._follow(table, lambda: self._failed(table, error))
+
+    def _tell_remarks(self) -> None:
+        for remark in self._workers.remarks():
+            self._events.append(self._told(remark))
+
+    @staticmethod
+    def _told(remark: Remark) -> Event:
+        again, table = remark.again, remark.label.table
+        if again is None:
+            return Remarked(table, remark.words)
+        return TriedAgain(
+            table, remark.label.told_as, str(again.error), again.attempt, again.attempts, again.seconds
+        )  # fmt: skip
+
+    def _look_for_standstill(self) -> None:
+        for future, running in list(self._running.items()):
+            label = running.task.label
+            if self._workers.stands_still(label, self._limits.stall_seconds) and not future.done():
+                del self._running[future]
+                self._workers.give_up(label)
+                self._try_anew(running)
+
+    def _try_anew(self, running: _Running[C]) -> None:
+        words = f"no row for {self._limits.stall_seconds:g} s"
+        if running.stalls + 1 < self._limits.attempts:
+            self._events.append(Remarked(running.table.key, f"🔁 {words}; tried anew with another connection"))
+            again = _Running(running.table, running.task, running.stalls + 1)
+            self._running[self._workers.submit(again.task)] = again
+            return
+        self._fail(
+            running.table,
+            TargetError(
+                f"{words}, {running.stalls + 1} times; it was given up. What blocks a query shows in "
+                f"sys.dm_exec_requests of the source and in pg_stat_activity of the target; where servers only need "
+                f"longer, set a larger STALL_TIMEOUT. Then use --resume"
+            ),
+        )

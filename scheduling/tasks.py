@@ -1,0 +1,107 @@
+"""What is handed to workers: a picklable value that any `concurrent.futures.Executor` can run.
+
+The truth about a task is in the servers, not in who runs it: it may be run by a thread that is watched, by another
+process, or on another machine, and more than once.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from scheduling.retry import Again
+
+
+class Label(NamedTuple):
+    """Which table's task, by the table's key, and which of them.
+
+    `told_as` is how a person is told of it; nothing where the table's name says enough.
+    """
+
+    table: str
+    task: str
+    told_as: str = ""
+
+
+class Connections(Protocol):
+    """A worker's connections to both servers; each is opened when it is needed, and again after a failure."""
+
+    def give_up(self) -> None:
+        """End them for good, from any thread: nothing that their worker still does reaches a server."""
+
+    def disconnect(self) -> None:
+        """Drop them; what was not committed is gone."""
+
+
+C = TypeVar("C", bound=Connections)
+C_co = TypeVar("C_co", bound=Connections, covariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Worker(Protocol[C_co]):
+    """What runs a task: its connections, and the way to whoever watches it."""
+
+    @property
+    def connections(self) -> C_co:
+        """What the task works with."""
+
+    @property
+    def tries_again(self) -> bool:
+        """Whether the task was given to a worker before, which was given up, and may have committed it all the same."""
+
+    def moved(self, rows: int = 0) -> None:
+        """The task has moved on, and so many rows are under way. Raises CancelledError where it is to end."""
+
+    def takes_its_time(self) -> None:
+        """What follows takes as long as it takes, and is no standstill."""
+
+    def wait(self, again: Again) -> None:
+        """Wait before another attempt, and let it be known. Raises CancelledError where the task is to end."""
+
+    def remark(self, words: str) -> None:
+        """Something about the table that a person should know."""
+
+
+class Task(Protocol[C, R_co]):
+    """A frozen dataclass of picklable values. Whatever it raises is picklable as well."""
+
+    @property
+    def label(self) -> Label:
+        """What a worker calls it."""
+
+    def connect(self) -> C:
+        """Connections of the kind that it needs; none is open yet."""
+
+    def run(self, worker: Worker[C]) -> R_co:
+        """Do it. Raises ReplicationError."""
+
+
+@dataclass(frozen=True)
+class Unwatched(Generic[C]):
+    """A worker of another process or machine, or of a test: nobody watches, and nothing is there to end it."""
+
+    connections: C
+    tries_again: bool = False
+
+    def moved(self, rows: int = 0) -> None:
+        """Nobody asks."""
+
+    def takes_its_time(self) -> None:
+        """Nobody asks."""
+
+    def wait(self, again: Again) -> None:
+        """Wait."""
+        time.sleep(again.seconds)
+
+    def remark(self, words: str) -> None:
+        """Nobody listens."""
+
+
+def run_unwatched(task: Task[Any, R_co], tries_again: bool = False) -> R_co:
+    """Run a task with connections of its own: what to submit to an executor of processes. Raises ReplicationError."""
+    connections = task.connect()
+    try:
+        return task.run(Unwatched(connections, tries_again))
+    finally:
+        connections.disconnect()

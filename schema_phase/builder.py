@@ -1,0 +1,324 @@
+"""Plans carried out in the target, one transaction a unit; each step looks at what is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import psycopg2
+
+from db import Settings, target_words
+from model.catalog import Finding
+from model.errors import SchemaError, UnreachableError, UsageError
+from model.events import TableCompleted, TableFailed
+from postgres import checkpoints, ddl, locks
+from postgres.ddl import NamedStep, Step, TablePlan
+from postgres.drift import Parts, differences, read_parts
+from postgres.introspection import (
+    TargetTable,
+    domain_base,
+    foreign_keys_to,
+    read_schemas,
+    relation_exists,
+    target_schemas,
+)
+from postgres.names import TargetName, fold
+from run.context import Run
+from run.plan import Work
+from schema_phase.options import SchemaOptions
+from schema_phase.outcomes import Outcomes, findings_of
+from schema_phase.planning import Target
+
+STEPS = ("table", "indexes", "foreign_keys")
+
+
+class Builder:
+    """Runs plans against the target, one transaction a unit, and keeps progress and outcomes."""
+
+    def __init__(
+        self, this_run: Run, target: Target, outcomes: Outcomes, options: SchemaOptions, plans: Sequence[TablePlan]
+    ) -> None:
+        self._run = this_run
+        self._settings: Settings = this_run.settings
+        self._target = target
+        self._outcomes = outcomes
+        self._options = options
+        #: the foreign keys that this run makes after the tables, by table
+        self._promised = {plan.place: {named.name for named in plan.foreign_keys} for plan in plans}
+        self._refused: dict[str, list[Finding]] = {}
+        self._missing_schemas: dict[str, str] = {}
+
+    def has(self, plan: TablePlan) -> bool:
+        """Whether the table is in the target."""
+        return plan.place in self._target.tables
+
+    def make_schemas(self, schemas: Sequence[str]) -> None:
+        """All schemas of the plan that are missing; one that cannot be made fails its tables, each in its turn.
+
+        Raises UnreachableError.
+        """
+        there = read_schemas(self._target.connection)
+        for schema in schemas:
+            if schema not in there:
+                try:
+                    self._transaction([Step(ddl.create_schema(schema))])
+                except SchemaError as error:
+                    self._missing_schemas[schema] = str(error)
+
+    def make_support(self, steps: Sequence[Step]) -> None:
+        """What COLLATION_POLICY needs. Raises UsageError, before any table is made, where the server lacks it."""
+        try:
+            self._transaction(steps)
+        except SchemaError as error:
+            policy = self._settings.collation_policy
+            raise UsageError(f"COLLATION_POLICY={policy} cannot be had from this PostgreSQL: {error}") from None
+
+    def make_domain(self, named: NamedStep) -> None:
+        """An alias type as a domain; one of the same base type is used as it is.
+
+        Raises UsageError, before any table is made, where there cannot be such a domain.
+        """
+        base = domain_base(self._target.connection, named.name)
+        if base == named.shape:
+            return
+        words = f"it exists, over {base}"
+        if base is None:
+            try:
+                self._outcomes.note(self._transaction(named.steps))
+                return
+            except SchemaError as error:
+                words = str(error)
+        raise UsageError(
+            f"the alias type {named.finding.name} cannot be the domain {named.name} over {named.shape}: {words}. "
+            f'Nothing was made of it; mend that, or let the type map say "base" for its columns'
+        )
+
+    def make_sequence(self, named: NamedStep) -> None:
+        """A sequence object, which tables may build on; one that exists stays as it is."""
+        if relation_exists(self._target.connection, named.name):
+            return
+        try:
+            self._outcomes.note(self._transaction(named.steps))
+        except SchemaError as error:
+            self._run.display.say(f"⚠️ {named.name}: {error}")
+            self._outcomes.note(
+                replace(finding, state="skipped", reason=f"PostgreSQL refused it: {error}")
+                for finding in findings_of(named.steps)
+            )
+
+    # -- tables ---------------------------------------------------------------------------------
+
+    def make_table(self, plan: TablePlan) -> None:
+        """One table with its defaults, checks and comments. Raises SchemaError and UnreachableError."""
+        key = plan.table.key
+        tracker = self._run.tracker
+        tracker.start(key)  # forgets what was refused before: it is tried again now
+        if plan.place.schema in self._missing_schemas:
+            words = self._missing_schemas[plan.place.schema]
+            raise SchemaError(f"the schema {plan.place.schema} cannot be made: {words}")
+        there = self._target.tables.get(plan.place)
+        replaces = False
+        if there is not None:
+            replaces = self._reconcile(plan, there)
+        if there is None or replaces:
+            self._run.display.say(f"🏗️ Creating {plan.table.full_name} → {plan.place}")
+            drop = self._drop(plan) if replaces else []
+            refused = self._transaction([*drop, *plan.create, *plan.details], plan.place if replaces else None)
+            if replaces:
+                del self._target.tables[plan.place]
+        else:
+            parts = self._target.parts.get(plan.place, Parts())
+            refused = self._transaction(_missing(plan.details, there, parts)) if there is not None else []
+            refused += _ordinary(plan, there, self._settings) if there is not None else []
+        self._keep_refused(key, refused)
+        if not self._complete_if_last(plan, "table"):
+            tracker.record(key, steps={"table": "completed"})
+        told = f"{len(plan.table.columns)} columns"
+        self._run.display.say(f"✅ {told}" if there is None or replaces else f"✅ {plan.place} exists already and fits")
+
+    def _drop(self, plan: TablePlan) -> list[Step]:
+        """DROP TABLE, after the foreign keys to it that this run makes again. Never CASCADE."""
+        found = foreign_keys_to(self._target.connection, plan.place)
+        keys = [(place, name) for place, name in found if name in self._promised.get(place, set())]
+        return [*(Step(ddl.drop_constraint(place, name)) for place, name in keys), Step(ddl.drop_table(plan.place))]
+
+    def _reconcile(self, plan: TablePlan, there: TargetTable) -> bool:
+        """Deal with a table that exists: mend it if that was asked for; True if it is to be replaced."""
+        unlike = differences(plan, there, self._settings, self._target.features)
+        if not unlike:
+            return False
+        if self._options.recreate:
+            return True
+        mended = []
+        if self._options.apply_drift:
+            mended = [difference for difference in unlike if difference.mend is not None]
+            self._transaction([Step(difference.mend) for difference in mended if difference.mend])
+            for difference in mended:
+                self._run.display.say(f"🏗️ {plan.place}: {difference.text}: mended")
+        left = [difference.text for difference in unlike if difference not in mended]
+        if not left:
+            return False
+        hint = "change it, or let --recreate drop it with its rows and make it anew"
+        if not self._options.apply_drift and any(difference.mend for difference in unlike):
+            hint = "--apply-drift adds missing columns and widens types; " + hint
+        raise SchemaError(f"{plan.place} exists and differs: {'; '.join(left)}. It was left as it is; {hint}.")
+
+    # -- keys, indexes, foreign keys ---------------------------------------------------------------
+
+    def make_all(self, works: Sequence[Work], plans: dict[str, TablePlan], step: str) -> list[str]:
+        """One later step for all tables; returns the keys of those that failed."""
+        chosen = [(one, _named(plans[one.table.key], step)) for one in works]
+        total = sum(len(named) for _, named in chosen)
+        if not total:
+            return []
+        words = {"indexes": "keys and indexes", "foreign_keys": "foreign keys"}[step]
+        self._run.display.say(f"\n🏗️ {total} {words}")
+        schemas = target_schemas(self._run.tables, self._settings)
+        existing = read_parts(self._target.connection, schemas)
+        failed = []
+        for one, named in chosen:
+            if not named:
+                continue
+            plan = plans[one.table.key]
+            parts = existing.get(plan.place, Parts())
+            problems, refused = [], []
+            for unit in named:
+                try:
+                    refused += self._make_unit(unit, parts)
+                except SchemaError as error:
+                    problems.append(f"{unit.name}: {error}")
+                    refused += [
+                        replace(finding, state="skipped", reason=f"PostgreSQL refused it: {error}")
+                        for finding in findings_of(unit.steps)
+                    ]
+            self._keep_refused(one.table.key, refused)
+            if problems:
+                failed.append(one.table.key)
+                told = f"{words}: {'; '.join(problems)}"
+                self._run.tracker.fail(one.table.key, told)
+                self._run.recorder([TableFailed(one.table.key, told)])
+                self._run.display.say(f"❌ {one.table.full_name}: {'; '.join(problems)}")
+                continue
+            self._complete_if_last(plan, step)
+        self._run.display.say(f"✅ {words} done" if not failed else f"⚠️ {words}: {len(failed)} tables failed")
+        return failed
+
+    def _make_unit(self, unit: NamedStep, parts: Parts) -> list[Finding]:
+        """A key, index or foreign key, unless it is there; returns what was refused. Raises SchemaError."""
+        kind = unit.finding.kind
+        there = (parts.indexes if kind == "index" else parts.constraints).get(unit.name)
+        if there is None and kind == "primary key":
+            # Under whatever name it stands: a table has but one.
+            there = next((part for part in parts.constraints.values() if part.shape.startswith("PRIMARY KEY")), None)
+        if there is None:
+            return self._transaction(unit.steps)
+        if there.shape != unit.shape:
+            raise SchemaError(
+                f"exists and differs: it is {there.shape}, the source asks for {unit.shape}. It was left as it is"
+            )
+        if there.is_validated:
+            return []
+        return self._transaction(step for step in unit.steps if step.lost)
+
+    def _complete_if_last(self, plan: TablePlan, step: str) -> bool:
+        """Complete the table if no later step has anything to make for it."""
+        later = STEPS[STEPS.index(step) + 1 :]
+        if any(_named(plan, one) for one in later):
+            return False
+        self._run.tracker.complete(plan.table.key, steps=dict.fromkeys(STEPS, "completed"))
+        self._run.recorder([TableCompleted(plan.table.key, None)])
+        return True
+
+    def _keep_refused(self, key: str, refused: Sequence[Finding]) -> None:
+        if not refused:
+            return
+        self._outcomes.note(refused)
+        known = self._refused.setdefault(key, [])
+        known += refused
+        self._run.tracker.record(key, refused=[asdict(finding) for finding in known])
+        for finding in refused:
+            self._run.display.say(f"⚠️ {finding.kind} {finding.name}: {finding.reason}")
+
+    # -- running ---------------------------------------------------------------------------------
+
+    def _transaction(self, steps: Iterable[Step], dropped: TargetName | None = None) -> list[Finding]:
+        """Run steps in one transaction; returns the findings of those that were refused and could be.
+
+        They wait for others in short attempts. A load of the table that is `dropped` ends with it. Raises SchemaError
+        when a required one is refused, and UnreachableError when the server is gone.
+        """
+        connection, listed = self._target.connection, list(steps)
+
+        def run_all(cursor: Any) -> list[Finding]:
+            refused = [finding for step in listed for finding in _run_step(cursor, step)]
+            if dropped is not None:
+                checkpoints.forget_load(cursor, dropped)
+            return refused
+
+        try:
+            refused = locks.patiently(connection, [dropped] if dropped else [], run_all, self._settings.lock_wait)
+            connection.commit()
+        except psycopg2.Error as error:
+            if connection.closed:
+                words = target_words(error)
+                raise UnreachableError(f"PostgreSQL {self._settings.target.label} went away: {words}") from None
+            connection.rollback()
+            raise SchemaError(target_words(error)) from None
+        return refused
+
+
+def _named(plan: TablePlan, step: str) -> tuple[NamedStep, ...]:
+    return plan.keys if step == "indexes" else plan.foreign_keys if step == "foreign_keys" else ()
+
+
+def _missing(details: Iterable[Step], there: TargetTable, parts: Parts) -> list[Step]:
+    """Those details of a table that it does not have yet."""
+    missing = []
+    for step in details:
+        if step.makes is not None:
+            kind, name = step.makes
+            column = there.column(name)
+            if (kind == "constraint" and name in parts.constraints) or (
+                kind == "default" and column is not None and column.has_default
+            ):
+                continue
+        missing.append(step)
+    return missing
+
+
+def _ordinary(plan: TablePlan, there: TargetTable, settings: Settings) -> list[Finding]:
+    """What holds of columns that were to be generated, and are not in the table that exists."""
+    names = {
+        f"{plan.table.full_name}.{column.name}"
+        for column in plan.table.columns
+        if (found := there.column(fold(column.name, settings))) is not None and not found.is_generated
+    }
+    lost = [finding for step in plan.create for finding in step.lost if finding.name in names]
+    return [replace(finding, reason="an ordinary column that receives the values") for finding in lost]
+
+
+def _run_step(cursor: Any, step: Step) -> list[Finding]:
+    """Run one step, behind a savepoint where it may be refused; returns what then holds instead."""
+    if not step.is_optional and step.fallback is None:
+        cursor.execute(step.sql)
+        return []
+    cursor.execute("SAVEPOINT step")
+    try:
+        cursor.execute(step.sql)
+        cursor.execute("RELEASE SAVEPOINT step")
+        return []
+    except (psycopg2.OperationalError, psycopg2.InterfaceError):
+        raise
+    except psycopg2.Error as error:
+        if error.pgcode in locks.NOT_HAD:
+            raise
+        words = target_words(error)
+        cursor.execute("ROLLBACK TO SAVEPOINT step")
+        if step.fallback is not None:
+            cursor.execute(step.fallback)
+        if step.lost:
+            return [replace(finding, reason=f"{finding.reason}: {words}") for finding in step.lost]
+        if step.finding is None:
+            return []
+        return [replace(step.finding, state="skipped", reason=f"PostgreSQL refused it: {words}", suggestion=step.sql)]
