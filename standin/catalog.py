@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from model.catalog import Column, Database, Index, Key, SqlType, Table
-from standin.sql import Output, Relation, named_type
+from standin.relations import Output, Relation
+from standin.type_names import named_type
 from standin.types import DEFAULT_COLLATION_NAME, INTEGERS, TEXTS
 
 Row = dict[str, object]

@@ -38,8 +38,12 @@ from sqlglot import exp
 
 from model.catalog import Database, SqlType, Table
 from standin import catalog
+from standin.errors import SqlError
+from standin.quoting import quote
+from standin.relations import Output, Relation
 from standin.session import DROP, ConnectionDroppedError, Session
-from standin.sql import Output, Relation, SqlError, from_ticks, parse, quote, ticks_of
+from standin.tsql import parse
+from standin.tsql.moments import from_ticks, ticks_of
 from standin.types import (
     DEFAULT_COLLATION_NAME,
     MACROS,

@@ -49,8 +49,13 @@ from pysqlbridge.tds.packet import next_session_id
 from pysqlbridge.tds.token import negotiate
 
 from model.catalog import SqlType
-from standin.sql import INT, Facts, Query, Relation, SqlError, Translator, named_type, quote, split_batch
-from standin.types import EncodingError, Parameter, WireType, column_metadata, from_duckdb, read_request, wire_type
+from standin.errors import SqlError
+from standin.parameters import Parameter
+from standin.quoting import quote
+from standin.relations import Relation
+from standin.tsql import Facts, Translation, split_batch, translate
+from standin.type_names import INT, named_type
+from standin.types import EncodingError, WireType, column_metadata, from_duckdb, read_request, wire_type
 
 if TYPE_CHECKING:
     from standin.server import StandIn
@@ -375,8 +380,8 @@ class Session(Connection):  # type: ignore[misc]
 
     def _describe(self, statement: str) -> None:
         """The few columns of sp_describe_first_result_set that drivers read."""
-        query = self._translate(statement, {})[0]
-        wires = self._wires(query, [])
+        query = self._translate(statement, {})
+        wires = self._wires(query)
         rows = [
             (0, number, output.name, int(output.is_nullable), wire.kind.name, str(wire.kind))
             for number, (output, wire) in enumerate(zip(query.outputs, wires, strict=True), 1)
@@ -533,8 +538,8 @@ class Session(Connection):  # type: ignore[misc]
             )
 
     def _computed(self, name: str, kind: SqlType, expression: str, variables: Mapping[str, Parameter]) -> Parameter:
-        query, translator = self._translate(f"SELECT CAST({expression} AS {kind})", variables)
-        found = self._duck.execute(query.sql, translator.binds).fetchall()
+        query = self._translate(f"SELECT CAST({expression} AS {kind})", variables)
+        found = self._duck.execute(query.sql, list(query.binds)).fetchall()
         return Parameter(name, kind, found[0][0] if found else None)
 
     def _use(self, found: re.Match[str], _variables: dict[str, Parameter]) -> None:
@@ -582,7 +587,7 @@ class Session(Connection):  # type: ignore[misc]
 
     # --- queries
 
-    def _translate(self, text: str, variables: Mapping[str, Parameter]) -> tuple[Query, Translator]:
+    def _translate(self, text: str, variables: Mapping[str, Parameter]) -> Translation:
         state = self._session_state
         facts = Facts(
             database=self._database,
@@ -593,13 +598,12 @@ class Session(Connection):  # type: ignore[misc]
             transactions=state.transactions,
             row_count=state.row_count,
         )
-        translator = Translator(self._standin.relations, facts, variables)
-        return translator.query(self._standin.parsed(text)), translator
+        return translate(self._standin.parsed(text), self._standin.relations, facts, variables)
 
-    def _wires(self, query: Query, binds: Sequence[object]) -> list[WireType]:
+    def _wires(self, query: Translation) -> list[WireType]:
         kinds = [output.kind for output in query.outputs]
         if None in kinds:
-            found = self._duck.sql(query.sql, params=list(binds)).types
+            found = self._duck.sql(query.sql, params=list(query.binds)).types
             kinds = [from_duckdb(str(duck)) if kind is None else kind for kind, duck in zip(kinds, found, strict=True)]
         wires = []
         for kind, output in zip(kinds, query.outputs, strict=True):
@@ -609,17 +613,17 @@ class Session(Connection):  # type: ignore[misc]
         return wires
 
     def _query(self, text: str, variables: Mapping[str, Parameter]) -> int:
-        query, translator = self._translate(text, variables)
-        limit = self._standin.admit(translator.tables)
-        wires = self._wires(query, translator.binds)
+        query = self._translate(text, variables)
+        limit = self._standin.admit(query.tables)
+        wires = self._wires(query)
         names = ", ".join(f"c{number}" for number in range(1, len(wires) + 1))
         listed = ", ".join(wire.projection.format(f"c{number}") for number, wire in enumerate(wires, 1))
         if hint := _TABLE_LOCK.search(text):
             lasts = bool(self._session_state.transactions) and ("HOLDLOCK" in hint[0].upper() or bool(hint[1]))
-            for table in translator.tables:
+            for table in query.tables:
                 self._standin.lock_table(table, self._spid, is_exclusive=bool(hint[1]), lasts=lasts)
-        self._before_query(translator.tables)
-        relation = self._duck.sql(f"SELECT {listed} FROM ({query.sql}) AS sent({names})", params=list(translator.binds))
+        self._before_query(query.tables)
+        relation = self._duck.sql(f"SELECT {listed} FROM ({query.sql}) AS sent({names})", params=list(query.binds))
         self._write(
             column_metadata(
                 [

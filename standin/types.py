@@ -28,6 +28,7 @@ import pyarrow.compute as pc
 from pysqlbridge.tds import ColumnType
 
 from model.catalog import SqlType
+from standin.parameters import Parameter
 
 NARROW = frozenset({"char", "varchar", "text"})
 WIDE = frozenset({"nchar", "nvarchar", "ntext", "sysname", "xml", "sql_variant", "hierarchyid", "json", "vector"})
@@ -767,16 +768,6 @@ def arrow_type(kind: SqlType) -> pa.DataType:
     if kind.name in BINARIES:
         return pa.binary()
     return pa.string()
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a request: its name with `@` or empty, its T-SQL type and its value."""
-
-    name: str
-    kind: SqlType
-    value: object
-    is_output: bool = False
 
 
 class _Reader:

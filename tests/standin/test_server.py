@@ -45,7 +45,9 @@ from model.catalog import (
 )
 from standin.script import create_script, in_load_order, insert_statement, load_rows
 from standin.server import LOGIN, PASSWORD, StandIn
-from standin.sql import PAGE_ROWS, like_regex, split_batch
+from standin.tsql import split_batch
+from standin.tsql.patterns import like_regex
+from standin.tsql.sources import PAGE_ROWS
 from standin.types import Collation
 from tests.harness import ROOT, drop_database
 from tests.type_values import VALUES
