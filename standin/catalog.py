@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from model.catalog import Column, Database, Index, Key, SqlType, Table
+from standin.collations import DEFAULT_COLLATION_NAME
 from standin.relations import Output, Relation
 from standin.type_names import named_type
-from standin.types import DEFAULT_COLLATION_NAME, INTEGERS, TEXTS
+from standin.types import INTEGERS, TEXTS, decimal_size, moment_size
 
 Row = dict[str, object]
 
@@ -318,15 +319,14 @@ def stored_type(kind: SqlType) -> tuple[int, int, int, int, int]:
         length = kind.max_length
     elif kind.name in {"decimal", "numeric"}:
         precision, scale = kind.precision, kind.scale
-        length = 5 if precision <= 9 else 9 if precision <= 19 else 13 if precision <= 28 else 17
+        length = decimal_size(precision)
     elif kind.name == "vector":
         length = 8 + 4 * kind.precision
     elif kind.name in {"time", "datetime2", "datetimeoffset"}:
         scale = kind.scale
         whole = {"time": 8, "datetime2": 19, "datetimeoffset": 26}[kind.name]
         precision = whole + (scale + 1 if scale else 0)
-        extra = {"time": 0, "datetime2": 3, "datetimeoffset": 5}[kind.name]
-        length = (3 if scale <= 2 else 4 if scale <= 4 else 5) + extra
+        length = moment_size(kind)
     return base[0], base[1], length, precision, scale
 
 

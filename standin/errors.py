@@ -9,3 +9,7 @@ class SqlError(Exception):
     def __init__(self, number: int, message: str, severity: int = 16, state: int = 1) -> None:
         super().__init__(message)
         self.number, self.severity, self.state = number, severity, state
+
+
+class EncodingError(Exception):
+    """A value does not fit the type it is to be sent as."""

@@ -38,22 +38,17 @@ from sqlglot import exp
 
 from model.catalog import Database, SqlType, Table
 from standin import catalog
+from standin.collations import DEFAULT_COLLATION_NAME, is_case_sensitive
 from standin.errors import SqlError
+from standin.macros import MACROS
 from standin.quoting import quote
 from standin.relations import Output, Relation
 from standin.session import DROP, ConnectionDroppedError, Session
+from standin.storage import storage
 from standin.tsql import parse
 from standin.tsql.moments import from_ticks, ticks_of
-from standin.types import (
-    DEFAULT_COLLATION_NAME,
-    MACROS,
-    TEXTS,
-    arrow_type,
-    is_case_sensitive,
-    is_text_moment,
-    storage,
-    stored_value,
-)
+from standin.types import TEXTS, is_text_moment
+from standin.values import arrow_type, stored_value
 
 #: The rows of a table: a tuple of all its columns for each, or a DuckDB SELECT that yields them.
 Rows: TypeAlias = Iterable[Sequence[object]] | str

@@ -49,13 +49,14 @@ from pysqlbridge.tds.packet import next_session_id
 from pysqlbridge.tds.token import negotiate
 
 from model.catalog import SqlType
-from standin.errors import SqlError
+from standin.errors import EncodingError, SqlError
 from standin.parameters import Parameter
 from standin.quoting import quote
 from standin.relations import Relation
+from standin.storage import from_duckdb
 from standin.tsql import Facts, Translation, split_batch, translate
 from standin.type_names import INT, named_type
-from standin.types import EncodingError, WireType, column_metadata, from_duckdb, read_request, wire_type
+from standin.wire import WireType, column_metadata, read_request, wire_type
 
 if TYPE_CHECKING:
     from standin.server import StandIn

@@ -15,7 +15,7 @@ import pytest
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
 from standin.server import StandIn
-from standin.types import Variant
+from standin.values import Variant
 from tests.harness import Workplace, source_settings
 from tests.samples import query
 

@@ -42,7 +42,7 @@ from run.type_map import TypeMap
 from scheduling.tasks import Unwatched
 from standin.script import create_script
 from standin.server import StandIn
-from standin.types import Variant
+from standin.values import Variant
 from tests.harness import drop_database, source_settings
 from tests.samples import claimed
 from tests.type_values import extended, line, point

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from model.catalog import SqlType
-from standin.types import Shape
+from standin.values import Shape
 
 #: name, type, the greatest or most awkward value, the least or another one
 VALUES: tuple[tuple[str, SqlType, object, object], ...] = (

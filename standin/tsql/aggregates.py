@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from model.catalog import SqlType
 from standin.errors import SqlError
+from standin.storage import storage
 from standin.tsql.comparisons import sort_key, sortable
 from standin.tsql.context import Arguments, Context, Function
 from standin.tsql.conversions import as_text
@@ -16,7 +17,7 @@ from standin.tsql.precedence import family
 from standin.tsql.queries import ordered
 from standin.tsql.values import Typed, text_kind
 from standin.type_names import BIGINT, FLOAT, INT
-from standin.types import INTEGERS, WIDE, storage
+from standin.types import INTEGERS, WIDE
 
 
 def _aggregate(name: str) -> Function:

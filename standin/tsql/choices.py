@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
+from standin.storage import storage
 from standin.tsql.comparisons import compare
 from standin.tsql.context import Arguments, Context, Function
 from standin.tsql.conversions import common_kind, convert, meet
 from standin.tsql.precedence import family
 from standin.tsql.values import Typed
 from standin.type_names import INT
-from standin.types import storage
 
 
 def case(context: Context, node: exp.Case) -> Typed:

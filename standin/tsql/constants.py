@@ -11,11 +11,13 @@ from model.catalog import SqlType
 from standin.errors import SqlError
 from standin.parameters import Parameter
 from standin.quoting import text_literal
+from standin.storage import storage
 from standin.tsql.context import Context, Statement
 from standin.tsql.parser import written
 from standin.tsql.values import Typed, text_value
 from standin.type_names import BIGINT, FLOAT, INT, SYSNAME
-from standin.types import TEXTS, is_text_moment, offset_text, storage
+from standin.types import TEXTS, is_text_moment
+from standin.values import offset_text
 
 
 def literal(_context: Context, node: exp.Literal) -> Typed:

@@ -9,12 +9,14 @@ from dataclasses import replace
 from model.catalog import SqlType
 from standin.errors import SqlError
 from standin.quoting import text_literal
+from standin.storage import storage
+from standin.ticks import DAYS_TO_1900, TICKS_PER_DAY
 from standin.tsql.moment_texts import moment_text
 from standin.tsql.moments import from_ticks, ticks_of
 from standin.tsql.precedence import common, family
 from standin.tsql.values import Query, Typed
 from standin.type_names import NVARCHAR_MAX
-from standin.types import BINARIES, DECIMALS, INTEGERS, TEXTS, WIDE, storage
+from standin.types import BINARIES, DECIMALS, INTEGERS, TEXTS, WIDE
 
 
 def _number_text(value: Typed, kind: SqlType, style: int | None) -> str:
@@ -158,7 +160,7 @@ def _to_moment(value: Typed, kind: SqlType, target: SqlType) -> str:
         return value.sql
     ticks = ticks_of(value.sql, kind)
     if kind.name == "time" and target.name != "time":
-        ticks = f"({ticks} + {693595 * 864_000_000_000})"
+        ticks = f"({ticks} + {DAYS_TO_1900 * TICKS_PER_DAY})"
     return from_ticks(ticks, target)
 
 

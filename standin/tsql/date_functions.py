@@ -7,6 +7,7 @@ import re
 
 from model.catalog import SqlType
 from standin.errors import SqlError
+from standin.storage import storage
 from standin.tsql.constants import known_value
 from standin.tsql.context import Arguments, Context, Function
 from standin.tsql.conversions import convert
@@ -14,7 +15,6 @@ from standin.tsql.moments import DATETIME, DATETIME2, from_ticks, ticks_of
 from standin.tsql.precedence import family
 from standin.tsql.values import Typed
 from standin.type_names import BIGINT, INT
-from standin.types import storage
 
 _PARTS = {
     **dict.fromkeys(("yy", "yyyy", "year"), "year"),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from standin.storage import storage
 from standin.tsql.context import Arguments, Context, Function
 from standin.tsql.templates import by_template, by_text_template
 from standin.tsql.values import Typed
 from standin.type_names import FLOAT, INT
-from standin.types import storage
 
 
 def _round(context: Context, arguments: Arguments) -> Typed:

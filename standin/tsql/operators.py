@@ -8,12 +8,14 @@ from dataclasses import replace
 from sqlglot import exp
 
 from model.catalog import SqlType
+from standin.collations import is_case_sensitive
+from standin.storage import storage
 from standin.tsql.context import Context
 from standin.tsql.conversions import meet
 from standin.tsql.precedence import as_decimal, common, family
 from standin.tsql.values import Typed, parenthesised
 from standin.type_names import BIGINT, INT
-from standin.types import INTEGERS, WIDE, is_case_sensitive, storage
+from standin.types import INTEGERS, WIDE
 
 _SYMBOLS: Mapping[type, str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 _BITS: Mapping[type, str] = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|", exp.BitwiseXor: "xor"}

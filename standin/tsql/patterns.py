@@ -6,12 +6,12 @@ import re
 
 from sqlglot import exp
 
+from standin.collations import is_case_sensitive
 from standin.quoting import text_literal
 from standin.tsql.context import Context
 from standin.tsql.conversions import convert
 from standin.tsql.precedence import family
 from standin.type_names import NVARCHAR_MAX
-from standin.types import is_case_sensitive
 
 
 def like_regex(pattern: str, escape: str = "") -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from sqlglot import exp
 
 from model.catalog import SqlType
+from standin.collations import is_case_sensitive
 from standin.errors import SqlError
 from standin.quoting import text_literal
+from standin.storage import storage
 from standin.tsql.context import Arguments, Context, Function
 from standin.tsql.conversions import as_text, convert
 from standin.tsql.patterns import like_regex
@@ -14,7 +16,7 @@ from standin.tsql.precedence import family
 from standin.tsql.templates import by_template, by_text_template
 from standin.tsql.values import Typed, parenthesised, text_kind
 from standin.type_names import BIGINT, INT
-from standin.types import INTEGERS, WIDE, is_case_sensitive, storage
+from standin.types import INTEGERS, WIDE, decimal_size, moment_size
 
 #: characters of an expression from which it is worth computing it only once
 _LONG_SQL = 1000
@@ -51,11 +53,8 @@ def _data_length(context: Context, arguments: Arguments) -> Typed:
     fixed = {"datetime": 8, "smalldatetime": 4, "date": 3, "uniqueidentifier": 16, "money": 8, "smallmoney": 4,
              "float": 8, "real": 4, **INTEGERS}  # fmt: skip
     if kind.name in {"decimal", "numeric"}:
-        digits = kind.precision
-        fixed[kind.name] = 5 if digits <= 9 else 9 if digits <= 19 else 13 if digits <= 28 else 17
-    clock = 3 if kind.scale <= 2 else 4 if kind.scale <= 4 else 5
-    extra = {"time": 0, "datetime2": 3, "datetimeoffset": 5}.get(kind.name, 0)
-    return Typed(f"CASE WHEN {value.sql} IS NULL THEN NULL ELSE {fixed.get(kind.name, clock + extra)} END", INT)
+        fixed[kind.name] = decimal_size(kind.precision)
+    return Typed(f"CASE WHEN {value.sql} IS NULL THEN NULL ELSE {fixed.get(kind.name, moment_size(kind))} END", INT)
 
 
 def _length(context: Context, arguments: Arguments) -> Typed:

@@ -26,7 +26,7 @@ from postgres.introspection import read_tables
 from postgres.names import TargetName
 from run.type_map import TypeMap, read_type_map
 from standin.server import StandIn
-from standin.types import Shape
+from standin.values import Shape
 from tests.harness import Finished, Workplace, source_settings
 from tests.loads import begin
 from tests.samples import claimed, query

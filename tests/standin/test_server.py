@@ -43,12 +43,12 @@ from model.catalog import (
     SqlType,
     Table,
 )
+from standin.collations import Collation
 from standin.script import create_script, in_load_order, insert_statement, load_rows
 from standin.server import LOGIN, PASSWORD, StandIn
 from standin.tsql import split_batch
 from standin.tsql.patterns import like_regex
 from standin.tsql.sources import PAGE_ROWS
-from standin.types import Collation
 from tests.harness import ROOT, drop_database
 from tests.type_values import VALUES
 
