@@ -1,12 +1,13 @@
-"""One table: T-SQL type → PostgreSQL type, how it is selected, how its values are encoded.
+"""One table: T-SQL type → PostgreSQL type, how it is selected, how its values are encoded, its traits.
 
-Each entry of MAPPINGS says four things about a type, and every part of the tool asks here:
+Each entry of MAPPINGS says five things about a type, and every part of the tool asks here:
 
 - the PostgreSQL type a column of it gets (`ddl`);
 - the T-SQL expression that reads it without loss (`select`, `{c}` is the quoted column);
 - the Arrow type in which the ODBC lane must deliver it (`arrow`);
 - the family, which decides the PostgreSQL types that can receive the values (WIRE) and the
-  conversion on the way (`uuid` turns byte order, `xml` drops an encoding declaration).
+  conversion on the way (`uuid` turns byte order, `xml` drops an encoding declaration);
+- its traits on the source (`model.type_traits`): text, wide, fixed size, seventh digit, a key's literals.
 
 OPTIONS names the other ways that a type map may ask for; VARIANTS are their entries.
 
@@ -23,8 +24,9 @@ from typing import Literal
 
 import pyarrow as pa
 
-from model.catalog import Column, SqlType, Table
+from model.catalog import Column, Form, SqlType, Table
 from model.errors import UnfitTargetError, UnsupportedTypeError
+from model.type_traits import USUAL, Traits
 
 Family = Literal[
     "boolean", "integer", "decimal", "float", "date", "time",
@@ -55,14 +57,14 @@ class TypeMapping:
     select: str | Callable[[SqlType], str] = "{c}"
     #: set for types whose values have no declared bound; says which buffer they need
     lob: Callable[[SqlType], Lob | None] = lambda _: None
-    #: a CHECK that keeps the source's range where PostgreSQL's type is wider, `{c}` the quoted column
-    check: str | None = None
     #: the extension's type that is used in place of `ddl` where the target has it
     extension_type: str | None = None
     #: what a person should know of every column of the type
     remark: str | None = None
     #: the same, where the extension's type is missing
     remark_without: str | None = None
+    #: what the type is on the source; of an entry in VARIANTS nobody asks, see `traits_of`
+    traits: Traits = USUAL
 
 
 def _fixed(text: str) -> Callable[[SqlType], str]:
@@ -116,6 +118,13 @@ def _arrow_decimal(t: SqlType) -> pa.DataType:
 
 _DECIMAL_TEXT = "CAST({c} AS varchar(41))"
 _MICROSECONDS = pa.timestamp("us")
+_INTEGER = Traits(key="integer")
+_EXACT = Traits(key="decimal")
+_FINE_MOMENT = Traits(key="moment", has_seventh_digit=True)
+_TEXT = Traits(key="text", is_text=True)
+_WIDE_TEXT = replace(_TEXT, is_wide=True)
+_LARGE_TEXT = Traits(is_text=True, is_pointer=True)
+_FIXED_BINARY = Traits(is_fixed_size=True)
 #: base types of a sql_variant whose text CAST alone would shorten, each with the text that keeps every digit.
 #: By style: 23 and 121 are ISO 8601 with the type's own digits, 3 has the digits that tell every float from its
 #: neighbours, 1 is hexadecimal with 0x. Money has four digits as a decimal, and two as text.
@@ -140,6 +149,20 @@ _VARIANT = (
 )
 
 
+def _text(kind: str, traits: Traits, lob: Callable[[SqlType], Lob | None] = lambda _: None) -> TypeMapping:
+    return TypeMapping("text", _characters(kind), _arrow(pa.string()), lob=lob, traits=traits)
+
+
+def _money(digits: int, size: int) -> TypeMapping:
+    traits = Traits(key="money", money_bytes=size)
+    return TypeMapping("decimal", _fixed(f"numeric({digits},4)"), _arrow(pa.decimal128(digits, 4)), traits=traits)
+
+
+def _moment_of(digits: int) -> TypeMapping:
+    kind = _fixed(f"timestamp({digits}) without time zone")
+    return TypeMapping("timestamp", kind, _arrow(_MICROSECONDS), traits=Traits(key="moment", own_digits=digits))
+
+
 def _spatial(name: str) -> TypeMapping:
     # The four bytes of the SRID, then well-known binary, which has no place for it; EWKB is made of both on the way.
     return TypeMapping(
@@ -155,49 +178,63 @@ def _spatial(name: str) -> TypeMapping:
 
 MAPPINGS: Mapping[str, TypeMapping] = {
     "bit": TypeMapping("boolean", _fixed("boolean"), _arrow(pa.bool_())),
-    "tinyint": TypeMapping("integer", _fixed("smallint"), _arrow(pa.uint8()), check="{c} BETWEEN 0 AND 255"),
-    "smallint": TypeMapping("integer", _fixed("smallint"), _arrow(pa.int16())),
-    "int": TypeMapping("integer", _fixed("integer"), _arrow(pa.int32())),
-    "bigint": TypeMapping("integer", _fixed("bigint"), _arrow(pa.int64())),
-    "decimal": TypeMapping("decimal", _numeric, _arrow_decimal, select=_decimal),
-    "numeric": TypeMapping("decimal", _numeric, _arrow_decimal, select=_decimal),
-    "money": TypeMapping("decimal", _fixed("numeric(19,4)"), _arrow(pa.decimal128(19, 4))),
-    "smallmoney": TypeMapping("decimal", _fixed("numeric(10,4)"), _arrow(pa.decimal128(10, 4))),
+    "tinyint": TypeMapping("integer", _fixed("smallint"), _arrow(pa.uint8()), traits=replace(_INTEGER, range=(0, 255))),
+    "smallint": TypeMapping("integer", _fixed("smallint"), _arrow(pa.int16()), traits=_INTEGER),
+    "int": TypeMapping("integer", _fixed("integer"), _arrow(pa.int32()), traits=_INTEGER),
+    "bigint": TypeMapping("integer", _fixed("bigint"), _arrow(pa.int64()), traits=_INTEGER),
+    "decimal": TypeMapping("decimal", _numeric, _arrow_decimal, select=_decimal, traits=_EXACT),
+    "numeric": TypeMapping("decimal", _numeric, _arrow_decimal, select=_decimal, traits=_EXACT),
+    "money": _money(19, 8),
+    "smallmoney": _money(10, 4),
     "real": TypeMapping("float", _fixed("real"), _arrow(pa.float32())),
     "float": TypeMapping("float", _fixed("double precision"), _arrow(pa.float64())),
-    "date": TypeMapping("date", _fixed("date"), _arrow(pa.date32())),
+    "date": TypeMapping("date", _fixed("date"), _arrow(pa.date32()), traits=Traits(key="date")),
     # A time(7) is delivered in nanoseconds all the same; the loader cuts it to microseconds.
-    "time": TypeMapping("time", _fraction("time", "without time zone"), _arrow(pa.time64("us"))),
-    "smalldatetime": TypeMapping("timestamp", _fixed("timestamp(0) without time zone"), _arrow(_MICROSECONDS)),
-    "datetime": TypeMapping("timestamp", _fixed("timestamp(3) without time zone"), _arrow(_MICROSECONDS)),
-    "datetime2": TypeMapping("timestamp", _fraction("timestamp", "without time zone"), _arrow(_MICROSECONDS)),
+    "time": TypeMapping("time", _fraction("time", "without time zone"), _arrow(pa.time64("us")), traits=_FINE_MOMENT),
+    "smalldatetime": _moment_of(0),
+    "datetime": _moment_of(3),
+    "datetime2": TypeMapping(
+        "timestamp", _fraction("timestamp", "without time zone"), _arrow(_MICROSECONDS), traits=_FINE_MOMENT
+    ),
     # The instant, as UTC: ODBC has no portable type for an offset, and timestamptz keeps none.
     "datetimeoffset": TypeMapping(
         "timestamptz",
         _fraction("timestamp", "with time zone"),
         _arrow(_MICROSECONDS),
         select="CAST(SWITCHOFFSET({c}, '+00:00') AS datetime2(7))",
+        traits=replace(_FINE_MOMENT, has_offset=True),
     ),
-    "char": TypeMapping("text", _characters("character"), _arrow(pa.string())),
-    "nchar": TypeMapping("text", _characters("character"), _arrow(pa.string())),
-    "varchar": TypeMapping("text", _characters("character varying"), _arrow(pa.string()), lob=_text_lob),
-    "nvarchar": TypeMapping("text", _characters("character varying"), _arrow(pa.string()), lob=_text_lob),
+    "char": _text("character", replace(_TEXT, is_fixed_size=True)),
+    "nchar": _text("character", replace(_WIDE_TEXT, is_fixed_size=True)),
+    "varchar": _text("character varying", _TEXT, _text_lob),
+    "nvarchar": _text("character varying", _WIDE_TEXT, _text_lob),
     # nvarchar(128) by another name, which not every server sends as such.
     "sysname": TypeMapping(
-        "text", _fixed("character varying(128)"), _arrow(pa.string()), select="CAST({c} AS nvarchar(128))"
+        "text",
+        _fixed("character varying(128)"),
+        _arrow(pa.string()),
+        select="CAST({c} AS nvarchar(128))",
+        traits=_WIDE_TEXT,
     ),
-    "text": TypeMapping("text", _fixed("text"), _arrow(pa.string()), lob=lambda _: "text"),
-    "ntext": TypeMapping("text", _fixed("text"), _arrow(pa.string()), lob=lambda _: "text"),
-    "xml": TypeMapping(
-        "xml", _fixed("xml"), _arrow(pa.string()), select="CAST({c} AS nvarchar(max))", lob=lambda _: "text"
+    "text": TypeMapping("text", _fixed("text"), _arrow(pa.string()), lob=_any_text, traits=_LARGE_TEXT),
+    "ntext": TypeMapping(
+        "text", _fixed("text"), _arrow(pa.string()), lob=_any_text, traits=replace(_LARGE_TEXT, is_wide=True)
     ),
-    "binary": TypeMapping("binary", _fixed("bytea"), _arrow(pa.binary())),
+    "xml": TypeMapping("xml", _fixed("xml"), _arrow(pa.string()), select="CAST({c} AS nvarchar(max))", lob=_any_text),
+    "binary": TypeMapping("binary", _fixed("bytea"), _arrow(pa.binary()), traits=_FIXED_BINARY),
     "varbinary": TypeMapping("binary", _fixed("bytea"), _arrow(pa.binary()), lob=_binary_lob),
-    "image": TypeMapping("binary", _fixed("bytea"), _arrow(pa.binary()), lob=lambda _: "binary"),
+    "image": TypeMapping(
+        "binary", _fixed("bytea"), _arrow(pa.binary()), lob=_any_binary, traits=Traits(is_pointer=True)
+    ),
     # rowversion: sys.types calls it timestamp. Eight bytes, and never a date.
-    "timestamp": TypeMapping("binary", _fixed("bytea"), _arrow(pa.binary())),
+    "timestamp": TypeMapping(
+        "binary",
+        _fixed("bytea"),
+        _arrow(pa.binary()),
+        traits=replace(_FIXED_BINARY, remark="a rowversion's value is copied; PostgreSQL does not advance it"),
+    ),
     # Its bytes as they are: a driver gives them without a cast, which costs some servers more than all else of a row.
-    "uniqueidentifier": TypeMapping("uuid", _fixed("uuid"), _arrow(pa.binary(16))),
+    "uniqueidentifier": TypeMapping("uuid", _fixed("uuid"), _arrow(pa.binary(16)), traits=Traits(key="uuid")),
     "sql_variant": TypeMapping(
         "text",
         _fixed("text"),
@@ -205,6 +242,7 @@ MAPPINGS: Mapping[str, TypeMapping] = {
         select=_VARIANT,
         lob=_any_text,
         remark="each value as text, by its base type, which is not kept",
+        traits=Traits(is_wide=True),
     ),
     "hierarchyid": TypeMapping(
         "text",
@@ -321,6 +359,22 @@ def mapping_of(sql_type: SqlType) -> TypeMapping:
     return VARIANTS.get((sql_type.name, sql_type.option or ""), MAPPINGS[sql_type.name])
 
 
+def traits_of(sql_type: SqlType) -> Traits:
+    """What the type is on the source, whatever a type map asks for; no traits for one that cannot be copied."""
+    known = None if sql_type.is_clr else MAPPINGS.get(sql_type.name)
+    return known.traits if known is not None else USUAL
+
+
+def form_of(name: str) -> Form | None:
+    """How a type's size is written; None for T-SQL's own names, of which the model knows it, and for unknown ones."""
+    return traits_of(SqlType(name)).form
+
+
+def has_seventh_digit(sql_type: SqlType) -> bool:
+    """Whether the type, as it is declared, has a digit that PostgreSQL has no room for."""
+    return traits_of(sql_type).has_seventh_digit and sql_type.scale > 6
+
+
 def check_types(tables: Iterable[Table]) -> None:
     """Refuse, before anything is touched, every column whose type cannot be copied.
 
@@ -359,7 +413,9 @@ def postgres_type(column: Column, features: TargetFeatures) -> str:
 
 def type_remarks(column: Column, features: TargetFeatures) -> Iterator[str]:
     """What a person should know of how the column's type crosses."""
-    mapping = mapping_of(column.type)
+    mapping, traits = mapping_of(column.type), traits_of(column.type)
+    if traits.remark is not None:
+        yield traits.remark
     if mapping.remark is not None:
         yield mapping.remark
     if mapping.remark_without is not None and mapping.extension_type not in features.extension_types:
@@ -376,8 +432,8 @@ def select_expression(column: Column, quoted: str) -> str:
 
 def check_expression(column: Column, quoted: str) -> str | None:
     """The CHECK that keeps the source type's range, where PostgreSQL's type is wider."""
-    check = mapping_of(column.type).check
-    return check.replace("{c}", quoted) if check else None
+    bounds = traits_of(column.type).range
+    return f"{quoted} BETWEEN {bounds[0]} AND {bounds[1]}" if bounds else None
 
 
 def read_type(column: Column) -> pa.DataType:
@@ -399,7 +455,7 @@ def wire_type(column: Column, target_type: str, modifier: int = -1) -> pa.DataTy
     """
     mapping = mapping_of(column.type)
     accepted = WIRE[mapping.family]
-    if target_type not in accepted or (column.type.name == "float" and target_type == "float4"):
+    if target_type not in accepted or (mapping.family == "float" and _is_narrower(accepted[target_type], column)):
         raise UnfitTargetError(
             f"column {column.name}: {column.type} cannot be loaded into a target column of type "
             f"{_spelled(target_type)} (possible: {', '.join(map(_spelled, accepted))})"
@@ -411,6 +467,10 @@ def wire_type(column: Column, target_type: str, modifier: int = -1) -> pa.DataTy
             f"so values could be cut or rounded; widen the target column"
         )
     return accepted[target_type] or read_type(column)
+
+
+def _is_narrower(wire: pa.DataType, column: Column) -> bool:
+    return bool(wire.bit_width < read_type(column).bit_width)
 
 
 def _spelled(type_name: str) -> str:
@@ -426,8 +486,8 @@ def _kept_and_needed(sql_type: SqlType, family: Family, target_type: str, modifi
         scale = (modifier - 4) & 0x7FF
         return scale, exact_scale(sql_type)
     if family in ("time", "timestamp", "timestamptz"):
-        digits = {"datetime": 3, "smalldatetime": 0}.get(sql_type.name, min(sql_type.scale, 6))
-        return modifier, digits
+        own = traits_of(sql_type).own_digits
+        return modifier, min(sql_type.scale, 6) if own is None else own
     if target_type in ("varchar", "bpchar"):
         return modifier - 4, declared_characters(sql_type) or 1 << 30
     return 0, 0

@@ -7,10 +7,21 @@ imports nothing of ours.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 DEFAULT_SCHEMA = "dbo"
+#: what T-SQL writes behind a type's name: its length in bytes, or in UTF-16 units of two bytes; precision and scale;
+#: the scale alone. `fixed units` is a length in units that the name stands for.
+Form = Literal["bytes", "units", "fixed units", "digits", "scale"]
+#: T-SQL's own types that are declared with a size (Microsoft, "Data types (Transact-SQL)")
+FORMS: Mapping[str, Form] = {
+    "char": "bytes", "varchar": "bytes", "binary": "bytes", "varbinary": "bytes",
+    "nchar": "units", "nvarchar": "units", "sysname": "fixed units",
+    "decimal": "digits", "numeric": "digits",
+    "time": "scale", "datetime2": "scale", "datetimeoffset": "scale",
+}  # fmt: skip
 State = Literal["done", "changed", "skipped"]
 
 
@@ -31,9 +42,10 @@ class SqlType:
     (max) and xml. `precision` and `scale` are 0 where they mean nothing. `alias` is the quoted-free
     name of the alias type the column was declared with, `None` otherwise, and `alias_schema` where that
     type lives. `is_clr` marks a user-defined CLR type, whose `name` is then the type's own name.
-    A vector's `precision` is its dimensions, 0 where the catalog does not say.
+    A vector's `precision` is its dimensions, 0 where the catalog does not say. `form` is how the type's size is
+    written where its name is not one of `FORMS`.
 
-    The last two are not the source's: `option` is what a type map asks for in place of the type's usual
+    Two are not the source's: `option` is what a type map asks for in place of the type's usual
     way into PostgreSQL, and `is_domain` that the alias type is to become a domain.
     """
 
@@ -46,24 +58,29 @@ class SqlType:
     alias_schema: str = DEFAULT_SCHEMA
     option: str | None = None
     is_domain: bool = False
+    form: Form | None = None
 
     @property
     def characters(self) -> int:
         """The declared length in characters (UTF-16 units for n-types), -1 for (max)."""
-        if self.name in {"nchar", "nvarchar", "sysname"} and self.max_length > 0:
+        if self._form in ("units", "fixed units") and self.max_length > 0:
             return self.max_length // 2
         return self.max_length
 
     def __str__(self) -> str:
         """The type as T-SQL writes it: `decimal(10,2)`, `nvarchar(max)`, `datetime2(7)`."""
-        if self.name in {"decimal", "numeric"}:
+        if self._form == "digits":
             return f"{self.name}({self.precision},{self.scale})"
-        if self.name in {"char", "varchar", "nchar", "nvarchar", "binary", "varbinary"}:
+        if self._form in ("bytes", "units"):
             length = "max" if self.max_length == -1 else str(self.characters)
             return f"{self.name}({length})"
-        if self.name in {"time", "datetime2", "datetimeoffset"}:
+        if self._form == "scale":
             return f"{self.name}({self.scale})"
         return self.name
+
+    @property
+    def _form(self) -> Form | None:
+        return self.form or FORMS.get(self.name)
 
 
 @dataclass(frozen=True)

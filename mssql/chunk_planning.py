@@ -20,8 +20,9 @@ from arrow_odbc import TextEncoding
 from db import odbc_diagnosis
 from model.catalog import WHOLE_TABLE, Chunk, Column, Picked, Table
 from model.errors import PlanningError
-from mssql.data_checks import has_seventh_digit
+from model.type_traits import KeyKind
 from mssql.quoting import quote, quote_table
+from type_mapping import has_seventh_digit, traits_of
 
 #: pairs of boundaries whose order one query checks
 PAIRS_A_CHECK = 100
@@ -74,26 +75,29 @@ def chunk_key(table: Table) -> tuple[Column, ...]:
         columns = tuple(by_name[name] for name in names if name in by_name)
         if len(columns) != len(names) or len(columns) > MAX_KEY_COLUMNS:
             continue
-        if all(not column.is_nullable and column.type.name in _LITERALS for column in columns):
+        if not any(column.is_nullable or traits_of(column.type).key is None for column in columns):
             return columns
     return ()
 
 
 _ORDERED_KINDS = {"CLUSTERED", "NONCLUSTERED"}
 
-# type → how its value is written as text by the server, and the literal made of that text ({v}).
-_LITERALS: dict[str, tuple[str, str]] = {
-    **dict.fromkeys(("tinyint", "smallint", "int", "bigint"), ("CAST({c} AS varchar(40))", "{v}")),
-    **dict.fromkeys(("decimal", "numeric"), ("CAST({c} AS varchar(45))", "CAST('{v}' AS {t})")),
-    **dict.fromkeys(("money", "smallmoney"), ("CAST(CAST({c} AS decimal(19,4)) AS varchar(45))", "CAST('{v}' AS {t})")),
+# kind of key → how its value is written as text by the server, and the literal made of that text ({v}).
+_LITERALS: Mapping[KeyKind, tuple[str, str]] = {
+    "integer": ("CAST({c} AS varchar(40))", "{v}"),
+    "decimal": ("CAST({c} AS varchar(45))", "CAST('{v}' AS {t})"),
+    "money": ("CAST(CAST({c} AS decimal(19,4)) AS varchar(45))", "CAST('{v}' AS {t})"),
     "date": ("CONVERT(varchar(40), {c}, 23)", "CAST('{v}' AS {t})"),
-    **dict.fromkeys(
-        ("datetime", "smalldatetime", "datetime2", "datetimeoffset", "time"),
-        ("CONVERT(varchar(40), {c}, 121)", "CONVERT({t}, '{v}', 121)"),
-    ),
-    "uniqueidentifier": ("CAST({c} AS varchar(36))", "CAST('{v}' AS {t})"),
-    **dict.fromkeys(("char", "varchar", "nchar", "nvarchar", "sysname"), ("{c}", "CAST(N'{v}'{collate} AS {t})")),
+    "moment": ("CONVERT(varchar(40), {c}, 121)", "CONVERT({t}, '{v}', 121)"),
+    "uuid": ("CAST({c} AS varchar(36))", "CAST('{v}' AS {t})"),
+    "text": ("{c}", "CAST(N'{v}'{collate} AS {t})"),
 }
+
+
+def _forms_of(column: Column) -> tuple[str, str]:
+    kind = traits_of(column.type).key
+    assert kind is not None, f"{column.type} is in no key that a table is cut by"
+    return _LITERALS[kind]
 
 
 def plan_chunks(
@@ -142,7 +146,7 @@ def find_again(table: Table, row: Mapping[str, object]) -> Mapping[str, object] 
     digit, half a surrogate pair) or cannot stand in a query.
     """
     key = chunk_key(table)
-    if not key or any(has_seventh_digit(column) for column in key):
+    if not key or any(has_seventh_digit(column.type) for column in key):
         return None
     values = {column.name: row[column.name] for column in key}
     is_whole = all(_can_stand_in_a_query(str(value)) and "\ufffd" not in str(value) for value in values.values())
@@ -160,10 +164,13 @@ def pick(table: Table, keys: Sequence[Mapping[str, object]]) -> Picked:
 
 def _as_read(column: Column, text: str) -> str:
     """A moment written with six digits as the column's type takes it."""
-    fraction = {"smalldatetime": 7, "datetime": 3}.get(column.type.name, 0)
-    if column.type.name == "datetimeoffset":
+    traits = traits_of(column.type)
+    if traits.has_offset:
         return f"{text} +00:00"
-    return text[:-fraction] if fraction else text
+    if traits.own_digits is None:
+        return text
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction[: traits.own_digits]}".removesuffix(".")
 
 
 def where_clause(chunk: Chunk | Picked) -> str:
@@ -294,7 +301,7 @@ def _drawn(
 
 def _texts(key: Sequence[Column], names: Sequence[str]) -> str:
     return ", ".join(
-        f"{_LITERALS[column.type.name][0].replace('{c}', names[place])} AS k{place}" for place, column in enumerate(key)
+        f"{_forms_of(column)[0].replace('{c}', names[place])} AS k{place}" for place, column in enumerate(key)
     )
 
 
@@ -342,7 +349,7 @@ def _can_stand_in_a_query(text: str) -> bool:
 
 def _literal(column: Column, text: str) -> str:
     collate = f" COLLATE {column.collation}" if column.collation else ""
-    template = _LITERALS[column.type.name][1]
+    _, template = _forms_of(column)
     return (
         template.replace("{t}", str(column.type)).replace("{collate}", collate).replace("{v}", text.replace("'", "''"))
     )

@@ -22,16 +22,13 @@ import pyodbc
 from db import odbc_diagnosis
 from model.catalog import Column, ForeignKey, KeyColumn, Table
 from mssql.quoting import quote, quote_table
-from type_mapping import select_expression
+from type_mapping import has_seventh_digit, select_expression, traits_of
 
 #: how PostgreSQL will compare a text column: as it is, without case, or as the source does
 Comparison = Literal["exact", "lower", "source"]
 Problem = Literal["NUL characters", "seventh digit", "hidden rows", "duplicates", "orphans", "unequal", "unread"]
 
 BINARY = "Latin1_General_100_BIN2"
-TEXTS = {"char", "varchar", "nchar", "nvarchar", "sysname", "text", "ntext"}
-VARYING = {"varchar", "nvarchar", "sysname"}
-MOMENTS = {"time", "datetime2", "datetimeoffset"}
 #: SQL Server's errors: SELECT denied on the object, on a column
 SELECT_DENIED = frozenset({229, 230})
 #: a longer single-byte text would be cut where it meets a Unicode one
@@ -135,7 +132,7 @@ class _Asker:
 
 def _columns(asker: _Asker, request: Request, table: Table) -> Iterator[Count]:
     texts = [column for column in table.columns if is_text(column) and not column.is_encrypted]
-    moments = [column for column in table.columns if has_seventh_digit(column) and not column.is_encrypted]
+    moments = [column for column in table.columns if has_seventh_digit(column.type) and not column.is_encrypted]
     sql = columns_query(table, texts, moments)
     numbers, failure = asker.ask(table.full_name, sql)
     if failure is not None:
@@ -162,18 +159,14 @@ def columns_query(table: Table, texts: Sequence[Column], moments: Sequence[Colum
 
 def is_text(column: Column) -> bool:
     """Whether the column holds characters, in any of their types."""
-    return column.type.name in TEXTS
-
-
-def has_seventh_digit(column: Column) -> bool:
-    """Whether the column's type has a digit that PostgreSQL has no room for."""
-    return column.type.name in MOMENTS and column.type.scale > 6
+    return traits_of(column.type).is_text
 
 
 def _searchable(column: Column) -> str:
     kind, name = column.type, quote(column.name)
     is_long = kind.max_length == -1 or kind.max_length > UNICODE_UNITS
-    if kind.name in {"text", "ntext"} or (kind.name in {"char", "varchar"} and is_long):
+    traits = traits_of(kind)
+    if traits.is_pointer or (is_long and not traits.is_wide):
         return f"CAST({name} AS nvarchar(max))"
     return name
 
@@ -205,7 +198,8 @@ def _unique_keys(table: Table) -> Iterator[tuple[str, tuple[Column, ...], str | 
 
 def _needs_grouping(columns: Sequence[Column], request: Request) -> bool:
     return any(
-        has_seventh_digit(column) or (is_text(column) and request.compares(column) == "lower") for column in columns
+        has_seventh_digit(column.type) or (is_text(column) and request.compares(column) == "lower")
+        for column in columns
     )
 
 
@@ -225,7 +219,7 @@ def duplicates_query(table: Table, columns: Sequence[Column], condition: str | N
 def _as_compared(column: Column, request: Request) -> str:
     """A key column's value as PostgreSQL will compare it."""
     name = quote(column.name)
-    if has_seventh_digit(column):
+    if has_seventh_digit(column.type):
         # A cast to six digits would round; the value is cut on the way. Of a datetimeoffset the instant counts,
         # so it is taken as the load reads it.
         value = select_expression(column, name)
@@ -278,4 +272,4 @@ def _stricter_rule(column: Column, request: Request) -> str:
         return ""
     rule = f" AND {{p}} COLLATE {BINARY} = {{c}} COLLATE {BINARY}" if request.compares(column) == "exact" else ""
     # T-SQL ignores trailing blanks in every collation; PostgreSQL does so in character(n) only.
-    return rule + (" AND DATALENGTH({p}) = DATALENGTH({c})" if column.type.name in VARYING else "")
+    return rule + ("" if traits_of(column.type).is_fixed_size else " AND DATALENGTH({p}) = DATALENGTH({c})")

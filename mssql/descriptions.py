@@ -21,7 +21,7 @@ from model.catalog import Column, SqlType
 from model.errors import DescriptionError, InexactError, OtherwiseDescribedError
 from model.exact_numbers import rescaled
 from mssql.quoting import quote
-from type_mapping import mapping_of, read_type, select_expression, travels_as_text
+from type_mapping import mapping_of, read_type, select_expression, traits_of, travels_as_text
 
 
 def hold_against(promised: Sequence[Column], offered: Sequence[pa.DataType]) -> None:
@@ -120,7 +120,7 @@ def _moment_as_described(column: Column, offered: pa.DataType) -> Column:
     is_alike = any(
         check(promised) and check(offered) for check in (pa.types.is_date32, pa.types.is_time, pa.types.is_timestamp)
     )
-    if not is_alike or (column.type.name in ("smalldatetime", "datetime") and _is_finer(column, offered)):
+    if not is_alike or (traits_of(column.type).own_digits is not None and _is_finer(column, offered)):
         raise _refusal(column, offered)
     if pa.types.is_date32(promised) or not _is_finer(column, offered):
         return column
@@ -129,10 +129,11 @@ def _moment_as_described(column: Column, offered: pa.DataType) -> Column:
 
 def _is_finer(column: Column, offered: pa.DataType) -> bool:
     """Whether the driver's moments may have digits that the column's declared type has not."""
-    # A datetimeoffset is read as datetime2(7), whatever it holds.
-    of_its_own = {"smalldatetime": 0, "datetime": 3, "datetimeoffset": 7}
-    declared = of_its_own.get(column.type.name, column.type.scale)
-    unit = next(digits for digits in _DIGITS.values() if digits >= declared)
+    traits = traits_of(column.type)
+    declared = column.type.scale if traits.own_digits is None else traits.own_digits
+    # A moment with an offset is read as datetime2(7), whatever it holds.
+    read = 7 if traits.has_offset else declared
+    unit = next(digits for digits in _DIGITS.values() if digits >= read)
     return not pa.types.is_date32(offered) and _DIGITS[offered.unit] > unit
 
 

@@ -25,7 +25,7 @@ from model.errors import SourceError
 from model.exact_numbers import EXACT, has_total
 from mssql.chunk_planning import where_clause
 from mssql.quoting import quote, quote_table
-from type_mapping import read_type, select_expression
+from type_mapping import read_type, select_expression, traits_of
 
 #: the longest text that is measured without making a LOB of it, in UTF-16 units
 LONGEST_SHORT = 4000
@@ -33,8 +33,6 @@ LONGEST_SHORT = 4000
 SUMMED_WHOLE = 28
 #: digits of each half of a wider one
 GROUP = 20
-_WIDE = {"nvarchar", "ntext", "sysname"}
-_OF_ONE_SIZE = {"char", "nchar", "binary", "timestamp"}
 
 
 @dataclass(frozen=True)
@@ -138,16 +136,19 @@ def _is_text(column: Column) -> bool:
 
 
 def _is_measured(column: Column) -> bool:
-    return column.type.name not in _OF_ONE_SIZE and (_is_text(column) or bool(pa.types.is_binary(read_type(column))))
+    if traits_of(column.type).is_fixed_size:
+        return False
+    return _is_text(column) or bool(pa.types.is_binary(read_type(column)))
 
 
 def _sized(column: Column) -> str:
     """The expression whose bytes are counted: as UTF-16 for text, whatever the column's code page."""
     expression = select_expression(column, quote(column.source_name))
-    if not _is_text(column) or column.type.name in _WIDE:
+    traits = traits_of(column.type)
+    if not _is_text(column) or (traits.is_text and traits.is_wide):
         return expression
-    # Of the other types, max_length is not that of the text: 16 for text, a pointer's.
-    is_short = column.type.name == "varchar" and 0 < column.type.max_length <= LONGEST_SHORT
+    # Of the other types, max_length is not that of the text.
+    is_short = traits.is_text and not traits.is_pointer and 0 < column.type.max_length <= LONGEST_SHORT
     return f"CAST({expression} AS nvarchar({column.type.max_length if is_short else 'max'}))"
 
 

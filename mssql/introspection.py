@@ -41,6 +41,7 @@ from model.catalog import (
 )
 from model.catalog import Sequence as SequenceObject
 from model.errors import CatalogError
+from type_mapping import form_of
 
 T = TypeVar("T")
 
@@ -609,6 +610,7 @@ class _Reader:
                     row.precision,
                     row.scale,
                     is_clr=bool(row.is_assembly_type),
+                    form=form_of((row.base_name or row.name).lower()),
                 ),
                 is_nullable=bool(row.is_nullable),
             )
@@ -693,4 +695,5 @@ def _type(row: Any, types: Mapping[int, Any], schemas: Mapping[int, str]) -> Sql
         alias=declared.full_name if is_alias else None,
         alias_schema=(schemas.get(declared.schema_id) if is_alias else None) or DEFAULT_SCHEMA,
         is_clr=is_clr,
+        form=form_of(named.full_name.lower()),
     )

@@ -19,8 +19,6 @@ from mssql.chunk_planning import where_clause
 from mssql.quoting import quote, quote_table
 from type_mapping import select_expression
 
-#: types whose text may hold half a surrogate pair; text of a code page and xml cannot
-WIDE_TEXTS = {"nchar", "nvarchar", "ntext", "sysname", "sql_variant"}
 REPLACEMENT = "\ufffd"
 _LEAD_BYTE = REPLACEMENT.encode()[0]
 

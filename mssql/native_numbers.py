@@ -21,7 +21,7 @@ import pyarrow as pa
 from model.catalog import Column
 from model.errors import UnknownNumberError
 from model.exact_numbers import LARGEST_HIGH
-from type_mapping import mapping_of, read_type, travels_as_text
+from type_mapping import mapping_of, read_type, traits_of, travels_as_text
 
 #: places of columns, and the Arrow types in which the driver's own bytes of their numbers arrive
 RawNumbers = Mapping[int, pa.DataType]
@@ -100,7 +100,10 @@ def decoded(values: pa.Array, column: Column) -> pa.Array:
 
 
 def _form(column: Column) -> np.dtype[Any]:
-    return {"money": _MONEY, "smallmoney": _SMALLMONEY}.get(column.type.name, _NUMERIC)
+    size = traits_of(column.type).money_bytes
+    if size is None:
+        return _NUMERIC
+    return _MONEY if size == _MONEY.itemsize else _SMALLMONEY
 
 
 def _of_structs(raw: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:

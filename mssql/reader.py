@@ -27,12 +27,20 @@ from model.exact_numbers import decimals_of
 from model.long_rows import PIECE_BYTES, LongRow, LongValue, Part, spool
 from mssql import descriptions, native_numbers, odbc_client
 from mssql.chunk_planning import count_query, is_beyond_basic_plane, where_clause
-from mssql.data_checks import has_seventh_digit
 from mssql.descriptions import NEXT_STEP
-from mssql.losses import WIDE_TEXTS, count_half_pairs, cut_to_microseconds, holds_replacement, seventh_digit_flag
+from mssql.losses import count_half_pairs, cut_to_microseconds, holds_replacement, seventh_digit_flag
 from mssql.native_numbers import AS_TEXT, RawNumbers, decoded
 from mssql.quoting import quote, quote_table
-from type_mapping import Lob, declared_characters, mapping_of, read_type, select_expression, travels_as_text
+from type_mapping import (
+    Lob,
+    declared_characters,
+    has_seventh_digit,
+    mapping_of,
+    read_type,
+    select_expression,
+    traits_of,
+    travels_as_text,
+)
 
 #: bytes of one transit buffer between driver and Arrow; arrow-odbc holds two while it reads ahead
 TRANSIT_BYTES = 16 * 1024 * 1024
@@ -249,7 +257,7 @@ def _settled(
                 on_change("seventh_digits", place, count)
             elif travels_as_text(column):
                 arrays[place] = decimals_of(arrays[place], read_type(column))
-            elif column.type.name in WIDE_TEXTS and place not in suspects and holds_replacement(arrays[place]):
+            elif traits_of(column.type).is_wide and place not in suspects and holds_replacement(arrays[place]):
                 suspects.add(place)
             arrays[place] = descriptions.as_promised(arrays[place], promised[place], column)
     for name, flags in zip(batch.schema.names[len(columns) :], batch.columns[len(columns) :], strict=True):
@@ -324,13 +332,13 @@ def _arriving_type(column: Column, offered: pa.DataType, is_beyond_nanoseconds: 
     # The driver hands a time(7) over as text, for which a microsecond field has no room.
     if offered == pa.time64("ns") or travels_as_text(column):
         return offered
-    is_whole = has_seventh_digit(column) and offered == pa.timestamp("ns") and not is_beyond_nanoseconds
+    is_whole = has_seventh_digit(column.type) and offered == pa.timestamp("ns") and not is_beyond_nanoseconds
     return offered if is_whole else read_type(column)
 
 
 def _is_cut(column: Column) -> bool:
     """Whether a seventh digit may be lost: not of a column that holds only a datetimeoffset's offset."""
-    return has_seventh_digit(column) and pa.types.is_temporal(read_type(column))
+    return has_seventh_digit(column.type) and pa.types.is_temporal(read_type(column))
 
 
 def _flags(columns: Sequence[Column], places: Iterable[int]) -> str:
@@ -475,8 +483,9 @@ def _measure(connection: Any, columns: Sequence[Column], source: str) -> Bounds:
         expression = _expression(column)
         lob = mapping_of(column.type).lob(column.type)
         if lob is not None:
-            wide = lob == "text" and column.type.name not in {"varchar", "text"}
-            unit = " / DATALENGTH(N'a')" if wide else ""
+            traits = traits_of(column.type)
+            in_bytes = lob == "binary" or (traits.is_text and not traits.is_wide)
+            unit = "" if in_bytes else " / DATALENGTH(N'a')"
             lobs.append((ask(f"CAST(MAX(DATALENGTH({expression})){unit} AS bigint)"), lob))
         elif _is_cut(column) and pa.types.is_timestamp(read_type(column)):
             moments += [(ask(f"{edge}({expression})"), place) for edge in ("MIN", "MAX")]

@@ -64,7 +64,7 @@ class TypeMap:
             chosen = self.columns.get(f"{table.full_name}.{column.name}")
             mapped = replace(column, type=self._type(column.type, chosen))
             (dropped if mapped.type.option == DROP else columns).append(mapped)
-            if mapped.type.name == "datetimeoffset" and mapped.type.option == OFFSET:
+            if mapped.type.option == OFFSET:
                 columns.append(_offset_column(table, column))
         if not columns:
             raise TypeMapError(f"type map: no column of {table.full_name} is left; --exclude it, or keep one")

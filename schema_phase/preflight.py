@@ -212,6 +212,10 @@ def is_supported(column: Column) -> bool:
     return True
 
 
+def _is_xml(column: Column) -> bool:
+    return is_supported(column) and mapping_of(column.type).family == "xml"
+
+
 def structure_remarks(
     database: Database, tables: Sequence[Table], settings: Settings, target: TargetState
 ) -> Iterator[Remark]:
@@ -256,7 +260,7 @@ def _target_remarks(tables: Sequence[Table], settings: Settings, target: TargetS
             f"the database is encoded in {target.encoding}, which cannot hold every character of the source",
             "create the database with ENCODING 'UTF8'",
         )  # fmt: skip
-    xml = [f"{table.full_name}.{c.name}" for table in tables for c in table.columns if c.type.name == "xml"]
+    xml = [f"{table.full_name}.{column.name}" for table in tables for column in table.columns if _is_xml(column)]
     if xml and not target.features.has_xml:
         yield Remark(
             "warns", "xml as text", label, f"was built without libxml: {_list(xml)} become text",

@@ -26,29 +26,10 @@ from model.errors import InexactError, UnfitTargetError
 from model.exact_numbers import decimals_of, rescaled
 from model.long_rows import LongValue
 from postgres.reader import DIGEST_MARK
-from type_mapping import Family, exact_scale, mapping_of, read_type
+from type_mapping import WIRE, Family, exact_scale, mapping_of, read_type
 
 #: bytes of the longest value, text as UTF-8, that is compared as it is where the column has no bound
 LONGEST_WHOLE = 1 << 20
-
-#: family → the target's base types (`pg_type.typname`) whose values can be compared with it
-COMPARABLE: Mapping[Family, frozenset[str]] = {
-    "boolean": frozenset({"bool"}),
-    "integer": frozenset({"int2", "int4", "int8", "numeric"}),
-    "decimal": frozenset({"numeric"}),
-    "float": frozenset({"float4", "float8"}),
-    "date": frozenset({"date"}),
-    "time": frozenset({"time"}),
-    "timestamp": frozenset({"timestamp"}),
-    "timestamptz": frozenset({"timestamptz"}),
-    "text": frozenset({"text", "varchar", "bpchar", "citext"}),
-    "xml": frozenset({"xml", "text", "varchar"}),
-    "binary": frozenset({"bytea"}),
-    "uuid": frozenset({"uuid"}),
-    "json": frozenset({"jsonb", "json", "text", "varchar"}),
-    "spatial": frozenset({"geometry", "geography", "bytea"}),
-    "vector": frozenset({"_float4", "vector"}),
-}
 
 _WIDEST = 38
 # The encoding in an XML declaration, and what stands before it.
@@ -85,14 +66,14 @@ def form_of(column: Column, base_type: str, nul_policy: NulPolicy) -> Form:
     Raises UnfitTargetError where values of such types cannot be compared.
     """
     family = mapping_of(column.type).family
-    if base_type not in COMPARABLE[family]:
+    if base_type not in WIRE[family]:
         raise UnfitTargetError(
             f"column {column.name}: {column.type} cannot be compared with a target column of type {base_type}"
         )
     if family in ("integer", "decimal") and base_type == "numeric":
         return _decimal_form(exact_scale(column.type) if family == "decimal" else 0)
     if family == "float":
-        kind = pa.float32() if base_type == "float4" and column.type.name == "real" else pa.float64()
+        kind = pa.float32() if base_type == "float4" and read_type(column) == pa.float32() else pa.float64()
         return Form(kind, lambda values: values.cast(kind), lambda values: values.cast(kind))
     if family == "json" and base_type == "jsonb":
         return Form(pa.string(), _canonical_json, _canonical_json)

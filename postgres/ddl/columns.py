@@ -12,7 +12,7 @@ from postgres.ddl.plan import Step, untranslated
 from postgres.ddl.statements import literal
 from postgres.ddl.types import RANGES, column_type, has_native_identity
 from postgres.names import TargetName, fold, quote, target_name
-from type_mapping import check_expression, postgres_type, type_remarks
+from type_mapping import check_expression, has_seventh_digit, postgres_type, traits_of, type_remarks
 
 
 def column_definition(context: Context, table: Table, column: Column, generated: str | None) -> str:
@@ -55,9 +55,8 @@ def _translate_computed(context: Context, table: Table, column: Column) -> Trans
 def identity_options(context: Context, column: Column) -> str:
     """Where an identity begins, its step and its range, in the words of CREATE SEQUENCE."""
     assert column.identity is not None
-    low, high = RANGES.get(postgres_type(column, context.features), RANGES["bigint"])
-    if column.type.name == "tinyint":
-        low, high = 0, 255
+    of_target = RANGES.get(postgres_type(column, context.features), RANGES["bigint"])
+    low, high = traits_of(column.type).range or of_target
     identity = column.identity
     return f"START WITH {identity.seed} INCREMENT BY {identity.increment} MINVALUE {low} MAXVALUE {high}"
 
@@ -82,16 +81,14 @@ def column_findings(context: Context, table: Table, column: Column) -> Iterator[
 def _column_remarks(context: Context, column: Column) -> Iterator[str]:
     kind = column.type
     yield from context.renamed(column.name, fold(column.name, context.settings))
-    if kind.name in {"time", "datetime2", "datetimeoffset"} and kind.scale > 6:
+    if has_seventh_digit(kind):
         yield "a seventh fractional digit is cut"
     if column.made_of is not None:
         yield f"made of {column.made_of}: its offset in minutes, by the type map"
-    elif kind.name == "datetimeoffset" and kind.option == "offset":
+    elif traits_of(kind).has_offset and kind.option == "offset":
         yield f"the instant is kept; the offset stands in {fold(f'{column.name}_offset', context.settings)}"
-    elif kind.name == "datetimeoffset":
+    elif traits_of(kind).has_offset:
         yield "the instant is kept, the offset is not"
-    if kind.name == "timestamp":
-        yield "a rowversion's value is copied; PostgreSQL does not advance it"
     yield from type_remarks(column, context.features)
     if kind.alias and not kind.is_domain:
         yield f"alias type {kind.alias} became its base type {kind}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from model.catalog import Finding, Table
+from model.catalog import Column, Finding, Table
 from model.catalog import Sequence as SourceSequence
 from postgres.ddl.context import Context
 from postgres.ddl.plan import NamedStep, Step, state
@@ -30,7 +30,8 @@ def plan_sequences(context: Context, findings: list[Finding]) -> Iterator[NamedS
 
 def _sequence(context: Context, sequence: SourceSequence) -> NamedStep:
     """A sequence object, going on where the source's stands."""
-    kind = {"tinyint": "smallint", "smallint": "smallint", "int": "integer"}.get(sequence.type.name, "bigint")
+    wanted = postgres_type(Column(sequence.name, sequence.type), context.features)
+    kind = wanted if wanted in RANGES else "bigint"
     low, high = RANGES[kind]
     name = sequence_name(sequence, context.settings)
     minimum, maximum = max(sequence.minimum, low), min(sequence.maximum, high)

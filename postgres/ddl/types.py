@@ -7,7 +7,7 @@ import re
 from db import Settings
 from model.catalog import Column
 from postgres.ddl.relation_names import domain_place
-from type_mapping import TargetFeatures, postgres_type
+from type_mapping import TargetFeatures, postgres_type, traits_of
 
 #: the option of columns that the target does not get
 DROP = "drop"
@@ -44,4 +44,5 @@ def ignores_case(column: Column) -> bool:
 
 
 def _is_varying(column: Column) -> bool:
-    return column.type.name in {"varchar", "nvarchar", "text", "ntext", "sysname"}
+    traits = traits_of(column.type)
+    return traits.is_text and not traits.is_fixed_size
