@@ -10,7 +10,7 @@ from data_phase.connection_pair import ConnectionPair
 from db import target_words
 from model.catalog import Table
 from model.errors import CatalogError, UnfitTargetError
-from postgres import loader, suspension
+from postgres import loader, suspension_record
 from postgres.introspection import Standing, TargetTable, count_rows, missing_key, read_standing
 from postgres.names import TargetName, target_name
 from run.context import Run

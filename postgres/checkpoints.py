@@ -18,7 +18,7 @@ from db import target_words
 from model.catalog import Chunk
 from model.changes import Counts
 from model.errors import LoadLostError, RecordError
-from postgres import runs, suspension, trust
+from postgres import runs, suspension_record, trust
 from postgres.names import TargetName
 
 #: milliseconds for which a load waits until a transaction of its own, of which it lost the connection, is decided
@@ -274,7 +274,7 @@ def prepare(connection: Any, trusted: Sequence[str] = ()) -> None:
             if not is_current:
                 cursor.execute(CREATE)
                 cursor.execute(UPGRADE)
-                cursor.execute(suspension.CREATE)
+                cursor.execute(suspension_record.CREATE)
                 cursor.execute(runs.CREATE)
         connection.commit()
     except RecordError:

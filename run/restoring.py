@@ -12,10 +12,10 @@ import psycopg2
 
 from db import connect_target, target_words
 from model.errors import ServerError, SuspensionError
-from postgres import runs, suspension
+from postgres import restoration, runs, suspension_record
 from postgres.names import TargetName
 from postgres.runs import LiveRun
-from postgres.suspension import Suspended
+from postgres.suspension_record import Suspended
 from progress import ProgressTracker
 from run.context import Run
 from run.target_connections import TargetConnections
@@ -54,7 +54,7 @@ def note_built(tracker: ProgressTracker, table: TargetName) -> None:
         one
         for one in tracker.suspended
         if (one.get("schema"), one.get("table")) != (table.schema, table.table)
-        or one.get("kind") not in suspension.BUILT
+        or one.get("kind") not in suspension_record.BUILT
     ]
     tracker.record_suspended(left)
 
@@ -89,10 +89,10 @@ def restore(this_run: Run, live: LiveRun, workers: int, suspended: int = 0) -> b
             return suspension.restore(connect, group, memory, run=live.number)
 
     problems: list[str] = []
-    for kind in suspension.KINDS:
-        groups = suspension.groups(left, kind)
+    for kind in suspension_record.KINDS:
+        groups = restoration.groups(left, kind)
         # In threads also where it is one after the other: a signal would have to wait for the server's answer.
-        executor = ThreadPoolExecutor(workers if kind in suspension.BUILT else 1, thread_name_prefix="restore")
+        executor = ThreadPoolExecutor(workers if kind in suspension_record.BUILT else 1, thread_name_prefix="restore")
         try:
             problems += chain.from_iterable(executor.map(restore_group, groups))
         except BaseException:

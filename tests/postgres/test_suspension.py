@@ -18,7 +18,7 @@ from data_phase.phase import DataOptions
 from demo.target import EmbeddedTarget
 from model.catalog import Database
 from model.errors import SuspensionError
-from postgres import checkpoints, suspension
+from postgres import checkpoints, restoration, suspension, suspension_record
 from postgres.names import TargetName
 from run.options import Options
 from standin.server import StandIn
@@ -30,6 +30,8 @@ ORDERS, PEOPLE = TargetName("public", "orders"), TargetName("public", "people")
 ODD = TargetName("Odd ones", 'a "table" of 100%')
 RESTED = TargetName("public", "rested")
 TABLES = [ORDERS, PEOPLE, ODD, RESTED]
+#: all of them large, and emptied by the load
+EVERY_TABLE = LoadedTables(TABLES, TABLES, TABLES)
 
 DDL = r"""
 CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
@@ -103,37 +105,37 @@ def run(connection: Any, sql: str) -> list[tuple[Any, ...]]:
 
 
 def restore_all(connection: Any) -> list[str]:
-    """Put everything back; returns what is wrong."""
-    left = suspension.read_suspended(connection)
-    groups = [group for kind in suspension.KINDS for group in suspension.groups(left, kind)]
-    return [problem for group in groups for problem in suspension.restore(lambda: connection, group, "64MB")]
+    """Restore everything; returns what is wrong."""
+    left = suspension_record.read(connection)
+    groups = [group for kind in suspension_record.KINDS for group in restoration.groups(left, kind)]
+    return [problem for group in groups for problem in restoration.restore(lambda: connection, group, "64MB")]
 
 
 # -- there and back --------------------------------------------------------------------------------
 
 
-def test_everything_is_put_aside_and_comes_back_as_it_was(lane: Any) -> None:
+def test_everything_is_suspended_and_comes_back_as_it_was(lane: Any) -> None:
     before = objects(lane)
-    assert suspension.suspend(lane, TABLES, TABLES, TABLES) == 5 + 5 + 6 + 3
+    assert suspension.suspend(lane, EVERY_TABLE) == 5 + 5 + 6 + 3
     aside = objects(lane)
     assert not [text for text in aside if "FOREIGN KEY" in text]
     assert not [text for text in aside if text.startswith("index ") and "view_key" not in text]
     assert not [text for text in aside if text.startswith("trigger ") and text.endswith(" O")]
     assert restore_all(lane) == []
     assert objects(lane) == before
-    assert suspension.read_suspended(lane) == []
+    assert suspension_record.read(lane) == []
 
 
 def test_indexes_of_other_tables_than_large_ones_stay(lane: Any) -> None:
     before = {text for text in objects(lane) if text.startswith("index ")}
-    suspension.suspend(lane, TABLES, [PEOPLE])
+    suspension.suspend(lane, LoadedTables(TABLES, [PEOPLE]))
     after = {text for text in objects(lane) if text.startswith("index ")}
     assert [text.split(" ON ")[0] for text in before - after] == ["index CREATE UNIQUE INDEX people_pair"]
 
 
 def test_what_comes_back_does_not_depend_on_the_search_path(lane: Any) -> None:
     before = objects(lane)
-    suspension.suspend(lane, TABLES, TABLES, TABLES)
+    suspension.suspend(lane, EVERY_TABLE)
     run(lane, "CREATE SCHEMA other; CREATE TABLE other.people (id integer PRIMARY KEY); SET search_path = other")
     assert restore_all(lane) == []
     run(lane, "SET search_path = public")
@@ -143,35 +145,35 @@ def test_what_comes_back_does_not_depend_on_the_search_path(lane: Any) -> None:
 @pytest.mark.parametrize("restored", range(20))
 def test_a_kill_at_any_step_of_the_way_back_loses_nothing(lane: Any, restored: int) -> None:
     before = objects(lane)
-    suspension.suspend(lane, TABLES, TABLES, TABLES)
-    for one in suspension.read_suspended(lane)[:restored]:
-        assert suspension.restore(lambda: lane, [one], "64MB") == []
+    suspension.suspend(lane, EVERY_TABLE)
+    for one in suspension_record.read(lane)[:restored]:
+        assert restoration.restore(lambda: lane, [one], "64MB") == []
     # The next run suspends again what is back, on top of what is not.
-    suspension.suspend(lane, TABLES, TABLES, TABLES)
+    suspension.suspend(lane, EVERY_TABLE)
     assert restore_all(lane) == []
     assert objects(lane) == before
 
 
 def test_a_kill_before_the_validation_of_a_key_does_not_make_it_forget_that_it_was_valid(lane: Any) -> None:
     before = objects(lane)
-    suspension.suspend(lane, TABLES, TABLES)
-    (one,) = [one for one in suspension.read_suspended(lane) if one.name == "orders' person"]
+    suspension.suspend(lane, LoadedTables(TABLES, TABLES))
+    (one,) = [one for one in suspension_record.read(lane) if one.name == "orders' person"]
     with lane.cursor() as cursor:
         # As far as restore comes before the rows are checked.
         cursor.execute(
             f'ALTER TABLE orders ADD CONSTRAINT "orders\' person" {one.definition} NOT VALID;'
             "COMMENT ON CONSTRAINT \"orders' person\" ON orders IS 'who ordered; 100% sure, it''s said'"
         )
-        cursor.execute(suspension.MARK_BACK, one.row)
+        cursor.execute(suspension_record.RECORD_BACK, one.row)
     lane.commit()
-    suspension.suspend(lane, TABLES, TABLES)
+    suspension.suspend(lane, LoadedTables(TABLES, TABLES))
     assert restore_all(lane) == []
     assert objects(lane) == before
 
 
 def test_a_key_that_rows_violate_stays_unvalidated_and_is_told_until_it_fits(lane: Any) -> None:
     before = objects(lane)
-    suspension.suspend(lane, TABLES, TABLES, TABLES)
+    suspension.suspend(lane, EVERY_TABLE)
     run(lane, "INSERT INTO orders VALUES (1, 'of nobody', 7)")
     for _ in range(2):
         (problem,) = restore_all(lane)
@@ -184,11 +186,11 @@ def test_a_key_that_rows_violate_stays_unvalidated_and_is_told_until_it_fits(lan
     assert objects(lane) == before
 
 
-def test_what_somebody_put_back_by_hand_is_no_trouble(lane: Any) -> None:
+def test_what_somebody_restored_by_hand_is_no_trouble(lane: Any) -> None:
     before = objects(lane)
-    suspension.suspend(lane, TABLES, TABLES)
+    suspension.suspend(lane, LoadedTables(TABLES, TABLES))
     by_hand = {"orders_hash", "in_a_circle"}
-    for one in suspension.read_suspended(lane):
+    for one in suspension_record.read(lane):
         if one.name in by_hand:
             run(
                 lane,
@@ -207,10 +209,10 @@ def test_a_table_that_others_hold_is_told_within_a_bounded_time(
     with closing(target.connect(target_database)) as other, other.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE people IN ACCESS SHARE MODE")
         with pytest.raises(SuspensionError, match=r"cannot be suspended.*people could not be locked.* pid "):
-            suspension.suspend(lane, TABLES, TABLES, TABLES, patience=0.05)
+            suspension.suspend(lane, EVERY_TABLE, patience=0.05)
     assert restore_all(lane) == []
     assert objects(lane) == before
-    assert suspension.read_suspended(lane) == []
+    assert suspension_record.read(lane) == []
 
 
 # -- in a run --------------------------------------------------------------------------------------
@@ -339,7 +341,7 @@ def test_after_a_kill_and_resume_and_after_a_kill_with_nothing_left_to_do(aside:
     # Killed after its last table: everything is completed, and still suspended.
     with closing(aside.target.connect(aside.database)) as connection:
         connection.autocommit = False
-        suspension.suspend(connection, [ORDERS, PEOPLE], [ORDERS, PEOPLE])
+        suspension.suspend(connection, LoadedTables([ORDERS, PEOPLE], [ORDERS, PEOPLE]))
     resumed = aside.place.run("data", "--resume")
     assert resumed.code == 0
     assert "Nothing left to do" in resumed.out
@@ -368,7 +370,7 @@ def test_ctrl_c_does_not_wait_for_an_index_or_a_key(aside: Aside) -> None:
     assert aside.place.run("data").code == 0
     with closing(aside.target.connect(aside.database)) as connection:
         connection.autocommit = False
-        suspension.suspend(connection, [ORDERS, PEOPLE], [ORDERS, PEOPLE])
+        suspension.suspend(connection, LoadedTables([ORDERS, PEOPLE], [ORDERS, PEOPLE]))
     with closing(aside.target.connect(aside.database)) as other, other.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE orders IN ROW EXCLUSIVE MODE")
         process = aside.place.start("data", "--resume")
@@ -416,7 +418,7 @@ def test_a_foreign_key_to_a_table_that_is_only_readable_is_suspended_too(lane: A
         'ALTER TABLE "Odd ones"."a ""table"" of 100%" OWNER TO owner_of_few',
     )
     run(lane, "SET ROLE owner_of_few")
-    assert suspension.suspend(lane, [ODD], []) == 2
+    assert suspension.suspend(lane, LoadedTables([ODD])) == 2
     assert restore_all(lane) == []
     run(lane, "RESET ROLE")
     assert objects(lane) == before
@@ -433,6 +435,6 @@ def test_foreign_keys_of_postgresql_18_come_back_as_they_were(lane: Any) -> None
         " FOREIGN KEY (whose, PERIOD during) REFERENCES spans (whose, PERIOD during)",
     )
     before = objects(lane)
-    assert suspension.suspend(lane, TABLES, TABLES, TABLES) == 5 + 2 + 5 + 6 + 3
+    assert suspension.suspend(lane, EVERY_TABLE) == 5 + 2 + 5 + 6 + 3
     assert restore_all(lane) == []
     assert objects(lane) == before
