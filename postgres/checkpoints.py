@@ -203,11 +203,6 @@ class LoadId:
             "keeps_rows": self.keeps_rows,
         }  # fmt: skip
 
-    @property
-    def rows_of_it(self) -> str:
-        """The table in a FROM: without the tables that inherit from it, which are not ours."""
-        return self.table.quoted if self.is_partitioned else f"ONLY {self.table.quoted}"
-
 
 @dataclass(frozen=True)
 class Load:
@@ -391,7 +386,7 @@ def hold_count_against_checkpoints(cursor: Any, its: LoadId, rows: int = 0) -> N
     """Raise LoadLostError unless the table holds as many rows as its checkpoints say, and `rows` more."""
     # Counting may take long, waiting for somebody's lock may not.
     cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-    cursor.execute(COUNTED.format(place=its.rows_of_it.replace("%", "%%")), its.parameters)
+    cursor.execute(COUNTED.format(place=its.table.own_rows(its.is_partitioned).replace("%", "%%")), its.parameters)
     there, recorded = cursor.fetchone()
     if there != recorded + rows:
         raise LoadLostError(

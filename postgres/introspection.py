@@ -48,8 +48,8 @@ class TargetTable:
 
     @property
     def rows(self) -> str:
-        """The table in a FROM: without the tables that inherit from it, which are not ours."""
-        return self.name.quoted if self.is_partitioned else f"ONLY {self.name.quoted}"
+        """The table in a FROM."""
+        return self.name.own_rows(self.is_partitioned)
 
     def column(self, name: str) -> TargetColumn | None:
         """The column of that name."""

@@ -69,6 +69,11 @@ class LoadPlan:
     key: tuple[int, ...] = ()
 
     @property
+    def rows(self) -> str:
+        """The target table in a FROM or a TRUNCATE."""
+        return self.target.own_rows(self.is_partitioned)
+
+    @property
     def identity(self) -> int | None:
         """The place of the identity column among `columns`; SQL Server allows one."""
         return next((i for i, column in enumerate(self.sources) if column.identity is not None), None)
@@ -252,18 +257,15 @@ def truncate(
 
     Tables that inherit from it are not ours, and keep their rows. Raises psycopg2.Error.
     """
-    locks.execute_patiently(connection, [plan.target], f"TRUNCATE TABLE {_rows_of(plan)}", patience, on_wait)
-
-
-def _rows_of(plan: LoadPlan) -> str:
-    return plan.target.quoted if plan.is_partitioned else f"ONLY {plan.target.quoted}"
+    statement = f"TRUNCATE TABLE {plan.rows}"
+    locks.execute_patiently(connection, [plan.target], statement, patience, on_wait)
 
 
 def is_empty(connection: Any, plan: LoadPlan) -> bool:
     """Whether the target table holds no row of its own; waits for others for a bounded time. Raises psycopg2.Error."""
 
     def step(cursor: Any) -> bool:
-        cursor.execute(f"SELECT NOT EXISTS (SELECT FROM {_rows_of(plan)})")
+        cursor.execute(f"SELECT NOT EXISTS (SELECT FROM {plan.rows})")
         return bool(cursor.fetchone()[0])
 
     empty = locks.patiently(connection, [plan.target], step)

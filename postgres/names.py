@@ -34,6 +34,13 @@ class TargetName:
         """For SQL: `"shop"."orders"`."""
         return f"{quote(self.schema)}.{quote(self.table)}"
 
+    def own_rows(self, is_partitioned: bool) -> str:
+        """For a FROM or a TRUNCATE: the table without those that inherit from it, which are not ours.
+
+        PostgreSQL, "Table Partitioning": a partitioned table has all of its rows in such tables.
+        """
+        return self.quoted if is_partitioned else f"ONLY {self.quoted}"
+
     def __str__(self) -> str:
         return f"{self.schema}.{self.table}"
 
