@@ -173,7 +173,8 @@ def _servers_alone(settings: Settings) -> tuple[int, float]:
         for table in tables:
             plan = loader.plan_load(table, there[target_name(table, settings)], settings)
             batches = reader.read_batches(source, settings, table, plan.sources)
-            loader.load(target, plan, batches, empty_first=False, finish=partial(_analyze, plan.target))
+            work = loader.LoadTransaction(plan, finish=partial(_analyze, plan.target))
+            loader.load(target, work, batches, loader.CopyAll())
         return len(tables), time.monotonic() - started
 
 

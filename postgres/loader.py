@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pgpq
@@ -109,42 +109,67 @@ def plan_load(table: Table, target: TargetTable, settings: Settings) -> LoadPlan
     )
 
 
-def load(
-    connection: Any,
-    plan: LoadPlan,
-    batches: Iterable[Part],
-    *,
-    empty_first: bool,
-    begin: Callable[[Any], None] = lambda _: None,
-    finish: Callable[[Any, Totals], None],
-    on_rows: Callable[[int], None] = lambda _: None,
-    changes: Changes | None = None,
-    patience: float = locks.PATIENCE_S,
-) -> Totals:
-    """Bring `batches` into a table in one transaction, together with what `finish` writes.
+def _nothing(*_: object) -> None:
+    """For callers who need not be told."""
 
-    The batches' columns match `plan.sources` by place. With `empty_first` the table is emptied in the same
-    transaction, so readers see the old rows or all of the new ones. `begin` is called with the cursor before
-    the first row, `finish` before the commit. `on_rows` is told the rows sent so far; they are committed only
-    when this returns them. `changes` receives the values that were changed here, beside those that the source's
-    side counted. `patience` is how many seconds emptying waits for others.
+
+@dataclass(frozen=True)
+class LoadTransaction:
+    """What one transaction does beside bringing rows into a table.
+
+    With `empties_first` the table is emptied in it, so readers see the old rows or all of the new ones; `patience` is
+    how many seconds that waits for others. `begin` is called with the cursor before the first row, `finish` before the
+    commit, with what was brought. `on_rows` is told the rows sent so far, which are not committed yet.
+    """
+
+    plan: LoadPlan
+    finish: Callable[[Any, Totals], None]
+    begin: Callable[[Any], None] = _nothing
+    on_rows: Callable[[int], None] = _nothing
+    empties_first: bool = False
+    patience: float = locks.PATIENCE_S
+
+
+class Writer(Protocol):
+    """How rows are written."""
+
+    def write(self, cursor: Any, work: LoadTransaction, batches: Iterable[Part], changes: Changes) -> Totals:
+        """Write them in the caller's transaction; `changes` receives the values that are changed here.
+
+        Raises TargetError, psycopg2.Error, or whatever `batches` raises.
+        """
+
+
+class CopyAll:
+    """All rows go in, or none."""
+
+    def write(self, cursor: Any, work: LoadTransaction, batches: Iterable[Part], changes: Changes) -> Totals:
+        """Write the rows in one COPY; see `Writer`."""
+        plan = work.plan
+        refuses = plan.nul_policy == "error"
+        storable = (without_nuls(plan, batch, changes, refuses=refuses) for batch in batches)
+        # Rows of a table that was emptied in this transaction need no later visit to mark them as visible.
+        freezes = work.empties_first and not plan.is_partitioned
+        stream = copy_rows(cursor, plan, storable, work.on_rows, freezes=freezes)
+        return Totals(stream.rows, stream.identity_low, stream.identity_high, changes.counts)
+
+
+def load(
+    connection: Any, work: LoadTransaction, batches: Iterable[Part], writer: Writer, changes: Changes | None = None
+) -> Totals:
+    """Bring `batches` into a table in one transaction, together with what `work` does; returns what they hold.
+
+    The batches' columns match `work.plan.sources` by position. `changes` receives the values that were changed here,
+    beside those that the source's side counted.
     Raises TargetError, or whatever `batches` raises; either way everything is rolled back.
     """
-    changes = changes or Changes()
-
-    def storable() -> Iterator[Part]:
-        for batch in batches:
-            yield without_nuls(plan, batch, changes, refuses=plan.nul_policy == "error")
-
     with transaction(connection) as cursor:
-        if empty_first:
-            truncate(connection, plan, patience, lambda: on_rows(0))
-        begin(cursor)
-        # Rows of a table that was emptied in this transaction need no later visit to mark them as visible.
-        stream = copy_rows(cursor, plan, storable(), on_rows, freezes=empty_first and not plan.is_partitioned)
-        loaded = Totals(stream.rows, stream.identity_low, stream.identity_high, changes.counts)
-        finish(cursor, loaded)
-    return loaded
+        if work.empties_first:
+            truncate(connection, work.plan, work.patience, lambda: work.on_rows(0))
+        work.begin(cursor)
+        brought = writer.write(cursor, work, batches, changes or Changes())
+        work.finish(cursor, brought)
+    return brought
 
 
 @contextmanager

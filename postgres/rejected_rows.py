@@ -21,9 +21,9 @@ from db import target_words
 from model.changes import Changes
 from model.errors import TargetError, ValueRefusedError
 from model.long_rows import LongRow, Part
-from postgres import loader, locks
+from postgres import loader
 from postgres.checkpoints import Totals
-from postgres.loader import LoadPlan
+from postgres.loader import LoadPlan, LoadTransaction
 from postgres.names import TargetName
 from postgres.recorded_rows import Row, write_row
 
@@ -90,42 +90,25 @@ class Rejects:
         cursor.execute(RECORD, (*place, written[0], column, code, reason, written[1]))
 
 
-def load(
-    connection: Any,
-    plan: LoadPlan,
-    batches: Iterable[Part],
-    *,
-    refused: Rejects,
-    empty_first: bool,
-    begin: Callable[[Any], None],
-    finish: Callable[[Any, Totals], None],
-    on_rows: Callable[[int], None] = lambda _: None,
-    changes: Changes | None = None,
-    patience: float = locks.PATIENCE_S,
-) -> Totals:
-    """Like `loader.load`, but rows that are refused for their data go to `refused` in place of failing it.
+class CopyButRejected:
+    """Rows go in, but those that PostgreSQL refuses for their data go to `rejects`; any other refusal is an error."""
 
-    `begin` is called with the cursor before the first row, `finish` before the commit. Raises TargetError
-    for any other refusal, and what `batches` raises; then nothing was kept.
-    """
-    changes = changes or Changes()
-    arrived = 0
-    with loader.transaction(connection) as cursor:
-        if empty_first:
-            loader.truncate(connection, plan, patience, lambda: on_rows(0))
-        begin(cursor)
-        refused.before = count(cursor, plan.target)
-        sink = _Sink(cursor, plan, refused, lambda: on_rows(arrived))
+    def __init__(self, rejects: Rejects) -> None:
+        self._rejects = rejects
+
+    def write(self, cursor: Any, work: LoadTransaction, batches: Iterable[Part], changes: Changes) -> Totals:
+        """Write the rows batch by batch, each behind a savepoint; see `loader.Writer`."""
+        self._rejects.before = count(cursor, work.plan.target)
+        arrived = 0
+        halving = _Halving(cursor, work.plan, self._rejects, lambda: work.on_rows(arrived))
         for batch in batches:
-            sink.take(batch, loader.without_nuls(plan, batch, changes, refuses=False))
+            halving.take(batch, loader.without_nuls(work.plan, batch, changes, refuses=False))
             arrived += batch.num_rows
-            on_rows(arrived)
-        loaded = Totals(sink.rows, sink.low, sink.high, changes.counts, refused.count)
-        finish(cursor, loaded)
-    return loaded
+            work.on_rows(arrived)
+        return Totals(halving.rows, halving.low, halving.high, changes.counts, self._rejects.count)
 
 
-class _Sink:
+class _Halving:
     """Takes batches into the table of an open transaction, and refused rows out of them."""
 
     def __init__(self, cursor: Any, plan: LoadPlan, rejects: Rejects, on_attempt: Callable[[], None]) -> None:

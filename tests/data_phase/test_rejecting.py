@@ -350,7 +350,8 @@ def test_a_row_that_no_postgresql_can_hold_is_refused_by_column_size_and_key(
     connection = target.connect(target_database)
     words = r"column note: a value of 4,194,304 bytes in a row of [\d,]+ \(id 7\); PostgreSQL holds rows up to 3,145"
     with pytest.raises(TargetError, match=words):
-        loader.load(connection, plan, [row(6, 2 << 20), row(7, 4 << 20)], empty_first=False, finish=lambda *_: None)
+        work = loader.LoadTransaction(plan, finish=lambda *_: None)
+        loader.load(connection, work, [row(6, 2 << 20), row(7, 4 << 20)], loader.CopyAll())
     assert query(target, target_database, "SELECT count(*) FROM items") == [(0,)]
     connection.close()
 
