@@ -33,6 +33,7 @@ from mssql.quoting import quote as bracket
 from postgres import loader
 from postgres.checkpoints import Totals
 from postgres.introspection import read_tables as read_target_tables
+from postgres.load_plan import plan_load
 from postgres.names import TargetName, quote, target_name
 
 NAME = "many_tables_bench"
@@ -171,7 +172,7 @@ def _servers_alone(settings: Settings) -> tuple[int, float]:
         target.commit()
         started = time.monotonic()
         for table in tables:
-            plan = loader.plan_load(table, there[target_name(table, settings)], settings)
+            plan = plan_load(table, there[target_name(table, settings)], settings)
             batches = reader.read_batches(source, settings, table, plan.sources)
             work = loader.LoadTransaction(plan, finish=partial(_analyze, plan.target))
             loader.load(target, work, batches, loader.CopyAll())

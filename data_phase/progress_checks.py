@@ -10,8 +10,8 @@ from data_phase.connection_pair import ConnectionPair
 from db import target_words
 from model.catalog import Table
 from model.errors import CatalogError, UnfitTargetError
-from postgres import loader, suspension_record
 from postgres.introspection import Standing, TargetTable, count_rows, missing_key, read_standing
+from postgres.load_plan import plan_load
 from postgres.names import TargetName, target_name
 from run.context import Run
 from run.plan import Plan
@@ -61,7 +61,7 @@ def _what_is_wrong(
     if target is None or standing is None:
         return f"{name} is not there any more"
     try:
-        loader.plan_load(table, target, this_run.settings)
+        plan_load(table, target, this_run.settings)
     except UnfitTargetError as error:
         return str(error)
     was, now = str(entry["loaded_as"]).partition("/"), standing.loaded_as.partition("/")

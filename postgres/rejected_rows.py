@@ -23,9 +23,11 @@ from model.errors import TargetError, ValueRefusedError
 from model.long_rows import LongRow, Part
 from postgres import loader
 from postgres.checkpoints import Totals
-from postgres.loader import LoadPlan, LoadTransaction
+from postgres.load_plan import LoadPlan
+from postgres.loader import LoadTransaction
 from postgres.names import TargetName
 from postgres.recorded_rows import Row, write_row
+from postgres.storable_text import without_nuls
 
 #: rows that an iteration of `read` brings
 ROWS_A_FETCH = 100
@@ -102,7 +104,7 @@ class CopyButRejected:
         arrived = 0
         halving = _Halving(cursor, work.plan, self._rejects, lambda: work.on_rows(arrived))
         for batch in batches:
-            halving.take(batch, loader.without_nuls(work.plan, batch, changes, refuses=False))
+            halving.take(batch, without_nuls(work.plan, batch, changes, refuses=False))
             arrived += batch.num_rows
             work.on_rows(arrived)
         return Totals(halving.rows, halving.low, halving.high, changes.counts, self._rejects.count)

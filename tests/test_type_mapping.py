@@ -34,7 +34,7 @@ from model.catalog import WHOLE_TABLE, Column, Database, Key, KeyColumn, SqlType
 from model.errors import UnknownNumberError
 from mssql import native_numbers, reader
 from mssql.introspection import read_tables
-from postgres import checkpoints, loader
+from postgres import checkpoints
 from postgres.introspection import read_features, target_schemas
 from postgres.introspection import read_tables as read_target_tables
 from postgres.names import target_name

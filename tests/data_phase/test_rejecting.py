@@ -22,7 +22,8 @@ from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
 from model.errors import TargetError
 from model.long_rows import LongRow, spool
-from postgres import loader
+from postgres import copy_stream, loader
+from postgres.load_plan import LoadColumn, LoadPlan
 from postgres.names import TargetName
 from postgres.recorded_rows import read_rows, write_row
 from standin.server import StandIn
@@ -336,11 +337,11 @@ def test_a_row_with_a_value_too_large_for_a_batch_is_rejected_and_read_again(
 def test_a_row_that_no_postgresql_can_hold_is_refused_by_column_size_and_key(
     target: EmbeddedTarget, target_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loader, "LARGEST_ROW", 3 << 20)
+    monkeypatch.setattr(copy_stream, "LARGEST_ROW", 3 << 20)
     query(target, target_database, "CREATE TABLE items (id integer, note text)")
-    columns = (loader.LoadColumn("id", "integer", pa.int32()), loader.LoadColumn("note", "text", pa.string()))
+    columns = (LoadColumn("id", "integer", pa.int32()), LoadColumn("note", "text", pa.string()))
     sources = (ITEMS.columns[0], ITEMS.columns[3])
-    plan = loader.LoadPlan(TargetName("public", "items"), sources, columns, key=(0,))
+    plan = LoadPlan(TargetName("public", "items"), sources, columns, key=(0,))
     empty = pa.array([None], pa.string())
 
     def row(key: int, size: int) -> LongRow:

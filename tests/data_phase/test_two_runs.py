@@ -18,7 +18,7 @@ from data_phase.modes.truncate_and_copy import TruncateAndCopy
 from db import load_settings
 from model.catalog import WHOLE_TABLE
 from model.errors import LoadLostError
-from postgres import checkpoints, loader, runs
+from postgres import checkpoints, runs
 from postgres.checkpoints import Totals
 from postgres.introspection import read_tables
 from postgres.names import TargetName

@@ -21,7 +21,7 @@ from db import connect_target, load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import AliasType, Column, Database, Index, Key, KeyColumn, SqlType, Table
 from model.errors import TargetError, TypeMapError
-from postgres import checkpoints, loader
+from postgres import checkpoints
 from postgres.introspection import read_tables
 from postgres.names import TargetName
 from run.type_map import TypeMap, read_type_map
