@@ -101,7 +101,7 @@ SELECT to_regclass('replication.claim') IS NOT NULL AND 2 = (
 """
 
 #: whether the table of a load is still the one that it began with, neither made anew nor emptied or rewritten
-_IS_SAME = "l.relation = to_regclass(%(place)s)::oid AND l.filenode = coalesce(pg_relation_filenode(l.relation), 0)"
+_IS_SAME = "l.relation = to_regclass(%(quoted)s)::oid AND l.filenode = coalesce(pg_relation_filenode(l.relation), 0)"
 _TABLE = "(l.table_schema, l.table_name) = (%(schema)s, %(table)s)"
 _IS_OURS = f"{_TABLE} AND l.load = %(load)s AND c.run = %(run)s AND {_IS_SAME}"
 
@@ -111,7 +111,7 @@ DELETE FROM replication.load WHERE table_schema = %(schema)s AND table_name = %(
 INSERT INTO replication.load
     (table_schema, table_name, session, load, fingerprint, chunks, keeps_rows, relation, filenode)
 SELECT c.table_schema, c.table_name, %(session)s, %(load)s, %(fingerprint)s, %(chunks)s, %(keeps_rows)s,
-       %(place)s::regclass, coalesce(pg_relation_filenode(%(place)s::regclass), 0)
+       %(quoted)s::regclass, coalesce(pg_relation_filenode(%(quoted)s::regclass), 0)
 FROM replication.claim AS c
 WHERE (c.table_schema, c.table_name, c.run) = (%(schema)s, %(table)s, %(run)s) FOR SHARE
 """
@@ -126,21 +126,21 @@ SELECT session, load, fingerprint, chunks, keeps_rows, finished_at IS NOT NULL
 FROM replication.load WHERE table_schema = %s AND table_name = %s
 """
 WHAT_IS_LOADED = """
-SELECT l.load, c.run, l.relation IS NOT DISTINCT FROM to_regclass(%(place)s)::oid,
+SELECT l.load, c.run, l.relation IS NOT DISTINCT FROM to_regclass(%(quoted)s)::oid,
        l.filenode IS NOT DISTINCT FROM coalesce(pg_relation_filenode(l.relation), 0),
        l.chunks -> %(chunk)s IS NOT DISTINCT FROM %(bounds)s::jsonb, l.keeps_rows
 FROM (SELECT %(schema)s AS table_schema, %(table)s AS table_name) AS t
 LEFT JOIN replication.load AS l USING (table_schema, table_name)
 LEFT JOIN replication.claim AS c USING (table_schema, table_name)
 """
-# One statement, so that the rows and their checkpoints are those of one moment.
+# One statement, so that the rows and their checkpoints are of one snapshot.
 COUNTED = """
-SELECT (SELECT count(*) FROM {place}), coalesce(sum(rows), 0)::bigint
+SELECT (SELECT count(*) FROM {rows}), coalesce(sum(rows), 0)::bigint
 FROM replication.checkpoint WHERE table_schema = %(schema)s AND table_name = %(table)s
 """
 REWRITTEN = f"""
 UPDATE replication.load AS l SET filenode = coalesce(pg_relation_filenode(l.relation), 0)
-WHERE {_TABLE} AND l.load = %(load)s AND l.relation = to_regclass(%(place)s)::oid
+WHERE {_TABLE} AND l.load = %(load)s AND l.relation = to_regclass(%(quoted)s)::oid
 """
 CHECKPOINTS = "SELECT chunk, rows FROM replication.checkpoint WHERE table_schema = %s AND table_name = %s"
 TOTALS = """
@@ -198,7 +198,7 @@ class LoadId:
     def parameters(self) -> dict[str, object]:
         """What the statements are given."""
         return {
-            "schema": self.table.schema, "table": self.table.table, "place": self.table.quoted, "run": self.run,
+            "schema": self.table.schema, "table": self.table.table, "quoted": self.table.quoted, "run": self.run,
             "session": self.session, "load": self.load, "fingerprint": self.fingerprint,
             "keeps_rows": self.keeps_rows,
         }  # fmt: skip
@@ -320,25 +320,25 @@ def is_known(connection: Any, table: TargetName) -> bool:
     return found is not None
 
 
-def start_load(cursor: Any, its: LoadId, chunks: Sequence[Chunk]) -> None:
+def start_load(cursor: Any, load_id: LoadId, chunks: Sequence[Chunk]) -> None:
     """Write down a load that begins now, in the caller's transaction; an earlier one is forgotten.
 
     Raises LoadLostError where the run has not claimed the table any more.
     """
     cut = json.dumps([asdict(chunk) for chunk in chunks], ensure_ascii=False)
-    cursor.execute(START, {**its.parameters, "chunks": cut})
+    cursor.execute(START, {**load_id.parameters, "chunks": cut})
     if cursor.rowcount != 1:
-        raise _taken_over(cursor, its)
+        raise _taken_over(cursor, load_id)
 
 
-def record_chunk(cursor: Any, its: LoadId, chunk: Chunk, brought: Totals) -> None:
+def record_chunk(cursor: Any, load_id: LoadId, chunk: Chunk, brought: Totals) -> None:
     """Write down, in the transaction of its rows, that a chunk is there and what it brought.
 
     Raises LoadLostError where the load is not this run's any more, was not cut like that, or its table is not the one
     that it began with, or was emptied.
     """
     values = {
-        **its.parameters, "chunk": chunk.number, "rows": brought.rows, "low": brought.identity_low,
+        **load_id.parameters, "chunk": chunk.number, "rows": brought.rows, "low": brought.identity_low,
         "high": brought.identity_high, "changes": json.dumps(brought.changes),
         "bounds": json.dumps(asdict(chunk), ensure_ascii=False),
     }  # fmt: skip
@@ -346,52 +346,53 @@ def record_chunk(cursor: Any, its: LoadId, chunk: Chunk, brought: Totals) -> Non
     cursor.execute(f"{CLAIM};{CHECKPOINT}", values)
     if cursor.rowcount == 1:
         return
-    _hold_against(cursor, its, chunk, brought.rows)
+    _hold_against(cursor, load_id, chunk, brought.rows)
     cursor.execute(CHECKPOINT, values)
     if cursor.rowcount != 1:
-        raise _taken_over(cursor, its)
+        raise _taken_over(cursor, load_id)
 
 
-def add_rows(cursor: Any, its: LoadId, chunk: int, rows: int) -> None:
+def add_rows(cursor: Any, load_id: LoadId, chunk: int, rows: int) -> None:
     """Write down, in the transaction of its rows, that a committed chunk has grown. Raises LoadLostError."""
-    place = (its.table.schema, its.table.table)
-    cursor.execute(GREW, (rows, *place, its.run, *place, chunk))
+    table = (load_id.table.schema, load_id.table.table)
+    cursor.execute(GREW, (rows, *table, load_id.run, *table, chunk))
     if cursor.rowcount != 1:
-        raise _taken_over(cursor, its)
+        raise _taken_over(cursor, load_id)
 
 
-def _hold_against(cursor: Any, its: LoadId, chunk: Chunk, rows: int = 0) -> None:
+def _hold_against(cursor: Any, load_id: LoadId, chunk: Chunk, rows: int = 0) -> None:
     """Raise LoadLostError unless the load is this run's, and its table holds the rows of its checkpoints.
 
     `rows` of the caller's transaction are among the table's. A table that was rewritten and still holds them all
     (VACUUM FULL, ALTER TABLE) is the table of the load from now on.
     """
     bounds = json.dumps(asdict(chunk), ensure_ascii=False)
-    cursor.execute(WHAT_IS_LOADED, {**its.parameters, "chunk": chunk.number, "bounds": bounds})
+    cursor.execute(WHAT_IS_LOADED, {**load_id.parameters, "chunk": chunk.number, "bounds": bounds})
     load, run, is_same_table, is_same_file, is_same_cut, keeps_rows = cursor.fetchone()
-    if run != its.run or load != its.load:
-        raise _taken_over(cursor, its)
+    if run != load_id.run or load != load_id.load:
+        raise _taken_over(cursor, load_id)
     if not is_same_table:
-        raise LoadLostError(f"{its.table} was dropped or made anew while it was loaded. {_FROM_SCRATCH}")
+        raise LoadLostError(f"{load_id.table} was dropped or made anew while it was loaded. {_FROM_SCRATCH}")
     if not is_same_cut:
         raise LoadLostError(f"its load is cut into other chunks than this run's. {_FROM_SCRATCH}")
     if not is_same_file:
         if keeps_rows:
-            raise LoadLostError(f"{its.table} was emptied or rewritten while rows were added to it. {_LOOK_AT_IT}")
-        hold_count_against_checkpoints(cursor, its, rows)
-        cursor.execute(REWRITTEN, its.parameters)
+            raise LoadLostError(f"{load_id.table} was emptied or rewritten while rows were added to it. {_LOOK_AT_IT}")
+        hold_count_against_checkpoints(cursor, load_id, rows)
+        cursor.execute(REWRITTEN, load_id.parameters)
 
 
-def hold_count_against_checkpoints(cursor: Any, its: LoadId, rows: int = 0) -> None:
+def hold_count_against_checkpoints(cursor: Any, load_id: LoadId, rows: int = 0) -> None:
     """Raise LoadLostError unless the table holds as many rows as its checkpoints say, and `rows` more."""
     # Counting may take long, waiting for somebody's lock may not.
     cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-    cursor.execute(COUNTED.format(place=its.table.own_rows(its.is_partitioned).replace("%", "%%")), its.parameters)
+    rows_of_table = load_id.table.own_rows(load_id.is_partitioned).replace("%", "%%")
+    cursor.execute(COUNTED.format(rows=rows_of_table), load_id.parameters)
     there, recorded = cursor.fetchone()
     if there != recorded + rows:
         raise LoadLostError(
-            f"{its.table} holds {there:,} rows where {recorded + rows:,} were loaded: somebody emptied or changed it, "
-            f"or the server crashed and it is UNLOGGED. {_FROM_SCRATCH}"
+            f"{load_id.table} holds {there:,} rows where {recorded + rows:,} were loaded: somebody emptied or changed "
+            f"it, or the server crashed and it is UNLOGGED. {_FROM_SCRATCH}"
         )
 
 
@@ -399,12 +400,12 @@ _FROM_SCRATCH = "Run --resume without --no-truncate to load it from scratch"
 _LOOK_AT_IT = "Look at its rows; a run without --no-truncate loads it from scratch"
 
 
-def _taken_over(cursor: Any, its: LoadId) -> LoadLostError:
-    who = runs.holder(cursor, its.table)
+def _taken_over(cursor: Any, load_id: LoadId) -> LoadLostError:
+    who = runs.holder(cursor, load_id.table)
     told = f": {who}" if who is not None else ""
     return LoadLostError(
-        f"another run has taken {its.table} over, or its record is gone{told}. Nothing more of this run goes into it; "
-        f"--resume loads it again"
+        f"another run has taken {load_id.table} over, or its record is gone{told}. Nothing more of this run goes into "
+        f"it; --resume loads it again"
     )
 
 
@@ -419,20 +420,20 @@ def read_totals(cursor: Any, table: TargetName) -> Totals:
     return Totals(rows, None if low is None else int(low), None if high is None else int(high), changes, rejected)
 
 
-def finish_load(cursor: Any, its: LoadId) -> str | None:
+def finish_load(cursor: Any, load_id: LoadId) -> str | None:
     """Write down, in the caller's transaction, that all chunks are there; None where one is missing.
 
     Returns what `is_still_there` takes: which table, emptied last when. Raises LoadLostError.
     """
-    cursor.execute(FINISH, its.parameters)
+    cursor.execute(FINISH, load_id.parameters)
     found = cursor.fetchone()
     if found is None:
-        cursor.execute("SELECT chunks -> 0 FROM replication.load AS l WHERE " + _TABLE, its.parameters)
+        cursor.execute("SELECT chunks -> 0 FROM replication.load AS l WHERE " + _TABLE, load_id.parameters)
         first = cursor.fetchone()
         if first is None:
-            raise _taken_over(cursor, its)
-        _hold_against(cursor, its, _chunk(first[0]))
-        cursor.execute(FINISH, its.parameters)
+            raise _taken_over(cursor, load_id)
+        _hold_against(cursor, load_id, _chunk(first[0]))
+        cursor.execute(FINISH, load_id.parameters)
         found = cursor.fetchone()
     return None if found is None else f"{found[0]}/{found[1]}"
 
@@ -465,12 +466,12 @@ def read_load(connection: Any, table: TargetName) -> Load | None:
     return Load(session, load, fingerprint, tuple(_chunk(part) for part in cut), keeps_rows, is_finished, done)
 
 
-def hold_against_table(cursor: Any, its: LoadId, known: Load) -> None:
+def hold_against_table(cursor: Any, load_id: LoadId, known: Load) -> None:
     """Raise LoadLostError unless a load can go on: same table, and the rows of its checkpoints in it."""
     first = known.chunks[0]
-    _hold_against(cursor, its, first)
+    _hold_against(cursor, load_id, first)
     if not known.keeps_rows:
-        hold_count_against_checkpoints(cursor, its)
+        hold_count_against_checkpoints(cursor, load_id)
 
 
 def _chunk(part: Mapping[str, Any]) -> Chunk:
@@ -480,13 +481,13 @@ def _chunk(part: Mapping[str, Any]) -> Chunk:
     return Chunk(part["number"], tuple(part["columns"]), bound("lower"), bound("upper"))
 
 
-def has_chunk(connection: Any, its: LoadId, chunk: int) -> int | None:
+def has_chunk(connection: Any, load_id: LoadId, chunk: int) -> int | None:
     """The rows of a chunk that this load has committed already, None if it has not.
 
     What a retry asks first: a connection that broke during COMMIT leaves open whether it happened, so this
     waits until the server has decided. Raises psycopg2.Error.
     """
-    values = {**its.parameters, "chunk": chunk}
+    values = {**load_id.parameters, "chunk": chunk}
     with connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
         cursor.execute(CLAIM, values)

@@ -47,29 +47,29 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._tokens = list(_tokens(text))
-        self._place = 0
+        self._position = 0
 
     @property
     def is_at_end(self) -> bool:
-        return self._place == len(self._tokens)
+        return self._position == len(self._tokens)
 
     def _next(self) -> _Token:
         if self.is_at_end:
             raise UnknownDefinitionError
-        self._place += 1
-        return self._tokens[self._place - 1]
+        self._position += 1
+        return self._tokens[self._position - 1]
 
     def has(self, *words: str) -> bool:
         """Whether these words or marks come next; if so they are passed."""
-        ahead = [token.text for token in self._tokens[self._place : self._place + len(words)]]
+        ahead = [token.text for token in self._tokens[self._position : self._position + len(words)]]
         if ahead != list(words):
             return False
-        self._place += len(words)
+        self._position += len(words)
         return True
 
     def sees(self, word: str) -> bool:
         """Whether this word or mark comes next; it is not passed."""
-        return not self.is_at_end and self._tokens[self._place].text == word
+        return not self.is_at_end and self._tokens[self._position].text == word
 
     def must(self, *words: str) -> None:
         """Pass these words or marks."""
@@ -129,14 +129,14 @@ class _Reader:
 
 def _tokens(text: str) -> Sequence[_Token]:
     found: list[_Token] = []
-    place = 0
-    while place < len(text):
-        match = _TOKEN.match(text, place)
+    position = 0
+    while position < len(text):
+        match = _TOKEN.match(text, position)
         if match is None or match.lastgroup == "comment":
             raise UnknownDefinitionError
         if match.lastgroup != "space":
             found.append(_Token(str(match.lastgroup), match[0]))
-        place = match.end()
+        position = match.end()
     return found
 
 

@@ -131,11 +131,11 @@ class Parts:
 INDEXES = """
 SELECT n.nspname, t.relname, i.relname, k.conname, k.contype, x.indisunique, x.indnkeyatts, x.indpred IS NOT NULL,
        coalesce((to_jsonb(x) ->> 'indnullsnotdistinct')::boolean, false),
-       (SELECT array_agg(coalesce(a.attname, '(expression)') ORDER BY c.place)
-        FROM unnest(x.indkey::int2[]) WITH ORDINALITY AS c (number, place)
+       (SELECT array_agg(coalesce(a.attname, '(expression)') ORDER BY c.position)
+        FROM unnest(x.indkey::int2[]) WITH ORDINALITY AS c (number, position)
         LEFT JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = c.number),
-       (SELECT array_agg((o.bits & 1) = 1 ORDER BY o.place)
-        FROM unnest(x.indoption::int2[]) WITH ORDINALITY AS o (bits, place))
+       (SELECT array_agg((o.bits & 1) = 1 ORDER BY o.position)
+        FROM unnest(x.indoption::int2[]) WITH ORDINALITY AS o (bits, position))
 FROM pg_index AS x
 JOIN pg_class AS t ON t.oid = x.indrelid
 JOIN pg_class AS i ON i.oid = x.indexrelid
@@ -146,11 +146,11 @@ WHERE n.nspname = ANY (%(schemas)s)
 
 CONSTRAINTS = """
 SELECT n.nspname, t.relname, k.conname, k.contype, k.convalidated, rn.nspname, rt.relname, k.confdeltype, k.confupdtype,
-       (SELECT array_agg(a.attname ORDER BY c.place)
-        FROM unnest(k.conkey) WITH ORDINALITY AS c (number, place)
+       (SELECT array_agg(a.attname ORDER BY c.position)
+        FROM unnest(k.conkey) WITH ORDINALITY AS c (number, position)
         JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = c.number),
-       (SELECT array_agg(a.attname ORDER BY c.place)
-        FROM unnest(k.confkey) WITH ORDINALITY AS c (number, place)
+       (SELECT array_agg(a.attname ORDER BY c.position)
+        FROM unnest(k.confkey) WITH ORDINALITY AS c (number, position)
         JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = c.number)
 FROM pg_constraint AS k
 JOIN pg_class AS t ON t.oid = k.conrelid
@@ -171,11 +171,11 @@ def read_parts(connection: Any, schemas: Iterable[str]) -> dict[TargetName, Part
     with connection.cursor() as cursor:
         cursor.execute(INDEXES, wanted)
         for schema, table, index, constraint, kind, is_unique, width, has_filter, no_nulls, names, descending in cursor:
-            place = TargetName(schema, table)
+            target = TargetName(schema, table)
             nulls = " NULLS NOT DISTINCT" if no_nulls else ""
             if constraint is not None:
                 words = {"p": "PRIMARY KEY", "u": f"UNIQUE{nulls}"}.get(kind, "EXCLUDE")
-                constraints[place][constraint] = Part(f"{words} ({_listed(names)})")
+                constraints[target][constraint] = Part(f"{words} ({_listed(names)})")
                 continue
             keys = [
                 quote(name) + (" DESC" if down else "") for name, down in zip(names[:width], descending, strict=False)
@@ -183,7 +183,7 @@ def read_parts(connection: Any, schemas: Iterable[str]) -> dict[TargetName, Part
             included = f" INCLUDE ({_listed(names[width:])})" if names[width:] else ""
             where = " WHERE" if has_filter else ""
             unique = "UNIQUE " if is_unique else ""
-            indexes[place][index] = Part(f"{unique}INDEX ({', '.join(keys)}){included}{nulls}{where}")
+            indexes[target][index] = Part(f"{unique}INDEX ({', '.join(keys)}){included}{nulls}{where}")
         cursor.execute(CONSTRAINTS, wanted)
         for schema, table, name, kind, is_validated, other_schema, other, deletes, updates, columns, others in cursor:
             shape = "CHECK"
@@ -194,8 +194,8 @@ def read_parts(connection: Any, schemas: Iterable[str]) -> dict[TargetName, Part
                 )
             constraints[TargetName(schema, table)][name] = Part(shape, is_validated)
     connection.commit()
-    places = {*constraints, *indexes}
-    return {place: Parts(constraints[place], indexes[place]) for place in places}
+    tables = {*constraints, *indexes}
+    return {target: Parts(constraints[target], indexes[target]) for target in tables}
 
 
 def _listed(names: Iterable[str]) -> str:

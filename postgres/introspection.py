@@ -81,10 +81,10 @@ SELECT n.nspname, c.relname, a.attname
 FROM pg_index AS i
 JOIN pg_class AS c ON c.oid = i.indrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
+CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
 JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = k.attnum
 WHERE i.indisprimary AND n.nspname = ANY (%(schemas)s)
-ORDER BY n.nspname, c.relname, k.place
+ORDER BY n.nspname, c.relname, k.position
 """
 
 
@@ -177,9 +177,9 @@ def missing_key(table: Table, target: TargetTable, settings: Settings) -> tuple[
 
 
 STILL_THERE = """
-SELECT w.place::integer, c.oid::text || '/' || coalesce(pg_relation_filenode(c.oid), 0),
+SELECT w.position::integer, c.oid::text || '/' || coalesce(pg_relation_filenode(c.oid), 0),
        c.relkind = 'p' OR pg_relation_size(c.oid) > 0
-FROM unnest(%(schemas)s::text[], %(tables)s::text[]) WITH ORDINALITY AS w (table_schema, table_name, place)
+FROM unnest(%(schemas)s::text[], %(tables)s::text[]) WITH ORDINALITY AS w (table_schema, table_name, position)
 JOIN pg_namespace AS n ON n.nspname = w.table_schema
 JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.table_name AND c.relkind IN ('r', 'p')
 """
@@ -198,7 +198,7 @@ def read_standing(connection: Any, tables: Sequence[TargetName]) -> dict[TargetN
     values = {"schemas": [table.schema for table in tables], "tables": [table.table for table in tables]}
     with connection.cursor() as cursor:
         cursor.execute(STILL_THERE, values)
-        found = {tables[place - 1]: Standing(loaded_as, blocks) for place, loaded_as, blocks in cursor.fetchall()}
+        found = {tables[position - 1]: Standing(loaded_as, blocks) for position, loaded_as, blocks in cursor.fetchall()}
     connection.rollback()
     return found
 

@@ -195,6 +195,6 @@ def target_error(error: psycopg2.Error) -> TargetError:
     words = target_words(error)
     if isinstance(error, locks.LockNotHadError):
         words = f"{words}. End it, then use --resume"
-    # Others that were waited for so long will not go away in a moment.
+    # Others that were waited for so long will not go away soon.
     is_temporary = is_temporary_target_error(error) and not isinstance(error, locks.LockNotHadError)
     return TargetError(words, is_temporary)

@@ -144,7 +144,7 @@ def read_batches(
 
     `connection` is an ADBC one. Raises TargetError.
     """
-    expressions = ", ".join(f"{column.expression} AS c{place}" for place, column in enumerate(columns))
+    expressions = ", ".join(f"{column.expression} AS c{position}" for position, column in enumerate(columns))
     conditions = [f"ctid >= '({blocks.first},0)'::tid"] if blocks.first else []
     if blocks.end is not None:
         conditions.append(f"ctid < '({blocks.end},0)'::tid")

@@ -1,6 +1,6 @@
 """Rows as JSON that a person can read and that loses nothing: how rejected rows are written down.
 
-By the Arrow type in which a column is read: numbers as JSON numbers, exact numbers as text, moments as
+By the Arrow type in which a column is read: numbers as JSON numbers, exact numbers as text, timestamps as
 `2024-05-01 12:30:00.123456`, binary as `0x…`, a uniqueidentifier as SQL Server writes it, NULL as null.
 """
 
@@ -23,8 +23,8 @@ from type_mapping import read_type
 Row = Mapping[str, Any]
 
 
-def write_row(part: Part, place: int, columns: Sequence[Column]) -> Row:
-    """One row of a batch whose columns match `columns` by place.
+def write_row(part: Part, position: int, columns: Sequence[Column]) -> Row:
+    """One row of a batch whose columns match `columns` by position.
 
     Of a value too large for a batch its size and SHA-256 stand there; it is read again from the source.
     """
@@ -33,7 +33,7 @@ def write_row(part: Part, place: int, columns: Sequence[Column]) -> Row:
         return {**write_row(part.batch, 0, columns), **long}
     batch = part
     return {
-        column.name: _written(values[place].as_py(), values.type)
+        column.name: _written(values[position].as_py(), values.type)
         for column, values in zip(columns, batch.columns, strict=True)
     }
 

@@ -88,8 +88,8 @@ class Rejects:
             )
         key = self.key(row)
         written = [None if part is None else json.dumps(part, ensure_ascii=False) for part in (key, row)]
-        place = (self.plan.target.schema, self.plan.target.table, self.chunk)
-        cursor.execute(RECORD, (*place, written[0], column, code, reason, written[1]))
+        whose = (self.plan.target.schema, self.plan.target.table, self.chunk)
+        cursor.execute(RECORD, (*whose, written[0], column, code, reason, written[1]))
 
 
 class CopyButRejected:

@@ -268,4 +268,4 @@ def _refusal(others: Sequence[tuple[Any, ...]]) -> str:
 
 
 def _command() -> str:
-    return " ".join(Path(word).name if place == 0 else word for place, word in enumerate(sys.argv))
+    return " ".join(Path(word).name if position == 0 else word for position, word in enumerate(sys.argv))

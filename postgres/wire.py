@@ -28,7 +28,7 @@ def to_jsonb(values: pa.Array) -> pa.Array:
 def to_ewkb(values: pa.Array) -> pa.Array:
     """Big-endian SRID and well-known binary → EWKB, which holds the SRID behind the type.
 
-    The nine bytes in front change places, the rest stays. Raises WireError for binary that is not little-endian,
+    The nine bytes in front change their order, the rest stays. Raises WireError for binary that is not little-endian,
     which SQL Server never sends.
     """
     validity, offsets, data = values.buffers()
@@ -38,9 +38,9 @@ def to_ewkb(values: pa.Array) -> pa.Array:
     if np.any(raw[starts + _SRID_BYTES] != _LITTLE_ENDIAN):
         raise WireError("well-known binary that is not little-endian")
     turned = raw.copy()
-    for place in range(4):
-        turned[starts + place] = raw[starts + _SRID_BYTES + place]
-        turned[starts + 5 + place] = raw[starts + _SRID_BYTES - 1 - place]
+    for i in range(4):
+        turned[starts + i] = raw[starts + _SRID_BYTES + i]
+        turned[starts + 5 + i] = raw[starts + _SRID_BYTES - 1 - i]
     turned[starts + 4] = raw[starts + 8] | _HAS_SRID
     buffers = [validity, offsets, pa.py_buffer(turned)]
     return pa.Array.from_buffers(values.type, len(values), buffers, values.null_count, values.offset)
