@@ -7,7 +7,6 @@ what died in between.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,9 +18,11 @@ from model.catalog import WHOLE_TABLE, Chunk
 from model.changes import Changes, Kind
 from model.errors import TargetError
 from mssql import chunk_planning, native_numbers, reader
-from postgres import checkpoints, loader, rejected_rows, suspension
+from postgres import checkpoints, loader, restoration, suspension_record
 from postgres.checkpoints import Totals
-from postgres.rejected_rows import Rejects
+from postgres.loader import CopyAll, LoadTransaction, Writer
+from postgres.rejected_rows import CopyButRejected, Rejects
+from postgres.suspension_record import Suspended
 
 
 def anew(job: Job) -> Job:
@@ -62,20 +63,8 @@ def bring(step: Step, chunk: Chunk, *, empties_first: bool) -> Totals:
     batches = reader.read_batches(
         step.source, step.settings, job.table, job.plan.sources, chunk, count, step.pair.by_value, raw
     )
-    load: Callable[..., Totals] = loader.load
-    if job.reject_limit is not None:
-        load = partial(rejected_rows.load, refused=refusals(job, chunk.number))
-    brought = load(
-        step.target,
-        job.plan,
-        batches,
-        empty_first=empties_first,
-        begin=begin,
-        finish=finish,
-        on_rows=step.worker.moved,
-        changes=changes,
-        patience=step.settings.lock_wait,
-    )
+    work = LoadTransaction(job.plan, finish, begin, step.worker.moved, empties_first, step.settings.lock_wait)
+    brought = loader.load(step.target, work, batches, _writer(job, chunk), changes)
     return replace(brought, loaded_as=next(iter(loaded_as), None))
 
 
@@ -107,26 +96,26 @@ def end_load(cursor: Any, job: Job, totals: Totals) -> str:
 def restore_keys(step: Step) -> None:
     """Bring the table's own keys and indexes back, and let the planner know the table. Raises TargetError."""
     target = step.job.plan.target
-    for one in suspension.read_suspended(step.target):
-        if one.table == target and one.kind in suspension.BUILT:
+    for one in suspension_record.read(step.target):
+        if one.table == target and one.kind in suspension_record.BUILT:
             _restore(step, one)
     with loader.transaction(step.target) as cursor:
         loader.analyze(cursor, target)
 
 
-def _restore(step: Step, one: suspension.Suspended) -> None:
+def _restore(step: Step, one: Suspended) -> None:
     try:
-        suspension.put_back(
-            step.target,
-            one,
-            step.settings.maintenance_work_mem,
-            run=step.job.run,
-            patience=step.settings.lock_wait,
+        restoration.restore_one(
+            step.target, one, step.settings.maintenance_work_mem, run=step.job.run, patience=step.settings.lock_wait
         )
     except psycopg2.Error as error:
         loader.roll_back(step.target)
         failure = loader.target_error(error)
         raise TargetError(f"its {one} cannot be restored: {failure}", failure.is_temporary) from None
+
+
+def _writer(job: Job, chunk: Chunk) -> Writer:
+    return CopyAll() if job.reject_limit is None else CopyButRejected(refusals(job, chunk.number))
 
 
 def refusals(job: Job, chunk: int) -> Rejects:

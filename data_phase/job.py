@@ -11,7 +11,7 @@ from db import Settings
 from model.catalog import Chunk, Table
 from mssql import chunk_planning
 from postgres.checkpoints import LoadId
-from postgres.loader import LoadPlan
+from postgres.load_plan import LoadPlan
 from scheduling.tasks import Worker
 
 if TYPE_CHECKING:

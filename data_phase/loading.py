@@ -19,8 +19,9 @@ from data_phase.table_load import TableLoad
 from model import changes
 from model.errors import SuspensionError, TableError, UnfitTargetError
 from model.events import Event, TableFailed
-from postgres import checkpoints, loader, suspension
+from postgres import checkpoints, suspension, suspension_record
 from postgres.introspection import TargetTable
+from postgres.load_plan import plan_load
 from postgres.names import TargetName, target_name
 from postgres.runs import LiveRun
 from run.closing import Closing, Ending, close_run, failed
@@ -110,13 +111,13 @@ def _suspend(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPa
         for key in large
         if targets[key] in loading.existing and modes[key].prepare(pair, targets[key], this_run.settings, live.number)
     ]
+    tables = suspension.LoadedTables(
+        list(targets.values()), [targets[key] for key in large], without_keys, loading.reject_limit is not None
+    )
     try:
         count = suspension.suspend(
             pair.target,
-            list(targets.values()),
-            [targets[key] for key in large],
-            without_keys,
-            keeps_unique=loading.reject_limit is not None,
+            tables,
             on_suspend=partial(note_suspended, this_run.tracker),
             patience=this_run.settings.lock_wait,
         )
@@ -134,7 +135,7 @@ def _suspend(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPa
 def _jobs(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPair) -> dict[str, Job | TableError]:
     """What each table's tasks are given, or why it cannot be loaded."""
     settings = loading.run.settings
-    suspended = {one.table for one in suspension.read_suspended(pair.target) if one.kind in suspension.BUILT}
+    suspended = {one.table for one in suspension_record.read(pair.target) if one.kind in suspension_record.BUILT}
 
     def job(work: Work) -> Job | TableError:
         key, target = work.table.key, loading.targets[work.table.key]
@@ -142,7 +143,7 @@ def _jobs(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPair)
         if there is None:
             return UnfitTargetError(f"the target table {target} does not exist; run replicate-schema.py first")
         try:
-            plan = loader.plan_load(work.table, there, settings)
+            plan = plan_load(work.table, there, settings)
         except UnfitTargetError as error:
             return error
         return Job(

@@ -22,7 +22,7 @@ from model.errors import CatalogError
 from mssql.introspection import read_tables
 from mssql.server_version import read_version
 from operations.run_result import RunResult
-from postgres import checkpoints, encryption, suspension
+from postgres import checkpoints, encryption, suspension_record
 from postgres.connections import spare_connections
 from postgres.introspection import TargetTable, target_schemas
 from postgres.introspection import read_tables as read_target_tables
@@ -234,7 +234,7 @@ def _tell_of_open_wires(this_run: Run, pair: ConnectionPair, *, is_compared: boo
 
 def _suspended_in(pair: ConnectionPair) -> list[Mapping[str, str | None]]:
     try:
-        found = suspension.read_suspended(pair.target) if suspension.is_made(pair.target) else []
+        found = suspension_record.read(pair.target) if suspension_record.is_made(pair.target) else []
     except psycopg2.Error as error:
         raise CatalogError(f"what is suspended in the target cannot be read: {target_words(error)}") from None
     return [as_noted(one) for one in found]

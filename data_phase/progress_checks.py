@@ -10,6 +10,7 @@ from data_phase.connection_pair import ConnectionPair
 from db import target_words
 from model.catalog import Table
 from model.errors import CatalogError, UnfitTargetError
+from postgres import suspension_record
 from postgres.introspection import Standing, TargetTable, count_rows, missing_key, read_standing
 from postgres.load_plan import plan_load
 from postgres.names import TargetName, target_name
@@ -85,7 +86,7 @@ def lacking_keys(
     this_run: Run, plan: Plan, existing: Mapping[TargetName, TargetTable], pair: ConnectionPair
 ) -> dict[str, tuple[str, ...]]:
     """Tables whose target lacks a key that the source has, with no record of it: table → the key's columns; told."""
-    recorded = {one.table for one in suspension.read_suspended(pair.target) if one.kind in suspension.BUILT}
+    recorded = {one.table for one in suspension_record.read(pair.target) if one.kind in suspension_record.BUILT}
     lacking: dict[str, tuple[str, ...]] = {}
     for table in plan.affected:
         target = existing.get(target_name(table, this_run.settings))

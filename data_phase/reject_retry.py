@@ -21,9 +21,11 @@ from mssql import chunk_planning, reader
 from postgres import checkpoints, loader, rejected_rows, suspension
 from postgres.checkpoints import Totals
 from postgres.introspection import TargetTable
+from postgres.load_plan import plan_load
+from postgres.loader import LoadTransaction
 from postgres.names import TargetName, target_name
 from postgres.recorded_rows import read_rows
-from postgres.rejected_rows import Recorded
+from postgres.rejected_rows import CopyButRejected, Recorded
 from run.closing import Ending, failed
 from run.context import Run
 from run.restoring import claim, restore
@@ -77,10 +79,9 @@ class RetryRejects(LoadTask):
             checkpoints.add_rows(cursor, self.job.id, rows[0].chunk, brought.rows)
             loader.set_identity(cursor, self.job.plan, brought, afresh=False)
 
-        brought = rejected_rows.load(
-            step.target, self.job.plan, _read_again(step, rows), refused=refusals(self.job, rows[0].chunk),
-            empty_first=False, begin=begin, finish=finish,
-        )  # fmt: skip
+        work = LoadTransaction(self.job.plan, finish, begin)
+        writer = CopyButRejected(refusals(self.job, rows[0].chunk))
+        brought = loader.load(step.target, work, _read_again(step, rows), writer)
         return Retried(brought.rows, brought.rejected, len(rows) - brought.rows - brought.rejected)
 
 
@@ -173,5 +174,5 @@ def _job(this_run: Run, existing: Mapping[TargetName, TargetTable], table: Table
     target = target_name(table, this_run.settings)
     if target not in existing:
         raise UnfitTargetError(f"the target table {target} does not exist any more")
-    plan = loader.plan_load(table, existing[target], this_run.settings)
+    plan = plan_load(table, existing[target], this_run.settings)
     return Job(table, plan, AddToRows(), session="", run=run, reject_limit=0)

@@ -78,15 +78,15 @@ def restore(this_run: Run, live: LiveRun, workers: int, suspended: int = 0) -> b
     # A connection of its own: the one that the load began with may have been cut since.
     connections = TargetConnections(this_run.settings)
     display, memory = this_run.display, this_run.settings.maintenance_work_mem
-    for one in suspension.put_record_right(connections.first):
+    for one in suspension_record.reconcile(connections.first):
         display.say(f"⚠️ {one} does not come back: what it was on is gone")
-    everything = suspension.read_suspended(connections.first)
+    everything = suspension_record.read(connections.first)
     others = _tables_of_others(connections.first, live, everything)
     left = [one for one in everything if not others.intersection(one.tables)]
 
     def restore_group(group: Sequence[Suspended]) -> list[str]:
         with connections.one() as connect:
-            return suspension.restore(connect, group, memory, run=live.number)
+            return restoration.restore(connect, group, memory, run=live.number)
 
     problems: list[str] = []
     for kind in suspension_record.KINDS:
@@ -150,8 +150,8 @@ def _lost(this_run: Run, target: Any) -> list[Suspended]:
     if not noted:
         return []
     try:
-        recorded = {one.row for one in suspension.read_suspended(target)}
-        gone = suspension.lost(target, noted)
+        recorded = {one.row for one in suspension_record.read(target)}
+        gone = suspension_record.lost(target, noted)
     except psycopg2.Error as error:
         raise SuspensionError(f"what is suspended cannot be read: {target_words(error)}") from None
     tracker.record_suspended([as_noted(one) for one in noted if one in gone or one.row in recorded])

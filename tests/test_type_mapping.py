@@ -37,6 +37,7 @@ from mssql.introspection import read_tables
 from postgres import checkpoints
 from postgres.introspection import read_features, target_schemas
 from postgres.introspection import read_tables as read_target_tables
+from postgres.load_plan import plan_load
 from postgres.names import target_name
 from run.type_map import TypeMap
 from scheduling.tasks import Unwatched
@@ -452,7 +453,7 @@ class Road:
         place = target_name(table, self.settings)
         there = read_target_tables(self.target, target_schemas([table], self.settings))[place]
         run = claimed(self.target, place)
-        job = Job(table, loader.plan_load(table, there, self.settings), TruncateAndCopy(), "session", run, "a load")
+        job = Job(table, plan_load(table, there, self.settings), TruncateAndCopy(), "session", run, "a load")
         CopyChunk(self.settings, job, WHOLE_TABLE).run(Unwatched(self.pair))
         with self.target.cursor() as cursor:
             cursor.execute(f"SELECT {CASES[name].shown} FROM {place.quoted} ORDER BY id")

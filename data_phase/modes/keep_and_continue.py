@@ -14,8 +14,9 @@ from data_phase.modes.truncate_and_copy import TruncateAndCopy
 from db import Settings
 from model.catalog import Chunk
 from model.errors import LoadLostError, TargetError
-from postgres import checkpoints, loader, suspension
+from postgres import checkpoints, loader, restoration, suspension_record
 from postgres.checkpoints import Load, Totals
+from postgres.load_plan import LoadPlan
 from postgres.names import TargetName
 
 
@@ -33,10 +34,10 @@ class KeepAndContinue:
         """
         if checkpoints.is_known(pair.target, target) or not _holds_rows(pair, target):
             return True
-        for one in suspension.read_suspended(pair.target):
+        for one in suspension_record.read(pair.target):
             if one.kind == "key" and one.table == target:
                 # What is wrong with it is told at the end, when it is tried again.
-                suspension.restore(lambda: pair.target, [one], settings.maintenance_work_mem, run=run)
+                restoration.restore(lambda: pair.target, [one], settings.maintenance_work_mem, run=run)
         return False
 
     def rows_go_to(self, job: Job) -> TargetName:
@@ -140,7 +141,7 @@ def _continued(step: Step, known: Load) -> Begun | str:
 
 def _holds_rows(pair: ConnectionPair, target: TargetName) -> bool:
     try:
-        return not loader.is_empty(pair.target, loader.LoadPlan(target, (), ()))
+        return not loader.is_empty(pair.target, LoadPlan(target, (), ()))
     except psycopg2.Error:
         # Its own load will say what is wrong.
         pair.disconnect()

@@ -30,6 +30,7 @@ from mssql import chunk_planning
 from postgres import checkpoints, loader
 from postgres.checkpoints import Totals
 from postgres.introspection import read_tables as read_target_tables
+from postgres.load_plan import plan_load
 from postgres.names import TargetName
 from scheduling.local_workers import LocalWorkers
 from scheduling.tasks import run_unwatched
@@ -194,7 +195,7 @@ def _job(target: EmbeddedTarget, target_database: str, settings: Settings) -> Jo
         there = read_target_tables(connection, ["public"])
         place = TargetName("public", "big")
         run = claimed(connection, place)
-    return Job(big, loader.plan_load(big, there[place], settings), TruncateAndCopy(), "a session", run, "a load")
+    return Job(big, plan_load(big, there[place], settings), TruncateAndCopy(), "a session", run, "a load")
 
 
 def test_a_connection_pair_that_is_given_up_never_reaches_the_target_again(

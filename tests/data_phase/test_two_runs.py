@@ -21,6 +21,7 @@ from model.errors import LoadLostError
 from postgres import checkpoints, runs
 from postgres.checkpoints import Totals
 from postgres.introspection import read_tables
+from postgres.load_plan import plan_load
 from postgres.names import TargetName
 from scheduling.local_workers import LocalWorkers
 from tests.harness import Workplace, wait_until
@@ -128,7 +129,7 @@ def job(scene: Scene) -> Job:
     settings = load_settings(None, scene.place.environment)
     return Job(
         replace(BIG, row_count=BIG_ROWS),
-        loader.plan_load(BIG, there, settings),
+        plan_load(BIG, there, settings),
         TruncateAndCopy(),
         "a session",
         run,

@@ -20,6 +20,7 @@ from model.catalog import Database
 from model.errors import SuspensionError
 from postgres import checkpoints, restoration, suspension, suspension_record
 from postgres.names import TargetName
+from postgres.suspension import LoadedTables
 from run.options import Options
 from standin.server import StandIn
 from tests.harness import Proxy, Workplace, wait_until
@@ -311,7 +312,7 @@ def test_keys_guard_the_rows_of_a_partial_table_of_which_no_load_is_known(
     if is_aside:
         with closing(aside.target.connect(aside.database)) as connection:
             connection.autocommit = False
-            suspension.suspend(connection, [ORDERS], [ORDERS], [ORDERS])
+            suspension.suspend(connection, LoadedTables([ORDERS], [ORDERS], [ORDERS]))
     assert data_sync.run(script_for(Options(resume=True, no_truncate=True)), DataOptions(2)).exit_code == 1
     assert 'duplicate key value violates unique constraint "orders_pkey"' in capsys.readouterr().out
     assert aside.query("SELECT id, label FROM orders") == [(7, "of others")]

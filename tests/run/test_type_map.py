@@ -23,6 +23,7 @@ from model.catalog import AliasType, Column, Database, Index, Key, KeyColumn, Sq
 from model.errors import TargetError, TypeMapError
 from postgres import checkpoints
 from postgres.introspection import read_tables
+from postgres.load_plan import plan_load
 from postgres.names import TargetName
 from run.type_map import TypeMap, read_type_map
 from standin.server import StandIn
@@ -249,7 +250,7 @@ def test_a_load_that_began_with_another_map_is_not_continued(target: EmbeddedTar
 
         def job(type_map: TypeMap, mode: LoadMode) -> Job:
             (table,) = type_map.resolved((notes,)).apply((replace(notes, row_count=100),))
-            return Job(table, loader.plan_load(table, there, settings), mode, "session", run)
+            return Job(table, plan_load(table, there, settings), mode, "session", run)
 
         assert len(begin(settings, job(TypeMap(), TruncateAndCopy())).chunks) == 5
         assert len(begin(settings, job(TypeMap(), KeepAndContinue())).chunks) == 5
