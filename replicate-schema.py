@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
 """Recreate a SQL Server database's tables in PostgreSQL."""
 
-import argparse
-
-from cli.flags import add_shared_arguments, progress_folder, refuse_together, shared_options
+from cli.flags import ScriptParser, add_shared_arguments, progress_folder, refuse_together, shared_options
 from cli.run_script import end_with, run_script, script_of
 from schema_phase import phase as schema_replication
 from schema_phase.options import SchemaOptions
@@ -31,9 +29,7 @@ WORK_FLAGS = ("--no-truncate", "--start-from-table", "--tables", "--exclude", "-
 
 def main() -> int:
     """Parse the arguments and run the schema phase."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = ScriptParser(__doc__, EXAMPLES, "schema")
     add_shared_arguments(parser, "schema")
     parser.add_argument(
         "--recreate", action="store_true", help="drop a table that exists and differs, with its rows, and make it anew"

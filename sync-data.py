@@ -7,7 +7,7 @@ import os
 # numpy would start threads for linear algebra, which costs a fifth of a second and is not used here.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from cli.flags import add_shared_arguments, positive, progress_folder, refuse_together, shared_options
+from cli.flags import ScriptParser, add_shared_arguments, positive, progress_folder, refuse_together, shared_options
 from cli.run_script import end_with, run_script, script_of
 from data_phase import phase as data_sync
 from data_phase.phase import DataOptions
@@ -39,9 +39,7 @@ WORK_FLAGS = (
 
 def main() -> int:
     """Parse the arguments and run the data phase."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = ScriptParser(__doc__, EXAMPLES, "data")
     add_shared_arguments(parser, "data")
     comparing = parser.add_mutually_exclusive_group()
     for flag, words in (

@@ -3,12 +3,47 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from db import as_utf8
+from model.errors import BAD_ARGUMENTS
+from operations.recorder import Recorder
+from operations.run_result import FILE, keep
 from progress import DEFAULT_FILES, Phase
 from run.options import Options
+
+
+class ScriptParser(argparse.ArgumentParser):
+    """A parser of a script's arguments; what it refuses stands in `runs.jsonl` where runs of the script are kept."""
+
+    def __init__(self, description: str | None, examples: str, phase: Phase) -> None:
+        super().__init__(
+            description=description, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )  # fmt: skip
+        self._phase = phase
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end with exit code 2."""
+        folder = _named_folder(sys.argv) or Path(DEFAULT_FILES[self._phase]).parent
+        # A slip of the hand in another place leaves nothing behind.
+        if (folder / FILE).exists() or (folder / DEFAULT_FILES[self._phase]).exists():
+            with contextlib.suppress(OSError):
+                keep(Recorder(self.prog, sys.argv[1:]).ended(BAD_ARGUMENTS, message), folder)
+        super().error(message)
+
+
+def _named_folder(words: Sequence[str]) -> Path | None:
+    """The folder of the file that --progress-file names, in arguments that cannot be read otherwise."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name == "--progress-file" and (value if equals else following):
+            return Path(value if equals else following).parent
+    return None
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser, phase: Phase) -> None:

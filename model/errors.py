@@ -159,9 +159,13 @@ class TableError(ReplicationError):
 
 
 class SourceError(TableError):
-    """The source failed while it was read."""
+    """The source failed while it was read; `numbers` are SQL Server's own of the error, where it gave some."""
 
     side = "the source"
+
+    def __init__(self, words: str, is_temporary: bool = False, numbers: frozenset[int] = frozenset()) -> None:
+        super().__init__(words, is_temporary)
+        self.numbers = numbers
 
 
 class PlanningError(SourceError):

@@ -21,7 +21,9 @@ import pyodbc
 
 from db import odbc_diagnosis
 from model.catalog import Column, ForeignKey, KeyColumn, Table
+from model.errors import SourceError
 from mssql.quoting import quote, quote_table
+from scheduling.retry import RetryPolicy, with_retries
 from type_mapping import has_seventh_digit, select_expression, traits_of
 
 #: how PostgreSQL will compare a text column: as it is, without case, or as the source does
@@ -33,7 +35,7 @@ BINARY = "Latin1_General_100_BIN2"
 SELECT_DENIED = frozenset({229, 230})
 #: a longer single-byte text would be cut where it meets a Unicode one
 UNICODE_UNITS = 4000
-ATTEMPTS = 2
+ONCE_MORE = RetryPolicy(attempts=2, seconds=0)
 
 
 @dataclass(frozen=True)
@@ -102,21 +104,23 @@ class _Asker:
 
     def ask(self, name: str, sql: str) -> tuple[list[int], Count | None]:
         """The numbers, or what stood in the way. A temporary error is tried once more."""
-        for attempt in range(1, ATTEMPTS + 1):
-            if self._connection is None:
-                self._connection = self._connect()
-            try:
-                row = self._connection.cursor().execute(sql).fetchone()
-                return [int(value or 0) for value in row], None
-            except pyodbc.Error as error:
-                found = odbc_diagnosis(error)
-                if found.is_temporary:
-                    self.close()
-                    if attempt < ATTEMPTS:
-                        continue
-                is_refused = bool(found.numbers & SELECT_DENIED)
-                return [], Count("unread", name, words=found.words, is_refused=is_refused)
-        raise AssertionError("the last attempt returns")
+        try:
+            return with_retries(ONCE_MORE, lambda _: self._numbers(sql), lambda _: None), None
+        except SourceError as error:
+            is_refused = bool(error.numbers & SELECT_DENIED)
+            return [], Count("unread", name, words=str(error), is_refused=is_refused)
+
+    def _numbers(self, sql: str) -> list[int]:
+        if self._connection is None:
+            self._connection = self._connect()
+        try:
+            row = self._connection.cursor().execute(sql).fetchone()
+            return [int(value or 0) for value in row]
+        except pyodbc.Error as error:
+            found = odbc_diagnosis(error)
+            if found.is_temporary:
+                self.close()
+            raise SourceError(found.words, found.is_temporary, found.numbers) from None
 
     def rows(self, problem: Problem, name: str, sql: str) -> Iterator[Count]:
         """The one number of a query, where it is not 0."""

@@ -1,0 +1,273 @@
+"""The scheduler: what it hands out next, what it tells, and what ends it; over made-up tables, with no server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from model.errors import Stopped, TargetError, UnreachableError
+from model.events import Event, Remarked, RowsUnderWay, TableCompleted, TableFailed, TableStarted, TriedAgain
+from scheduling.local_workers import LocalWorkers
+from scheduling.retry import RetryPolicy, with_retries
+from scheduling.scheduler import Limits, Scheduler
+from scheduling.tasks import Label, Task, Worker
+
+
+class NoConnections:
+    """A worker that needs none."""
+
+    def __init__(self) -> None:
+        self.is_given_up = threading.Event()
+
+    def give_up(self) -> None:
+        self.is_given_up.set()
+
+    def disconnect(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Step:
+    """A task that does what its table's test wants."""
+
+    table: Table
+    name: str
+
+    @property
+    def label(self) -> Label:
+        return Label(self.table.key, self.name, self.name)
+
+    def connect(self) -> NoConnections:
+        return NoConnections()
+
+    def run(self, worker: Worker[NoConnections]) -> object:
+        return self.table.do(self.name, worker)
+
+
+@dataclass(eq=False)
+class Table:
+    """Two steps beside each other, then a last one; `errors` are what steps raise."""
+
+    key: str
+    log: list[str]
+    errors: dict[str, Exception] = field(default_factory=dict)
+    is_over: bool = False
+    left: set[str] = field(default_factory=lambda: {"one", "two"})
+    told: list[Event] = field(default_factory=list)
+
+    def begin(self) -> Sequence[Task[NoConnections, object]]:
+        self.told.append(TableStarted(self.key, self.key, self.key))
+        if "begin" in self.errors:
+            raise self.errors["begin"]
+        return [Step(self, "one"), Step(self, "two")]
+
+    def take(self, task: Task[NoConnections, object], result: Any) -> Sequence[Task[NoConnections, object]]:
+        assert isinstance(task, Step)
+        assert result == task.name
+        if task.name == "last":
+            self.told.append(TableCompleted(self.key, 0))
+            self.is_over = True
+            return []
+        self.left.discard(task.name)
+        return [] if self.left else [Step(self, "last")]
+
+    def fail(self, error: Exception) -> Sequence[Task[NoConnections, object]]:
+        self.told.append(TableFailed(self.key, str(error)))
+        self.is_over = True
+        return [Step(self, "clean up")]
+
+    def events(self) -> list[Event]:
+        told, self.told = self.told, []
+        return told
+
+    def do(self, name: str, worker: Worker[NoConnections]) -> object:
+        worker.moved()
+        self.log.append(f"{self.key} {name}")
+        if name in self.errors:
+            raise self.errors[name]
+        return name
+
+
+def work(tables: Sequence[Table], count: int = 1, seconds: float = 60, attempts: int = 2) -> list[Event]:
+    """Let so many workers do the tables; returns all events."""
+    events: list[Event] = []
+    workers = LocalWorkers[NoConnections](count)
+    try:
+        Scheduler(workers, Limits(seconds, attempts), events.extend).run(tables)
+    finally:
+        workers.close()
+    return events
+
+
+def test_one_worker_ends_a_table_before_it_begins_the_next() -> None:
+    log: list[str] = []
+    events = work([Table("A", log), Table("B", log)])
+    assert log == ["A one", "A two", "A last", "B one", "B two", "B last"]
+    assert [type(event).__name__ for event in events] == ["TableStarted", "TableCompleted"] * 2
+
+
+def test_a_table_that_fails_costs_no_other_and_is_cleaned_up() -> None:
+    log: list[str] = []
+    events = work([Table("A", log, {"one": TargetError("refused")}), Table("B", log)])
+    assert log == ["A one", "A clean up", "B one", "B two", "B last"]
+    assert TableFailed("A", "refused") in events
+    assert TableCompleted("B", 0) in events
+
+
+def test_a_table_that_cannot_begin_fails_with_its_start_told() -> None:
+    events = work([Table("A", [], {"begin": TargetError("no such table")})])
+    assert events == [TableStarted("A", "A", "A"), TableFailed("A", "no such table")]
+
+
+def test_a_fault_of_ours_fails_its_table_alone() -> None:
+    log: list[str] = []
+    events = work([Table("A", log, {"two": ZeroDivisionError("oops")}), Table("B", log)])
+    assert TableFailed("A", "oops") in events
+    assert TableCompleted("B", 0) in events
+
+
+def test_a_server_that_is_gone_ends_the_run_and_begins_nothing_more() -> None:
+    log: list[str] = []
+    with pytest.raises(UnreachableError, match="gone"):
+        work([Table("A", log, {"one": UnreachableError("gone")}), Table("B", log)])
+    assert log == ["A one"]
+
+
+def test_what_happened_is_told_before_what_follows_from_it_begins() -> None:
+    """A progress file that says "pending" of a table that is being loaded would not survive a kill."""
+    log: list[str] = []
+
+    def publish(events: Sequence[Event]) -> None:
+        log.extend(f"{event.table} told" for event in events if isinstance(event, TableStarted))
+
+    workers = LocalWorkers[NoConnections](1)
+    Scheduler(workers, Limits(60, 2), publish).run([Table("A", log), Table("B", log)])
+    workers.close()
+    assert log.index("A told") < log.index("A one")
+    assert log.index("B told") < log.index("B one")
+
+
+def test_several_workers_do_several_tasks_at_a_time() -> None:
+    meeting = threading.Barrier(4, timeout=30)
+
+    class Meeting(Table):
+        def do(self, name: str, worker: Worker[NoConnections]) -> object:
+            if name in ("one", "two"):
+                meeting.wait()
+            return super().do(name, worker)
+
+    events = work([Meeting("A", []), Meeting("B", [])], count=4)
+    assert {event.table for event in events if isinstance(event, TableCompleted)} == {"A", "B"}
+
+
+def test_what_is_tried_again_is_told_with_its_part_of_the_work() -> None:
+    class Trying(Table):
+        def do(self, name: str, worker: Worker[NoConnections]) -> object:
+            def once(attempt: int) -> object:
+                if attempt == 1 and name == "two":
+                    raise TargetError("not now", is_temporary=True)
+                return name
+
+            return with_retries(RetryPolicy(3, 0), once, worker.wait)
+
+    (again,) = [event for event in work([Trying("A", [])]) if isinstance(event, TriedAgain)]
+    assert (again.table, again.task, again.error, again.attempt, again.attempts) == ("A", "two", "not now", 2, 3)
+
+
+class Sleeper(Table):
+    """Its second step stands still until its connections are given up."""
+
+    sleeps = 1
+
+    def do(self, name: str, worker: Worker[NoConnections]) -> object:
+        if name == "two" and self.sleeps:
+            self.sleeps -= 1
+            assert worker.connections.is_given_up.wait(30)
+            worker.moved()
+            raise AssertionError("a worker that was given up goes on")
+        if name == "two":
+            self.log.append(f"again: {worker.tries_again}")
+        return super().do(name, worker)
+
+
+def test_a_task_that_stands_still_is_given_up_and_tried_anew() -> None:
+    log: list[str] = []
+    events = work([Sleeper("A", log)], seconds=0.3)
+    assert "again: True" in log
+    assert [event.words for event in events if isinstance(event, Remarked)] == [
+        "🔁 no row for 0.3 s; tried anew with another connection"
+    ]
+    assert TableCompleted("A", 0) in events
+
+
+def test_a_task_that_always_stands_still_fails_its_table() -> None:
+    table = Sleeper("A", [])
+    table.sleeps = 9
+    (failed,) = [event for event in work([table], seconds=0.3) if isinstance(event, TableFailed)]
+    assert failed.error.startswith("no row for 0.3 s, 2 times; it was given up.")
+
+
+def test_what_takes_its_time_does_not_stand_still() -> None:
+    over = threading.Event()
+
+    class Slow(Table):
+        def do(self, name: str, worker: Worker[NoConnections]) -> object:
+            if name == "two":
+                worker.takes_its_time()
+                over.wait(1.5)
+            return super().do(name, worker)
+
+    events = work([Slow("A", [])], seconds=0.2)
+    assert not [event for event in events if isinstance(event, Remarked)]
+    assert TableCompleted("A", 0) in events
+
+
+def test_rows_under_way_are_told_and_forgotten_when_they_are_there() -> None:
+    seen = threading.Event()
+
+    class Rows(Table):
+        def do(self, name: str, worker: Worker[NoConnections]) -> object:
+            if name == "two":
+                worker.moved(500)
+                assert seen.wait(30)
+            return super().do(name, worker)
+
+    rows: list[int] = []
+
+    def publish(events: Sequence[Event]) -> None:
+        rows.extend(event.rows["A"] for event in events if isinstance(event, RowsUnderWay) and "A" in event.rows)
+        if rows:
+            seen.set()
+
+    workers = LocalWorkers[NoConnections](2)
+    Scheduler(workers, Limits(60, 2), publish).run([Rows("A", [])])
+    workers.close()
+    assert rows[0] == 500
+    assert workers.rows_under_way() == {}
+
+
+def test_a_stop_ends_the_tasks_and_breaks_their_connections() -> None:
+    begun = threading.Event()
+    ends: list[bool] = []
+
+    class Endless(Table):
+        def do(self, name: str, worker: Worker[NoConnections]) -> object:
+            self.log.append(name)
+            begun.set()
+            ends.append(worker.connections.is_given_up.wait(30))
+            worker.moved()
+            raise AssertionError("a worker that was stopped goes on")
+
+    def publish(_: Sequence[Event]) -> None:
+        if begun.is_set():
+            raise Stopped(15)
+
+    workers = LocalWorkers[NoConnections](1)
+    with pytest.raises(Stopped):
+        Scheduler(workers, Limits(60, 2), publish).run([Endless("A", []), Endless("B", [])])
+    workers.close()
+    assert ends == [True]
