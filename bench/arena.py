@@ -27,7 +27,8 @@ from data_phase.loading import LARGE_TABLE_ROWS
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, ForeignKey, Identity, Index, Key, KeyColumn, SqlType, Table
 from postgres.names import quote
-from standin.server import LOGIN, PASSWORD, process_of
+from standin.process import process_of
+from standin.server import LOGIN, PASSWORD
 from tests.harness import Proxy, Workplace
 
 Row = tuple[object, ...]

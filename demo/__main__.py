@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from demo.target import EmbeddedTarget
-from standin.server import LOGIN, PASSWORD, process_of
+from standin.process import process_of
+from standin.server import LOGIN, PASSWORD
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".demo"

@@ -2,6 +2,6 @@
 
 import sys
 
-from standin.server import main
+from standin.process import main
 
 sys.exit(main())

@@ -13,7 +13,8 @@ import pytest
 
 from demo.target import EmbeddedTarget
 from model.catalog import Database
-from standin.server import Rows, StandIn
+from standin.filling import Rows
+from standin.server import StandIn
 from tests.harness import Proxy, Workplace, is_setting, source_settings
 from tests.samples import SHOP, SHOP_ROWS, Shop, query
 from tests.scenes import DATABASE, DDL, ROWS, Scene, settings_of

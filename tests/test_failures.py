@@ -339,7 +339,7 @@ HARD_PASSWORDS = ["a;b{c}d'e\"f\\g h$i#j%k", "}};PWD=x;{ both ", " pässwörd �
 def test_a_password_of_any_characters_opens_the_source_and_is_never_shown(
     serve: Serve, workplace: Place, target: EmbeddedTarget, target_database: str, password: str
 ) -> None:
-    source = serve(SHOP, SHOP_ROWS, password=password, denied=["dbo.Orders"])
+    source = serve(SHOP, SHOP_ROWS, access=Access(password=password), denied=["dbo.Orders"])
     shop = Shop(source, workplace(source, SHOP), target, target_database).ready("data")
     right = shop.place.with_settings(MSSQL_PASSWORD=password).run("data", "--debug")
     assert right.code == 1, right.text  # for the table that is denied
@@ -374,7 +374,7 @@ def test_a_password_that_the_server_itself_repeats_is_hidden_on_screen_and_in_th
 
 
 def test_a_password_in_an_env_file_is_taken_as_it_stands(shop: Shop, serve: Serve, tmp_path: Path) -> None:
-    source = serve(SHOP, SHOP_ROWS, password="a;b{c}$HOME ${USER} #d")
+    source = serve(SHOP, SHOP_ROWS, access=Access(password="a;b{c}$HOME ${USER} #d"))
     file = tmp_path / "its.env"
     file.write_text("MSSQL_PASSWORD='a;b{c}$HOME ${USER} #d'\n", encoding="utf-8")
     place = shop.place.with_settings(MSSQL_PORT=str(source.port), MSSQL_PASSWORD="")

@@ -14,7 +14,8 @@ from demo.target import EmbeddedTarget
 from model.catalog import WHOLE_TABLE, Column, Database, SqlType, Table
 from model.exact_numbers import EXACT
 from mssql.figures import count_values
-from standin.server import Rows, StandIn
+from standin.filling import Rows
+from standin.server import StandIn
 from tests.harness import Workplace, drop_database
 from tests.samples import INT, query, table, target_rows
 from type_mapping import read_type

@@ -45,7 +45,7 @@ from model.catalog import (
 )
 from standin.collations import Collation
 from standin.script import create_script, in_load_order, insert_statement, load_rows
-from standin.server import LOGIN, PASSWORD, StandIn
+from standin.server import LOGIN, PASSWORD, Access, StandIn
 from standin.tsql import split_batch
 from standin.tsql.patterns import like_regex
 from standin.tsql.sources import PAGE_ROWS
@@ -849,7 +849,7 @@ def test_as_a_process_with_faults(tmp_path: Path, driver: str) -> None:
         line = process.stdout.readline()
         assert line.startswith("ready on port ")
         # Only the words of a connection string are wanted of it.
-        words = StandIn(Database("shop", ()), {}, port=int(line.split()[-1]))
+        words = StandIn(Database("shop", ()), {}, access=Access(port=int(line.split()[-1])))
         opened = connect(words, driver)
         assert "(1205)" in error_of(opened, "SELECT * FROM dbo.Settings")
         assert "(823)" in error_of(opened, "SELECT * FROM dbo.Orders")

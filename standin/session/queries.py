@@ -1,0 +1,122 @@
+"""Queries: translated, admitted, and their rows sent while DuckDB still produces them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, repeat
+
+import pyarrow as pa
+
+from model.catalog import SqlType
+from standin.faults import DROP, ConnectionDroppedError, Interruption
+from standin.parameters import Parameter
+from standin.session.answer import ROW
+from standin.session.session import Session
+from standin.session.transactions import before_query
+from standin.storage import from_duckdb
+from standin.tsql import Facts, Translation, translate
+from standin.tsql.values import numbered
+from standin.wire import WireType, column_metadata, wire_type
+
+VERSION_TEXT = (
+    "Microsoft SQL Server 2022 - 16.0.4135.4 (X64), answered by the stand-in: a TDS server for demos and tests"
+)
+_BATCH_ROWS = 8192
+_TABLE_LOCK = re.compile(r"\bTABLOCK(X?)\b[^)]*\)", re.I)
+
+
+def run_query(session: Session, text: str, variables: Mapping[str, Parameter]) -> int:
+    """Answers a query. Returns the number of its rows."""
+    query = translation_of(session, text, variables)
+    interruption = session.source.admit(query.tables)
+    wires = wire_types(session, query)
+    _lock_tables(session, text, query)
+    before_query(session, query.tables)
+    listed = ", ".join(wire.projection.format(f"c{number}") for number, wire in enumerate(wires, 1))
+    relation = session.duck.sql(
+        f"SELECT {listed} FROM ({query.sql}) AS sent({numbered(len(wires))})", params=list(query.binds)
+    )
+    session.answer.write(
+        column_metadata(
+            [
+                (output.name, wire, output.is_nullable, output.table)
+                for output, wire in zip(query.outputs, wires, strict=True)
+            ]
+        )
+    )
+    if session.state.is_format_only:
+        return 0
+    reader = relation.to_arrow_reader(_BATCH_ROWS)
+    try:
+        return _send_rows(session, reader, wires, interruption)
+    finally:
+        # DuckDB refuses the next query of a connection while a result of it is open.
+        reader.close()
+
+
+def computed(
+    session: Session, name: str, kind: SqlType, expression: str, variables: Mapping[str, Parameter]
+) -> Parameter:
+    """A variable with the value of an expression."""
+    query = translation_of(session, f"SELECT CAST({expression} AS {kind})", variables)
+    found = session.duck.execute(query.sql, list(query.binds)).fetchall()
+    return Parameter(name, kind, found[0][0] if found else None)
+
+
+def translation_of(session: Session, text: str, variables: Mapping[str, Parameter]) -> Translation:
+    """A query in DuckDB's SQL."""
+    facts = Facts(
+        database=session.database,
+        login=session.login,
+        spid=session.spid,
+        version_text=VERSION_TEXT,
+        properties=session.source.properties,
+        transactions=session.state.transactions,
+        row_count=session.state.row_count,
+    )
+    return translate(session.source.parsed(text), session.source.relations, facts, variables)
+
+
+def wire_types(session: Session, query: Translation) -> list[WireType]:
+    """How each column of a query is sent; where T-SQL's type is not known, DuckDB is asked for its own."""
+    kinds = [output.kind for output in query.outputs]
+    if None in kinds:
+        found = session.duck.sql(query.sql, params=list(query.binds)).types
+        kinds = [from_duckdb(str(duck)) if kind is None else kind for kind, duck in zip(kinds, found, strict=True)]
+    wires = []
+    for kind, output in zip(kinds, query.outputs, strict=True):
+        assert kind is not None
+        wire = wire_type(kind, output.collation)
+        wires.append(wire.required() if output.table and not output.is_nullable else wire)
+    return wires
+
+
+def _lock_tables(session: Session, text: str, query: Translation) -> None:
+    hint = _TABLE_LOCK.search(text)
+    if not hint:
+        return
+    lasts = bool(session.state.transactions) and ("HOLDLOCK" in hint[0].upper() or bool(hint[1]))
+    for table in query.tables:
+        session.source.locks.take(table, session.spid, is_exclusive=bool(hint[1]), lasts=lasts)
+
+
+def _send_rows(
+    session: Session, batches: Iterable[pa.RecordBatch], wires: Sequence[WireType], interruption: Interruption | None
+) -> int:
+    sent = 0
+    for whole in batches:
+        batch = whole if interruption is None else whole.slice(0, interruption.after_rows - sent)
+        if batch.num_rows:
+            columns = [wire.encode_array(column) for wire, column in zip(wires, batch.columns, strict=True)]
+            session.answer.write(b"".join(chain.from_iterable(zip(repeat(ROW), *columns))))
+            sent += batch.num_rows
+        session.stop_if_cancelled()
+        if interruption is not None and sent >= interruption.after_rows:
+            break
+    if interruption is not None:
+        if interruption.error.number == DROP:
+            session.answer.flush()
+            raise ConnectionDroppedError
+        raise interruption.error
+    return sent
