@@ -21,7 +21,8 @@ from bench.shapes import create_shape
 from bench.speed import ROOT, measure
 from db import connect_source, connect_target, find_env_file, load_settings
 from mssql import reader
-from mssql.chunk_planning import SAMPLING, Sampling, chunk_key, plan_chunks
+from mssql.chunk_keys import chunk_key
+from mssql.chunk_planning import SAMPLING, Sampling, plan_chunks
 from mssql.introspection import read_tables
 from postgres import checkpoints
 from postgres.names import target_name

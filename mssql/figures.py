@@ -23,8 +23,8 @@ from db import odbc_diagnosis
 from model.catalog import Chunk, Column, Table
 from model.errors import SourceError
 from model.exact_numbers import EXACT, has_total
-from mssql.chunk_planning import where_clause
 from mssql.quoting import quote, quote_table
+from mssql.where import where_clause
 from type_mapping import read_type, select_expression, traits_of
 
 #: the longest text that is measured without making a LOB of it, in UTF-16 units

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from model.catalog import Chunk, Column, Picked, Table
 from mssql import odbc_client
-from mssql.chunk_planning import where_clause
 from mssql.quoting import quote, quote_table
+from mssql.where import where_clause
 from type_mapping import select_expression
 
 REPLACEMENT = "\ufffd"

@@ -26,11 +26,11 @@ from model.errors import DescriptionError, OdbcError, OtherwiseDescribedError, S
 from model.exact_numbers import decimals_of
 from model.long_rows import PIECE_BYTES, LongRow, LongValue, Part, spool
 from mssql import descriptions, native_numbers, odbc_client
-from mssql.chunk_planning import count_query, is_beyond_basic_plane, where_clause
 from mssql.descriptions import NEXT_STEP
 from mssql.losses import count_half_pairs, cut_to_microseconds, holds_replacement, seventh_digit_flag
 from mssql.native_numbers import AS_TEXT, RawNumbers, decoded
-from mssql.quoting import quote, quote_table
+from mssql.quoting import is_beyond_basic_plane, quote, quote_table
+from mssql.where import where_clause
 from type_mapping import (
     Lob,
     declared_characters,
@@ -53,6 +53,8 @@ GATHERED_BYTES = 4 * 1024 * 1024
 _OUTGROWN = "a value grew on the source after it was measured"
 #: the years that a count of nanoseconds since 1970 in 64 bits holds whole
 NANOSECOND_YEARS = (1678, 2261)
+#: rows that @@ROWCOUNT, an int, is sure to count
+MOST_COUNTED = 2_000_000_000
 #: told how a value was changed, of which column (by its place), in how many values
 OnChange = Callable[[Kind, int, int], None]
 
@@ -186,7 +188,7 @@ class _Reading:
             arrived += batch.num_rows
             yield _settled(batch, self.promised, columns, raw, suspects, self.told)
         try:
-            answer = self.connection.read_arrow_batches(count_query(arrived), batch_size=1)
+            answer = self.connection.read_arrow_batches(_count_query(arrived), batch_size=1)
             _refuse_short_answer(arrived, [row["sent"] for part in answer for row in part.to_pylist()])
         except arrow_odbc.Error as error:
             raise _source_error(error) from None
@@ -221,6 +223,11 @@ class _Reading:
             raise _source_error(error) from None
         for place, count in zip(places, counts, strict=True):
             self.told("unpaired_surrogates", place, count)
+
+
+def _count_query(arrived: int) -> str:
+    """What asks how many rows the server sent in answer to the connection's query before, of which so many arrived."""
+    return f"SELECT sent = {'@@ROWCOUNT' if arrived <= MOST_COUNTED else 'ROWCOUNT_BIG()'}"
 
 
 def _refuse_short_answer(arrived: int, sent: Sequence[int]) -> None:
@@ -381,7 +388,7 @@ def _read_value_by_value(reading: _Reading, columns: tuple[Column, ...]) -> Iter
                 yield from gathered.take(values)
                 arrived += 1
             yield from gathered.left()
-            _refuse_short_answer(arrived, [row.value(pa.int64()) for row in connection.rows(count_query(arrived))])
+            _refuse_short_answer(arrived, [row.value(pa.int64()) for row in connection.rows(_count_query(arrived))])
     except OdbcError as error:
         raise _source_error(error) from None
     except OSError as error:

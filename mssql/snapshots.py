@@ -20,8 +20,7 @@ from db import Settings, connect_source, odbc_diagnosis, odbc_words
 from model.catalog import Table
 from model.errors import OdbcError, SnapshotError
 from mssql import odbc_client, reader
-from mssql.chunk_planning import is_beyond_basic_plane
-from mssql.quoting import quote, quote_table
+from mssql.quoting import is_beyond_basic_plane, quote, quote_table
 
 #: milliseconds that the fence waits for those who write to a table
 FENCE_TIMEOUT_MS = 30_000

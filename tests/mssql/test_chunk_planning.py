@@ -25,9 +25,11 @@ from db import Settings, connect_source, load_settings
 from model.catalog import WHOLE_TABLE, Chunk, Column, Database, Index, Key, KeyColumn, SqlType, Table
 from model.errors import PlanningError
 from mssql import reader, snapshots
-from mssql.chunk_planning import CANDIDATES, Sampling, chunk_key, plan_chunks, where_clause
+from mssql.chunk_keys import chunk_key
+from mssql.chunk_planning import CANDIDATES, Sampling, plan_chunks
 from mssql.introspection import read_tables
 from mssql.quoting import quote, quote_table
+from mssql.where import where_clause
 from standin.script import create_script, load_rows
 from standin.server import StandIn
 from tests.harness import drop_database, source_settings
