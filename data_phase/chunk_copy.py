@@ -17,7 +17,7 @@ from data_phase.job import Job, Step
 from model.catalog import WHOLE_TABLE, Chunk
 from model.changes import Changes, Kind
 from model.errors import TargetError
-from mssql import chunk_planning, native_numbers, reader
+from mssql import chunk_keys, chunk_planning, native_numbers, reader
 from postgres import checkpoints, loader, restoration, suspension_record
 from postgres.checkpoints import Totals
 from postgres.loader import CopyAll, LoadTransaction, Writer
@@ -121,4 +121,4 @@ def _writer(job: Job, chunk: Chunk) -> Writer:
 def refusals(job: Job, chunk: int) -> Rejects:
     """Where a chunk's refused rows go, of a job that leaves them out."""
     assert job.reject_limit is not None
-    return Rejects(job.plan, chunk, job.reject_limit, partial(chunk_planning.find_again, job.table))
+    return Rejects(job.plan, chunk, job.reject_limit, partial(chunk_keys.find_again, job.table))

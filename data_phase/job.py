@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from data_phase.connection_pair import ConnectionPair
 from db import Settings
 from model.catalog import Chunk, Table
-from mssql import chunk_planning
+from mssql import chunk_keys
 from postgres.checkpoints import LoadId
 from postgres.load_plan import LoadPlan
 from scheduling.tasks import Worker
@@ -64,7 +64,7 @@ class Job:
                 for column in self.plan.sources
             ),
             *(f"{column.name} {column.wire} {column.base_type}" for column in self.plan.columns),
-            *(column.name for column in chunk_planning.chunk_key(self.table)),
+            *(column.name for column in chunk_keys.chunk_key(self.table)),
         ]
         return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 

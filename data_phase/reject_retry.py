@@ -17,7 +17,7 @@ from model.catalog import Table
 from model.errors import TableError, TargetError, UnfitTargetError
 from model.events import TableCompleted, TableFailed, TableStarted
 from model.long_rows import Part
-from mssql import chunk_planning, reader
+from mssql import chunk_keys, reader
 from postgres import checkpoints, loader, rejected_rows, suspension
 from postgres.checkpoints import Totals
 from postgres.introspection import TargetTable
@@ -89,7 +89,7 @@ def _read_again(step: Step, rows: Sequence[Recorded]) -> Iterator[Part]:
     job, keys = step.job, [row.key for row in rows if row.key is not None]
     try:
         if keys:
-            picked = chunk_planning.pick(job.table, keys)
+            picked = chunk_keys.pick(job.table, keys)
             yield from reader.read_batches(step.source, step.settings, job.table, job.plan.sources, picked)
         else:
             yield read_rows([row.row for row in rows], job.plan.sources)

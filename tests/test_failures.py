@@ -15,7 +15,7 @@ from db import load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, SqlType, Table
 from model.errors import SettingsError
-from standin.server import LOGIN, StandIn
+from standin.server import LOGIN, Access, StandIn
 from tests.harness import Finished, Proxy, Workplace, wait_until
 from tests.samples import (
     INT,
