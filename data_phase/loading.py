@@ -29,8 +29,8 @@ from run.context import Run
 from run.display import Bars
 from run.plan import Plan, Work
 from run.restoring import note_suspended, restore
-from scheduling.local_workers import LocalWorkers
-from scheduling.scheduler import Limits, Scheduler
+from scheduling.scheduler import Limits
+from scheduling.work import do_all
 
 #: from so many rows on, building a table's secondary indexes after the load is worth it
 LARGE_TABLE_ROWS = 100_000
@@ -189,13 +189,7 @@ def _copy(
         for observer in observers:
             observer(events)
 
-    workers = LocalWorkers(loading.workers, pairs)
-    try:
-        Scheduler(workers, Limits(settings.stall_timeout, settings.retry_attempts), publish).run(loads)
-    finally:
-        workers.close()
-    # What comes after the load opens its own connections, and there may be no more of them.
-    workers.disconnect()
+    do_all(loads, loading.workers, Limits(settings.stall_timeout, settings.retry_attempts), publish, pairs)
 
 
 def _fail_what_is_gone(loading: Loading, totals: LoadTotals) -> None:

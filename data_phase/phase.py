@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import psycopg2
 
@@ -23,7 +23,6 @@ from mssql.introspection import read_tables
 from mssql.server_version import read_version
 from operations.run_result import RunResult
 from postgres import checkpoints, encryption, suspension_record
-from postgres.connections import spare_connections
 from postgres.introspection import TargetTable, target_schemas
 from postgres.introspection import read_tables as read_target_tables
 from postgres.names import TargetName, target_name
@@ -33,6 +32,7 @@ from run.context import Run, Script, announce, load_run_settings, reset, run_ove
 from run.display import Display
 from run.plan import Plan, begin_session, plan_run
 from run.restoring import as_noted, claim, restore
+from run.target_connections import affordable
 
 if TYPE_CHECKING:
     from verification.table_comparison import Mode
@@ -81,7 +81,7 @@ def _run(
     plan = believed(this_run, plan_run(this_run), existing, pair)
     live = claim(this_run, [target_name(work.table, this_run.settings) for work in plan.work])
     try:
-        workers = _affordable(this_run, data_options.workers or this_run.settings.workers, pair.target)
+        workers = affordable(this_run, data_options.workers or this_run.settings.workers, pair.target)
         snapshot = _begin(this_run, plan, pair, data_options.consistent, workers)
         lacking = lacking_keys(this_run, plan, existing, pair)
         limit = this_run.settings.reject_limit if data_options.on_error == "reject" else None
@@ -175,21 +175,8 @@ def _compare(this_run: Run, mode: Mode, workers: int) -> Ending:
     from verification import phase as verification  # noqa: PLC0415
 
     with closing(connect_target(this_run.settings)) as target:
-        workers = _affordable(this_run, workers, target)
+        workers = affordable(this_run, workers, target)
     return verification.run(this_run, mode, workers)
-
-
-def _affordable(this_run: Run, workers: int, target: Any) -> int:
-    """As many workers as PostgreSQL has connections for: one has `target` already, and the run itself needs another."""
-    spare = spare_connections(target)
-    fewer = workers if spare is None else max(1, min(workers, spare))
-    if fewer < workers:
-        this_run.display.say(
-            f"⚠️ {workers} workers need more connections than PostgreSQL has left for this role: {fewer} "
-            f"worker{'s' if fewer != 1 else ''} instead. See max_connections, and the role's and the database's "
-            f"CONNECTION LIMIT."
-        )
-    return fewer
 
 
 def verify(script: Script, mode: Mode, workers: int | None = None) -> RunResult:

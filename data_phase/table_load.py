@@ -28,6 +28,7 @@ class TableLoad:
         self._job = job
         self._left: set[int] = set()
         self._rows = 0
+        self._bytes: int | None = 0
         self._events: list[Event] = []
         self.is_over = False
 
@@ -82,6 +83,8 @@ class TableLoad:
 
     def _copied(self, task: CopyChunk, brought: Totals) -> Sequence[Task[Any, object]]:
         self._rows += brought.rows
+        if self._bytes is not None:
+            self._bytes = self._bytes + brought.sent if brought.sent else None
         self._left.discard(task.chunk.number)
         if task.chunk.is_whole_table and not self.job.is_suspended:
             self._complete(brought)
@@ -103,6 +106,7 @@ class TableLoad:
                 totals.loaded_as,
                 keeps_rows=self.job.mode.keeps_rows,
                 restored=self.job.is_suspended,
+                bytes=self._bytes,
             )
         )
         self.is_over = True

@@ -71,7 +71,7 @@ class TableCompleted(TableEvent):
 
     `changes` are the values that were changed on their way, by kind and column; `rejected` rows are recorded and not
     among `rows`. `loaded_as` says which table holds them, `keeps_rows` that rows of others may be among them, and
-    `restored` that its keys and indexes came back with it.
+    `restored` that its keys and indexes came back with it. `bytes` were sent to the target, where that is known.
     """
 
     rows: int | None
@@ -80,6 +80,7 @@ class TableCompleted(TableEvent):
     loaded_as: str | None = None
     keeps_rows: bool = False
     restored: bool = False
+    bytes: int | None = None
 
 
 @dataclass(frozen=True)

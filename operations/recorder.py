@@ -67,7 +67,14 @@ class Recorder:
             self._note(event.table, retries=self._of(event.table).retries + 1)
         elif isinstance(event, TableCompleted):
             changes = {kind: dict(columns) for kind, columns in event.changes.items()}
-            self._note(event.table, status="completed", rows=event.rows, rejected=event.rejected, changes=changes)
+            self._note(
+                event.table,
+                status="completed",
+                rows=event.rows,
+                rejected=event.rejected,
+                changes=changes,
+                bytes=event.bytes,
+            )
             self._end(event.table)
         elif isinstance(event, TableFailed):
             self._note(event.table, status="failed", error=event.error)

@@ -225,7 +225,8 @@ class Totals:
     """What a chunk, or all committed chunks of a table together, hold.
 
     `changes` counts the values that were changed on their way, by kind and column.
-    `rejected` rows were refused and are recorded in `replication.reject`; they are not among `rows`.
+    `rejected` rows were refused and are recorded in `replication.reject`; they are not among `rows`. `sent` are the
+    bytes that were sent for it just now; of earlier attempts nobody remembers them.
     """
 
     rows: int
@@ -235,6 +236,7 @@ class Totals:
     rejected: int = 0
     #: `relation/filenode` of the table that holds it, once its load is finished
     loaded_as: str | None = None
+    sent: int = 0
 
 
 def can_be_made(connection: Any) -> bool:

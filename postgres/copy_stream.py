@@ -44,6 +44,7 @@ class CopyStream:
         self._on_rows = on_rows
         self._pieces = self._encode(batches)
         self.rows = 0
+        self.sent = 0
         self.identity_low: int | None = None
         self.identity_high: int | None = None
         self.failure: BaseException | None = None
@@ -51,7 +52,9 @@ class CopyStream:
     def read(self, size: int = -1) -> bytes:  # noqa: ARG002  (psycopg2 accepts pieces of any size)
         try:
             # The encoder keeps small batches back; an empty piece would mean the end to psycopg2.
-            return next((piece for piece in self._pieces if piece), b"")
+            piece = next((piece for piece in self._pieces if piece), b"")
+            self.sent += len(piece)
+            return piece
         except BaseException as error:
             # psycopg2 wraps what is raised here into a QueryCanceled of its own; the cause is kept.
             self.failure = error

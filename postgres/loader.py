@@ -63,7 +63,7 @@ class CopyAll:
         # Rows of a table that was emptied in this transaction need no later visit to mark them as visible.
         freezes = work.empties_first and not plan.is_partitioned
         stream = copy_rows(cursor, plan, storable, work.on_rows, freezes=freezes)
-        return Totals(stream.rows, stream.identity_low, stream.identity_high, changes.counts)
+        return Totals(stream.rows, stream.identity_low, stream.identity_high, changes.counts, sent=stream.sent)
 
 
 def load(

@@ -107,7 +107,7 @@ class CopyButRejected:
             halving.take(batch, without_nuls(work.plan, batch, changes, refuses=False))
             arrived += batch.num_rows
             work.on_rows(arrived)
-        return Totals(halving.rows, halving.low, halving.high, changes.counts, self._rejects.count)
+        return Totals(halving.rows, halving.low, halving.high, changes.counts, self._rejects.count, sent=halving.sent)
 
 
 class _Halving:
@@ -119,6 +119,7 @@ class _Halving:
         self._rejects = rejects
         self._on_attempt = on_attempt
         self.rows = 0
+        self.sent = 0
         self.low: int | None = None
         self.high: int | None = None
 
@@ -152,6 +153,7 @@ class _Halving:
             return _column_of(error), getattr(error, "pgcode", None) or "22000", _words(error)
         self._cursor.execute("RELEASE SAVEPOINT rows")
         self.rows += stream.rows
+        self.sent += stream.sent
         edges = [edge for edge in (self.low, self.high, stream.identity_low, stream.identity_high) if edge is not None]
         self.low, self.high = min(edges, default=None), max(edges, default=None)
         return None

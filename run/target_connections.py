@@ -1,4 +1,4 @@
-"""Connections to the target that threads of a run share."""
+"""Connections to the target: how many a run may have, and those that its threads share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,21 @@ from typing import Any
 
 from db import Settings, connect_target
 from model.errors import CancelledError
-from postgres.connections import break_off
+from postgres.connections import break_off, spare_connections
+from run.context import Run
+
+
+def affordable(this_run: Run, workers: int, target: Any) -> int:
+    """As many workers as PostgreSQL has connections for: one has `target` already, and the run itself needs another."""
+    spare = spare_connections(target)
+    fewer = workers if spare is None else max(1, min(workers, spare))
+    if fewer < workers:
+        this_run.display.say(
+            f"⚠️ {workers} workers need more connections than PostgreSQL has left for this role: {fewer} "
+            f"worker{'s' if fewer != 1 else ''} instead. See max_connections, and the role's and the database's "
+            f"CONNECTION LIMIT."
+        )
+    return fewer
 
 
 class TargetConnections:

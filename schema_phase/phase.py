@@ -31,6 +31,7 @@ from run.context import Run, Script, announce, load_run_settings, reset, run_ove
 from run.output import write_out
 from run.plan import Plan, begin_session, plan_run
 from run.restoring import claim, restore
+from run.target_connections import affordable
 from schema_phase import preflight
 from schema_phase.builder import Builder
 from schema_phase.fidelity_report import write_report
@@ -107,7 +108,7 @@ def _claimed(this_run: Run, work: Plan, connection: Any) -> LiveRun | None:
     checkpoints.prepare(connection, this_run.settings.trusted_roles)
     live = claim(this_run, [target_name(one.table, this_run.settings) for one in work.work])
     try:
-        restore(this_run, live, this_run.settings.workers)
+        restore(this_run, live, affordable(this_run, this_run.settings.workers, connection))
     except BaseException:
         live.close()
         raise

@@ -25,10 +25,9 @@ from run.closing import Ending, failed
 from run.context import Run
 from run.display import Bars, closing_block
 from run.table_lines import LinesInOrder, again_in_words
-from scheduling.local_workers import LocalWorkers
-from scheduling.scheduler import Limits, Scheduler
+from scheduling.scheduler import Limits
+from scheduling.work import do_all
 from verification.comparison import Comparison
-from verification.connections import ComparisonConnections
 from verification.table_comparison import Mode, TableComparison, TableCount
 
 
@@ -78,12 +77,7 @@ def compare(
     for table in tables:
         name = target_name(table, settings)
         comparing.append(kind(settings, table, existing.get(name), blocks.get(name, ()), seed))
-    local = LocalWorkers[ComparisonConnections](workers)
-    try:
-        Scheduler(local, Limits(settings.stall_timeout, settings.retry_attempts), publish).run(comparing)
-    finally:
-        local.close()
-    local.disconnect()
+    do_all(comparing, workers, Limits(settings.stall_timeout, settings.retry_attempts), publish)
     return [one.result for one in comparing if one.result is not None]
 
 
