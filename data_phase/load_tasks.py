@@ -15,32 +15,23 @@ from db import Settings
 from model.catalog import Chunk
 from postgres import loader
 from postgres.checkpoints import Totals
-from scheduling.retry import RetryPolicy, with_retries
+from scheduling import tasks
+from scheduling.retry import RetryPolicy
 from scheduling.tasks import Label, Worker
 
 T = TypeVar("T")
 
 
 def tried(step: Step, once: Callable[[int], T]) -> T:
-    """Call `once` with an attempt's number until it works; what fails drops the worker's connections.
-
-    Raises what its last attempt raised, PostgreSQL's errors as TargetError; and CancelledError.
-    """
+    """Call `once` with an attempt's number until it works. Raises TableError, UnreachableError, CancelledError."""
 
     def attempt(number: int) -> T:
         try:
-            step.worker.moved()
             return once(number)
         except psycopg2.Error as error:
-            failure = loader.target_error(error)
-            step.pair.disconnect()
-            raise failure from None
-        except BaseException:
-            step.pair.disconnect()
-            raise
+            raise loader.target_error(error) from None
 
-    policy = RetryPolicy(step.settings.retry_attempts, step.settings.retry_seconds)
-    return with_retries(policy, attempt, step.worker.wait)
+    return tasks.tried(step.worker, RetryPolicy(step.settings.retry_attempts, step.settings.retry_seconds), attempt)
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from model.catalog import Table
 from model.errors import UsageError
 from progress import ProgressTracker
+from run.context import Run
 from run.display import Display, summary_banner
 from run.options import Options
 from run.type_map import difference
-
-if TYPE_CHECKING:
-    from run.context import Run
 
 
 @dataclass(frozen=True)

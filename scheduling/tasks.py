@@ -7,10 +7,11 @@ process, or on another machine, and more than once.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from scheduling.retry import Again
+from scheduling.retry import Again, RetryPolicy, with_retries
 
 
 class Label(NamedTuple):
@@ -37,6 +38,7 @@ class Connections(Protocol):
 C = TypeVar("C", bound=Connections)
 C_co = TypeVar("C_co", bound=Connections, covariant=True)
 R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
 
 
 class Worker(Protocol[C_co]):
@@ -75,6 +77,23 @@ class Task(Protocol[C, R_co]):
 
     def run(self, worker: Worker[C]) -> R_co:
         """Do it. Raises ReplicationError."""
+
+
+def tried(worker: Worker[C], policy: RetryPolicy, once: Callable[[int], T]) -> T:
+    """Call `once` with an attempt's number until it works; what fails drops the worker's connections.
+
+    Raises what the last attempt raised, and CancelledError.
+    """
+
+    def attempt(number: int) -> T:
+        try:
+            worker.moved()
+            return once(number)
+        except BaseException:
+            worker.connections.disconnect()
+            raise
+
+    return with_retries(policy, attempt, worker.wait)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from db import Settings
 from model.catalog import Chunk, Table
 from postgres.introspection import TargetTable
-from scheduling.retry import RetryPolicy, with_retries
-from scheduling.tasks import Label, Worker
+from scheduling.retry import RetryPolicy
+from scheduling.tasks import Label, Worker, tried
 from verification.checksums import Sums
 from verification.connections import ComparisonConnections
 from verification.pairing import Pair, pair_up
@@ -44,17 +44,8 @@ class ComparisonTask:
     def _tried(self, worker: Worker[ComparisonConnections], once: Callable[[Reading], T]) -> T:
         reading = Reading(self.settings, self.pair, worker)
 
-        def attempt(_: int) -> T:
-            try:
-                worker.moved()
-                return once(reading)
-            except BaseException:
-                worker.connections.disconnect()
-                raise
-
-        return with_retries(
-            RetryPolicy(self.settings.retry_attempts, self.settings.retry_seconds), attempt, worker.wait
-        )
+        policy = RetryPolicy(self.settings.retry_attempts, self.settings.retry_seconds)
+        return tried(worker, policy, lambda _: once(reading))
 
 
 @dataclass(frozen=True)
