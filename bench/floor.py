@@ -29,7 +29,7 @@ def main() -> None:
     connection = reader.connect(settings)
     table = find_table(read_tables(connection), arguments.table)
     raw = native_numbers.ask_for(connection, table.columns, table.row_count)
-    batches = reader.read_batches(connection, settings, table, table.columns, raw=raw)
+    batches = reader.read_batches(Source(connection, settings), Selection(table, table.columns, raw=raw))
     rows = sum(part.batch.num_rows if isinstance(part, LongRow) else part.num_rows for part in batches)
     print(f"{rows} rows")
 

@@ -30,6 +30,7 @@ from db import Settings, connect_source, connect_target, find_env_file, in_datab
 from mssql import reader
 from mssql.introspection import read_tables
 from mssql.quoting import quote as bracket
+from mssql.selection import Selection, Source
 from postgres import loader
 from postgres.checkpoints import Totals
 from postgres.introspection import read_tables as read_target_tables
@@ -173,7 +174,7 @@ def _servers_alone(settings: Settings) -> tuple[int, float]:
         started = time.monotonic()
         for table in tables:
             plan = plan_load(table, there[target_name(table, settings)], settings)
-            batches = reader.read_batches(source, settings, table, plan.sources)
+            batches = reader.read_batches(Source(source, settings), Selection(table, plan.sources))
             work = loader.LoadTransaction(plan, finish=partial(_analyze, plan.target))
             loader.load(target, work, batches, loader.CopyAll())
         return len(tables), time.monotonic() - started

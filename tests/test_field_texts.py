@@ -24,6 +24,7 @@ from db import load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
 from mssql import reader
+from mssql.selection import Selection, Source
 from postgres import checkpoints
 from postgres.names import TargetName
 from standin.server import StandIn
@@ -280,7 +281,7 @@ def test_reading_by_the_piece_gives_what_reading_in_blocks_gives(
     source = serve(Database("texts", (every,)), {"dbo.Every": rows})
     environment = {**source_settings(source.port, "texts"), "MSSQL_DRIVER": odbc_driver, "PGDATABASE": "none"}
     settings = load_settings(None, environment)
-    columns = [column for column in every.columns if column.type.name in MAPPINGS]
+    columns = tuple(column for column in every.columns if column.type.name in MAPPINGS)
 
     def read() -> list[object]:
         lost: Counter[tuple[str, int]] = Counter()
@@ -288,7 +289,7 @@ def test_reading_by_the_piece_gives_what_reading_in_blocks_gives(
         def note(kind: str, place: int, values: int) -> None:
             lost[kind, place] += values
 
-        batches = list(reader.read_batches(reader.connect(settings), settings, every, columns, on_change=note))
+        batches = list(reader.read_batches(Source(reader.connect(settings), settings), Selection(every, columns), note))
         return [*batches, {key: count for key, count in lost.items() if count}]
 
     in_blocks = read()

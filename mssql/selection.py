@@ -1,0 +1,112 @@
+"""What is read of a table, and what it is read through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from db import Settings
+from model.catalog import WHOLE_TABLE, Chunk, Column, Picked, Table
+from model.changes import Kind
+from model.errors import SourceError
+from mssql import odbc_client
+from mssql.native_numbers import RawNumbers
+from mssql.quoting import quote, quote_table
+from mssql.where import where_clause
+from type_mapping import has_seventh_digit, read_type, select_expression
+
+#: told how a value was changed, of which column (by its position), in how many values
+OnChange = Callable[[Kind, int, int], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Connections to the source: `connection` is an arrow-odbc one.
+
+    `by_value` serves where another kind is needed; one is opened where it is not given.
+    """
+
+    connection: Any
+    settings: Settings
+    by_value: odbc_client.Connection | None = None
+
+    def second_connection(self) -> AbstractContextManager[odbc_client.Connection]:
+        """What reads value by value. Raises SourceError where there is none and none may be opened."""
+        if self.by_value is not None:
+            return nullcontext(self.by_value)
+        if self.settings.source.closed_because is not None:
+            # This table's failure alone: the connection that reads in batches stands, and serves the others.
+            raise SourceError(
+                f"rows with values too large to bind, with broken text, or with names beyond the basic plane take a "
+                f"second connection; {self.settings.source.closed_because}"
+            )
+        return odbc_client.connect(self.settings)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The rows of a chunk of a table, with these columns in this order, as the catalog has them.
+
+    `raw` are the numbers that a connection is asked for in the driver's own form.
+    """
+
+    table: Table
+    columns: tuple[Column, ...]
+    chunk: Chunk | Picked = WHOLE_TABLE
+    raw: RawNumbers = field(default_factory=dict)
+
+    @property
+    def quoted_table(self) -> str:
+        """The table as SQL spells it."""
+        return quote_table(self.table.schema, self.table.name)
+
+    @property
+    def rows(self) -> str:
+        """What stands behind FROM."""
+        return f"{self.quoted_table}{where_clause(self.chunk)}"
+
+
+@dataclass(frozen=True)
+class Form:
+    """The columns as the driver describes them, or, while `is_promised`, as the catalog does; their raw numbers."""
+
+    columns: tuple[Column, ...]
+    raw: RawNumbers
+    is_promised: bool = False
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One reading of a selection. `on_change` is told of values that lost something on their way."""
+
+    source: Source
+    selection: Selection
+    on_change: OnChange | None = None
+
+    def tell(self, kind: Kind, position: int, values: int) -> None:
+        """Tell of values that were changed, if anybody wants to know."""
+        if self.on_change is not None:
+            self.on_change(kind, position, values)
+
+
+def expression_of(column: Column) -> str:
+    """What selects a column without loss."""
+    return select_expression(column, quote(column.source_name))
+
+
+def select_list(columns: Sequence[Column]) -> str:
+    """The SELECT list that reads the columns without loss, in their order.
+
+    Results are named c0, c1, …: drivers hand a column's name over in encodings of their own. The alias stands in
+    front, as in the catalog's queries.
+    """
+    return ", ".join(f"c{position} = {expression_of(column)}" for position, column in enumerate(columns))
+
+
+def is_cut(column: Column) -> bool:
+    """Whether a seventh digit may be lost: not of a column that holds only a datetimeoffset's offset."""
+    return has_seventh_digit(column.type) and pa.types.is_temporal(read_type(column))
