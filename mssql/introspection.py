@@ -12,19 +12,15 @@ Sources: Microsoft, "System Catalog Views (Transact-SQL)" and the pages of the v
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import Any, TypeVar
 
 import arrow_odbc
 import pyodbc
-from arrow_odbc import TextEncoding
 
 from db import odbc_words
 from model.catalog import (
     DEFAULT_SCHEMA,
-    AliasType,
     Check,
     Column,
     Computed,
@@ -35,12 +31,13 @@ from model.catalog import (
     Index,
     Key,
     KeyColumn,
-    OtherObject,
     SqlType,
     Table,
 )
-from model.catalog import Sequence as SequenceObject
 from model.errors import CatalogError
+from mssql import other_objects
+from mssql.catalog_queries import ArrowConnection, Catalog, PyodbcConnection
+from mssql.comments import Comments, Part
 from type_mapping import form_of
 
 T = TypeVar("T")
@@ -131,114 +128,11 @@ FROM sys.default_constraints AS d
 WHERE d.is_ms_shipped = 0
 """
 
-SEQUENCES = """
-SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(q.name AS nvarchar(128)) AS name, q.object_id,
-       CAST(type.name AS nvarchar(128)) AS type_name, q.precision, q.scale,
-       CAST(q.start_value AS varchar(40)) AS start_value, CAST(q.increment AS varchar(40)) AS increment,
-       CAST(q.minimum_value AS varchar(40)) AS minimum_value, CAST(q.maximum_value AS varchar(40)) AS maximum_value,
-       q.is_cycling, q.cache_size, CAST(q.{last_used} AS varchar(40)) AS current_value
-FROM sys.sequences AS q
-JOIN sys.schemas AS s ON s.schema_id = q.schema_id
-LEFT JOIN sys.types AS type ON type.user_type_id = q.system_type_id
-"""
-
-ALIAS_TYPES = """
-SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(type.name AS nvarchar(128)) AS name,
-       CAST(base.name AS nvarchar(128)) AS base_name, type.max_length, type.precision, type.scale, type.is_nullable,
-       type.is_assembly_type
-FROM sys.types AS type
-JOIN sys.schemas AS s ON s.schema_id = type.schema_id
-LEFT JOIN sys.types AS base ON base.user_type_id = type.system_type_id
-WHERE type.is_user_defined = 1 AND type.is_table_type = 0
-"""
-
-# Class 1 is an object or its column, 7 an index (Microsoft, "sys.extended_properties"). A value has up to 7,500 bytes.
-PROPERTIES = """
-SELECT e.class, e.class_desc, e.major_id, e.minor_id, CAST(e.name AS nvarchar(128)) AS name,
-       CAST(e.value AS nvarchar(max)) AS value, CAST(s.name AS nvarchar(128)) AS schema_name,
-       CAST(o.name AS nvarchar(128)) AS object_name, CAST(c.name AS nvarchar(128)) AS column_name,
-       CAST(i.name AS nvarchar(128)) AS index_name
-FROM sys.extended_properties AS e
-LEFT JOIN sys.objects AS o ON e.class IN (1, 2, 7) AND o.object_id = e.major_id
-LEFT JOIN sys.schemas AS s ON s.schema_id = CASE WHEN e.class = 3 THEN e.major_id ELSE o.schema_id END
-LEFT JOIN sys.columns AS c ON e.class = 1 AND c.object_id = e.major_id AND c.column_id = e.minor_id
-LEFT JOIN sys.indexes AS i ON e.class = 7 AND i.object_id = e.major_id AND i.index_id = e.minor_id
-"""
-COMMENT = "MS_Description"
-PARAMETER = 2
-
 KEY_CONSTRAINTS = """
 SELECT k.object_id, k.parent_object_id, CAST(k.name AS nvarchar(128)) AS name
 FROM sys.key_constraints AS k
 """
 
-# Whatever sys.objects holds beyond tables and what belongs to them: views, procedures, functions, triggers,
-# queues, bound defaults and rules. Nothing that a later version adds can slip through.
-OTHER_OBJECTS = """
-SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(o.name AS nvarchar(128)) AS name, o.object_id,
-       LOWER(REPLACE(o.type_desc, '_', ' ')) AS kind, CAST(p.name AS nvarchar(128)) AS parent_name
-FROM sys.objects AS o
-JOIN sys.schemas AS s ON s.schema_id = o.schema_id
-LEFT JOIN sys.objects AS p ON p.object_id = o.parent_object_id
-WHERE o.is_ms_shipped = 0 AND o.type NOT IN ('U', 'PK', 'UQ', 'F', 'C', 'SO', 'SN', 'IT', 'S')
-  AND NOT (o.type = 'D' AND o.parent_object_id <> 0)
-"""
-
-MODULES = "SELECT m.object_id, m.definition FROM sys.sql_modules AS m"
-
-SYNONYMS = """
-SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(n.name AS nvarchar(128)) AS name, n.base_object_name
-FROM sys.synonyms AS n
-JOIN sys.schemas AS s ON s.schema_id = n.schema_id
-"""
-
-#: kinds of things outside sys.objects, each with the query that lists them as schema, name, definition, parent
-MORE_OBJECTS = {
-    "table type": """
-SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(t.name AS nvarchar(128)) AS name,
-       NULL AS definition, NULL AS parent_name
-FROM sys.table_types AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE t.is_user_defined = 1
-""",
-    "XML schema collection": """
-SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(x.name AS nvarchar(128)) AS name,
-       NULL AS definition, NULL AS parent_name
-FROM sys.xml_schema_collections AS x JOIN sys.schemas AS s ON s.schema_id = x.schema_id WHERE s.name <> 'sys'
-""",
-    "full-text index": """
-SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(t.name AS nvarchar(128)) AS name,
-       NULL AS definition, CAST(t.name AS nvarchar(128)) AS parent_name
-FROM sys.fulltext_indexes AS f
-JOIN sys.tables AS t ON t.object_id = f.object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id
-""",
-    "partition function": """
-SELECT '' AS schema_name, CAST(f.name AS nvarchar(128)) AS name,
-       NULL AS definition, NULL AS parent_name
-FROM sys.partition_functions AS f
-""",
-    "database trigger": """
-SELECT '' AS schema_name, CAST(t.name AS nvarchar(128)) AS name, m.definition, NULL AS parent_name
-FROM sys.triggers AS t LEFT JOIN sys.sql_modules AS m ON m.object_id = t.object_id
-WHERE t.parent_class = 0 AND t.is_ms_shipped = 0
-""",
-    "index of a view": """
-SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(i.name AS nvarchar(128)) AS name,
-       NULL AS definition, CAST(v.name AS nvarchar(128)) AS parent_name
-FROM sys.indexes AS i
-JOIN sys.views AS v ON v.object_id = i.object_id JOIN sys.schemas AS s ON s.schema_id = v.schema_id
-WHERE i.name IS NOT NULL AND v.is_ms_shipped = 0
-""",
-    "statistics": """
-SELECT CAST(s.name AS nvarchar(128)) AS schema_name, CAST(x.name AS nvarchar(128)) AS name,
-       NULL AS definition, CAST(t.name AS nvarchar(128)) AS parent_name
-FROM sys.stats AS x JOIN sys.tables AS t ON t.object_id = x.object_id JOIN sys.schemas AS s ON s.schema_id = t.schema_id
-WHERE x.user_created = 1
-""",
-}
-
-SECURITY_POLICIES = "SELECT CAST(name AS nvarchar(128)) AS name FROM sys.security_policies WHERE is_enabled = 1"
-
-#: room for anything that the data phase asks the catalog for, in characters or bytes
-LONGEST_NAME = 4000
 #: stands for a name that the login may not see
 HIDDEN = "(hidden)"
 
@@ -252,12 +146,12 @@ def read_tables(connection: Any) -> tuple[Table, ...]:
     Columns, identities, keys, indexes and row counts, in the fixed order of every loop. The connection is the
     one that rows will travel on, so a run logs in once. Raises CatalogError.
     """
-    return _guarded(lambda: _Reader(_ArrowCatalog(connection)).tables(with_everything=False))
+    return _guarded(lambda: _Reader(Catalog(ArrowConnection(connection)), is_whole=False).tables())
 
 
 def read_database(connection: Any) -> Database:
     """The whole structure of the database that a pyodbc connection is in. Raises CatalogError."""
-    return _guarded(lambda: _Reader(_PyodbcCatalog(connection.cursor())).database())
+    return _guarded(lambda: _Reader(Catalog(PyodbcConnection(connection.cursor())), is_whole=True).database())
 
 
 def _guarded(read: Callable[[], T]) -> T:
@@ -270,136 +164,44 @@ def _guarded(read: Callable[[], T]) -> T:
 _ODBC_ERRORS = (pyodbc.Error, arrow_odbc.Error)
 
 
-class _Catalog(Protocol):
-    """Something that answers queries about the catalog."""
-
-    def rows(self, sql: str) -> list[Any]:
-        """The rows of a query; a column is an attribute."""
-
-
-class _PyodbcCatalog:
-    """Answers of any length."""
-
-    def __init__(self, cursor: Any) -> None:
-        self._cursor = cursor
-
-    def rows(self, sql: str) -> list[Any]:
-        return list(self._cursor.execute(sql).fetchall())
-
-
-class _ArrowCatalog:
-    """Answers without texts of any length: names, numbers and flags."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    def rows(self, sql: str) -> list[Any]:
-        batches = self._connection.read_arrow_batches(
-            sql, batch_size=1000, max_text_size=LONGEST_NAME, max_binary_size=LONGEST_NAME,
-            payload_text_encoding=TextEncoding.UTF16,
-        )  # fmt: skip
-        return [SimpleNamespace(**row) for batch in batches for row in batch.to_pylist()]
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A row's owner within the database: object and, where it has one, the part of it."""
-
-    object_id: int
-    part: int = 0
-
-
 class _Reader:
-    """One reading of the catalog through one connection."""
+    """One reading of the catalog. `is_whole`: with constraints, defaults and comments, which the load does not need."""
 
-    def __init__(self, catalog: _Catalog) -> None:
+    def __init__(self, catalog: Catalog, is_whole: bool) -> None:
         self._catalog = catalog
-        self._unread: list[str] = []
-        self._properties: list[Any] = []
-        self._comments: dict[tuple[int, _Place], str] = {}
-        #: the objects whose comments were asked for
-        self._told: set[tuple[int, _Place]] = set()
-
-    # -- asking ---------------------------------------------------------------------------------
-
-    def _rows(self, sql: str) -> list[Any]:
-        return self._catalog.rows(sql)
-
-    def _optional(self, what: str, sql: str) -> list[Any]:
-        """The rows of a view that some servers lack; its absence is noted, not passed over."""
-        try:
-            return self._rows(sql)
-        except pyodbc.Error as error:
-            self._unread.append(f"{what}: {odbc_words(error)}")
-            return []
-
-    def _texts(self, what: str, view: str, ids: Sequence[int]) -> dict[int, str]:
-        """Definitions by object id. A server that chokes on one of them is asked for each by itself."""
-        if not ids:
-            return {}
-        try:
-            rows = self._rows(f"SELECT object_id, definition FROM {view}")
-            return {row[0]: row[1] for row in rows if row[1] is not None}
-        except pyodbc.Error:
-            texts: dict[int, str] = {}
-            for object_id in ids:
-                try:
-                    (row,) = self._rows(f"SELECT definition FROM {view} WHERE object_id = {object_id:d}")
-                    texts[object_id] = row[0]
-                except pyodbc.Error as error:
-                    self._unread.append(f"{what} {object_id}: {odbc_words(error)}")
-            return texts
-
-    # -- the whole ------------------------------------------------------------------------------
+        self._is_whole = is_whole
+        self._comments = Comments(catalog if is_whole else None)
 
     def database(self) -> Database:
         """Everything."""
-        (about,) = self._rows(DATABASE)
-        tables = self.tables(with_everything=True)
+        catalog = self._catalog
+        (about,) = catalog.rows(DATABASE)
+        tables = self.tables()
+        sequences = other_objects.read_sequences(catalog, self._comments)
         return Database(
             name=about.name,
             collation=about.collation_name,
             sees_masked=None if about.sees_masked is None else bool(about.sees_masked),
             tables=tables,
-            schemas=tuple(sorted(row.full_name for row in self._rows(SCHEMAS))),
-            sequences=self._sequences(),
-            alias_types=self._alias_types(),
-            others=(*self._others(), *self._untold_properties()),
-            security_policies=tuple(
-                row.name for row in self._optional("row-level security policies", SECURITY_POLICIES)
-            ),
-            unread=tuple(self._unread),
+            schemas=tuple(sorted(row.full_name for row in catalog.rows(SCHEMAS))),
+            sequences=sequences,
+            alias_types=other_objects.read_alias_types(catalog),
+            others=(*other_objects.read_others(catalog), *self._comments.left_over()),
+            security_policies=other_objects.read_security_policies(catalog),
+            unread=tuple(catalog.unread),
         )
 
-    def tables(self, with_everything: bool) -> tuple[Table, ...]:
-        """All tables; `with_everything` adds indexes, constraints, defaults and comments."""
-        table_rows = [row for row in self._rows(TABLES) if not row.is_ms_shipped]
-        schemas = {row.schema_id: row.full_name for row in self._rows(SCHEMAS)}
+    def tables(self) -> tuple[Table, ...]:
+        """All tables, in the fixed order of every loop."""
+        table_rows = [row for row in self._catalog.rows(TABLES) if not row.is_ms_shipped]
+        schemas = {row.schema_id: row.full_name for row in self._catalog.rows(SCHEMAS)}
         column_rows = self._column_rows({row.object_id for row in table_rows})
-        types = {row.user_type_id: row for row in self._rows(TYPES)}
-        identities = self._identities() if any(row.is_identity for row in column_rows) else {}
-        if with_everything:
-            self._read_properties()
-        defaults = self._defaults() if with_everything else {}
-        computed = self._computed(column_rows, with_everything)
-        columns: defaultdict[int, list[Column]] = defaultdict(list)
-        for row in column_rows:
-            place = _Place(row.object_id, row.column_id)
-            columns[row.object_id].append(
-                _column(
-                    row,
-                    _type(row, types, schemas),
-                    identities,
-                    defaults.get(place),
-                    computed.get(place),
-                    self._comment(1, row.object_id, row.column_id),
-                )
-            )
-        keys, indexes = self._indexes(column_rows, self._key_ids() if with_everything else {})
-        foreign_keys = self._foreign_keys() if with_everything else {}
-        checks = self._checks() if with_everything else {}
+        columns = self._columns(column_rows, schemas)
+        keys, indexes = self._indexes(column_rows, self._key_ids() if self._is_whole else {})
+        foreign_keys = self._foreign_keys() if self._is_whole else {}
+        checks = self._checks() if self._is_whole else {}
         partitions: defaultdict[int, list[int]] = defaultdict(list)
-        for row in self._rows(PARTITIONS):
+        for row in self._catalog.rows(PARTITIONS):
             if row.index_id in HEAP_OR_CLUSTERED:
                 partitions[row.object_id].append(int(row.rows or 0))
         tables: list[Table] = []
@@ -407,12 +209,11 @@ class _Reader:
             this = row.object_id
             traits = _traits(row) + (["partitioned"] if len(partitions[this]) > 1 else [])
             found = keys.get(this, ())
-            kept = [column for column in columns[this] if not _is_internal(column)]
             tables.append(
                 Table(
                     schema=schemas[row.schema_id],
                     name=row.full_name,
-                    columns=tuple(kept),
+                    columns=tuple(column for column in columns[this] if not _is_internal(column)),
                     internal_columns=tuple(column for column in columns[this] if _is_internal(column)),
                     primary_key=next((key for is_primary, key in found if is_primary), None),
                     unique=tuple(key for is_primary, key in found if not is_primary),
@@ -420,7 +221,7 @@ class _Reader:
                     foreign_keys=tuple(foreign_keys.get(this, ())),
                     checks=tuple(checks.get(this, ())),
                     row_count=sum(partitions[this]),
-                    comment=self._comment(1, this),
+                    comment=self._comments.of(this),
                     traits=tuple(traits),
                 )
             )
@@ -429,93 +230,87 @@ class _Reader:
     # -- parts ----------------------------------------------------------------------------------
 
     def _column_rows(self, tables: Set[int]) -> list[Any]:
-        rows = [row for row in self._rows(COLUMNS) if row.object_id in tables]
+        rows = [row for row in self._catalog.rows(COLUMNS) if row.object_id in tables]
         return sorted(rows, key=lambda row: (row.object_id, row.column_id))
+
+    def _columns(self, rows: Sequence[Any], schemas: Mapping[int, str]) -> Mapping[int, Sequence[Column]]:
+        """The columns of each table, by the tables' numbers."""
+        types = {row.user_type_id: row for row in self._catalog.rows(TYPES)}
+        identities = self._identities() if any(row.is_identity for row in rows) else {}
+        defaults = self._defaults() if self._is_whole else {}
+        computed = self._computed(rows)
+        columns: defaultdict[int, list[Column]] = defaultdict(list)
+        for row in rows:
+            this = Part(row.object_id, row.column_id)
+            columns[row.object_id].append(
+                _column(
+                    row,
+                    _type(row, types, schemas),
+                    identities,
+                    defaults.get(this),
+                    computed.get(this),
+                    self._comments.of(row.object_id, row.column_id),
+                )
+            )
+        return columns
 
     def _identities(self) -> dict[int, Identity]:
         return {
             row.object_id: Identity(
                 int(row.seed or 1), int(row.increment or 1), None if row.last_value is None else int(row.last_value)
             )
-            for row in self._rows(IDENTITIES)
+            for row in self._catalog.rows(IDENTITIES)
         }
 
-    def _read_properties(self) -> None:
-        self._properties = self._optional("comments (sys.extended_properties)", PROPERTIES)
-        self._comments = {
-            (row[0], _Place(row.major_id, row.minor_id)): row.value
-            for row in self._properties
-            if row.name == COMMENT and row.value
-        }
+    def _defaults(self) -> dict[Part, Default]:
+        rows = self._catalog.rows(DEFAULTS)
+        texts = self._catalog.texts("default", "sys.default_constraints", [row.constraint_id for row in rows])
+        return {Part(row.object_id, row.column_id): Default(row.name, texts.get(row.constraint_id, "")) for row in rows}
 
-    def _comment(self, kind: int, object_id: int, part: int = 0) -> str | None:
-        """The comment of an object, a column or (kind 7) an index, which is thereby told."""
-        key = (kind, _Place(object_id, part))
-        self._told.add(key)
-        return self._comments.get(key)
-
-    def _untold_properties(self) -> Iterator[OtherObject]:
-        """Extended properties that are nobody's comment: other names, or owners without a counterpart."""
-        for row in self._properties:
-            if row.name == COMMENT and (row[0], _Place(row.major_id, row.minor_id)) in self._told:
-                continue
-            parts = (row.object_name, row.column_name, row.index_name)
-            place = f"{str(row.class_desc).lower()} {row.major_id} {row.minor_id}"
-            owner = ".".join(part for part in parts if part) if row.object_name and row[0] != PARAMETER else place
-            kind = "comment" if row.name == COMMENT else f"extended property {row.name}"
-            yield OtherObject(kind, row.schema_name or "", owner, row.value)
-
-    def _defaults(self) -> dict[_Place, Default]:
-        rows = self._rows(DEFAULTS)
-        texts = self._texts("default", "sys.default_constraints", [row.constraint_id for row in rows])
-        return {
-            _Place(row.object_id, row.column_id): Default(row.name, texts.get(row.constraint_id, "")) for row in rows
-        }
-
-    def _computed(self, column_rows: Sequence[Any], with_texts: bool) -> dict[_Place, Computed]:
-        places = [_Place(row.object_id, row.column_id) for row in column_rows if row.is_computed]
-        if not places or not with_texts:
-            return dict.fromkeys(places, Computed(""))
+    def _computed(self, column_rows: Sequence[Any]) -> dict[Part, Computed]:
+        computed = [Part(row.object_id, row.column_id) for row in column_rows if row.is_computed]
+        if not computed or not self._is_whole:
+            return dict.fromkeys(computed, Computed(""))
         try:
-            rows = self._rows("SELECT object_id, column_id, definition, is_persisted FROM sys.computed_columns")
+            rows = self._catalog.rows("SELECT object_id, column_id, definition, is_persisted FROM sys.computed_columns")
         except pyodbc.Error as error:
-            self._unread.append(f"texts of computed columns: {odbc_words(error)}")
-            return dict.fromkeys(places, Computed(""))
+            self._catalog.unread.append(f"texts of computed columns: {odbc_words(error)}")
+            return dict.fromkeys(computed, Computed(""))
         return {
-            _Place(row.object_id, row.column_id): Computed(row.definition or "", bool(row.is_persisted)) for row in rows
+            Part(row.object_id, row.column_id): Computed(row.definition or "", bool(row.is_persisted)) for row in rows
         }
 
     def _key_ids(self) -> dict[tuple[int, str], int]:
         """Constraints by table and name: a key's comment belongs to the constraint, an index's to the index."""
-        return {(row.parent_object_id, row.name): row.object_id for row in self._rows(KEY_CONSTRAINTS)}
+        return {(row.parent_object_id, row.name): row.object_id for row in self._catalog.rows(KEY_CONSTRAINTS)}
 
     def _indexes(
         self, column_rows: Sequence[Any], key_ids: Mapping[tuple[int, str], int]
     ) -> tuple[dict[int, list[tuple[bool, Key]]], dict[int, list[Index]]]:
-        names = {_Place(row.object_id, row.column_id): row.full_name for row in column_rows}
+        names = {Part(row.object_id, row.column_id): row.full_name for row in column_rows}
         tables = {row.object_id for row in column_rows}
-        parts: defaultdict[_Place, list[Any]] = defaultdict(list)
-        for row in sorted(self._rows(INDEX_COLUMNS), key=lambda row: (row.key_ordinal, row.index_column_id)):
-            if _Place(row.object_id, row.column_id) in names:
-                parts[_Place(row.object_id, row.index_id)].append(row)
+        parts: defaultdict[Part, list[Any]] = defaultdict(list)
+        for row in sorted(self._catalog.rows(INDEX_COLUMNS), key=lambda row: (row.key_ordinal, row.index_column_id)):
+            if Part(row.object_id, row.column_id) in names:
+                parts[Part(row.object_id, row.index_id)].append(row)
         keys: defaultdict[int, list[tuple[bool, Key]]] = defaultdict(list)
         indexes: defaultdict[int, list[Index]] = defaultdict(list)
-        for row in sorted(self._rows(INDEXES), key=lambda row: (row.object_id, row.index_id)):
+        for row in sorted(self._catalog.rows(INDEXES), key=lambda row: (row.object_id, row.index_id)):
             if row.object_id not in tables or row.is_hypothetical or row.full_name is None:
                 continue
-            place = _Place(row.object_id, row.index_id)
+            this = Part(row.object_id, row.index_id)
             # Key ordinal 0 is a partitioning column that the server added to a B-tree by itself, and every column of
             # the other kinds (Microsoft, "sys.index_columns").
             is_tree = row.type_desc in ("CLUSTERED", "NONCLUSTERED")
             columns = tuple(
-                KeyColumn(names[_Place(part.object_id, part.column_id)], bool(part.is_descending_key))
-                for part in parts[place]
+                KeyColumn(names[Part(part.object_id, part.column_id)], bool(part.is_descending_key))
+                for part in parts[this]
                 if not part.is_included_column and (part.key_ordinal or not is_tree)
             )
-            comment = self._comment(7, row.object_id, row.index_id)
+            comment = self._comments.of_index(row.object_id, row.index_id)
             if row.is_primary_key or row.is_unique_constraint:
                 key_id = key_ids.get((row.object_id, row.full_name))
-                comment = (self._comment(1, key_id) if key_id is not None else None) or comment
+                comment = (self._comments.of(key_id) if key_id is not None else None) or comment
                 key = Key(row.full_name, columns, "CLUSTERED" in row.type_desc.split(), comment, bool(row.is_disabled))
                 keys[row.object_id].append((bool(row.is_primary_key), key))
                 continue
@@ -524,9 +319,7 @@ class _Reader:
                     name=row.full_name,
                     columns=columns,
                     included=tuple(
-                        names[_Place(part.object_id, part.column_id)]
-                        for part in parts[place]
-                        if part.is_included_column
+                        names[Part(part.object_id, part.column_id)] for part in parts[this] if part.is_included_column
                     ),
                     is_unique=bool(row.is_unique),
                     filter=row.filter_definition if row.has_filter else None,
@@ -539,10 +332,10 @@ class _Reader:
 
     def _foreign_keys(self) -> dict[int, list[ForeignKey]]:
         pairs: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
-        for row in self._rows(FOREIGN_KEY_COLUMNS):
+        for row in self._catalog.rows(FOREIGN_KEY_COLUMNS):
             pairs[row.constraint_id].append((row.column_name, row.referenced_name))
         found: defaultdict[int, list[ForeignKey]] = defaultdict(list)
-        for row in sorted(self._rows(FOREIGN_KEYS), key=lambda row: row.name):
+        for row in sorted(self._catalog.rows(FOREIGN_KEYS), key=lambda row: row.name):
             found[row.object_id].append(
                 ForeignKey(
                     name=row.name,
@@ -554,14 +347,14 @@ class _Reader:
                     on_update=row.on_update,
                     is_trusted=not row.is_not_trusted,
                     is_disabled=bool(row.is_disabled),
-                    comment=self._comment(1, row.constraint_id),
+                    comment=self._comments.of(row.constraint_id),
                 )
             )
         return found
 
     def _checks(self) -> dict[int, list[Check]]:
-        rows = sorted(self._rows(CHECKS), key=lambda row: row.name)
-        texts = self._texts("check", "sys.check_constraints", [row.constraint_id for row in rows])
+        rows = sorted(self._catalog.rows(CHECKS), key=lambda row: row.name)
+        texts = self._catalog.texts("check", "sys.check_constraints", [row.constraint_id for row in rows])
         found: defaultdict[int, list[Check]] = defaultdict(list)
         for row in rows:
             found[row.object_id].append(
@@ -570,69 +363,10 @@ class _Reader:
                     text=texts.get(row.constraint_id, ""),
                     is_trusted=not row.is_not_trusted,
                     is_disabled=bool(row.is_disabled),
-                    comment=self._comment(1, row.constraint_id),
+                    comment=self._comments.of(row.constraint_id),
                 )
             )
         return found
-
-    def _sequences(self) -> tuple[SequenceObject, ...]:
-        try:
-            rows = self._rows(SEQUENCES.format(last_used="last_used_value"))
-        except pyodbc.Error:
-            # Before 2017 a sequence that was never used shows its start as current_value, like one used once.
-            rows = self._optional("sequences", SEQUENCES.format(last_used="current_value"))
-        found = [
-            SequenceObject(
-                schema=row.schema_name,
-                name=row.name,
-                type=SqlType(row.type_name or "bigint", 0, row.precision or 0, row.scale or 0),
-                start=int(row.start_value),
-                increment=int(row.increment),
-                minimum=int(row.minimum_value),
-                maximum=int(row.maximum_value),
-                is_cycling=bool(row.is_cycling),
-                cache_size=row.cache_size,
-                current=None if row.current_value is None else int(row.current_value),
-                comment=self._comment(1, row.object_id),
-            )
-            for row in rows
-        ]
-        return tuple(sorted(found, key=lambda sequence: (sequence.schema.lower(), sequence.name.lower())))
-
-    def _alias_types(self) -> tuple[AliasType, ...]:
-        return tuple(
-            AliasType(
-                schema=row.schema_name,
-                name=row.name,
-                base=SqlType(
-                    (row.base_name or row.name).lower(),
-                    row.max_length,
-                    row.precision,
-                    row.scale,
-                    is_clr=bool(row.is_assembly_type),
-                    form=form_of((row.base_name or row.name).lower()),
-                ),
-                is_nullable=bool(row.is_nullable),
-            )
-            for row in self._optional("alias types", ALIAS_TYPES)
-        )
-
-    def _others(self) -> tuple[OtherObject, ...]:
-        rows = self._rows(OTHER_OBJECTS)
-        texts = {row.object_id: row.definition for row in self._optional("module texts", MODULES)}
-        found = [
-            OtherObject(row.kind, row.schema_name, row.name, texts.get(row.object_id), row.parent_name) for row in rows
-        ]
-        found += [
-            OtherObject("synonym", row.schema_name, row.name, row.base_object_name)
-            for row in self._optional("synonyms", SYNONYMS)
-        ]
-        for kind, sql in MORE_OBJECTS.items():
-            found += [
-                OtherObject(kind, row.schema_name, row.name, row.definition, row.parent_name)
-                for row in self._optional(f"{kind}s", sql)
-            ]
-        return tuple(sorted(found, key=lambda other: (other.kind, other.schema.lower(), other.name.lower())))
 
 
 def _traits(row: Any) -> list[str]:

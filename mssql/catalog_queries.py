@@ -1,0 +1,81 @@
+"""Queries about the catalog, over either kind of connection; what a server lacks or cannot answer is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+import pyodbc
+from arrow_odbc import TextEncoding
+
+from db import odbc_words
+
+#: room for anything that the data phase asks the catalog for, in characters or bytes
+LONGEST_NAME = 4000
+
+
+class Connection(Protocol):
+    """Something that answers queries."""
+
+    def rows(self, sql: str) -> list[Any]:
+        """The rows of a query; a column is an attribute."""
+
+
+class PyodbcConnection:
+    """Answers of any length."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def rows(self, sql: str) -> list[Any]:
+        """The rows of a query."""
+        return list(self._cursor.execute(sql).fetchall())
+
+
+class ArrowConnection:
+    """Answers without texts of any length: names, numbers and flags."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str) -> list[Any]:
+        """The rows of a query."""
+        batches = self._connection.read_arrow_batches(
+            sql, batch_size=1000, max_text_size=LONGEST_NAME, max_binary_size=LONGEST_NAME,
+            payload_text_encoding=TextEncoding.UTF16,
+        )  # fmt: skip
+        return [SimpleNamespace(**row) for batch in batches for row in batch.to_pylist()]
+
+
+class Catalog:
+    """A database's catalog; `unread` is what it would not tell, and why."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.rows = connection.rows
+        self.unread: list[str] = []
+
+    def optional(self, what: str, sql: str) -> list[Any]:
+        """The rows of a view that some servers lack; its absence is noted, not passed over."""
+        try:
+            return self.rows(sql)
+        except pyodbc.Error as error:
+            self.unread.append(f"{what}: {odbc_words(error)}")
+            return []
+
+    def texts(self, what: str, view: str, ids: Sequence[int]) -> dict[int, str]:
+        """Definitions by object id. A server that chokes on one of them is asked for each by itself."""
+        if not ids:
+            return {}
+        try:
+            rows = self.rows(f"SELECT object_id, definition FROM {view}")
+            return {row[0]: row[1] for row in rows if row[1] is not None}
+        except pyodbc.Error:
+            texts: dict[int, str] = {}
+            for object_id in ids:
+                try:
+                    (row,) = self.rows(f"SELECT definition FROM {view} WHERE object_id = {object_id:d}")
+                    texts[object_id] = row[0]
+                except pyodbc.Error as error:
+                    self.unread.append(f"{what} {object_id}: {odbc_words(error)}")
+            return texts
