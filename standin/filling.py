@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from model.catalog import Database, SqlType, Table
-from standin import catalog
+from standin.catalog import METADATA_FUNCTIONS, system_tables
 from standin.collations import DEFAULT_COLLATION_NAME, is_case_sensitive
 from standin.macros import MACROS
 from standin.quoting import quote
@@ -61,7 +61,7 @@ def fill(
                 edge = "max" if column.identity.increment > 0 else "min"
                 last = _one(duck, f"SELECT {edge}({quote(column.name)}) FROM {table_name(relation)}")
                 identities[table.schema, table.name] = None if last is None else int(str(last))
-    for system in catalog.system_tables(database, counts, identities):
+    for system in system_tables(database, counts, identities):
         relations.append(system.relation)
         _create(duck, system.relation)
         load(duck, system.relation, system.rows)
@@ -86,7 +86,7 @@ def _by_table(database: Database, rows: Mapping[str, Rows]) -> dict[tuple[str, s
 
 
 def _create_metadata_functions(duck: duckdb.DuckDBPyConnection, denied: Collection[str]) -> None:
-    for macro in catalog.MACROS:
+    for macro in METADATA_FUNCTIONS:
         duck.execute(f"CREATE MACRO sys.{macro}")
     names = ", ".join(f"'{name}'" for name in sorted(denied)) or "''"
     duck.execute(

@@ -1,4 +1,4 @@
-"""Names and texts as DuckDB writes them."""
+"""Names and texts as DuckDB and T-SQL write them."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ def quote(name: str) -> str:
 def text_literal(text: str) -> str:
     """A DuckDB text literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def bracket(name: str) -> str:
+    """A T-SQL identifier."""
+    return "[" + name.replace("]", "]]") + "]"

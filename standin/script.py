@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import duckdb
 
 from model.catalog import Column, Database, ForeignKey, Index, Key, KeyColumn, SqlType, Table
+from standin.quoting import bracket
 
 _INSERT_ROWS = 500
 
@@ -31,11 +32,6 @@ class Connection(Protocol):
 
     def commit(self) -> None:
         """Makes what was done permanent."""
-
-
-def bracket(name: str) -> str:
-    """A T-SQL identifier."""
-    return "[" + name.replace("]", "]]") + "]"
 
 
 def _text(value: str) -> str:
@@ -121,25 +117,25 @@ def _foreign_key(table: Table, key: ForeignKey) -> list[str]:
 
 
 def _comment(text: str, levels: Sequence[tuple[str, str]]) -> str:
-    places = ", ".join(
+    written = ", ".join(
         f"@level{number}type=N'{kind}', @level{number}name={_text(name)}" for number, (kind, name) in enumerate(levels)
     )
-    return f"EXEC sys.sp_addextendedproperty @name=N'MS_Description', @value={_text(text)}, {places}"
+    return f"EXEC sys.sp_addextendedproperty @name=N'MS_Description', @value={_text(text)}, {written}"
 
 
 def _comments(table: Table) -> Iterator[str]:
-    place = [("SCHEMA", table.schema), ("TABLE", table.name)]
+    levels = [("SCHEMA", table.schema), ("TABLE", table.name)]
     if table.comment:
-        yield _comment(table.comment, place)
+        yield _comment(table.comment, levels)
     for column in table.columns:
         if column.comment:
-            yield _comment(column.comment, [*place, ("COLUMN", column.name)])
+            yield _comment(column.comment, [*levels, ("COLUMN", column.name)])
     for index in table.indexes:
         if index.comment:
-            yield _comment(index.comment, [*place, ("INDEX", index.name)])
+            yield _comment(index.comment, [*levels, ("INDEX", index.name)])
     for constraint in (table.primary_key, *table.unique, *table.checks, *table.foreign_keys):
         if constraint is not None and constraint.comment:
-            yield _comment(constraint.comment, [*place, ("CONSTRAINT", constraint.name)])
+            yield _comment(constraint.comment, [*levels, ("CONSTRAINT", constraint.name)])
 
 
 def create_script(database: Database, *, with_comments: bool = True, with_others: bool = True) -> list[str]:
@@ -209,15 +205,15 @@ def in_load_order(tables: Iterable[Table]) -> list[Table]:
 
 
 def insert_statement(table: Table) -> tuple[str, list[int]]:
-    """An INSERT with parameters, and the places in `table.columns` of the values it takes."""
-    places = [
-        place
-        for place, column in enumerate(table.columns)
+    """An INSERT with parameters, and the positions in `table.columns` of the values it takes."""
+    positions = [
+        position
+        for position, column in enumerate(table.columns)
         if column.computed is None and column.type.name != "timestamp" and column.generated_always is None
     ]
-    names = ", ".join(bracket(table.columns[place].name) for place in places)
-    values = ", ".join(f"CAST(? AS {_bound(table.columns[place].type)})" for place in places)
-    return f"INSERT INTO {_full(table)} ({names}) VALUES ({values})", places
+    names = ", ".join(bracket(table.columns[position].name) for position in positions)
+    values = ", ".join(f"CAST(? AS {_bound(table.columns[position].type)})" for position in positions)
+    return f"INSERT INTO {_full(table)} ({names}) VALUES ({values})", positions
 
 
 def _bound(kind: SqlType) -> str:
@@ -243,7 +239,7 @@ def load_rows(connection: Connection, database: Database, rows: Mapping[str, str
     by_name = {name.lower(): given for name, given in rows.items()}
     for table in in_load_order(database.tables):
         given = by_name.get(table.full_name.lower(), by_name.get(f"{table.schema}.{table.name}".lower(), ()))
-        statement, places = insert_statement(table)
+        statement, positions = insert_statement(table)
         has_identity = any(column.identity is not None for column in table.columns)
         if has_identity:
             cursor.execute(f"SET IDENTITY_INSERT {_full(table)} ON")
@@ -251,7 +247,7 @@ def load_rows(connection: Connection, database: Database, rows: Mapping[str, str
         while chunk := list(islice(source, _INSERT_ROWS)):
             cursor.executemany(
                 statement,
-                [tuple(_value(table.columns[place].type, row[place]) for place in places) for row in chunk],
+                [tuple(_value(table.columns[position].type, row[position]) for position in positions) for row in chunk],
             )
         if has_identity:
             cursor.execute(f"SET IDENTITY_INSERT {_full(table)} OFF")
