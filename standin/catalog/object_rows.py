@@ -25,7 +25,7 @@ _OTHER_TYPES = {
 
 
 def add_sequences(catalog: Catalog) -> None:
-    """Sequences."""
+    """Sequences, of whose values the first stands for the current one where that is not declared."""
     for sequence in catalog.database.sequences:
         row = catalog.object(sequence.schema, sequence.name, ("SO", "SEQUENCE_OBJECT"))
         system, user, _, precision, scale = stored_type(sequence.type)

@@ -15,7 +15,7 @@ from standin.wire.wire_type import WireType
 
 
 def date_type(kind: SqlType) -> WireType:
-    """date."""
+    """date: its days since 0001-01-01."""
     packer = struct.Struct("<BHB").pack
 
     def pack(array: pa.Array) -> list[bytes]:
@@ -26,7 +26,7 @@ def date_type(kind: SqlType) -> WireType:
 
 
 def time_type(kind: SqlType) -> WireType:
-    """time."""
+    """time: its units since midnight, of which the scale says how long they are."""
     width = clock_size(kind.scale)
     head, unit = bytes([width]), 10 ** (7 - kind.scale)
 
@@ -38,7 +38,7 @@ def time_type(kind: SqlType) -> WireType:
 
 
 def datetime2_type(kind: SqlType) -> WireType:
-    """datetime2."""
+    """datetime2: its clock, and its day behind it."""
     width = clock_size(kind.scale)
     head, unit = bytes([width + 3]), 10 ** (7 - kind.scale)
     shift, size = 8 * width, width + 3
@@ -54,7 +54,7 @@ def datetime2_type(kind: SqlType) -> WireType:
 
 
 def datetimeoffset_type(kind: SqlType) -> WireType:
-    """datetimeoffset: in UTC, and its offset beside it."""
+    """datetimeoffset: a datetime2 in UTC, and the offset in minutes behind it."""
     width = clock_size(kind.scale)
     head = bytes([width + 5])
     unit: int = 10 ** (7 - kind.scale)
