@@ -16,6 +16,7 @@ from db import find_env_file, load_settings
 from model.long_rows import LongRow
 from mssql import native_numbers, reader
 from mssql.introspection import read_tables
+from mssql.selection import Selection, Source
 from run.selection import find_table
 
 

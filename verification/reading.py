@@ -24,6 +24,7 @@ from model.exact_numbers import EXACT, has_total, total
 from model.long_rows import LongRow
 from mssql import chunk_planning, figures, reader
 from mssql.figures import Figures
+from mssql.selection import Selection, Source
 from postgres import reader as target_reader
 from postgres.reader import BlockRange, Wanted
 from scheduling.tasks import Worker
@@ -129,8 +130,8 @@ def look_at_part(reading: Reading, part: Range, is_wanted: npt.NDArray[np.bool_]
 def _pieces(reading: Reading, part: Range) -> Iterator[Piece]:
     pair = reading.pair
     if isinstance(part, Chunk):
-        source = reading.connections.source
-        for rows in reader.read_batches(source, reading.settings, pair.table, pair.columns, part):
+        source = Source(reading.connections.source, reading.settings)
+        for rows in reader.read_batches(source, Selection(pair.table, pair.columns, part)):
             yield _of_source(pair, rows)
     else:
         wanted = [
