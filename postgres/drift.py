@@ -117,6 +117,7 @@ class Part:
 
     shape: str
     is_validated: bool = True
+    is_primary: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ def read_parts(connection: Any, schemas: Iterable[str]) -> dict[TargetName, Part
             nulls = " NULLS NOT DISTINCT" if no_nulls else ""
             if constraint is not None:
                 words = {"p": "PRIMARY KEY", "u": f"UNIQUE{nulls}"}.get(kind, "EXCLUDE")
-                constraints[target][constraint] = Part(f"{words} ({_listed(names)})")
+                constraints[target][constraint] = Part(f"{words} ({_listed(names)})", is_primary=kind == "p")
                 continue
             keys = [
                 quote(name) + (" DESC" if down else "") for name, down in zip(names[:width], descending, strict=False)

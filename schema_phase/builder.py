@@ -210,7 +210,7 @@ class Builder:
         there = (parts.indexes if kind == "index" else parts.constraints).get(unit.name)
         if there is None and kind == "primary key":
             # Under whatever name it stands: a table has but one.
-            there = next((part for part in parts.constraints.values() if part.shape.startswith("PRIMARY KEY")), None)
+            there = next((part for part in parts.constraints.values() if part.is_primary), None)
         if there is None:
             return self._transaction(unit.steps)
         if there.shape != unit.shape:
