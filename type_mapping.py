@@ -49,7 +49,7 @@ class TargetFeatures:
 
 @dataclass(frozen=True)
 class TypeMapping:
-    """How one T-SQL type crosses. Every member but `family` depends on the declared type."""
+    """How one T-SQL type crosses, and what it is. The members that are functions depend on the declared type."""
 
     family: Family
     ddl: Callable[[SqlType], str]
@@ -63,7 +63,7 @@ class TypeMapping:
     remark: str | None = None
     #: the same, where the extension's type is missing
     remark_without: str | None = None
-    #: what the type is on the source; of an entry in VARIANTS nobody asks, see `traits_of`
+    #: what the type is on the source; asked of the entry in MAPPINGS alone, since no option changes it
     traits: Traits = USUAL
 
 
@@ -120,7 +120,7 @@ _DECIMAL_TEXT = "CAST({c} AS varchar(41))"
 _MICROSECONDS = pa.timestamp("us")
 _INTEGER = Traits(key="integer")
 _EXACT = Traits(key="decimal")
-_FINE_MOMENT = Traits(key="moment", has_seventh_digit=True)
+_FINE_MOMENT = Traits(key="moment", may_have_seventh_digit=True)
 _TEXT = Traits(key="text", is_text=True)
 _WIDE_TEXT = replace(_TEXT, is_wide=True)
 _LARGE_TEXT = Traits(is_text=True, is_pointer=True)
@@ -154,7 +154,7 @@ def _text(kind: str, traits: Traits, lob: Callable[[SqlType], Lob | None] = lamb
 
 
 def _money(digits: int, size: int) -> TypeMapping:
-    traits = Traits(key="money", money_bytes=size)
+    traits = Traits(key="amount", money_bytes=size)
     return TypeMapping("decimal", _fixed(f"numeric({digits},4)"), _arrow(pa.decimal128(digits, 4)), traits=traits)
 
 
@@ -214,7 +214,7 @@ MAPPINGS: Mapping[str, TypeMapping] = {
         _fixed("character varying(128)"),
         _arrow(pa.string()),
         select="CAST({c} AS nvarchar(128))",
-        traits=_WIDE_TEXT,
+        traits=replace(_WIDE_TEXT, own_characters=128),
     ),
     "text": TypeMapping("text", _fixed("text"), _arrow(pa.string()), lob=_any_text, traits=_LARGE_TEXT),
     "ntext": TypeMapping(
@@ -274,6 +274,8 @@ MAPPINGS: Mapping[str, TypeMapping] = {
     ),
 }
 
+#: a type's name in the catalog → the name that people know it by
+COMMON_NAMES: Mapping[str, str] = {"timestamp": "rowversion"}
 #: the minutes of a datetimeoffset's offset, in a column of their own that only the target has
 OFFSET_MINUTES = "offset minutes"
 #: what a type map may ask for, by type; the first of each is what happens without one
@@ -372,7 +374,7 @@ def form_of(name: str) -> Form | None:
 
 def has_seventh_digit(sql_type: SqlType) -> bool:
     """Whether the type, as it is declared, has a digit that PostgreSQL has no room for."""
-    return traits_of(sql_type).has_seventh_digit and sql_type.scale > 6
+    return traits_of(sql_type).may_have_seventh_digit and sql_type.scale > 6
 
 
 def check_types(tables: Iterable[Table]) -> None:
@@ -500,7 +502,7 @@ def declared_characters(sql_type: SqlType) -> int:
         return len("-0.") + MAX_DIGITS
     if mapping.family != "text" or mapping.lob(sql_type) is not None:
         return 0
-    return 128 if sql_type.name == "sysname" else max(sql_type.characters, 0)
+    return traits_of(sql_type).own_characters or max(sql_type.characters, 0)
 
 
 def exact_scale(sql_type: SqlType) -> int:

@@ -11,7 +11,7 @@ from typing import Literal
 from model.catalog import Form
 
 #: kinds of values that T-SQL can write as literals without loss, so that a table can be cut by a key of them
-KeyKind = Literal["integer", "decimal", "money", "date", "moment", "uuid", "text"]
+KeyKind = Literal["integer", "decimal", "amount", "date", "moment", "uuid", "text"]
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,14 @@ class Traits:
     is_text: bool = False
     #: kept as UTF-16, so that it may hold half a surrogate pair; other text is of a code page, or checked by the server
     is_wide: bool = False
+    #: the length of a text, in characters, that its type is not declared with
+    own_characters: int | None = None
     #: texts and binaries whose values all have the declared length
     is_fixed_size: bool = False
     #: the old large types, which T-SQL neither compares nor searches; `max_length` is that of a pointer
     is_pointer: bool = False
-    #: a moment that may have a seventh fractional digit, where its declaration gives it one
-    has_seventh_digit: bool = False
+    #: a moment that is declared with up to seven fractional digits, of which PostgreSQL keeps six
+    may_have_seventh_digit: bool = False
     #: fractional digits of a moment that is not declared with a number of them
     own_digits: int | None = None
     #: a moment with an offset, which is read as its instant, with seven digits
@@ -47,4 +49,5 @@ class Traits:
     remark: str | None = None
 
 
+#: of most types, and of those that are not known
 USUAL = Traits()

@@ -17,10 +17,8 @@ from pathlib import Path
 
 from model.catalog import Column, SqlType, Table, written
 from model.errors import TypeMapError
-from type_mapping import MAPPINGS, OFFSET_MINUTES, OPTIONS
+from type_mapping import COMMON_NAMES, MAPPINGS, OFFSET_MINUTES, OPTIONS
 
-#: T-SQL has two names for one type; the catalog uses the other one
-_CATALOG_NAMES = {"rowversion": "timestamp"}
 _ALIAS = "alias"
 DROP, OFFSET, DOMAIN = "drop", "offset", "domain"
 
@@ -153,7 +151,7 @@ def _pairs(path: Path, document: Mapping[str, object], part: str) -> Iterator[tu
 
 def _type_name(written: str) -> str:
     name = written.strip().lower()
-    name = {"timestamp": "rowversion"}.get(name, name)
+    name = COMMON_NAMES.get(name, name)
     if name in OPTIONS:
         return name
     if name in MAPPINGS:
@@ -167,7 +165,7 @@ def _options_of(kind: SqlType) -> tuple[str, ...]:
 
 
 def _written(kind: SqlType) -> str:
-    return {name: written for written, name in _CATALOG_NAMES.items()}.get(kind.name, kind.name)
+    return COMMON_NAMES.get(kind.name, kind.name)
 
 
 def _find(entry: str, tables: Sequence[Table]) -> tuple[Table, Column]:
