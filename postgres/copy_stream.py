@@ -69,7 +69,7 @@ class CopyStream:
         for part in parts if first is None else chain([first], parts):
             batch = part.batch if isinstance(part, LongRow) else part
             arrays = [
-                _on_its_way(batch.column(i), column, field.type)
+                _column_to_wire(batch.column(i), column, field.type)
                 for i, (column, field) in enumerate(zip(self._columns, schema, strict=True))
             ]
             wire_batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -166,13 +166,13 @@ def _long_field(value: LongValue, column: LoadColumn) -> tuple[int, Iterator[byt
         return value.size - len(first) + len(bare), chain([bare], pieces)
     whole = b"".join(value.pieces())
     kind = pa.binary() if column.family == "spatial" else pa.string()
-    field = pa.RecordBatch.from_arrays([_on_its_way(pa.array([whole], kind), column)], ["field"])
+    field = pa.RecordBatch.from_arrays([_column_to_wire(pa.array([whole], kind), column)], ["field"])
     # Behind the number of fields and the length.
     content = _encoded_row(field)[6:]
     return len(content), iter((content,))
 
 
-def _on_its_way(values: pa.Array, column: LoadColumn, kind: pa.DataType | None = None) -> pa.Array:
+def _column_to_wire(values: pa.Array, column: LoadColumn, kind: pa.DataType | None = None) -> pa.Array:
     """The same as `_to_wire`, where whatever is wrong with a column's values is told with its name."""
     try:
         return _to_wire(values, column, kind)

@@ -36,7 +36,7 @@ def differences(
 def _differences(
     plan: TablePlan, existing: TargetTable, settings: Settings, features: TargetFeatures
 ) -> Iterator[Difference]:
-    alter = f"ALTER TABLE {plan.place.quoted}"
+    alter = f"ALTER TABLE {plan.target.quoted}"
     expected = {fold(column.name, settings): column for column in plan.table.columns}
     for name, column in expected.items():
         there = existing.column(name)

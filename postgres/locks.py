@@ -25,8 +25,8 @@ Mode = Literal["ACCESS EXCLUSIVE", "SHARE ROW EXCLUSIVE"]
 PATIENCE_S = 300.0
 #: milliseconds that one attempt waits for a lock, at most half of the server's `deadlock_timeout`
 ATTEMPT_MS = 300
-#: milliseconds beyond `deadlock_timeout` for which an attempt waits that stands behind a VACUUM: autovacuum steps
-#: aside for whoever has waited so long (PostgreSQL, "Routine Vacuuming")
+#: milliseconds beyond `deadlock_timeout` for which an attempt waits that stands behind a VACUUM: autovacuum
+#: gives way to whoever has waited so long (PostgreSQL, "Routine Vacuuming")
 BEHIND_VACUUM_MS = 500
 #: seconds between two attempts, at least and at most
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 1.0
@@ -99,7 +99,7 @@ def patiently(
         cursor.execute(NO_TIMEOUT)
         return result
 
-    return _until_it_has_its_locks(connection, tables, attempt, patience, on_wait)
+    return _until_locked(connection, tables, attempt, patience, on_wait)
 
 
 def execute_patiently(
@@ -114,10 +114,10 @@ def execute_patiently(
     def attempt(cursor: Any, timeout: str) -> None:
         cursor.execute(f"{timeout}; {statement}; {NO_TIMEOUT}")
 
-    _until_it_has_its_locks(connection, tables, attempt, patience, on_wait)
+    _until_locked(connection, tables, attempt, patience, on_wait)
 
 
-def _until_it_has_its_locks(
+def _until_locked(
     connection: Any,
     tables: Sequence[TargetName],
     attempt: Callable[[Any, str], T],

@@ -45,13 +45,13 @@ class Builder:
         self._outcomes = outcomes
         self._options = options
         #: the foreign keys that this run makes after the tables, by table
-        self._promised = {plan.place: {named.name for named in plan.foreign_keys} for plan in plans}
+        self._promised = {plan.target: {named.name for named in plan.foreign_keys} for plan in plans}
         self._refused: dict[str, list[Finding]] = {}
         self._missing_schemas: dict[str, str] = {}
 
     def has(self, plan: TablePlan) -> bool:
         """Whether the table is in the target."""
-        return plan.place in self._target.tables
+        return plan.target in self._target.tables
 
     def make_schemas(self, schemas: Sequence[str]) -> None:
         """All schemas of the plan that are missing; one that cannot be made fails its tables, each in its turn.
@@ -114,34 +114,35 @@ class Builder:
         key = plan.table.key
         tracker = self._run.tracker
         tracker.start(key)  # forgets what was refused before: it is tried again now
-        if plan.place.schema in self._missing_schemas:
-            words = self._missing_schemas[plan.place.schema]
-            raise SchemaError(f"the schema {plan.place.schema} cannot be made: {words}")
-        there = self._target.tables.get(plan.place)
+        if plan.target.schema in self._missing_schemas:
+            words = self._missing_schemas[plan.target.schema]
+            raise SchemaError(f"the schema {plan.target.schema} cannot be made: {words}")
+        there = self._target.tables.get(plan.target)
         replaces = False
         if there is not None:
             replaces = self._reconcile(plan, there)
         if there is None or replaces:
-            self._run.display.say(f"🏗️ Creating {plan.table.full_name} → {plan.place}")
+            self._run.display.say(f"🏗️ Creating {plan.table.full_name} → {plan.target}")
             drop = self._drop(plan) if replaces else []
-            refused = self._transaction([*drop, *plan.create, *plan.details], plan.place if replaces else None)
+            refused = self._transaction([*drop, *plan.create, *plan.details], plan.target if replaces else None)
             if replaces:
-                del self._target.tables[plan.place]
+                del self._target.tables[plan.target]
         else:
-            parts = self._target.parts.get(plan.place, Parts())
+            parts = self._target.parts.get(plan.target, Parts())
             refused = self._transaction(_missing(plan.details, there, parts)) if there is not None else []
             refused += _ordinary(plan, there, self._settings) if there is not None else []
         self._keep_refused(key, refused)
         if not self._complete_if_last(plan, "table"):
             tracker.record(key, steps={"table": "completed"})
         told = f"{len(plan.table.columns)} columns"
-        self._run.display.say(f"✅ {told}" if there is None or replaces else f"✅ {plan.place} exists already and fits")
+        is_made = there is None or replaces
+        self._run.display.say(f"✅ {told}" if is_made else f"✅ {plan.target} exists already and fits")
 
     def _drop(self, plan: TablePlan) -> list[Step]:
         """DROP TABLE, after the foreign keys to it that this run makes again. Never CASCADE."""
-        found = foreign_keys_to(self._target.connection, plan.place)
-        keys = [(place, name) for place, name in found if name in self._promised.get(place, set())]
-        return [*(Step(ddl.drop_constraint(place, name)) for place, name in keys), Step(ddl.drop_table(plan.place))]
+        found = foreign_keys_to(self._target.connection, plan.target)
+        keys = [(target, name) for target, name in found if name in self._promised.get(target, set())]
+        return [*(Step(ddl.drop_constraint(target, name)) for target, name in keys), Step(ddl.drop_table(plan.target))]
 
     def _reconcile(self, plan: TablePlan, there: TargetTable) -> bool:
         """Deal with a table that exists: mend it if that was asked for; True if it is to be replaced."""
@@ -155,14 +156,14 @@ class Builder:
             mended = [difference for difference in unlike if difference.mend is not None]
             self._transaction([Step(difference.mend) for difference in mended if difference.mend])
             for difference in mended:
-                self._run.display.say(f"🏗️ {plan.place}: {difference.text}: mended")
+                self._run.display.say(f"🏗️ {plan.target}: {difference.text}: mended")
         left = [difference.text for difference in unlike if difference not in mended]
         if not left:
             return False
         hint = "change it, or let --recreate drop it with its rows and make it anew"
         if not self._options.apply_drift and any(difference.mend for difference in unlike):
             hint = "--apply-drift adds missing columns and widens types; " + hint
-        raise SchemaError(f"{plan.place} exists and differs: {'; '.join(left)}. It was left as it is; {hint}.")
+        raise SchemaError(f"{plan.target} exists and differs: {'; '.join(left)}. It was left as it is; {hint}.")
 
     # -- keys, indexes, foreign keys ---------------------------------------------------------------
 
@@ -181,7 +182,7 @@ class Builder:
             if not named:
                 continue
             plan = plans[one.table.key]
-            parts = existing.get(plan.place, Parts())
+            parts = existing.get(plan.target, Parts())
             problems, refused = [], []
             for unit in named:
                 try:

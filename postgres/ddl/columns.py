@@ -61,9 +61,9 @@ def identity_options(context: Context, column: Column) -> str:
     return f"START WITH {identity.seed} INCREMENT BY {identity.increment} MINVALUE {low} MAXVALUE {high}"
 
 
-def owned_sequence(context: Context, place: TargetName, column: Column) -> str:
+def owned_sequence(context: Context, target: TargetName, column: Column) -> str:
     """The quoted name of the sequence that feeds a column whose type cannot be an IDENTITY."""
-    return f"{quote(place.schema)}.{context.quoted(f'{place.table}_{column.name}_seq')}"
+    return f"{quote(target.schema)}.{context.quoted(f'{target.table}_{column.name}_seq')}"
 
 
 def column_findings(context: Context, table: Table, column: Column) -> Iterator[Finding]:
@@ -110,7 +110,7 @@ def _column_remarks(context: Context, column: Column) -> Iterator[str]:
         yield "citext, by COLLATION_POLICY"
 
 
-def defaults(context: Context, table: Table, place: TargetName, findings: list[Finding]) -> Iterator[Step]:
+def defaults(context: Context, table: Table, target: TargetName, findings: list[Finding]) -> Iterator[Step]:
     """The defaults of the columns; what has none in PostgreSQL goes to `findings`, as all computed columns do."""
     for column in table.columns:
         name = f"{table.full_name}.{column.name}"
@@ -126,7 +126,7 @@ def defaults(context: Context, table: Table, place: TargetName, findings: list[F
             continue
         finding = Finding("default", name, reason=translation.suggestion)
         yield Step(
-            f"ALTER TABLE {place.quoted} ALTER COLUMN {context.quoted(column.name)} SET DEFAULT {translation.sql}",
+            f"ALTER TABLE {target.quoted} ALTER COLUMN {context.quoted(column.name)} SET DEFAULT {translation.sql}",
             replace(finding, original=translation.original),
             is_optional=True,
             makes=("default", fold(column.name, context.settings)),

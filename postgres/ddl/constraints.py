@@ -14,7 +14,7 @@ from postgres.names import TargetName, cut, fold, quote, target_name
 _ACTIONS = {"NO_ACTION": "NO ACTION", "CASCADE": "CASCADE", "SET_NULL": "SET NULL", "SET_DEFAULT": "SET DEFAULT"}
 
 
-def checks(context: Context, table: Table, place: TargetName, findings: list[Finding]) -> Iterator[Step]:
+def checks(context: Context, table: Table, target: TargetName, findings: list[Finding]) -> Iterator[Step]:
     """The checks of a table; those that do not translate go to `findings`."""
     names = _constraint_names(context, table)
     for check in table.checks:
@@ -32,27 +32,27 @@ def checks(context: Context, table: Table, place: TargetName, findings: list[Fin
         if changes:
             finding = replace(finding, state="changed", reason="; ".join(changes))
         yield Step(
-            f"ALTER TABLE {place.quoted} ADD CONSTRAINT {constraint} CHECK ({translation.sql})"
+            f"ALTER TABLE {target.quoted} ADD CONSTRAINT {constraint} CHECK ({translation.sql})"
             + ("" if is_valid else " NOT VALID"),
             finding,
             is_optional=True,
             makes=("constraint", folded),
         )
         if check.comment:
-            yield comment(f"CONSTRAINT {constraint} ON {place.quoted}", check.comment, f"check {name}")
+            yield comment(f"CONSTRAINT {constraint} ON {target.quoted}", check.comment, f"check {name}")
 
 
-def foreign_keys(context: Context, table: Table, place: TargetName, findings: list[Finding]) -> Iterator[NamedStep]:
+def foreign_keys(context: Context, table: Table, target: TargetName, findings: list[Finding]) -> Iterator[NamedStep]:
     """The foreign keys of a table; those to tables that are not there go to `findings`."""
     names = _constraint_names(context, table)
     for key in table.foreign_keys:
-        planned = _foreign_key(context, table, place, key, names[key.name], findings)
+        planned = _foreign_key(context, table, target, key, names[key.name], findings)
         if planned is not None:
             yield planned
 
 
 def _foreign_key(
-    context: Context, table: Table, place: TargetName, key: ForeignKey, name: str, findings: list[Finding]
+    context: Context, table: Table, target: TargetName, key: ForeignKey, name: str, findings: list[Finding]
 ) -> NamedStep | None:
     source_name = f"{table.full_name}.{key.name}"
     referenced = context.tables.get((key.referenced_schema, key.referenced_table))
@@ -75,13 +75,13 @@ def _foreign_key(
         f"FOREIGN KEY ({columns}) REFERENCES {other.quoted} ({others})"
         f" ON DELETE {_ACTIONS[key.on_delete]} ON UPDATE {_ACTIONS[key.on_update]}"
     )
-    steps = [Step(f"ALTER TABLE {place.quoted} ADD CONSTRAINT {quote(name)} {shape} NOT VALID", finding)]
+    steps = [Step(f"ALTER TABLE {target.quoted} ADD CONSTRAINT {quote(name)} {shape} NOT VALID", finding)]
     if is_valid:
         left = replace(finding, state="changed", reason="rows in PostgreSQL violate it; left NOT VALID")
-        validate = f"ALTER TABLE {place.quoted} VALIDATE CONSTRAINT {quote(name)}"
+        validate = f"ALTER TABLE {target.quoted} VALIDATE CONSTRAINT {quote(name)}"
         steps.append(Step(validate, is_optional=True, lost=(left,)))
     if key.comment:
-        where = f"CONSTRAINT {quote(name)} ON {place.quoted}"
+        where = f"CONSTRAINT {quote(name)} ON {target.quoted}"
         steps.append(comment(where, key.comment, f"foreign key {source_name}"))
     return NamedStep(name, tuple(steps), shape)
 

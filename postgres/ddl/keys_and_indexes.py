@@ -34,22 +34,24 @@ _SHOWN_AS = {
 }
 
 
-def keys_and_indexes(context: Context, table: Table, place: TargetName, findings: list[Finding]) -> Iterator[NamedStep]:
+def keys_and_indexes(
+    context: Context, table: Table, target: TargetName, findings: list[Finding]
+) -> Iterator[NamedStep]:
     """The keys and indexes of a table; those that PostgreSQL does not get go to `findings`."""
     keys = [(table.primary_key, "primary key")] if table.primary_key is not None else []
     keys += [(key, "unique constraint") for key in table.unique]
     for key, kind in keys:
-        planned = _key(context, table, place, key, kind, findings)
+        planned = _key(context, table, target, key, kind, findings)
         if planned is not None:
             yield planned
     for index in table.indexes:
-        planned = _index(context, table, place, index, findings)
+        planned = _index(context, table, target, index, findings)
         if planned is not None:
             yield planned
 
 
 def _key(
-    context: Context, table: Table, place: TargetName, key: Key, kind: str, findings: list[Finding]
+    context: Context, table: Table, target: TargetName, key: Key, kind: str, findings: list[Finding]
 ) -> NamedStep | None:
     source_name = f"{table.full_name}.{key.name}"
     spelled = f"{kind.split(maxsplit=1)[0].upper()} ({', '.join(key.columns_used)})"
@@ -69,15 +71,15 @@ def _key(
     remarks += [nulls] if nulls else []
     remarks += context.renamed(key.name, name)
     finding = Finding(kind, source_name, state(remarks), "; ".join(remarks) or None)
-    steps = [Step(f"ALTER TABLE {place.quoted} ADD CONSTRAINT {quote(name)} {words} ({columns})", finding)]
+    steps = [Step(f"ALTER TABLE {target.quoted} ADD CONSTRAINT {quote(name)} {words} ({columns})", finding)]
     if key.comment:
-        where = f"CONSTRAINT {quote(name)} ON {place.quoted}"
+        where = f"CONSTRAINT {quote(name)} ON {target.quoted}"
         steps.append(comment(where, key.comment, f"{kind} {finding.name}"))
     return NamedStep(name, tuple(steps), f"{words} ({columns})")
 
 
 def _index(
-    context: Context, table: Table, place: TargetName, index: Index, findings: list[Finding]
+    context: Context, table: Table, target: TargetName, index: Index, findings: list[Finding]
 ) -> NamedStep | None:
     source_name = f"{table.full_name}.{index.name}"
     if index.kind in FOREIGN_KINDS or index.kind not in BTREE_KINDS | {"NONCLUSTERED HASH"}:
@@ -127,10 +129,10 @@ def _index(
         remarks += [remark] if remark else []
     remarks += context.renamed(index.name, name)
     finding = Finding("index", source_name, state(remarks), "; ".join(remarks) or None)
-    sql = f"CREATE {unique}INDEX {quote(name)} ON {place.quoted} ({columns}){include}{nulls}{where}"
+    sql = f"CREATE {unique}INDEX {quote(name)} ON {target.quoted} ({columns}){include}{nulls}{where}"
     steps = [Step(sql, finding)]
     if index.comment:
-        qualified = f"{quote(place.schema)}.{quote(name)}"
+        qualified = f"{quote(target.schema)}.{quote(name)}"
         steps.append(comment(f"INDEX {qualified}", index.comment, f"index {source_name}"))
     return NamedStep(name, tuple(steps), f"{unique}INDEX ({columns}){include}{nulls}{' WHERE' if where else ''}")
 
@@ -138,7 +140,7 @@ def _index(
 def _shown(table: Table, columns: Sequence[KeyColumn]) -> tuple[KeyColumn, ...] | None:
     """The columns of a key or index as far as the target has them; None where one has no counterpart.
 
-    Indexes of graph tables stand on hidden columns, in whose place the target has the computed one that
+    Indexes of graph tables stand on hidden columns, for which the target has the computed one that
     shows them, say $node_id for graph_id (Microsoft, "SQL Graph Architecture").
     """
     kept = {column.name for column in table.columns}

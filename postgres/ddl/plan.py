@@ -66,7 +66,7 @@ class TablePlan:
     """
 
     table: Table
-    place: TargetName
+    target: TargetName
     create: tuple[Step, ...]
     details: tuple[Step, ...]
     definitions: Mapping[str, str]

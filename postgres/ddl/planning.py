@@ -9,7 +9,7 @@ from model.catalog import Database, Finding, SqlType, Table
 from postgres.ddl.collations import collation_findings, collation_support
 from postgres.ddl.context import Context
 from postgres.ddl.plan import Expressions, SchemaPlan
-from postgres.ddl.relation_names import RelationNames, domain_place, sequence_place
+from postgres.ddl.relation_names import RelationNames, domain_target, sequence_target
 from postgres.ddl.sequences_and_domains import plan_domains, plan_sequences
 from postgres.ddl.tables import plan_table
 from postgres.names import TargetName, target_name
@@ -43,13 +43,13 @@ def plan_schema(
     by_name = {(table.schema, table.name): table for table in database.tables}
     context = Context(settings, features, expressions, names, reachable, database, by_name)
     tables = tuple(plan_table(context, table) for table in selected)
-    schemas = {plan.place.schema for plan in tables}
-    schemas |= {sequence_place(sequence, settings).schema for sequence in database.sequences}
+    schemas = {plan.target.schema for plan in tables}
+    schemas |= {sequence_target(sequence, settings).schema for sequence in database.sequences}
     support = tuple(collation_support(context, selected))
     if support:
         schemas.add(settings.target_schema)
     domains = plan_domains(context, selected)
-    schemas |= {place.schema for place in domains}
+    schemas |= {target.schema for target in domains}
     findings = list(_database_findings(context, selected, schemas))
     return SchemaPlan(
         schemas=tuple(sorted(schemas)),
@@ -76,7 +76,7 @@ def _database_findings(context: Context, selected: Sequence[Table], schemas: set
     domains = plan_domains(context, selected)
     for alias in context.database.alias_types:
         name = f"{alias.schema}.{alias.name}"
-        if domain_place(SqlType("", alias=alias.name, alias_schema=alias.schema), context.settings) in domains:
+        if domain_target(SqlType("", alias=alias.name, alias_schema=alias.schema), context.settings) in domains:
             continue
         if alias.base.is_clr:
             yield Finding("CLR type", name, "skipped", "CLR types have no counterpart in PostgreSQL")

@@ -29,10 +29,12 @@ def script(plan: SchemaPlan, search_path: str, remarks: Iterable[str] = ()) -> s
     parts: list[tuple[str, Iterable[Step]]] = [
         ("Before the tables", (*plan.support, *all_steps((*plan.domains, *plan.sequences))))
     ]
-    parts += [(f"Table {table.place}", (*table.create, *table.details)) for table in plan.tables]
-    parts += [(f"Keys and indexes of {table.place}", all_steps(table.keys)) for table in plan.tables if table.keys]
+    parts += [(f"Table {table.target}", (*table.create, *table.details)) for table in plan.tables]
+    parts += [(f"Keys and indexes of {table.target}", all_steps(table.keys)) for table in plan.tables if table.keys]
     parts += [
-        (f"Foreign keys of {table.place}", all_steps(table.foreign_keys)) for table in plan.tables if table.foreign_keys
+        (f"Foreign keys of {table.target}", all_steps(table.foreign_keys))
+        for table in plan.tables
+        if table.foreign_keys
     ]
     for title, steps in parts:
         statements = [f"{step.sql};" for step in steps]

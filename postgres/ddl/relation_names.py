@@ -31,28 +31,28 @@ class RelationNames:
         Depends on the names alone, not on the order of tables, so every run gives the same.
         """
         others = [target_name(table, settings) for table in tables]
-        others += [sequence_place(sequence, settings) for sequence in sequences]
+        others += [sequence_target(sequence, settings) for sequence in sequences]
         wanted = {
             (table.schema, table.name, name): (target_name(table, settings), fold(name, settings))
             for table in tables
             for name in _relation_names(table)
         }
-        taken = Counter((place.schema, folded) for place, folded in wanted.values())
-        taken.update((place.schema, place.table) for place in others)
+        taken = Counter((target.schema, folded) for target, folded in wanted.values())
+        taken.update((target.schema, target.table) for target in others)
         names: dict[tuple[str, str, str], str] = {}
-        used = {(place.schema, place.table) for place in others}
+        used = {(target.schema, target.table) for target in others}
         used |= {pair for pair, count in taken.items() if count == 1}
         for key in sorted(wanted):
-            place, folded = wanted[key]
-            if taken[(place.schema, folded)] == 1:
+            target, folded = wanted[key]
+            if taken[(target.schema, folded)] == 1:
                 names[key] = folded
                 continue
-            candidate = cut(f"{place.table}_{folded}")
+            candidate = cut(f"{target.table}_{folded}")
             number = 1
-            while (place.schema, candidate) in used:
+            while (target.schema, candidate) in used:
                 number += 1
-                candidate = cut(f"{place.table}_{folded}_{number}")
-            used.add((place.schema, candidate))
+                candidate = cut(f"{target.table}_{folded}_{number}")
+            used.add((target.schema, candidate))
             names[key] = candidate
         return RelationNames(names)
 
@@ -64,16 +64,16 @@ def _relation_names(table: Table) -> Iterator[str]:
     yield from (index.name for index in table.indexes)
 
 
-def domain_place(kind: SqlType, settings: Settings) -> TargetName:
+def domain_target(kind: SqlType, settings: Settings) -> TargetName:
     """Where the domain of an alias type goes: beside the tables of its schema."""
     return target_name(Table(kind.alias_schema, kind.alias or "", ()), settings)
 
 
-def sequence_place(sequence: SourceSequence, settings: Settings) -> TargetName:
+def sequence_target(sequence: SourceSequence, settings: Settings) -> TargetName:
     """Where a sequence object goes: beside the tables of its schema, whose names share one space with its own."""
     return target_name(Table(sequence.schema, sequence.name, ()), settings)
 
 
 def sequence_name(sequence: SourceSequence, settings: Settings) -> str:
     """The quoted name of a sequence object in PostgreSQL."""
-    return sequence_place(sequence, settings).quoted
+    return sequence_target(sequence, settings).quoted

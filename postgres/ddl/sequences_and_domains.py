@@ -8,7 +8,7 @@ from model.catalog import Column, Finding, Table
 from model.catalog import Sequence as SourceSequence
 from postgres.ddl.context import Context
 from postgres.ddl.plan import NamedStep, Step, state
-from postgres.ddl.relation_names import domain_place, sequence_name, sequence_place
+from postgres.ddl.relation_names import domain_target, sequence_name, sequence_target
 from postgres.ddl.statements import comment, literal
 from postgres.ddl.types import RANGES, column_type
 from postgres.names import TargetName, target_name
@@ -19,12 +19,12 @@ def plan_sequences(context: Context, findings: list[Finding]) -> Iterator[NamedS
     """All sequence objects; of those whose names fall together with another's, the first."""
     used = {target_name(table, context.settings) for table in context.database.tables}
     for sequence in context.database.sequences:
-        place = sequence_place(sequence, context.settings)
-        if place in used:
-            why = f"its name falls together with another's: {place}"
+        target = sequence_target(sequence, context.settings)
+        if target in used:
+            why = f"its name falls together with another's: {target}"
             findings.append(Finding("sequence", f"{sequence.schema}.{sequence.name}", "skipped", why))
             continue
-        used.add(place)
+        used.add(target)
         yield _sequence(context, sequence)
 
 
@@ -38,7 +38,7 @@ def _sequence(context: Context, sequence: SourceSequence) -> NamedStep:
     remarks = []
     if (minimum, maximum) != (sequence.minimum, sequence.maximum):
         remarks.append(f"its range is cut to {kind}'s")
-    remarks += context.renamed(sequence.name, sequence_place(sequence, context.settings).table)
+    remarks += context.renamed(sequence.name, sequence_target(sequence, context.settings).table)
     finding = Finding("sequence", f"{sequence.schema}.{sequence.name}", state(remarks), "; ".join(remarks) or None)
     cache = f" CACHE {sequence.cache_size}" if sequence.cache_size else ""
     cycle = " CYCLE" if sequence.is_cycling else ""
@@ -60,11 +60,11 @@ def plan_domains(context: Context, tables: Sequence[Table]) -> dict[TargetName, 
     """A domain for each alias type that columns of these tables are to have as one."""
     found: dict[TargetName, NamedStep] = {}
     for column in (column for table in tables for column in table.columns):
-        place = domain_place(column.type, context.settings)
-        if place in found or column_type(column, context.settings, context.features) != place.quoted:
+        target = domain_target(column.type, context.settings)
+        if target in found or column_type(column, context.settings, context.features) != target.quoted:
             continue
         base = postgres_type(column, context.features)
         finding = Finding("alias type", f"{column.type.alias_schema}.{column.type.alias}")
-        step = Step(f"CREATE DOMAIN {place.quoted} AS {base}", finding)
-        found[place] = NamedStep(str(place), (step,), base)
+        step = Step(f"CREATE DOMAIN {target.quoted} AS {base}", finding)
+        found[target] = NamedStep(str(target), (step,), base)
     return found

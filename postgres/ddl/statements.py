@@ -12,14 +12,14 @@ def create_schema(schema: str) -> str:
     return f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}"
 
 
-def drop_table(place: TargetName) -> str:
+def drop_table(target: TargetName) -> str:
     """`DROP TABLE`, never CASCADE: what depends on the table is a person's decision."""
-    return f"DROP TABLE {place.quoted}"
+    return f"DROP TABLE {target.quoted}"
 
 
-def drop_constraint(place: TargetName, name: str) -> str:
+def drop_constraint(target: TargetName, name: str) -> str:
     """`ALTER TABLE … DROP CONSTRAINT`."""
-    return f"ALTER TABLE {place.quoted} DROP CONSTRAINT {quote(name)}"
+    return f"ALTER TABLE {target.quoted} DROP CONSTRAINT {quote(name)}"
 
 
 def comment(where: str, text: str, name: str) -> Step:

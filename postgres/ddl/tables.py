@@ -24,17 +24,17 @@ from postgres.names import TargetName, fold, target_name
 
 def plan_table(context: Context, table: Table) -> TablePlan:
     """Everything about one table."""
-    place = target_name(table, context.settings)
-    findings = [_table_finding(context, table, place)]
+    target = target_name(table, context.settings)
+    findings = [_table_finding(context, table, target)]
     findings += [finding for column in table.columns for finding in column_findings(context, table, column)]
     findings += [
         Finding("column", f"{table.full_name}.{column.name}", "skipped", _why_internal(column))
         for column in table.internal_columns
     ]
     details = [
-        *defaults(context, table, place, findings),
-        *checks(context, table, place, findings),
-        *_comments(context, table, place),
+        *defaults(context, table, target, findings),
+        *checks(context, table, target, findings),
+        *_comments(context, table, target),
     ]
     definitions = {
         fold(column.name, context.settings): column_definition(
@@ -44,21 +44,21 @@ def plan_table(context: Context, table: Table) -> TablePlan:
     }
     return TablePlan(
         table=table,
-        place=place,
-        create=tuple(_create(context, table, place)),
+        target=target,
+        create=tuple(_create(context, table, target)),
         details=tuple(details),
         definitions=definitions,
-        keys=tuple(keys_and_indexes(context, table, place, findings)),
-        foreign_keys=tuple(foreign_keys(context, table, place, findings)),
+        keys=tuple(keys_and_indexes(context, table, target, findings)),
+        foreign_keys=tuple(foreign_keys(context, table, target, findings)),
         findings=tuple(findings),
     )
 
 
-def _table_finding(context: Context, table: Table, place: TargetName) -> Finding:
+def _table_finding(context: Context, table: Table, target: TargetName) -> Finding:
     remarks = []
     if table.traits:
         remarks.append(f"{', '.join(table.traits)} on the source; an ordinary table in PostgreSQL")
-    remarks += context.renamed(table.name, place.table)
+    remarks += context.renamed(table.name, target.table)
     suggestion = "system versioning can be had from triggers" if "temporal" in table.traits else None
     return Finding("table", table.full_name, state(remarks), "; ".join(remarks) or None, suggestion=suggestion)
 
@@ -71,11 +71,11 @@ def _why_internal(column: Column) -> str:
     return "kept by the server for itself (graph)"
 
 
-def _create(context: Context, table: Table, place: TargetName) -> Iterator[Step]:
+def _create(context: Context, table: Table, target: TargetName) -> Iterator[Step]:
     generated = {column.name: sql for column in table.columns if (sql := generated_as(context, table, column))}
     for column in table.columns:
         if column.identity is not None and not has_native_identity(column, context.features):
-            sequence = owned_sequence(context, place, column)
+            sequence = owned_sequence(context, target, column)
             yield Step(f"CREATE SEQUENCE {sequence} AS bigint {identity_options(context, column)}")
     lost = tuple(
         Finding(
@@ -88,27 +88,27 @@ def _create(context: Context, table: Table, place: TargetName) -> Iterator[Step]
         for name in generated
     )
     yield Step(
-        _create_table(context, table, place, generated),
-        fallback=_create_table(context, table, place, {}) if generated else None,
+        _create_table(context, table, target, generated),
+        fallback=_create_table(context, table, target, {}) if generated else None,
         lost=lost,
     )
     for column in table.columns:
         if column.identity is not None and not has_native_identity(column, context.features):
-            owner = f"{place.quoted}.{context.quoted(column.name)}"
-            yield Step(f"ALTER SEQUENCE {owned_sequence(context, place, column)} OWNED BY {owner}")
+            owner = f"{target.quoted}.{context.quoted(column.name)}"
+            yield Step(f"ALTER SEQUENCE {owned_sequence(context, target, column)} OWNED BY {owner}")
 
 
-def _create_table(context: Context, table: Table, place: TargetName, generated: Mapping[str, str]) -> str:
+def _create_table(context: Context, table: Table, target: TargetName, generated: Mapping[str, str]) -> str:
     lines = []
     for column in table.columns:
         lines.append(column_definition(context, table, column, generated.get(column.name)))
-    return f"CREATE TABLE {place.quoted} (\n    " + ",\n    ".join(lines) + "\n)"
+    return f"CREATE TABLE {target.quoted} (\n    " + ",\n    ".join(lines) + "\n)"
 
 
-def _comments(context: Context, table: Table, place: TargetName) -> Iterator[Step]:
+def _comments(context: Context, table: Table, target: TargetName) -> Iterator[Step]:
     if table.comment:
-        yield comment(f"TABLE {place.quoted}", table.comment, f"table {table.full_name}")
+        yield comment(f"TABLE {target.quoted}", table.comment, f"table {table.full_name}")
     for column in table.columns:
         if column.comment:
-            where = f"COLUMN {place.quoted}.{context.quoted(column.name)}"
+            where = f"COLUMN {target.quoted}.{context.quoted(column.name)}"
             yield comment(where, column.comment, f"column {table.full_name}.{column.name}")

@@ -6,7 +6,7 @@ import re
 
 from db import Settings
 from model.catalog import Column
-from postgres.ddl.relation_names import domain_place
+from postgres.ddl.relation_names import domain_target
 from type_mapping import TargetFeatures, postgres_type, traits_of
 
 #: the option of columns that the target does not get
@@ -24,7 +24,7 @@ def column_type(column: Column, settings: Settings, features: TargetFeatures) ->
     if settings.collation_policy == "citext" and ignores_case(column) and _is_varying(column):
         return "citext"
     if _has_domain(column):
-        return domain_place(column.type, settings).quoted
+        return domain_target(column.type, settings).quoted
     return postgres_type(column, features)
 
 
