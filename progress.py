@@ -146,10 +146,10 @@ class ProgressTracker:
             )
 
     def _write_holder(self) -> None:
-        command = " ".join(Path(word).name if place == 0 else word for place, word in enumerate(sys.argv))
+        command = " ".join(Path(word).name if position == 0 else word for position, word in enumerate(sys.argv))
         text = f"process {os.getpid()} on {socket.gethostname()}, started {_now()} ({command})"
         try:
-            # A new file, whatever somebody has put in its place.
+            # A new file, whatever somebody has put there.
             self._holder_path.unlink(missing_ok=True)
             with os.fdopen(os.open(self._holder_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "wb") as file:
                 file.write(text.encode("utf-8", errors="backslashreplace"))
@@ -231,8 +231,8 @@ class ProgressTracker:
         options = document.get("type_map", {})
         if not isinstance(options, dict) or not all(isinstance(part, dict) for part in options.values()):
             raise refuse('"type_map" must be an object like the type map itself', '"type_map"')
-        moment = document.get("consistency", {})
-        if not isinstance(moment, dict) or not all(isinstance(part, str) for part in moment.values()):
+        snapshot = document.get("consistency", {})
+        if not isinstance(snapshot, dict) or not all(isinstance(part, str) for part in snapshot.values()):
             raise refuse('"consistency" must be an object of texts, as sync-data.py wrote it', '"consistency"')
         suspended = document.get("suspended", [])
         if not isinstance(suspended, list) or not all(
@@ -247,24 +247,24 @@ class ProgressTracker:
         if not isinstance(tables, dict):
             raise refuse('"tables" must be an object with an entry for each table', '"tables"')
         for table, entry in tables.items():
-            place = json.dumps(table, ensure_ascii=False)
+            name = json.dumps(table, ensure_ascii=False)
             if not isinstance(entry, dict):
-                raise refuse(f"the entry of table {place} must be an object", place)
+                raise refuse(f"the entry of table {name} must be an object", name)
             part = entry.get(self.phase)
             if part is None and self.phase not in entry:
-                raise refuse(f'the entry of table {place} has no "{self.phase}" part', place)
+                raise refuse(f'the entry of table {name} has no "{self.phase}" part', name)
             if not isinstance(part, dict):
-                raise refuse(f'"{self.phase}" of table {place} must be an object', place)
+                raise refuse(f'"{self.phase}" of table {name} must be an object', name)
             status = part.get("status")
             if status not in STATUSES:
                 raise refuse(
-                    f"table {place} has the status {json.dumps(status, ensure_ascii=False)}; "
+                    f"table {name} has the status {json.dumps(status, ensure_ascii=False)}; "
                     f"known are {', '.join(STATUSES)}",
-                    place,
+                    name,
                 )
             if "rows_synced" in part and not _whole_number(part["rows_synced"]):
-                raise refuse(f'"rows_synced" of table {place} must be a whole number', place)
-        facts = [document.get("session_id"), *moment.values()]
+                raise refuse(f'"rows_synced" of table {name} must be a whole number', name)
+        facts = [document.get("session_id"), *snapshot.values()]
         if any(isinstance(fact, str) and re.search("[\x00\ud800-\udfff]", fact) for fact in facts):
             raise refuse("a text in it holds half a character, or U+0000", '"session_id"')
 
@@ -292,8 +292,8 @@ class ProgressTracker:
         for name in kept if self.phase == "data" else ():
             if name not in begun and self.status(name) not in ("completed", "skipped"):
                 session = self.session_of(name)
-                moment = dict(self.consistency_of(session))
-                earlier.setdefault(session, {"tables": [], "consistency": moment})["tables"].append(name)
+                snapshot = dict(self.consistency_of(session))
+                earlier.setdefault(session, {"tables": [], "consistency": snapshot})["tables"].append(name)
         suspended = self._document.get("suspended")
         self._document = {
             "session_start": _now(),
@@ -315,22 +315,22 @@ class ProgressTracker:
         self._write()
 
     def reset(self) -> Path | None:
-        """Move the file aside under a timestamped name, whatever it holds; None where there is none."""
+        """Rename the file with a timestamp, whatever it holds; None where there is none."""
         if not self.path.exists():
             return None
         self._refuse_other_kinds()
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
         real = real_path(self.path)
-        aside = real.with_name(f"{real.stem}.{stamp}{real.suffix}")
+        moved = real.with_name(f"{real.stem}.{stamp}{real.suffix}")
         number = 1
-        while aside.exists():
+        while moved.exists():
             number += 1
-            aside = real.with_name(f"{real.stem}.{stamp}-{number}{real.suffix}")
+            moved = real.with_name(f"{real.stem}.{stamp}-{number}{real.suffix}")
         try:
-            real.rename(aside)
+            real.rename(moved)
         except OSError as error:
             raise ProgressFileError(_cannot_write(self.path, error)) from None
-        return aside
+        return moved
 
     @property
     def session_id(self) -> str:
@@ -359,12 +359,12 @@ class ProgressTracker:
 
     @property
     def consistency(self) -> Mapping[str, str]:
-        """The moment of the source that the session reads (`consistency.Moment.document`); empty without one."""
+        """The snapshot of the source that the session reads (`SourceSnapshot.document`); empty without one."""
         found: Mapping[str, str] = self._document.get("consistency", {})
         return found
 
     def consistency_of(self, session: str) -> Mapping[str, str]:
-        """The moment that a session of this file reads; empty where it reads none in particular."""
+        """The snapshot that a session of this file reads; empty where it reads none."""
         if session == self._document.get("session_id"):
             return self.consistency
         found: Mapping[str, str] = self._earlier.get(session, {}).get("consistency", {})
@@ -373,8 +373,8 @@ class ProgressTracker:
     @property
     def snapshots(self) -> set[str]:
         """The database snapshots that sessions of this file read, or read once."""
-        moments = [self.consistency, *(part["consistency"] for part in self._earlier.values())]
-        return {moment["database"] for moment in moments if "database" in moment}
+        known = [self.consistency, *(part["consistency"] for part in self._earlier.values())]
+        return {snapshot["database"] for snapshot in known if "database" in snapshot}
 
     def is_read_still(self, database: str) -> bool:
         """Whether tables are left that are to be read from this database snapshot."""
@@ -406,7 +406,7 @@ class ProgressTracker:
         self._write()
 
     def record_consistency(self, document: Mapping[str, str] | None) -> None:
-        """Write down which moment the session reads from now on, None for no certain one."""
+        """Write down which snapshot the session reads from now on, None for none."""
         if document is None:
             self._document.pop("consistency", None)
         else:
@@ -525,12 +525,12 @@ class ProgressTracker:
 def _is_earlier_session(part: object) -> bool:
     if not isinstance(part, dict) or part.keys() != {"tables", "consistency"}:
         return False
-    tables, moment = part["tables"], part["consistency"]
+    tables, snapshot = part["tables"], part["consistency"]
     return (
         isinstance(tables, list)
         and all(isinstance(name, str) for name in tables)
-        and isinstance(moment, dict)
-        and all(isinstance(value, str) for value in moment.values())
+        and isinstance(snapshot, dict)
+        and all(isinstance(value, str) for value in snapshot.values())
     )
 
 

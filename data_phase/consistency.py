@@ -1,8 +1,9 @@
-"""--consistent: which moment of the source a session reads, and what becomes of it on --resume.
+"""--consistent: which snapshot of the source a session reads, and what becomes of it on --resume.
 
-The level that was obtained is said and kept in the progress file; the connections of a run are made to it
-here. A database snapshot outlives a run, so a killed session goes on with the same moment; the moment of
-SNAPSHOT sessions ends with their connections, and another one is never put in its place.
+A snapshot is one moment of the source: a database snapshot, or sessions at the isolation level SNAPSHOT that all
+see it. Which one was obtained is said, and kept in the progress file; the connections of a run are made to it here.
+A database snapshot outlives a run, so a killed session goes on with the same one; that of SNAPSHOT sessions ends with
+their connections, and is never replaced by another.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ NO_MORE_CONNECTIONS = (
 
 @dataclass(frozen=True)
 class SourceSnapshot:
-    """The moment that a run reads: how to reach it, and the connections that are open to it already.
+    """The snapshot that a run reads: how to reach it, and the connections that are open to it already.
 
-    `settings` are the run's own where no moment was asked for. `sessions` are all that there can be, where
+    `settings` are the run's own where no snapshot was asked for. `sessions` are all that there can be, where
     the level is that of sessions.
     """
 
@@ -61,7 +62,7 @@ class SourceSnapshot:
 
 
 def take(run: Run, workers: int) -> SourceSnapshot:
-    """The moment of a new session. Raises UsageError where none can be had, and UnreachableError."""
+    """The snapshot of a new session. Raises UsageError where none can be had, and UnreachableError."""
     settings, now = run.settings, datetime.now()
     try:
         with closing(connect_source(settings)) as connection:
@@ -84,14 +85,14 @@ def take(run: Run, workers: int) -> SourceSnapshot:
 
 
 def again(run: Run, plan: Plan, wanted: bool | None) -> SourceSnapshot:
-    """The moment of the session that is resumed; none where it has none, or it is given up by `wanted` False.
+    """The snapshot of the session that is resumed; none where it has none, or it is given up by `wanted` False.
 
-    Raises UsageError where the session's moment is over, where the tables that are left are of sessions with
-    different moments, or where one is wanted now and the session began without, and UnreachableError.
+    Raises UsageError where the session's snapshot is gone, where the tables that are left are of sessions with
+    different snapshots, or where one is wanted now and the session began without, and UnreachableError.
     """
     if wanted is False or not plan.work:
         return SourceSnapshot(run.settings)
-    known = _moment_of(run, plan)
+    known = _snapshot_of(run, plan)
     if not known:
         if wanted:
             raise UsageError(
@@ -116,16 +117,16 @@ def again(run: Run, plan: Plan, wanted: bool | None) -> SourceSnapshot:
     return _by_snapshot(run.settings, name, taken_at)
 
 
-def _moment_of(run: Run, plan: Plan) -> Mapping[str, str]:
-    """The one moment of all the tables that are left. Raises UsageError where there are several."""
+def _snapshot_of(run: Run, plan: Plan) -> Mapping[str, str]:
+    """The one snapshot of all the tables that are left. Raises UsageError where there are several."""
     tables: dict[tuple[tuple[str, str], ...], list[str]] = {}
     for work in plan.work:
-        moment = run.tracker.consistency_of(run.tracker.session_of(work.table.key))
-        tables.setdefault(tuple(sorted(moment.items())), []).append(work.table.key)
+        snapshot = run.tracker.consistency_of(run.tracker.session_of(work.table.key))
+        tables.setdefault(tuple(sorted(snapshot.items())), []).append(work.table.key)
     if len(tables) > 1:
         listed = [
-            f"  {', '.join(keys)}: {'as of ' + dict(moment).get('taken_at', '?') if moment else 'of no one moment'}"
-            for moment, keys in tables.items()
+            f"  {', '.join(keys)}: {'as of ' + dict(snapshot).get('taken_at', '?') if snapshot else 'of no one moment'}"
+            for snapshot, keys in tables.items()
         ]
         raise UsageError(
             "the tables that are left were begun in sessions that read different moments:\n" + "\n".join(listed)
