@@ -72,7 +72,7 @@ class Secrets:
     values: tuple[str, ...] = field(default=(), repr=False)
 
     def hide(self, text: str) -> str:
-        """`text` with `***` in every place where connection strings and addresses have a secret.
+        """`text` with `***` wherever connection strings and addresses have a secret.
 
         A secret that cannot be taken for a word is replaced wherever it stands besides. A short or plain one is not:
         what is replaced in every word tells what it is.
@@ -258,8 +258,8 @@ def _source(values: Mapping[str, str]) -> tuple[Source, list[str]]:
         named = parts.get("driver", "")
         driver = Driver(named, "from MSSQL_CONNECTION_STRING") if named else find_driver(values.get("MSSQL_DRIVER", ""))
         text = whole if named else f"Driver={odbc_value(driver.name)};{whole}"
-        place = parts.get("server", parts.get("dsn", "?"))
-        label = f"{place}/{parts.get('database', '?')}"
+        server = parts.get("server", parts.get("dsn", "?"))
+        label = f"{server}/{parts.get('database', '?')}"
         default = "yes" if driver.encrypts_by_default else "no"
         word = parts.get("encrypt", parts.get("encryption", default)).lower()
         encrypted = word not in ("no", "false", "optional", "off", "request")
@@ -297,8 +297,8 @@ def _target(values: Mapping[str, str]) -> tuple[Target, list[str]]:
         except psycopg2.ProgrammingError:
             raise SettingsError(_NO_ADDRESS) from None
         # libpq ends the password at the first `@`, or at a `/` before it; the rest would be shown as host and database.
-        place = re.sub(r"^\w+://|\?.*", "", url, flags=re.DOTALL)
-        is_torn = "://" in url and ("@" in place.partition("@")[2] or ("/" in place.partition("@")[0] and "@" in place))
+        rest = re.sub(r"^\w+://|\?.*", "", url, flags=re.DOTALL)
+        is_torn = "://" in url and ("@" in rest.partition("@")[2] or ("/" in rest.partition("@")[0] and "@" in rest))
         if is_torn or not _are_ports(parameters.get("port", "")):
             raise SettingsError(_NO_ADDRESS)
     else:

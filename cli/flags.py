@@ -30,7 +30,7 @@ class ScriptParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and end with exit code 2."""
         folder = _named_folder(sys.argv) or Path(DEFAULT_FILES[self._phase]).parent
-        # A slip of the hand in another place leaves nothing behind.
+        # A mistyped command in some other folder leaves nothing behind.
         if (folder / FILE).exists() or (folder / DEFAULT_FILES[self._phase]).exists():
             with contextlib.suppress(OSError):
                 keep(Recorder(self.prog, sys.argv[1:]).ended(BAD_ARGUMENTS, message), folder)

@@ -43,11 +43,11 @@ def has_driver_manager() -> bool:
     if sys.platform == "win32":
         return True
     name = "libodbc.2.dylib" if sys.platform == "darwin" else "libodbc.so.2"
-    for place in (name, ctypes.util.find_library("odbc")):
-        if place is None:
+    for library in (name, ctypes.util.find_library("odbc")):
+        if library is None:
             continue
         try:
-            ctypes.CDLL(place)
+            ctypes.CDLL(library)
             return True
         except OSError:
             continue

@@ -142,7 +142,7 @@ class Column:
 
 @dataclass(frozen=True)
 class KeyColumn:
-    """A column's place in a key or an index."""
+    """A column of a key or an index."""
 
     name: str
     is_descending: bool = False

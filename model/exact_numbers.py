@@ -71,10 +71,10 @@ def has_total(kind: pa.DataType) -> bool:
 
 
 def total(values: pa.Array) -> Decimal:
-    """The exact sum of numbers or booleans, and of dates and moments that of their days since 1970."""
+    """The exact sum of numbers or booleans, and of dates, with or without a time, that of their days since 1970."""
     if values.type == pa.timestamp("us"):
-        moments = values.drop_null().view(pa.int64()).to_numpy(zero_copy_only=False)
-        return Decimal(int(np.floor_divide(moments, _MICROSECONDS_A_DAY).sum()))
+        microseconds = values.drop_null().view(pa.int64()).to_numpy(zero_copy_only=False)
+        return Decimal(int(np.floor_divide(microseconds, _MICROSECONDS_A_DAY).sum()))
     scale = values.type.scale if pa.types.is_decimal(values.type) else 0
     return Decimal(exact_sum(values)).scaleb(-scale, EXACT)
 
@@ -90,10 +90,10 @@ def exact_sum(values: pa.Array) -> int:
         words = np.frombuffer(values.buffers()[1], "<u4", 4 * len(values), 16 * values.offset).reshape(-1, 4)
         signed = np.frombuffer(values.buffers()[1], "<i4", 4 * len(values), 16 * values.offset).reshape(-1, 4)
         if values.null_count:
-            # What lies in the place of a NULL is nobody's number.
+            # The bytes behind a NULL are nobody's number.
             there = values.is_valid().to_numpy(zero_copy_only=False)
             words, signed = words[there], signed[there]
-        low = sum(int(words[:, place].sum(dtype=np.uint64)) << 32 * place for place in range(3))
+        low = sum(int(words[:, position].sum(dtype=np.uint64)) << 32 * position for position in range(3))
         return low + (int(signed[:, 3].sum(dtype=np.int64)) << 96)
     numbers = values.drop_null()
     if pa.types.is_date32(kind):

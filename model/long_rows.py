@@ -35,7 +35,7 @@ class LongValue:
 
 @dataclass(frozen=True)
 class LongRow:
-    """One row: `batch` holds it without its long values, `values` those by the places of their columns."""
+    """One row: `batch` holds it without its long values, `values` has those by their columns' positions."""
 
     batch: pa.RecordBatch
     values: Mapping[int, LongValue]

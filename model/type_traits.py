@@ -37,7 +37,7 @@ class Traits:
     may_have_seventh_digit: bool = False
     #: fractional digits of a moment that is not declared with a number of them
     own_digits: int | None = None
-    #: a moment with an offset, which is read as its instant, with seven digits
+    #: a date and time with an offset, which is read as its instant, with seven digits
     has_offset: bool = False
     #: bytes of an amount of money, which has its own form in the protocol and in a driver's hands
     money_bytes: int | None = None

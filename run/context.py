@@ -34,8 +34,8 @@ class Script:
 class Run:
     """What a run works with, once its settings and the source's catalog are read.
 
-    `tables` are numbered by their place among all that the globs leave; `affected` are those among them that the run is
-    about.
+    `tables` are numbered by their position among all that the globs leave; `affected` are those of them that the
+    run is about.
     """
 
     script: Script
@@ -107,7 +107,7 @@ def announce(run: Run) -> None:
 
 
 def reset(script: Script, tracker: ProgressTracker) -> str:
-    """Move the progress file aside, whatever it holds; returns what was done, which is said as well."""
+    """Rename the progress file, whatever it holds; returns what was done, which is said as well."""
     moved = tracker.reset()
     words = f"Progress file moved to {moved}" if moved else f"There is no progress file {tracker.path}"
     script.display.say(words)

@@ -1,4 +1,4 @@
-"""Both phases' place among other runs: the tables that a run claims, and what comes back of what runs suspended."""
+"""What both phases share with other runs: the tables that a run claims, and what comes back of what runs suspended."""
 
 from __future__ import annotations
 

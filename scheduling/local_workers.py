@@ -179,7 +179,7 @@ class _Watched(Generic[C]):
     def moved(self, rows: int = 0) -> None:
         self._of._note(self, rows)
 
-    def takes_its_time(self) -> None:
+    def may_take_long(self) -> None:
         self._of._pause_watching(self)
 
     def wait(self, again: Again) -> None:

@@ -55,7 +55,7 @@ class Worker(Protocol[C_co]):
     def moved(self, rows: int = 0) -> None:
         """The task has moved on, and so many rows are under way. Raises CancelledError where it is to end."""
 
-    def takes_its_time(self) -> None:
+    def may_take_long(self) -> None:
         """What follows takes as long as it takes, and is no standstill."""
 
     def wait(self, again: Again) -> None:
@@ -106,7 +106,7 @@ class Unwatched(Generic[C]):
     def moved(self, rows: int = 0) -> None:
         """Nobody asks."""
 
-    def takes_its_time(self) -> None:
+    def may_take_long(self) -> None:
         """Nobody asks."""
 
     def wait(self, again: Again) -> None:

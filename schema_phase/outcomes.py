@@ -16,7 +16,7 @@ class Outcomes:
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
 
     def note(self, findings: Iterable[Finding]) -> None:
-        """Findings that hold now, in place of earlier ones of the same objects."""
+        """Findings that hold now; they replace earlier ones of the same objects."""
         for finding in findings:
             self.findings[(finding.kind, finding.name)] = finding
 

@@ -186,7 +186,7 @@ def _build(this_run: Run, plan: SchemaPlan, work: Plan, builder: Builder, outcom
 def _report(this_run: Run, outcomes: Outcomes) -> tuple[Ending, str]:
     """Write the report; returns how that ended, and where a person finds it, in words.
 
-    A report that cannot be written is told in its place and costs the exit code, not the summary.
+    Where the report cannot be written, the words say so: that costs the exit code, not the summary.
     """
     settings, findings = this_run.settings, list(outcomes.findings.values())
     states = [finding.state for finding in findings]

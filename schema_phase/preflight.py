@@ -520,9 +520,9 @@ def page(source: str, target: str, remarks: Sequence[Remark], with_data: bool, a
             by_kind[remark.kind].append(remark)
         for kind, group in by_kind.items():
             shown = group if len(group) <= REMARKS_SHOWN else group[: REMARKS_SHOWN - 1]
-            for place, remark in enumerate(shown):
+            for position, remark in enumerate(shown):
                 # What several have in common is advised once, after the last of them.
-                is_last = place + 1 == len(shown) or shown[place + 1].advice != remark.advice
+                is_last = position + 1 == len(shown) or shown[position + 1].advice != remark.advice
                 lines += _entry(remark, with_advice=is_last)
             if len(shown) < len(group):
                 lines.append(f"  - {len(group) - len(shown)} more of this kind ({kind}): see {JSON_FILE}")

@@ -91,9 +91,9 @@ class Sums:
         return (self.nulls, self.columns, self.row_check, self.bucket_rows, self.bucket_checks)
 
     def differing_columns(self, other: Sums) -> list[int]:
-        """The places of the columns whose values, taken together, differ."""
+        """The positions of the columns whose values, taken together, differ."""
         unlike = (self.columns != other.columns).any(axis=1) | (self.nulls != other.nulls)
-        return [int(place) for place in np.flatnonzero(unlike)]
+        return [int(position) for position in np.flatnonzero(unlike)]
 
     def differing_buckets(self, other: Sums) -> npt.NDArray[np.intp]:
         """The parts of the table whose rows differ."""
@@ -129,7 +129,7 @@ class RowHashes:
 
 @dataclass(frozen=True)
 class RowHasher:
-    """Hashes rows. `keys` are the places of the columns that tell one row from another; none, where nothing does."""
+    """Hashes rows. `keys` are the positions of the columns that tell one row from another; none, where nothing does."""
 
     salt: Salt
     keys: tuple[int, ...] = field(default=())
@@ -141,16 +141,16 @@ class RowHasher:
         values = np.empty((len(columns), rows), np.uint64)
         sums = np.empty((len(columns), 2), np.uint64)
         nulls = np.empty(len(columns), np.int64)
-        for place, column in enumerate(columns):
+        for position, column in enumerate(columns):
             one, other = hash_values(column, self.salt)
-            values[place] = one
-            sums[place] = one.sum(dtype=np.uint64), other.sum(dtype=np.uint64)
-            nulls[place] = column.null_count
-            first += one * self.salt.factors[place, 0]
-            other *= self.salt.factors[place, 1]
+            values[position] = one
+            sums[position] = one.sum(dtype=np.uint64), other.sum(dtype=np.uint64)
+            nulls[position] = column.null_count
+            first += one * self.salt.factors[position, 0]
+            other *= self.salt.factors[position, 1]
             second += other
-            if place in self.keys:
-                keys += one * self.salt.factors[place, 0]
+            if position in self.keys:
+                keys += one * self.salt.factors[position, 0]
         whole = _mix(first)
         return RowHashes(_mix(keys) if self.keys else whole, whole, _mix(second), values, sums, nulls)
 
@@ -278,10 +278,10 @@ def _hash_bytes(values: pa.Array, salt: Salt) -> tuple[Hashes, Hashes]:
     one, other = np.empty(len(values), np.uint64), np.empty(len(values), np.uint64)
     short = np.flatnonzero(~is_long)
     one[short], other[short] = _hash_bytes(values.take(pa.array(short)), salt)
-    for place in np.flatnonzero(is_long).tolist():
-        value = data[offsets[place] : offsets[place + 1]].data
+    for position in np.flatnonzero(is_long).tolist():
+        value = data[offsets[position] : offsets[position + 1]].data
         digest = hashlib.blake2b(value, digest_size=16, key=salt.long_key).digest()
-        one[place], other[place] = np.frombuffer(digest, _U64)
+        one[position], other[position] = np.frombuffer(digest, _U64)
     return one, other
 
 
@@ -294,18 +294,18 @@ def _hash_short(
     other *= salt.lengths[1]
     padded = np.zeros(len(data) + 8, np.uint8)
     padded[: len(data)] = data
-    # The eight bytes from every place on, as one word.
+    # The eight bytes from every position on, as one word.
     words_at = np.ndarray((len(data) + 1,), _U64, padded.data, strides=(1,))
-    for place in range((int(sizes.max(initial=0)) + 7) >> 3):
-        left = sizes - 8 * place
+    for position in range((int(sizes.max(initial=0)) + 7) >> 3):
+        left = sizes - 8 * position
         some = np.flatnonzero(left > 0)
         rows = slice(None) if len(some) == len(sizes) else some
-        words = words_at[starts[rows] + 8 * place]
+        words = words_at[starts[rows] + 8 * position]
         words &= _KEPT_BYTES[np.minimum(left[rows], 8)]
-        words += salt.positions[place]
+        words += salt.positions[position]
         _mix(words)
         one[rows] += words
-        words *= salt.position_factors[place]
+        words *= salt.position_factors[position]
         other[rows] += words
     return _mix(one), _mix(other)
 

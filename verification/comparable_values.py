@@ -139,7 +139,7 @@ def _decimals(texts: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _sixteen_bytes(text: str | None, scale: int) -> bytes:
-    """A number as decimal128 stores it; for one that has no place there (NaN, more digits), bytes like no other's."""
+    """A number as decimal128 stores it; for one that does not fit (NaN, more digits), bytes like no other's."""
     number = decimal.Decimal(text or "0")
     if number.is_finite():
         unscaled = number.scaleb(scale, _EXACT)
@@ -153,7 +153,7 @@ def _sixteen_bytes(text: str | None, scale: int) -> bytes:
 _EXACT = decimal.Context(prec=10_000)
 
 
-# -- moments -----------------------------------------------------------------------------------------
+# -- dates and times ----------------------------------------------------------------------------------
 
 
 def _microseconds(values: pa.Array) -> pa.Array:

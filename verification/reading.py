@@ -79,7 +79,7 @@ def count_part(reading: Reading, part: Range) -> Sums:
     """
     sums = Sums.empty(0)
     # Counting takes as long as it takes.
-    reading.worker.takes_its_time()
+    reading.worker.may_take_long()
     if isinstance(part, Chunk):
         sums.rows = figures.count_rows(reading.connections.source_figures, reading.pair.table)
     else:
@@ -108,7 +108,7 @@ def sum_part(reading: Reading, part: Range) -> Sums:
         rows += len(piece.columns[0]) if isinstance(part, Chunk) else 0
         reading.worker.moved(rows)
     if isinstance(part, Chunk):
-        reading.worker.takes_its_time()
+        reading.worker.may_take_long()
         counted = figures.count_values(reading.connections.source_figures, pair.table, pair.columns, part, kinds)
         _hold_against(pair, sums, sizes, totals, counted)
     return sums

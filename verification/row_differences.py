@@ -58,7 +58,7 @@ def collect(
         parts.append(
             Found(
                 hashes.keys[chosen], hashes.rows[chosen], hashes.values[:, chosen].T.copy(), counts,
-                pa.table(shown, names=[f"c{place}" for place in range(len(shown))]),
+                pa.table(shown, names=[f"c{column}" for column in range(len(shown))]),
             )
         )  # fmt: skip
     return together(parts, most)
@@ -69,9 +69,9 @@ def together(parts: Sequence[Found], most: int) -> Found | None:
     if not parts:
         return None
     rows = np.concatenate([part.rows for part in parts])
-    _, first, places = np.unique(rows, return_index=True, return_inverse=True)
+    _, first, positions = np.unique(rows, return_index=True, return_inverse=True)
     counts = np.zeros(len(first), np.int64)
-    np.add.at(counts, places, np.concatenate([part.counts for part in parts]))
+    np.add.at(counts, positions, np.concatenate([part.counts for part in parts]))
     is_cut = len(first) > most or any(part.is_cut for part in parts)
     first, counts = first[:most], counts[:most]
     return Found(
@@ -122,7 +122,7 @@ class Difference:
 def find_differences(
     names: Sequence[str], keys: Sequence[int], source: Found | None, target: Found | None
 ) -> list[Difference]:
-    """What differs between the rows of both sides. `names` are the columns', `keys` the places of the key's."""
+    """What differs between the rows of both sides. `names` are the columns', `keys` the positions of the key's."""
     here, there = _Side(names, keys, source), _Side(names, keys, target)
     for row in set(here.counts) & set(there.counts):
         common = min(here.counts[row], there.counts[row])
@@ -139,37 +139,37 @@ class _Side:
         self.keys = keys
         self.found = found
         self.counts: dict[int, int] = {}
-        self.place: dict[int, int] = {}
+        self.position: dict[int, int] = {}
         self.by_key: defaultdict[int, list[int]] = defaultdict(list)
         if found is not None:
             rows = found.rows.tolist()
             self.counts = dict(zip(rows, found.counts.tolist(), strict=True))
-            self.place = {row: place for place, row in enumerate(rows)}
+            self.position = {row: position for position, row in enumerate(rows)}
             for row, key in zip(rows, found.keys.tolist(), strict=True):
                 self.by_key[key].append(row)
         self.left = dict(self.counts)
 
     def rank(self) -> dict[int, int]:
-        """The place of each row in the order of the key's values."""
+        """The rank of each row in the order of the key's values."""
         if self.found is None:
             return {}
-        order = [(f"c{place}", "ascending") for place in self.keys or range(len(self.names))]
-        sorted_places = pc.sort_indices(self.found.shown, sort_keys=order).to_pylist()
+        order = [(f"c{column}", "ascending") for column in self.keys or range(len(self.names))]
+        sorted_positions = pc.sort_indices(self.found.shown, sort_keys=order).to_pylist()
         rows = self.found.rows.tolist()
-        return {rows[place]: rank for rank, place in enumerate(sorted_places)}
+        return {rows[position]: rank for rank, position in enumerate(sorted_positions)}
 
     def key(self, row: int) -> str:
         """A row's key for a person."""
-        return ", ".join(f"{self.names[place]} {self.value(row, place)}" for place in self.keys)
+        return ", ".join(f"{self.names[column]} {self.value(row, column)}" for column in self.keys)
 
     def whole(self, row: int) -> str:
         """A whole row for a person."""
-        return ", ".join(f"{name} {self.value(row, place)}" for place, name in enumerate(self.names))
+        return ", ".join(f"{name} {self.value(row, column)}" for column, name in enumerate(self.names))
 
     def value(self, row: int, column: int) -> str:
         """One value for a person."""
         assert self.found is not None
-        return _written(self.found.shown.column(column)[self.place[row]])
+        return _written(self.found.shown.column(column)[self.position[row]])
 
 
 def _by_key(here: _Side, there: _Side) -> list[Difference]:
@@ -188,7 +188,7 @@ def _by_key(here: _Side, there: _Side) -> list[Difference]:
             extra += right
         for row, other in zip(left, right, strict=False) if ours and theirs else ():
             assert here.found is not None and there.found is not None
-            unlike = here.found.values[here.place[row]] != there.found.values[there.place[other]]
+            unlike = here.found.values[here.position[row]] != there.found.values[there.position[other]]
             for column in np.flatnonzero(unlike).tolist():
                 changed[column].append((row, other))
         if ours and sum(there.counts[row] for row in theirs) > sum(here.counts[row] for row in ours):

@@ -1,7 +1,7 @@
 """What a person sees: banners, one block a table, live bars on a terminal, plain lines for cron.
 
 The texts are the same everywhere. A terminal adds bars; a pipe or cron gets whole lines without
-control characters; an output whose encoding has no emoji gets words in their place.
+control characters; an output whose encoding has no emoji gets words instead.
 """
 
 from __future__ import annotations

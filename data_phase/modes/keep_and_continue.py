@@ -54,7 +54,7 @@ class KeepAndContinue:
         remarks: tuple[str, ...] = ()
         if known is not None and known.session == step.job.session:
             # Counting rows takes as long as it takes.
-            step.worker.takes_its_time()
+            step.worker.may_take_long()
             begun = _continued(step, known)
             if isinstance(begun, Begun):
                 return begun
@@ -92,7 +92,7 @@ class KeepAndContinue:
     def finish(self, step: Step) -> Totals:
         """End the load; how many rows the table should hold besides, nobody knows."""
         # Building an index takes as long as it takes; keepalives notice a dead connection.
-        step.worker.takes_its_time()
+        step.worker.may_take_long()
         with loader.transaction(step.target) as cursor:
             totals = checkpoints.read_totals(cursor, step.job.plan.target)
             totals = replace(totals, loaded_as=chunk_copy.end_load(cursor, step.job, totals))

@@ -47,7 +47,7 @@ class TruncateAndCopy:
     def finish(self, step: Step) -> Totals:
         """End the load; rows that went without a trace are missed now."""
         # Counting rows and building an index take as long as they take; keepalives notice a dead connection.
-        step.worker.takes_its_time()
+        step.worker.may_take_long()
         job = step.job
         with loader.transaction(step.target) as cursor:
             totals = checkpoints.read_totals(cursor, job.plan.target)

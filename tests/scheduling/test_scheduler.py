@@ -217,7 +217,7 @@ def test_what_takes_its_time_does_not_stand_still() -> None:
     class Slow(Table):
         def do(self, name: str, worker: Worker[NoConnections]) -> object:
             if name == "two":
-                worker.takes_its_time()
+                worker.may_take_long()
                 over.wait(1.5)
             return super().do(name, worker)
 
