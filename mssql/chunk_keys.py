@@ -17,7 +17,7 @@ _ORDERED_KINDS = {"CLUSTERED", "NONCLUSTERED"}
 _LITERALS: Mapping[KeyKind, tuple[str, str]] = {
     "integer": ("CAST({c} AS varchar(40))", "{v}"),
     "decimal": ("CAST({c} AS varchar(45))", "CAST('{v}' AS {t})"),
-    "money": ("CAST(CAST({c} AS decimal(19,4)) AS varchar(45))", "CAST('{v}' AS {t})"),
+    "amount": ("CAST(CAST({c} AS decimal(19,4)) AS varchar(45))", "CAST('{v}' AS {t})"),
     "date": ("CONVERT(varchar(40), {c}, 23)", "CAST('{v}' AS {t})"),
     "moment": ("CONVERT(varchar(40), {c}, 121)", "CONVERT({t}, '{v}', 121)"),
     "uuid": ("CAST({c} AS varchar(36))", "CAST('{v}' AS {t})"),

@@ -31,12 +31,14 @@ from model.catalog import (
 )
 from model.errors import DescriptionError, OtherwiseDescribedError, UnfitTargetError, UnsupportedTypeError
 from model.type_traits import Traits
-from mssql import data_checks, descriptions, figures, native_numbers, reader
-from mssql.chunk_planning import chunk_key, find_again, pick, where_clause
+from mssql import data_checks, descriptions, figures, native_numbers
+from mssql.chunk_keys import chunk_key, find_again, pick
+from mssql.selection import select_list
+from mssql.where import where_clause
 from postgres.ddl.plan import Expressions, all_steps
 from postgres.ddl.planning import plan_schema
 from postgres.introspection import TargetColumn, TargetTable
-from postgres.loader import plan_load
+from postgres.load_plan import plan_load
 from postgres.names import target_name
 from tests.harness import ROOT, source_settings
 from type_mapping import (
@@ -86,7 +88,7 @@ def table_of(kind: SqlType) -> Table:
 def read_with(table: Table) -> Iterator[str]:
     """How the source is asked for a table's values, its chunks and its figures."""
     columns, kinds = table.columns, [read_type(column) for column in table.columns]
-    yield reader.select_list(columns)
+    yield select_list(columns)
     yield f"{native_numbers.forms_of(columns)}"
     yield figures.figures_query(table, columns, WHOLE_TABLE, kinds)
     if chunk_key(table):
