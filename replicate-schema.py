@@ -60,9 +60,8 @@ def main() -> int:
         check_data=arguments.check_data,
     )
     script = script_of("replicate-schema.py", options)
-    return run_script(
-        script, progress_folder(options, "schema"), lambda script: schema_replication.run(script, schema_options)
-    )
+    folder = None if schema_options.dry_run else progress_folder(options, "schema")
+    return run_script(script, folder, lambda script: schema_replication.run(script, schema_options))
 
 
 if __name__ == "__main__":

@@ -49,10 +49,11 @@ def script_of(name: str, options: Options) -> Script:
     return Script(options, choose_display(), choose_display(sys.stderr), Recorder(name, sys.argv[1:]))
 
 
-def run_script(script: Script, folder: Path, phase: Callable[[Script], RunResult], after_stop: str = SAVED) -> int:
+def run_script(script: Script, folder: Path | None, phase: Callable[[Script], RunResult], after_stop: str = SAVED) -> int:
     """Run a phase; every error that ends it becomes words on standard error and its exit code.
 
-    On every way out a line about the run is added to `runs.jsonl` in `folder`. `after_stop` is what a person is told
+    On every way out a line about the run is added to `runs.jsonl` in `folder`; None for a run that is to leave nothing
+    behind. `after_stop` is what a person is told
     when a signal stopped it.
     """
     debug = script.options.debug
@@ -80,8 +81,10 @@ def run_script(script: Script, folder: Path, phase: Callable[[Script], RunResult
         return _kept(script.recorder.ended(SOME_FAILED, words), folder)
 
 
-def _kept(result: RunResult, folder: Path) -> int:
+def _kept(result: RunResult, folder: Path | None) -> int:
     """Keep a run's result; returns its exit code, also where it cannot be kept."""
+    if folder is None:
+        return result.exit_code
     try:
         keep(result, folder)
     except OSError as error:
