@@ -107,10 +107,10 @@ LEFT JOIN pg_constraint AS k ON k.conindid = x.indexrelid AND k.contype IN ('p',
 """
 CONSTRAINTS = """
 SELECT n.nspname, c.relname, k.conname, k.contype, k.convalidated, rn.nspname, r.relname, k.confdeltype, k.confupdtype,
-       ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u (n, place)
-             JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = u.n ORDER BY place),
-       ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u (n, place)
-             JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY place),
+       ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u (n, ordinal)
+             JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = u.n ORDER BY ordinal),
+       ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u (n, ordinal)
+             JOIN pg_attribute AS a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY ordinal),
        obj_description(k.oid, 'pg_constraint')
 FROM pg_constraint AS k
 JOIN pg_class AS c ON c.oid = k.conrelid
@@ -222,7 +222,7 @@ class Account:
         self._source, self._target, self._settings = source, target, settings
         self._skipped_columns = skipped
 
-    def _place(self, object_id: int) -> TargetName:
+    def _target_name(self, object_id: int) -> TargetName:
         row = self._source.tables[object_id]
         return self._named(row.schema_id, row.name)
 
@@ -251,23 +251,23 @@ class Account:
                 r"(?i)db_(\w*(owner|admin|operator|reader|writer))", name
             ):
                 continue
-            place = target_name(Table(name, "x", ()), self._settings).schema
-            yield Item("schema", name, None if place in self._target.schemas else f"there is no schema {place}")
+            schema = target_name(Table(name, "x", ()), self._settings).schema
+            yield Item("schema", name, None if schema in self._target.schemas else f"there is no schema {schema}")
 
     # -- tables and columns ------------------------------------------------------------------------
 
     def _table(self, object_id: int) -> Iterator[Item]:
-        name, place = self._source.full_name(object_id), self._place(object_id)
-        there = self._target.columns[place]
+        name, target = self._source.full_name(object_id), self._target_name(object_id)
+        there = self._target.columns[target]
         wanted = [
             self._fold(column.name)
             for column in self._source.columns[object_id].values()
             if f"{name}.{column.name}" not in self._skipped_columns
         ]
-        wrong = None if place in self._target.tables else f"there is no table {place}"
+        wrong = None if target in self._target.tables else f"there is no table {target}"
         if wrong is None and list(there) != wanted:
             wrong = f"its columns are {', '.join(there)}, not {', '.join(wanted)}"
-        yield Item("table", name, wrong, is_absent=place not in self._target.tables)
+        yield Item("table", name, wrong, is_absent=target not in self._target.tables)
         identities = {row.object_id: row for row in self._source.rows["identities"]}
         for column in self._source.columns[object_id].values():
             own = f"{name}.{column.name}"
@@ -319,7 +319,7 @@ class Account:
             ]
             included = {self._fold(names[part.column_id].name) for part in of_index if part.is_included_column}
             wanted = (keys, included, bool(row.is_unique), bool(row.has_filter))
-            candidates = self._target.indexes[self._place(row.object_id)]
+            candidates = self._target.indexes[self._target_name(row.object_id)]
             code = {"primary key": "p", "unique constraint": "u", "index": "i"}[kind]
             alike = [one for one in candidates if one[1] == code and _index_shape(one) == wanted]
             # Two alike on the source need two in PostgreSQL.
@@ -339,7 +339,7 @@ class Account:
             here, there = (self._source.columns[one] for one in (row.parent_object_id, row.referenced_object_id))
             wanted = (
                 not (row.is_disabled or row.is_not_trusted),
-                self._place(row.referenced_object_id),
+                self._target_name(row.referenced_object_id),
                 ACTIONS[row.on_delete],
                 ACTIONS[row.on_update],
                 [self._fold(here[pair.parent_column_id].name) for pair in pairs[row.object_id]],
@@ -348,7 +348,7 @@ class Account:
             found = [
                 (valid, TargetName(schema, table), deletes, updates, columns, others)
                 for name, kind, valid, schema, table, deletes, updates, columns, others, _ in self._target.constraints[
-                    self._place(row.parent_object_id)
+                    self._target_name(row.parent_object_id)
                 ]
                 if kind == "f" and name == self._fold(row.name)
             ]
@@ -367,7 +367,7 @@ class Account:
             wanted = {folded for name, folded in known.items() if name in words}
             found = [
                 (valid, set(columns))
-                for name, kind, valid, _, _, _, _, columns, *_ in self._target.constraints[self._place(table)]
+                for name, kind, valid, _, _, _, _, columns, *_ in self._target.constraints[self._target_name(table)]
                 if kind == "c" and name == self._fold(row.name)
             ]
             expected = (not (row.is_disabled or row.is_not_trusted), wanted)
@@ -379,7 +379,7 @@ class Account:
         texts = self._source.texts("sys.default_constraints", [row.object_id for row in self._source.rows["defaults"]])
         for row in self._source.rows["defaults"]:
             column = self._source.columns[row.parent_object_id][row.parent_column_id].name
-            found = self._target.columns[self._place(row.parent_object_id)].get(self._fold(column))
+            found = self._target.columns[self._target_name(row.parent_object_id)].get(self._fold(column))
             text = texts.get(row.object_id, "")
             wrong = None
             if re.sub(r"[()\s]", "", text).upper() != "NULL":
@@ -444,32 +444,32 @@ class Account:
             found: list[Any] = list(self._target.tables.values())  # of a sequence, say
             name = table = ""
             if row[0] == 1 and row.major_id in self._source.tables:
-                place, table = self._place(row.major_id), self._source.full_name(row.major_id)
-                name, found = f"table {table}", [self._target.tables.get(place)]
+                target, table = self._target_name(row.major_id), self._source.full_name(row.major_id)
+                name, found = f"table {table}", [self._target.tables.get(target)]
                 if row.minor_id:
                     column = self._source.columns[row.major_id][row.minor_id].name
-                    found = [self._target.columns[place].get(self._fold(column), [None])[-1]]
+                    found = [self._target.columns[target].get(self._fold(column), [None])[-1]]
                     name = f"column {table}.{column}"
             elif row[0] == 7 and row.major_id in self._source.tables:
                 table = self._source.full_name(row.major_id)
                 name = f"index {table}.{indexes.get((row.major_id, row.minor_id))}"
-                found = self._texts_beside(self._place(row.major_id))
+                found = self._texts_beside(self._target_name(row.major_id))
             elif row[0] == 1 and row.major_id in constraints:
                 parent, kind, own = constraints[row.major_id]
                 table = self._source.full_name(parent)
-                name, found = f"{kind} {table}.{own}", self._texts_beside(self._place(parent))
+                name, found = f"{kind} {table}.{own}", self._texts_beside(self._target_name(parent))
             wrong = None if row.value in found else f"its text is not there: {row.value[:60]}"
             yield Item("comment", name, wrong, table)
 
-    def _texts_beside(self, place: TargetName) -> list[str]:
+    def _texts_beside(self, target: TargetName) -> list[str]:
         sql = (
             "SELECT description FROM pg_description WHERE objoid IN (SELECT indexrelid FROM pg_index WHERE indrelid = "
             "%(table)s::regclass UNION SELECT oid FROM pg_constraint WHERE conrelid = %(table)s::regclass)"
         )
-        if place not in self._target.tables:
+        if target not in self._target.tables:
             return []
         with self._target.connection.cursor() as cursor:
-            cursor.execute(sql, {"table": f"{quote(place.schema)}.{quote(place.table)}"})
+            cursor.execute(sql, {"table": f"{quote(target.schema)}.{quote(target.table)}"})
             return [text for (text,) in cursor.fetchall()]
 
 

@@ -115,8 +115,8 @@ def rows_of(table: str) -> list[Row]:
     match table:
         case "Customers":
             return [
-                (number, f"customer{number}@example.com", chance.choice(customers) if place % 3 else None)
-                for place, number in enumerate(customers)
+                (number, f"customer{number}@example.com", chance.choice(customers) if position % 3 else None)
+                for position, number in enumerate(customers)
             ]
         case "Ledger":
             return [((number - 50_000) * 10**9, customers[number % ROWS]) for number in range(LEDGER_ROWS)]
@@ -200,7 +200,7 @@ class Arena:
     target: EmbeddedTarget
     source_proxy: Proxy
     target_proxy: Proxy
-    place: Workplace
+    workplace: Workplace
     objects: list[str] = field(default_factory=list)
     #: seconds that an undisturbed run in the smallest chunks spends on its tables, by workers
     durations: dict[int, float] = field(default_factory=dict)
@@ -223,20 +223,20 @@ class Arena:
     @property
     def tables(self) -> Mapping[str, Mapping[str, Any]]:
         """The progress file's entries; none where there is no file."""
-        return entries(self.place)
+        return entries(self.workplace)
 
     def empty(self) -> None:
         """No row in any table, and no progress file: what a first run meets."""
         self.query("TRUNCATE " + ", ".join(quote(table.name.lower()) for table in TABLES))
-        self.place.data_progress.unlink(missing_ok=True)
+        self.workplace.data_progress.unlink(missing_ok=True)
 
     def keep(self, state: str) -> None:
         """Remember the whole database, and the progress file, under a name."""
         admin = self.target.connect()
         with contextlib.closing(admin), admin.cursor() as cursor:
             cursor.execute(f"CREATE DATABASE {quote(f'{NAME} {state}')} TEMPLATE {quote(NAME)}")
-        is_there = self.place.data_progress.exists()
-        self.files[state] = self.place.data_progress.read_bytes() if is_there else None
+        is_there = self.workplace.data_progress.exists()
+        self.files[state] = self.workplace.data_progress.read_bytes() if is_there else None
 
     def put_back(self, state: str) -> None:
         """Make both as they were kept under that name, whoever is still connected."""
@@ -244,11 +244,11 @@ class Arena:
         with contextlib.closing(admin), admin.cursor() as cursor:
             cursor.execute(f"DROP DATABASE {quote(NAME)} WITH (FORCE)")
             cursor.execute(f"CREATE DATABASE {quote(NAME)} TEMPLATE {quote(f'{NAME} {state}')}")
-        for path in self.place.folder.glob("*.json"):
+        for path in self.workplace.folder.glob("*.json"):
             path.unlink()
         content = self.files[state]
         if content is not None:
-            self.place.data_progress.write_bytes(content)
+            self.workplace.data_progress.write_bytes(content)
 
     def restart(self, mode: str) -> None:
         """Stop PostgreSQL, `fast` or `immediate`, which is a crash, and start it again."""
@@ -265,10 +265,10 @@ class Arena:
                 time.sleep(2)
 
 
-def entries(place: Workplace) -> Mapping[str, Mapping[str, Any]]:
+def entries(workplace: Workplace) -> Mapping[str, Mapping[str, Any]]:
     """What the data phase's progress file says of each table; nothing where there is no file."""
     try:
-        document = json.loads(place.data_progress.read_text(encoding="utf-8"))
+        document = json.loads(workplace.data_progress.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     return {key: entry["data"] for key, entry in document["tables"].items()}
@@ -290,7 +290,7 @@ def arena(folder: Path) -> Iterator[Arena]:
         environment = target.environment(NAME)
         source_proxy = stack.enter_context(Proxy(("127.0.0.1", port)))
         target_proxy = stack.enter_context(Proxy(Path(environment["PGHOST"]) / f".s.PGSQL.{environment['PGPORT']}"))
-        place = Workplace(
+        workplace = Workplace(
             folder,
             {
                 "MSSQL_HOST": "127.0.0.1", "MSSQL_PORT": str(source_proxy.port), "MSSQL_DATABASE": NAME,
@@ -299,8 +299,8 @@ def arena(folder: Path) -> Iterator[Arena]:
                 "CHUNK_ROWS": str(SMALLEST_CHUNKS), "BATCH_SIZE": "500", "RETRY_ATTEMPTS": "3", "RETRY_SECONDS": "0",
             },
         )  # fmt: skip
-        made = Arena(target, source_proxy, target_proxy, place)
-        schema = place.run("schema", timeout=RUN_TIMEOUT_S)
+        made = Arena(target, source_proxy, target_proxy, workplace)
+        schema = workplace.run("schema", timeout=RUN_TIMEOUT_S)
         if schema.code != 0:
             raise RuntimeError(f"the tables could not be made:\n{schema.text}")
         made.query(AFTER_SCHEMA)
@@ -323,12 +323,12 @@ def _declare_expected(made: Arena) -> None:
     connection = made.target.connect(NAME)
     with contextlib.closing(connection), connection.cursor() as cursor:
         for table in TABLES:
-            place, rows = quote(table.name.lower()), rows_of(table.name)
-            cursor.execute(f"CREATE TABLE expected.{place} (LIKE public.{place})")
-            cursor.execute(f"ALTER TABLE expected.{place} REPLICA IDENTITY NOTHING")
+            name, rows = quote(table.name.lower()), rows_of(table.name)
+            cursor.execute(f"CREATE TABLE expected.{name} (LIKE public.{name})")
+            cursor.execute(f"ALTER TABLE expected.{name} REPLICA IDENTITY NOTHING")
             text = "".join("\t".join(map(_copy_text, row)) + "\n" for row in rows)
-            cursor.copy_expert(f"COPY expected.{place} FROM STDIN", io.StringIO(text))
-            cursor.execute(f"SELECT * FROM expected.{place}")
+            cursor.copy_expert(f"COPY expected.{name} FROM STDIN", io.StringIO(text))
+            cursor.execute(f"SELECT * FROM expected.{name}")
             if Counter(cursor.fetchall()) != Counter(rows):
                 raise RuntimeError(f"the rows of {table.name} do not survive a plain COPY")
 
@@ -346,29 +346,29 @@ def _copy_text(value: object) -> str:
 
 
 def _timed(made: Arena, workers: int) -> tuple[int, float]:
-    process = made.place.start("data", "--workers", str(workers))
-    wait_for_first_table(made.place, process)
+    process = made.workplace.start("data", "--workers", str(workers))
+    wait_for_first_table(made.workplace, process)
     started = time.monotonic()
     process.communicate(timeout=RUN_TIMEOUT_S)
     return process.returncode, time.monotonic() - started
 
 
-def wait_for_first_table(place: Workplace, process: subprocess.Popen[str]) -> None:
+def wait_for_first_table(workplace: Workplace, process: subprocess.Popen[str]) -> None:
     """Return once a table of this run is in progress, or the process is over."""
-    before = place.data_progress.stat().st_mtime_ns if place.data_progress.exists() else 0
+    before = workplace.data_progress.stat().st_mtime_ns if workplace.data_progress.exists() else 0
     deadline = time.monotonic() + RUN_TIMEOUT_S
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            is_new = place.data_progress.stat().st_mtime_ns != before
+            is_new = workplace.data_progress.stat().st_mtime_ns != before
         except FileNotFoundError:
             is_new = False
-        if is_new and any(entry["status"] == "in_progress" for entry in entries(place).values()):
+        if is_new and any(entry["status"] == "in_progress" for entry in entries(workplace).values()):
             return
         time.sleep(0.01)
 
 
-def wait_for_last_table(place: Workplace, process: subprocess.Popen[str]) -> None:
+def wait_for_last_table(workplace: Workplace, process: subprocess.Popen[str]) -> None:
     """Return once every table is completed, so that only what was suspended is left, or the process is over."""
-    wait_for_first_table(place, process)
-    while process.poll() is None and any(entry["status"] != "completed" for entry in entries(place).values()):
+    wait_for_first_table(workplace, process)
+    while process.poll() is None and any(entry["status"] != "completed" for entry in entries(workplace).values()):
         time.sleep(0.01)

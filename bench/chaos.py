@@ -90,7 +90,7 @@ def _begin(made: Arena, chance: random.Random) -> list[str]:
         return []
     if "--no-truncate" in kind or chance.random() < 0.5:
         made.empty()
-    made.place.data_progress.unlink(missing_ok=True)
+    made.workplace.data_progress.unlink(missing_ok=True)
     arguments = ["--resume"] if kind.startswith("resume") else []
     return [*arguments, "--no-truncate"] if "--no-truncate" in kind else arguments
 
@@ -99,12 +99,12 @@ def _disturbed(made: Arena, chance: random.Random, this: Round, arguments: list[
     """Run the script and kill it, or cut a connection of it; its exit code, None if it was killed."""
     workers = chance.choice((1, 4))
     chunk_rows = chance.choice(CHUNK_ROWS)
-    place = made.place.with_settings(CHUNK_ROWS=chunk_rows)
+    workplace = made.workplace.with_settings(CHUNK_ROWS=chunk_rows)
     if cuts:
         proxy, traffic = chance.choice(((made.source_proxy, made.traffic[0]), (made.target_proxy, made.traffic[1])))
         after = chance.randrange(traffic)
         proxy.cut_after(after)
-        process = place.start("data", *arguments, "--workers", str(workers))
+        process = workplace.start("data", *arguments, "--workers", str(workers))
         out, err = process.communicate(timeout=RUN_TIMEOUT_S)
         proxy.resume()
         this.cuts += 1
@@ -112,12 +112,12 @@ def _disturbed(made: Arena, chance: random.Random, this: Round, arguments: list[
         this.steps.append(f"{arguments} x{workers} cut {which} after {after} bytes: {process.returncode}")
         this.output += out + err
         return process.returncode
-    process = place.start("data", *arguments, "--workers", str(workers))
+    process = workplace.start("data", *arguments, "--workers", str(workers))
     if chance.random() < 0.15:
-        wait_for_last_table(made.place, process)
+        wait_for_last_table(made.workplace, process)
         delay = chance.uniform(0, 0.25)
     else:
-        wait_for_first_table(made.place, process)
+        wait_for_first_table(made.workplace, process)
         # A run's time is rather that of its chunks than that of its rows.
         delay = chance.uniform(0, made.durations[workers] * (0.2 + 0.7 * SMALLEST_CHUNKS / int(chunk_rows)))
     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -144,13 +144,13 @@ def play(made: Arena, chance: random.Random, number: int, cuts: bool) -> Round:
     while code != 0:
         if len(this.steps) >= MOST_RUNS:
             raise RuntimeError(f"round {number} did not end: {this.steps}\n{this.output[-4000:]}")
-        if made.place.data_progress.exists():
+        if made.workplace.data_progress.exists():
             arguments = ["--resume", "--no-truncate"] if chance.random() < 0.6 else ["--resume"]
         # Else there is no session yet; one begun with --no-truncate now would rightly double the rows that are there.
         if chance.random() < 0.4:
             code = _disturbed(made, chance, this, arguments, cuts)
             continue
-        finished = made.place.run("data", *arguments, timeout=RUN_TIMEOUT_S)
+        finished = made.workplace.run("data", *arguments, timeout=RUN_TIMEOUT_S)
         code = finished.code
         this.output += finished.text
         this.steps.append(f"{arguments}: {code}")
@@ -161,11 +161,11 @@ def check(made: Arena, damage: Damage) -> list[str]:
     """Compare everything; adds to `damage` and returns what is wrong in words."""
     words = []
     for table in TABLES:
-        place = quote(table.name.lower())
+        name = quote(table.name.lower())
         lost, doubled = (
-            made.query(f"SELECT count(*) FROM (SELECT * FROM {a}.{place} EXCEPT ALL SELECT * FROM {b}.{place}) AS d")[
+            made.query(f"SELECT count(*) FROM (SELECT * FROM {a}.{name} EXCEPT ALL SELECT * FROM {b}.{name}) AS d")[0][
                 0
-            ][0]
+            ]
             for a, b in (("expected", "public"), ("public", "expected"))
         )
         damage.lost += lost

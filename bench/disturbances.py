@@ -121,9 +121,9 @@ class Scene:
     @property
     def other(self) -> Workplace:
         """Another directory, with settings of its own."""
-        folder = self.made.place.folder / "other"
+        folder = self.made.workplace.folder / "other"
         folder.mkdir(exist_ok=True)
-        return Workplace(folder, self.made.place.environment).with_settings(CHUNK_ROWS=self.chunk_rows())
+        return Workplace(folder, self.made.workplace.environment).with_settings(CHUNK_ROWS=self.chunk_rows())
 
     def chunk_rows(self) -> str:
         """A setting of CHUNK_ROWS."""
@@ -167,7 +167,7 @@ def recreate_by_script(scene: Scene) -> str | None:
     table = scene.table()
     if not scene.change(f"ALTER TABLE {quote(table)} ADD COLUMN surplus integer"):
         return None
-    finished = scene.made.place.run("schema", "--recreate", "--tables", table, timeout=RUN_TIMEOUT_S)
+    finished = scene.made.workplace.run("schema", "--recreate", "--tables", table, timeout=RUN_TIMEOUT_S)
     scene.output.append(finished.text)
     scene.account.loosen(table)
     scene.account.required |= {thing for thing in scene.first if thing.table == table and thing.name not in OWN}
@@ -361,26 +361,26 @@ def drop_replication(scene: Scene) -> str | None:
 
 def lose_the_file(scene: Scene) -> str | None:
     """The progress file goes."""
-    if not scene.made.place.data_progress.exists():
+    if not scene.made.workplace.data_progress.exists():
         return None
-    scene.made.place.data_progress.unlink()
+    scene.made.workplace.data_progress.unlink()
     return "removed the progress file"
 
 
 def set_the_file_back(scene: Scene) -> str | None:
-    """The progress file of an earlier moment takes the place of the last one."""
+    """An earlier progress file replaces the last one."""
     if scene.saved is None:
         return None
-    scene.made.place.data_progress.write_bytes(scene.saved)
+    scene.made.workplace.data_progress.write_bytes(scene.saved)
     return "set the progress file back to an earlier one"
 
 
 def take_the_others_file(scene: Scene) -> str | None:
     """The progress file is one of another directory."""
-    other = scene.made.place.folder / "other" / scene.made.place.data_progress.name
+    other = scene.made.workplace.folder / "other" / scene.made.workplace.data_progress.name
     if not other.exists():
         return None
-    shutil.copy(other, scene.made.place.data_progress)
+    shutil.copy(other, scene.made.workplace.data_progress)
     return "took the progress file of the other directory"
 
 
@@ -401,14 +401,14 @@ def crash(scene: Scene) -> str | None:
 
 def make_the_schema(scene: Scene) -> str | None:
     """The schema phase runs, here or in another directory."""
-    place = scene.chance.choice((scene.made.place, scene.other))
-    finished = place.run("schema", timeout=RUN_TIMEOUT_S)
+    workplace = scene.chance.choice((scene.made.workplace, scene.other))
+    finished = workplace.run("schema", timeout=RUN_TIMEOUT_S)
     scene.output.append(finished.text)
     # A foreign key that was lost, and that rows violate now, is made all the same, and told: docs/schema.md.
     for thing in scene.things():
         if thing.kind == "f" and thing.definition.endswith(" NOT VALID") and thing not in scene.account.required:
             scene.account.forgive(thing)
-    return f"replicate-schema.py in {place.folder.name}: {finished.code}"
+    return f"replicate-schema.py in {workplace.folder.name}: {finished.code}"
 
 
 #: what may happen while no run is under way, except for other runs: the rounds start these themselves

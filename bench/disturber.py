@@ -129,10 +129,10 @@ def compare(scene: Scene, tables: frozenset[str]) -> list[Difference]:
 
 
 def _row_differences(scene: Scene, name: str) -> list[Difference]:
-    place = quote(name.lower())
+    table = quote(name.lower())
     columns = ", ".join(quote(column.name.lower()) for t in TABLES if t.name == name for column in t.columns)
     counts = ", ".join(
-        f"(SELECT count(*) FROM (SELECT {columns} FROM {a}.{place} EXCEPT ALL SELECT {columns} FROM {b}.{place}) AS d)"
+        f"(SELECT count(*) FROM (SELECT {columns} FROM {a}.{table} EXCEPT ALL SELECT {columns} FROM {b}.{table}) AS d)"
         for a, b in (("expected", "public"), ("public", "expected"))
     )
     try:
@@ -194,11 +194,11 @@ class Started:
             self.process.wait(seconds)
 
 
-def _begin(scene: Scene, place: Workplace, arguments: Sequence[str], tables: frozenset[str]) -> Started:
+def _begin(scene: Scene, workplace: Workplace, arguments: Sequence[str], tables: frozenset[str]) -> Started:
     workers, chunk_rows = scene.chance.choice((1, 2, 4)), scene.chunk_rows()
-    where = "" if place is scene.made.place else " in another directory"
+    where = "" if workplace is scene.made.workplace else " in another directory"
     words = f"{' '.join(arguments) or 'a plain run'} x{workers} CHUNK_ROWS={chunk_rows}{where}"
-    process = place.with_settings(CHUNK_ROWS=chunk_rows).start("data", *arguments, "--workers", str(workers))
+    process = workplace.with_settings(CHUNK_ROWS=chunk_rows).start("data", *arguments, "--workers", str(workers))
     seconds = scene.made.durations[1 if workers == 1 else 4]
     delay = scene.chance.uniform(0, seconds * (0.2 + 0.7 * SMALLEST_CHUNKS / int(chunk_rows)))
     return Started(process, tables, words, delay)
@@ -226,7 +226,7 @@ def _whole(scene: Scene, this: DisturbedRound, arguments: Sequence[str], tables:
     """A run from its start to its end, once its servers are there and nobody else is at its tables."""
     run = Run(tables, None, "", "")
     for _ in range(MOST_TRIES):
-        run = _end(scene, this, _begin(scene, scene.made.place, arguments, tables))
+        run = _end(scene, this, _begin(scene, scene.made.workplace, arguments, tables))
         if run.code not in (UNREACHABLE, HELD):
             break
         time.sleep(1)
@@ -234,33 +234,33 @@ def _whole(scene: Scene, this: DisturbedRound, arguments: Sequence[str], tables:
 
 
 def _interrupted(
-    scene: Scene, this: DisturbedRound, arguments: Sequence[str], tables: frozenset[str], place: Workplace
+    scene: Scene, this: DisturbedRound, arguments: Sequence[str], tables: frozenset[str], workplace: Workplace
 ) -> Run:
     """A run that is killed at a random moment, unless it ends before."""
-    run = _begin(scene, place, arguments, tables)
+    run = _begin(scene, workplace, arguments, tables)
     if scene.chance.random() < 0.2:
-        wait_for_last_table(place, run.process)
+        wait_for_last_table(workplace, run.process)
         run.wait(scene.chance.uniform(0, 0.25))
     else:
-        wait_for_first_table(place, run.process)
+        wait_for_first_table(workplace, run.process)
         run.wait(run.delay)
     return _end(scene, this, run, kill=True)
 
 
 def _accompanied(scene: Scene, this: DisturbedRound, arguments: Sequence[str], tables: frozenset[str]) -> list[Run]:
     """A run beside which something else happens, another run above all; returns those that ended by themselves."""
-    run = _begin(scene, scene.made.place, arguments, tables)
-    wait_for_first_table(scene.made.place, run.process)
+    run = _begin(scene, scene.made.workplace, arguments, tables)
+    wait_for_first_table(scene.made.workplace, run.process)
     run.wait(run.delay / 2)
     if scene.chance.random() < 0.4:
         this.steps.append(f"beside the next: {scene.chance.choice(BESIDE_A_RUN)(scene)}")
         return [_end(scene, this, run)]
     # In the first one's own directory it is turned away.
-    place = scene.made.place if scene.chance.random() < 0.1 else scene.other
-    second = _begin(scene, place, *_some_tables(scene.chance))
+    workplace = scene.made.workplace if scene.chance.random() < 0.1 else scene.other
+    second = _begin(scene, workplace, *_some_tables(scene.chance))
     this.steps.append("beside each other:")
     if scene.chance.random() < 0.3:
-        wait_for_first_table(place, second.process)
+        wait_for_first_table(workplace, second.process)
         _end(scene, this, run, kill=True)
         ended = _end(scene, this, second)
         # Of tables that both were at, the one that was killed may have been the later one.
@@ -296,7 +296,7 @@ def _way_back(scene: Scene) -> tuple[list[str], frozenset[str]]:
 
 def _keeping(scene: Scene) -> list[str]:
     """`--resume --no-truncate`, but where there is no session: there it would rightly double what is there."""
-    return ["--resume", "--no-truncate"] if scene.made.place.data_progress.exists() else ["--resume"]
+    return ["--resume", "--no-truncate"] if scene.made.workplace.data_progress.exists() else ["--resume"]
 
 
 # -- a round -----------------------------------------------------------------------------------------
@@ -307,7 +307,7 @@ def play(made: Arena, chance: random.Random, number: int) -> DisturbedRound:
     this = DisturbedRound(number)
     loaded = chance.random() < 0.25
     made.put_back(LOADED if loaded else EMPTY)
-    other = made.place.folder / "other"
+    other = made.workplace.folder / "other"
     for path in other.glob("*.json") if other.exists() else ():
         path.unlink()
     scene = Scene(made, chance, Account(set()), frozenset())
@@ -337,9 +337,9 @@ def _play(scene: Scene, this: DisturbedRound) -> tuple[Verdict, list[str]]:
         if words:
             return "wrong", words
     else:
-        _interrupted(scene, this, flags, tables, scene.made.place)
-    if scene.made.place.data_progress.exists():
-        scene.saved = scene.made.place.data_progress.read_bytes()
+        _interrupted(scene, this, flags, tables, scene.made.workplace)
+    if scene.made.workplace.data_progress.exists():
+        scene.saved = scene.made.workplace.data_progress.read_bytes()
     for turn in range(chance.choice((1, 1, 2))):
         words = _disturb(scene, this)
         if not words and (turn or chance.random() < 0.3):
@@ -375,7 +375,7 @@ def _go_on(scene: Scene, this: DisturbedRound) -> list[str]:
     """A run that is not the last one, killed or not; returns what it lied about."""
     flags, tables = _way_back(scene)
     if scene.chance.random() < 0.6:
-        _interrupted(scene, this, flags, tables, scene.made.place)
+        _interrupted(scene, this, flags, tables, scene.made.workplace)
         return []
     return _believed(scene, [_whole(scene, this, flags, tables)])
 
@@ -396,7 +396,7 @@ def _after_being_told(scene: Scene, this: DisturbedRound) -> list[str]:
     """What somebody does who was told: resume once more, or make what is missing and begin anew."""
     if scene.chance.random() < 0.5:
         return ["--resume"]
-    finished = scene.made.place.run("schema", timeout=RUN_TIMEOUT_S)
+    finished = scene.made.workplace.run("schema", timeout=RUN_TIMEOUT_S)
     scene.output.append(finished.text)
     this.steps.append(f"replicate-schema.py: {finished.code}")
     return []

@@ -1,4 +1,4 @@
-"""The floor: a table's rows read by the same lane, and thrown away. Nothing that copies can be faster.
+"""The floor: a table's rows read in the same way, and thrown away. Nothing that copies can be faster.
 
 python -m bench.floor TABLE [--env-file FILE]
 """

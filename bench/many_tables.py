@@ -157,19 +157,19 @@ def _measure_data(settings: Settings, environment: Mapping[str, str]) -> int:
     return 0
 
 
-def _analyze(place: TargetName, cursor: Any, _: Totals) -> None:
-    loader.analyze(cursor, place)
+def _analyze(target: TargetName, cursor: Any, _: Totals) -> None:
+    loader.analyze(cursor, target)
 
 
 def _servers_alone(settings: Settings) -> tuple[int, float]:
-    """The tables, and the seconds that reading and writing them takes in one lane."""
+    """The tables, and the seconds that reading and writing them takes on one connection pair."""
     source = reader.connect(settings)
     tables = read_tables(source)
     with closing(connect_target(settings)) as target:
         there = read_target_tables(target, ["public"])
         target.rollback()
         with target.cursor() as cursor:
-            cursor.execute("TRUNCATE " + ", ".join(place.quoted for place in there))
+            cursor.execute("TRUNCATE " + ", ".join(name.quoted for name in there))
         target.commit()
         started = time.monotonic()
         for table in tables:

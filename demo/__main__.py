@@ -100,8 +100,8 @@ def main() -> int:
         run("sync-data.py", "--resume")
         step("4 of 4: the proof, value by value")
         run("sync-data.py", "--verify")
-    place = target.environment(DATABASE)
-    look = f"{target.psql} -h {place['PGHOST']} -p {place['PGPORT']} -U {place['PGUSER']} {DATABASE}"
+    environment = target.environment(DATABASE)
+    look = f"{target.psql} -h {environment['PGHOST']} -p {environment['PGPORT']} -U {environment['PGUSER']} {DATABASE}"
     print(
         f"\n✅ Demo finished in {time.monotonic() - started:.0f} s: a stand-in SQL Server database was copied into "
         f"PostgreSQL,\n   killed half way, resumed, and both sides hold the same rows."

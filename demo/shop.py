@@ -484,12 +484,12 @@ def _audit() -> list[Given]:
     times = [start + datetime.timedelta(milliseconds=int(17 * (number - (number == 2)))) for number in range(1000)]
     return [
         (
-            moment,
+            changed_at,
             "système" if number % 2 else None,
             f"changed row {number - (number == 2)} for 5 €",
             None if number % 9 == 5 else bytes([number % 256, 0, 255]),
         )
-        for number, moment in enumerate(times)
+        for number, changed_at in enumerate(times)
     ]
 
 

@@ -79,15 +79,18 @@ class EmbeddedTarget:
 
     def connect(self, database: str = "postgres") -> Any:
         """A psycopg2 connection in autocommit mode."""
-        place = self.environment(database)
+        variables = self.environment(database)
         connection = psycopg2.connect(
-            host=place["PGHOST"], port=place["PGPORT"], user=place["PGUSER"], dbname=place["PGDATABASE"]
+            host=variables["PGHOST"],
+            port=variables["PGPORT"],
+            user=variables["PGUSER"],
+            dbname=variables["PGDATABASE"],
         )
         connection.autocommit = True
         return connection
 
     def create_database(self, name: str) -> None:
-        """Create an empty database of that name, in place of one that is there."""
+        """Create an empty database of that name; one that is there is dropped."""
         connection = self.connect()
         with connection.cursor() as cursor:
             cursor.execute(f"DROP DATABASE IF EXISTS {quote(name)} WITH (FORCE)")
