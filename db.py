@@ -15,21 +15,17 @@ import re
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import quote
+from typing import Any
 
 import psycopg2
 import psycopg2.extensions
 from dotenv import dotenv_values
 
-from model.changes import NulPolicy
 from model.errors import NoMoreConnectionsError, OdbcDiagnosis, SettingsError, UnreachableError, is_temporary_sqlstate
-
-Naming = Literal["lower", "preserve"]
-CollationPolicy = Literal["leave", "citext", "icu"]
-MissingKeys = Literal["error", "tell"]
+from model.settings import SECRET_PARAMETERS, Driver, Secrets, Settings, Source, Target
+from model.settings_table import fields_of, read
 
 #: libpq's environment variables and the keyword each stands for
 #: (PostgreSQL documentation, "Environment Variables" of libpq).
@@ -63,124 +59,6 @@ LIBPQ_VARIABLES: Mapping[str, str] = {
 KEEPALIVES = {"keepalives_idle": "60", "keepalives_interval": "15", "keepalives_count": "4"}
 CONNECT_TIMEOUT_S = 15
 UTF8_LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8")
-
-
-@dataclass(frozen=True)
-class Secrets:
-    """The texts that must never be shown."""
-
-    values: tuple[str, ...] = field(default=(), repr=False)
-
-    def hide(self, text: str) -> str:
-        """`text` with `***` wherever connection strings and addresses have a secret.
-
-        A secret that cannot be taken for a word is replaced wherever it stands besides. A short or plain one is not:
-        what is replaced in every word tells what it is.
-        """
-        text = _KEYWORD_SECRET.sub(r"\1=***", text)
-        text = _ADDRESS_SECRET.sub(r"\1:***@", text)
-        for value in sorted(filter(_is_distinctive, self.values), key=len, reverse=True):
-            for form in {value, value.replace("}", "}}"), quote(value, safe="")}:
-                text = text.replace(form, "***")
-        return text
-
-
-#: libpq's parameters whose values are secrets, and ODBC's: `password=x`, `PWD={x}`, `password='x'`
-SECRET_PARAMETERS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
-_KEYWORD_SECRET = re.compile(
-    rf"(?i)\b(PWD|{'|'.join(SECRET_PARAMETERS)})\s*=\s*"
-    r"(\{(?:[^}]|\}\})*\}|'(?:[^'\\]|\\.)*'|[^;\s]+)"
-)
-_ADDRESS_SECRET = re.compile(r"(?i)\b(postgres(?:ql)?://[^\s/:@]*):\S*@")
-
-
-def _is_distinctive(secret: str) -> bool:
-    kinds = (str.islower, str.isupper, str.isdigit, lambda sign: not sign.isalnum())
-    return len(secret) >= 8 and sum(any(map(is_kind, secret)) for is_kind in kinds) >= 2
-
-
-@dataclass(frozen=True)
-class Driver:
-    """An ODBC driver: the name or path for `Driver=`, and why it was chosen, for the start banner."""
-
-    name: str
-    origin: str
-
-    @property
-    def is_freetds(self) -> bool:
-        """FreeTDS spells some connection keywords its own way."""
-        return bool(re.search(r"freetds|tdsodbc", self.name, re.IGNORECASE))
-
-    @property
-    def encrypts_by_default(self) -> bool:
-        """Whether a connection is encrypted where nothing is said (Microsoft, "DSN and Connection String Keywords")."""
-        older = r"ODBC Driver 1[0-7] |msodbcsql[-.]?1[0-7]|Native Client|^SQL Server$"
-        return not self.is_freetds and re.search(older, self.name) is None
-
-    @property
-    def label(self) -> str:
-        """For a person: the driver's name without the folders it lies in."""
-        return f"{Path(self.name).name} ({self.origin})"
-
-
-@dataclass(frozen=True)
-class Source:
-    """How to reach SQL Server. `connection_string` serves pyodbc and arrow-odbc alike."""
-
-    connection_string: str = field(repr=False)
-    driver: Driver
-    label: str
-    is_encrypted: bool = True
-    #: host and port where they are known; None for a named instance or a whole connection string
-    address: tuple[str, int] | None = None
-    #: why no further connection must be opened, where none must
-    closed_because: str | None = None
-
-
-@dataclass(frozen=True)
-class Target:
-    """How to reach PostgreSQL: psycopg2's keyword arguments."""
-
-    parameters: Mapping[str, str] = field(repr=False)
-    label: str = ""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything a run is told by `.env` and the environment. Picklable."""
-
-    source: Source
-    target: Target
-    secrets: Secrets
-    naming: Naming = "lower"
-    target_schema: str = "public"
-    #: source schema (as the source spells it, lower-cased) → target schema
-    schema_map: Mapping[str, str] = field(default_factory=dict)
-    collation_policy: CollationPolicy = "leave"
-    nul_policy: NulPolicy = "strip"
-    #: rows an Arrow batch
-    batch_size: int = 20_000
-    #: rows a committed chunk; a table of fewer is one chunk
-    chunk_rows: int = 1_000_000
-    #: tables and chunks copied at the same time
-    workers: int = 1
-    #: attempts at a chunk, the first included, and seconds before the second; the wait doubles each time
-    retry_attempts: int = 5
-    retry_seconds: float = 1.0
-    #: seconds without a row after which a chunk is given up
-    stall_timeout: int = 600
-    #: rejected rows of a table beyond which it fails (--on-error reject); 0 for no limit
-    reject_limit: int = 10_000
-    #: seconds for which a step that needs a strong lock on a table waits for others, in short attempts
-    lock_wait: int = 300
-    #: whether keys that the source has and a target's table lacks are an error, or only told
-    missing_keys: MissingKeys = "error"
-    #: roles beside the one that runs to which the target's schema `replication` may belong
-    trusted_roles: tuple[str, ...] = ()
-    #: PostgreSQL's memory for building each index that a load suspended
-    maintenance_work_mem: str = "256MB"
-    #: the file that says how types cross, where not as usual
-    type_map: Path | None = None
 
 
 # -- reading the settings --------------------------------------------------------------------
@@ -225,29 +103,8 @@ def load_settings(env_file: Path | None, environment: Mapping[str, str] | None =
         source=source,
         target=target,
         secrets=Secrets(tuple(secret for secret in (*source_secrets, *target_secrets) if secret)),
-        naming=_choice(values, "NAMING", "lower", ("lower", "preserve")),  # type: ignore[arg-type]
-        target_schema=values.get("TARGET_SCHEMA", "").strip() or "public",
-        schema_map=_schema_map(values.get("SCHEMA_MAP", "")),
-        collation_policy=_choice(values, "COLLATION_POLICY", "leave", ("leave", "citext", "icu")),  # type: ignore[arg-type]
-        nul_policy=_choice(values, "NUL_POLICY", "strip", ("strip", "replace", "error")),  # type: ignore[arg-type]
-        batch_size=_whole(values, "BATCH_SIZE", 20_000, 1, 10_000_000),
-        chunk_rows=_whole(values, "CHUNK_ROWS", 1_000_000, 1, 1_000_000_000),
-        workers=_whole(values, "WORKERS", default_workers(), 1, 64),
-        reject_limit=_whole(values, "REJECT_LIMIT", 10_000, 0, 1_000_000_000),
-        retry_attempts=_whole(values, "RETRY_ATTEMPTS", 5, 1, 100),
-        retry_seconds=_whole(values, "RETRY_SECONDS", 1, 0, 3600),
-        maintenance_work_mem=values.get("MAINTENANCE_WORK_MEM", "").strip() or "256MB",
-        stall_timeout=_whole(values, "STALL_TIMEOUT", 600, 1, 86_400),
-        lock_wait=_whole(values, "LOCK_WAIT", 300, 1, 86_400),
-        missing_keys=_choice(values, "MISSING_KEYS", "error", ("error", "tell")),  # type: ignore[arg-type]
-        trusted_roles=tuple(filter(None, (part.strip() for part in values.get("TRUSTED_ROLES", "").split(",")))),
-        type_map=Path(named) if (named := values.get("TYPE_MAP", "").strip()) else None,
+        **fields_of(values),
     )
-
-
-def default_workers() -> int:
-    """Workers where nobody says: one a core, at most four, so that two busy servers are not overrun."""
-    return max(1, min(4, os.cpu_count() or 1))
 
 
 def _source(values: Mapping[str, str]) -> tuple[Source, list[str]]:
@@ -269,9 +126,9 @@ def _source(values: Mapping[str, str]) -> tuple[Source, list[str]]:
     database = _required(values, "MSSQL_DATABASE", "the database to copy")
     user = _required(values, "MSSQL_USER", "the login that reads it")
     password = _required(values, "MSSQL_PASSWORD", "that login's password", blank_allowed=True)
-    port = _whole(values, "MSSQL_PORT", 1433, 1, 65535)
-    encrypt = _choice(values, "MSSQL_ENCRYPT", "yes", ("yes", "no", "strict", "mandatory", "optional"))
-    trust = _choice(values, "MSSQL_TRUST_SERVER_CERTIFICATE", "no", ("yes", "no"))
+    port = read("MSSQL_PORT", values)
+    encrypt = read("MSSQL_ENCRYPT", values)
+    trust = read("MSSQL_TRUST_SERVER_CERTIFICATE", values)
     driver = find_driver(values.get("MSSQL_DRIVER", "").strip())
     # A host with an instance name is resolved by the server's browser service, which knows the port.
     has_instance = "\\" in host and not values.get("MSSQL_PORT", "").strip()
@@ -336,35 +193,6 @@ def _required(values: Mapping[str, str], name: str, what: str, blank_allowed: bo
     if value is None or (not blank_allowed and not value.strip()):
         raise SettingsError(f"{name} is missing: {what}. Put it into .env (see .env.example) or the environment.")
     return value if name == "MSSQL_PASSWORD" else value.strip()
-
-
-def _whole(values: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
-    text = values.get(name, "").strip().replace("_", "")
-    if not text:
-        return default
-    if not re.fullmatch(r"[0-9]{1,20}", text) or not low <= int(text) <= high:
-        raise SettingsError(f"{name} must be a whole number from {low} to {high}, not {values[name]!r}")
-    return int(text)
-
-
-def _choice(values: Mapping[str, str], name: str, default: str, known: tuple[str, ...]) -> str:
-    text = values.get(name, "").strip().lower()
-    text = {"true": "yes", "1": "yes", "false": "no", "0": "no"}.get(text, text) or default
-    if text not in known:
-        raise SettingsError(f"{name} must be one of {', '.join(known)}, not {values[name]!r}")
-    return text
-
-
-def _schema_map(text: str) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for pair in filter(None, (part.strip() for part in text.split(","))):
-        source, colon, target = (part.strip() for part in pair.partition(":"))
-        if not (source and colon and target):
-            raise SettingsError(f"SCHEMA_MAP must look like dbo:shop,Sales:sales_eu, not {text!r}")
-        if source.lower() in pairs:
-            raise SettingsError(f"SCHEMA_MAP names {source} twice")
-        pairs[source.lower()] = target
-    return pairs
 
 
 # -- ODBC ------------------------------------------------------------------------------------

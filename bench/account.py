@@ -22,8 +22,9 @@ from typing import Any
 
 import pyodbc
 
-from db import Settings, connect_source, connect_target, find_env_file, load_settings
+from db import connect_source, connect_target, find_env_file, load_settings
 from model.catalog import Table, written
+from model.settings import Settings
 from postgres.names import TargetName, fold, quote, target_name
 
 #: the PostgreSQL type of each T-SQL type, `{0}` the length in characters or the precision, `{1}` the scale

@@ -26,7 +26,8 @@ from typing import Any
 import pyodbc
 
 from bench.run_tsql_script import in_master
-from db import Settings, connect_source, connect_target, find_env_file, in_database, load_settings
+from db import connect_source, connect_target, find_env_file, in_database, load_settings
+from model.settings import Settings
 from mssql import reader
 from mssql.introspection import read_tables
 from mssql.quoting import quote as bracket

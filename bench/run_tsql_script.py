@@ -17,7 +17,8 @@ from typing import Any
 
 import pyodbc
 
-from db import Settings, connect_source, find_env_file, in_database, load_settings, odbc_words, parse_odbc
+from db import connect_source, find_env_file, in_database, load_settings, odbc_words, parse_odbc
+from model.settings import Settings
 from mssql.quoting import quote
 
 

@@ -24,7 +24,8 @@ from pathlib import Path
 from urllib.parse import quote as percent
 
 from bench.shapes import SHAPES, create_shape
-from db import Settings, connect_source, connect_target, find_env_file, load_settings, parse_odbc
+from db import connect_source, connect_target, find_env_file, load_settings, parse_odbc
+from model.settings import Settings
 from postgres.names import quote
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -49,7 +49,9 @@ def script_of(name: str, options: Options) -> Script:
     return Script(options, choose_display(), choose_display(sys.stderr), Recorder(name, sys.argv[1:]))
 
 
-def run_script(script: Script, folder: Path | None, phase: Callable[[Script], RunResult], after_stop: str = SAVED) -> int:
+def run_script(
+    script: Script, folder: Path | None, phase: Callable[[Script], RunResult], after_stop: str = SAVED
+) -> int:
     """Run a phase; every error that ends it becomes words on standard error and its exit code.
 
     On every way out a line about the run is added to `runs.jsonl` in `folder`; None for a run that is to leave nothing

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from db import Settings, connect_target
+from db import connect_target
 from model.errors import CancelledError
+from model.settings import Settings
 from mssql import odbc_client, reader, snapshots
 from postgres.connections import break_off
 

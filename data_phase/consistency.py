@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from db import Settings, connect_source, in_database
+from db import connect_source, in_database
 from model.errors import SnapshotError, UnreachableError, UsageError
+from model.settings import Settings
 from mssql import snapshots
 from run.context import Run
 from run.plan import Plan

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from data_phase.connection_pair import ConnectionPair
-from db import Settings
 from model.catalog import Chunk, Table
+from model.settings import Settings
 from mssql import chunk_keys
 from postgres.checkpoints import LoadId
 from postgres.load_plan import LoadPlan

@@ -7,10 +7,10 @@ from typing import Any
 
 from data_phase.job import Begun, Job
 from data_phase.load_tasks import AbandonLoad, BeginLoad, CopyChunk, FinishLoad
-from db import Settings
 from model.catalog import Table
 from model.errors import TableError
 from model.events import ChunkCommitted, Event, KeysAreBuilt, LoadBegun, TableCompleted, TableFailed, TableStarted
+from model.settings import Settings
 from postgres.checkpoints import Totals
 from postgres.names import TargetName
 from run.closing import in_words, traced

@@ -23,9 +23,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from db import CONNECT_TIMEOUT_S, Settings, choose_utf8_locale, odbc_words, probe_port, source_unreachable
+from db import CONNECT_TIMEOUT_S, choose_utf8_locale, odbc_words, probe_port, source_unreachable
 from model.errors import OdbcError
 from model.long_rows import PIECE_BYTES
+from model.settings import Settings
 
 ENVIRONMENT, CONNECTION, STATEMENT = 1, 2, 3
 SUCCESS, SUCCESS_WITH_INFO, NO_DATA = 0, 1, 100

@@ -12,9 +12,10 @@ from typing import Any
 import arrow_odbc
 import pyarrow as pa
 
-from db import CONNECT_TIMEOUT_S, Settings, choose_utf8_locale, probe_port, source_unreachable
+from db import CONNECT_TIMEOUT_S, choose_utf8_locale, probe_port, source_unreachable
 from model.errors import DescriptionError, OtherwiseDescribedError, SourceError
 from model.long_rows import Part
+from model.settings import Settings
 from mssql import descriptions, native_numbers
 from mssql.answers import source_error
 from mssql.block_reader import measure, read_in_blocks, row_bytes

@@ -9,10 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from db import Settings
 from model.catalog import WHOLE_TABLE, Chunk, Column, Picked, Table
 from model.changes import Kind
 from model.errors import SourceError
+from model.settings import Settings
 from mssql import odbc_client
 from mssql.native_numbers import RawNumbers
 from mssql.quoting import quote, quote_table

@@ -16,9 +16,10 @@ import arrow_odbc
 import pyarrow as pa
 import pyodbc
 
-from db import Settings, connect_source, odbc_diagnosis, odbc_words
+from db import connect_source, odbc_diagnosis, odbc_words
 from model.catalog import Table
 from model.errors import OdbcError, SnapshotError
+from model.settings import Settings
 from mssql import odbc_client, reader
 from mssql.quoting import is_beyond_basic_plane, quote, quote_table
 

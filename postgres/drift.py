@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from db import Settings
 from model.catalog import Column
+from model.settings import Settings
 from postgres.ddl import TablePlan, column_type, has_native_identity
 from postgres.introspection import TargetColumn, TargetTable
 from postgres.names import TargetName, fold, quote

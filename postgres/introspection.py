@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg2
 
-from db import Settings
 from model.catalog import Table
+from model.settings import Settings
 from postgres.names import TargetName, fold, target_name
 from type_mapping import TargetFeatures
 

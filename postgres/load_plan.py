@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from db import Settings
 from model.catalog import Column, Table
 from model.changes import NulPolicy
 from model.errors import UnfitTargetError
+from model.settings import Settings
 from postgres.introspection import TargetTable
 from postgres.names import TargetName, fold, quote
 from type_mapping import Family, mapping_of, wire_type

@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from db import Settings
 from model.catalog import DEFAULT_SCHEMA, Table
 from model.errors import NameCollisionError
+from model.settings import Settings
 
 MAX_BYTES = 63
 _HASH_LENGTH = 8

@@ -18,8 +18,9 @@ import pyarrow as pa
 from adbc_driver_postgresql import StatementOptions
 from adbc_driver_postgresql import dbapi as postgresql
 
-from db import SET_SESSION, Settings, target_advice
+from db import SET_SESSION, target_advice
 from model.errors import TargetError, UnreachableError, is_temporary_sqlstate
+from model.settings import Settings
 from postgres.introspection import TargetColumn, TargetTable
 from postgres.names import TargetName, quote
 

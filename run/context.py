@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 
-from db import Settings, find_env_file, load_settings
+from db import find_env_file, load_settings
 from model.catalog import Table
+from model.settings import Settings
 from operations.recorder import Recorder
 from postgres.names import check_collisions, check_schemas
 from progress import ProgressTracker

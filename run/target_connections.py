@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from db import Settings, connect_target
+from db import connect_target
 from model.errors import CancelledError
+from model.settings import Settings
 from postgres.connections import break_off, spare_connections
 from run.context import Run
 

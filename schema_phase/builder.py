@@ -8,10 +8,11 @@ from typing import Any
 
 import psycopg2
 
-from db import Settings, target_words
+from db import target_words
 from model.catalog import Finding
 from model.errors import SchemaError, UnreachableError, UsageError
 from model.events import TableCompleted, TableFailed
+from model.settings import Settings
 from postgres import checkpoints, ddl, locks
 from postgres.ddl import NamedStep, Step, TablePlan
 from postgres.drift import Parts, differences, read_parts

@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from db import Settings, connect_source, connect_target
+from db import connect_source, connect_target
 from model.catalog import Database, Finding, Table
+from model.settings import Settings
 from mssql.introspection import read_database
 from mssql.server_version import read_version
 from operations.run_result import RunResult

@@ -18,9 +18,10 @@ from typing import Literal, get_args
 
 import psycopg2
 
-from db import Settings, connect_source, connect_target, target_words
+from db import connect_source, connect_target, target_words
 from model.catalog import Column, Database, Finding, ForeignKey, SqlType, Table
 from model.errors import OutputError, UnreachableError, UnsupportedTypeError
+from model.settings import Settings
 from model.visible import json_text
 from mssql import data_checks
 from mssql.data_checks import Comparison, Count

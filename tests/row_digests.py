@@ -19,8 +19,9 @@ from typing import Any
 
 import pyodbc
 
-from db import Settings, connect_source, connect_target
+from db import connect_source, connect_target
 from model.catalog import Column, Table
+from model.settings import Settings
 from mssql.quoting import quote as quote_source
 from mssql.quoting import quote_table
 from postgres.names import fold, target_name

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from db import Secrets, load_settings
+from db import load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import Check, Database
 from model.errors import SettingsError
+from model.settings import Secrets
 from model.visible import json_text, on_one_line, visible
 from standin.server import PASSWORD, StandIn
 from tests.harness import ROOT, Workplace, clean_environment, wait_until

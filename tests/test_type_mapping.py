@@ -28,10 +28,11 @@ from data_phase.connection_pair import ConnectionPair
 from data_phase.job import Job
 from data_phase.load_tasks import CopyChunk
 from data_phase.modes.truncate_and_copy import TruncateAndCopy
-from db import Settings, connect_source, connect_target, load_settings
+from db import connect_source, connect_target, load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import WHOLE_TABLE, Column, Database, Key, KeyColumn, SqlType, Table
 from model.errors import UnknownNumberError
+from model.settings import Settings
 from mssql import native_numbers, reader
 from mssql.introspection import read_tables
 from postgres import checkpoints

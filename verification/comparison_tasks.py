@@ -9,8 +9,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from db import Settings
 from model.catalog import Chunk, Table
+from model.settings import Settings
 from postgres.introspection import TargetTable
 from scheduling.retry import RetryPolicy
 from scheduling.tasks import Label, Worker, tried

@@ -7,8 +7,9 @@ from typing import Any
 
 import pyodbc
 
-from db import Settings, connect_source
+from db import connect_source
 from model.errors import CancelledError
+from model.settings import Settings
 from mssql import reader
 from postgres import reader as target_reader
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from db import Settings
 from model.catalog import Column, Table
 from model.errors import UnfitTargetError
+from model.settings import Settings
 from postgres.introspection import TargetColumn, TargetTable
 from postgres.names import fold
 from verification.checksums import RowHasher, Salt

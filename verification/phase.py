@@ -13,10 +13,11 @@ from contextlib import closing
 
 import psycopg2
 
-from db import Settings, connect_target, target_words
+from db import connect_target, target_words
 from model.catalog import Table
 from model.errors import CatalogError
 from model.events import ComparisonStarted, Event, Remarked, RowsRead, RowsUnderWay, TableCompared, TriedAgain
+from model.settings import Settings
 from postgres import reader as target_reader
 from postgres.introspection import TargetTable, read_tables, target_schemas
 from postgres.names import TargetName, target_name

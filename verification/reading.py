@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from db import Settings
 from model.catalog import Chunk, Column
 from model.errors import SourceError, TargetError
 from model.exact_numbers import EXACT, has_total, total
 from model.long_rows import LongRow
+from model.settings import Settings
 from mssql import chunk_planning, figures, reader
 from mssql.figures import Figures
 from mssql.selection import Selection, Source

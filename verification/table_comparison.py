@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from db import Settings
 from model.catalog import WHOLE_TABLE, Chunk, Table
 from model.errors import TableError, UnfitTargetError
 from model.events import ComparisonStarted, Event, RowsRead, TableCompared
+from model.settings import Settings
 from postgres.introspection import TargetTable
 from postgres.names import target_name
 from postgres.reader import BlockRange

@@ -6,8 +6,8 @@ from typing import ClassVar, Protocol
 
 from data_phase.connection_pair import ConnectionPair
 from data_phase.job import Begun, Job, Step
-from db import Settings
 from model.catalog import Chunk
+from model.settings import Settings
 from postgres.checkpoints import Totals
 from postgres.names import TargetName
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from db import Settings
 from model.catalog import Database, Table
+from model.settings import Settings
 from postgres.ddl.plan import Expressions
 from postgres.ddl.relation_names import RelationNames
 from postgres.names import TargetName, fold, quote

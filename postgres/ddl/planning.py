@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from db import Settings
 from model.catalog import Database, Finding, SqlType, Table
+from model.settings import Settings
 from postgres.ddl.collations import collation_findings, collation_support
 from postgres.ddl.context import Context
 from postgres.ddl.plan import Expressions, SchemaPlan

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from db import Settings
 from model.catalog import Sequence as SourceSequence
 from model.catalog import SqlType, Table
+from model.settings import Settings
 from postgres.names import TargetName, cut, fold, target_name
 
 

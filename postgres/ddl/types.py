@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from db import Settings
 from model.catalog import Column
+from model.settings import Settings
 from postgres.ddl.relation_names import domain_target
 from type_mapping import TargetFeatures, postgres_type, traits_of
 

@@ -22,10 +22,11 @@ from data_phase.load_tasks import BeginLoad, CopyChunk, FinishLoad
 from data_phase.modes.interface import LoadMode
 from data_phase.modes.keep_and_continue import AddToRows
 from data_phase.modes.truncate_and_copy import TruncateAndCopy
-from db import Settings, load_settings
+from db import load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import WHOLE_TABLE, Chunk, Database
 from model.errors import CancelledError, TableError, TargetError, UnreachableError
+from model.settings import Settings
 from mssql import chunk_planning
 from postgres import checkpoints, loader
 from postgres.checkpoints import Totals

@@ -21,9 +21,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from db import Settings, connect_source, load_settings
+from db import connect_source, load_settings
 from model.catalog import WHOLE_TABLE, Chunk, Column, Database, Index, Key, KeyColumn, SqlType, Table
 from model.errors import PlanningError
+from model.settings import Settings
 from mssql import reader, selection, snapshots
 from mssql.chunk_keys import chunk_key
 from mssql.chunk_planning import CANDIDATES, Sampling, plan_chunks

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import Driver, Secrets, Settings, Source, Target
 from demo.shop import INT
 from demo.target import EmbeddedTarget
 from model.catalog import Check, Column, Database, ForeignKey, SqlType, Table
 from model.catalog import Sequence as SequenceObject
 from model.errors import NameCollisionError
+from model.settings import Driver, Secrets, Settings, Source, Target
 from postgres.ddl import RelationNames
 from postgres.names import check_collisions, cut, fold, quote, target_name
 from run.options import Options

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cli.display.plain import PlainDisplay
-from db import Driver, Secrets, Settings, Source, Target
 from model.errors import UsageError
+from model.settings import Driver, Secrets, Settings, Source, Target
 from operations.recorder import Recorder
 from progress import ProgressTracker
 from run.context import Run, Script

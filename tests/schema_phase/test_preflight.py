@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from db import Settings, connect_source, load_settings
+from db import connect_source, load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import Check, Column, Database, Default, ForeignKey, Identity, Index, Key, KeyColumn, SqlType, Table
+from model.settings import Settings
 from mssql.data_checks import Comparison, Count, Request, count_problems
 from progress import ProgressTracker
 from schema_phase.preflight import JSON_FILE, Remark, TargetState, document, page, structure_remarks, verdict

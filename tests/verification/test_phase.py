@@ -15,9 +15,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from db import Settings, connect_source, load_settings, wheel_driver
+from db import connect_source, load_settings, wheel_driver
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
+from model.settings import Settings
 from mssql import introspection, reader
 from postgres import reader as target_reader
 from standin.script import create_script, load_rows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from db import Driver, Secrets, Settings, Source, Target
 from model.catalog import (
     Column,
     Database,
@@ -16,6 +15,7 @@ from model.catalog import (
     Table,
     Translation,
 )
+from model.settings import Driver, Secrets, Settings, Source, Target
 from postgres.ddl import Expressions, SchemaPlan, plan_schema
 from postgres.names import TargetName
 from tests.samples import table

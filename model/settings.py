@@ -1,0 +1,134 @@
+"""What a run is told by its settings, as data. What each may be and means stands in `model.settings_table`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from model.changes import NulPolicy
+
+Naming = Literal["lower", "preserve"]
+CollationPolicy = Literal["leave", "citext", "icu"]
+MissingKeys = Literal["error", "tell"]
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """The texts that must never be shown."""
+
+    values: tuple[str, ...] = field(default=(), repr=False)
+
+    def hide(self, text: str) -> str:
+        """`text` with `***` wherever connection strings and addresses have a secret.
+
+        A secret that cannot be taken for a word is replaced wherever it stands besides. A short or plain one is not:
+        what is replaced in every word tells what it is.
+        """
+        text = _KEYWORD_SECRET.sub(r"\1=***", text)
+        text = _ADDRESS_SECRET.sub(r"\1:***@", text)
+        for value in sorted(filter(_is_distinctive, self.values), key=len, reverse=True):
+            for form in {value, value.replace("}", "}}"), quote(value, safe="")}:
+                text = text.replace(form, "***")
+        return text
+
+
+#: libpq's parameters whose values are secrets, and ODBC's: `password=x`, `PWD={x}`, `password='x'`
+SECRET_PARAMETERS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+_KEYWORD_SECRET = re.compile(
+    rf"(?i)\b(PWD|{'|'.join(SECRET_PARAMETERS)})\s*=\s*"
+    r"(\{(?:[^}]|\}\})*\}|'(?:[^'\\]|\\.)*'|[^;\s]+)"
+)
+_ADDRESS_SECRET = re.compile(r"(?i)\b(postgres(?:ql)?://[^\s/:@]*):\S*@")
+
+
+def _is_distinctive(secret: str) -> bool:
+    kinds = (str.islower, str.isupper, str.isdigit, lambda sign: not sign.isalnum())
+    return len(secret) >= 8 and sum(any(map(is_kind, secret)) for is_kind in kinds) >= 2
+
+
+@dataclass(frozen=True)
+class Driver:
+    """An ODBC driver: the name or path for `Driver=`, and why it was chosen, for the start banner."""
+
+    name: str
+    origin: str
+
+    @property
+    def is_freetds(self) -> bool:
+        """FreeTDS spells some connection keywords its own way."""
+        return bool(re.search(r"freetds|tdsodbc", self.name, re.IGNORECASE))
+
+    @property
+    def encrypts_by_default(self) -> bool:
+        """Whether a connection is encrypted where nothing is said (Microsoft, "DSN and Connection String Keywords")."""
+        older = r"ODBC Driver 1[0-7] |msodbcsql[-.]?1[0-7]|Native Client|^SQL Server$"
+        return not self.is_freetds and re.search(older, self.name) is None
+
+    @property
+    def label(self) -> str:
+        """For a person: the driver's name without the folders it lies in."""
+        return f"{Path(self.name).name} ({self.origin})"
+
+
+@dataclass(frozen=True)
+class Source:
+    """How to reach SQL Server. `connection_string` serves pyodbc and arrow-odbc alike."""
+
+    connection_string: str = field(repr=False)
+    driver: Driver
+    label: str
+    is_encrypted: bool = True
+    #: host and port where they are known; None for a named instance or a whole connection string
+    address: tuple[str, int] | None = None
+    #: why no further connection must be opened, where none must
+    closed_because: str | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """How to reach PostgreSQL: psycopg2's keyword arguments."""
+
+    parameters: Mapping[str, str] = field(repr=False)
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run is told by `.env` and the environment. Picklable."""
+
+    source: Source
+    target: Target
+    secrets: Secrets
+    naming: Naming = "lower"
+    target_schema: str = "public"
+    #: source schema (as the source spells it, lower-cased) → target schema
+    schema_map: Mapping[str, str] = field(default_factory=dict)
+    collation_policy: CollationPolicy = "leave"
+    nul_policy: NulPolicy = "strip"
+    #: rows an Arrow batch
+    batch_size: int = 20_000
+    #: rows a committed chunk; a table of fewer is one chunk
+    chunk_rows: int = 1_000_000
+    #: tables and chunks copied at the same time
+    workers: int = 1
+    #: attempts at a chunk, the first included, and seconds before the second; the wait doubles each time
+    retry_attempts: int = 5
+    retry_seconds: float = 1.0
+    #: seconds without a row after which a chunk is given up
+    stall_timeout: int = 600
+    #: rejected rows of a table beyond which it fails (--on-error reject); 0 for no limit
+    reject_limit: int = 10_000
+    #: seconds for which a step that needs a strong lock on a table waits for others, in short attempts
+    lock_wait: int = 300
+    #: whether keys that the source has and a target's table lacks are an error, or only told
+    missing_keys: MissingKeys = "error"
+    #: roles beside the one that runs to which the target's schema `replication` may belong
+    trusted_roles: tuple[str, ...] = ()
+    #: PostgreSQL's memory for building each index that a load suspended
+    maintenance_work_mem: str = "256MB"
+    #: the file that says how types cross, where not as usual
+    type_map: Path | None = None

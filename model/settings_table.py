@@ -1,0 +1,436 @@
+"""Every setting once: its name, its default, what it may be, and the words for it.
+
+`.env.example` is made of this table: `python -m model.settings_table > .env.example`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from model.errors import SettingsError
+
+#: characters of a line of comment, and of a title, in `.env.example`
+WIDTH, RULE_WIDTH = 112, 91
+
+
+# -- what a setting may be ---------------------------------------------------------------------------
+
+
+class Kind(Protocol):
+    """What a setting may be."""
+
+    def read(self, name: str, text: str) -> Any:
+        """Its value, of what somebody wrote; the default where that is blank. Raises SettingsError."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number from `low` to `high`."""
+
+    default: int
+    low: int
+    high: int
+
+    def read(self, name: str, text: str) -> int:
+        """Underscores may part its digits."""
+        digits = text.strip().replace("_", "")
+        if not digits:
+            return self.default
+        if not re.fullmatch(r"[0-9]{1,20}", digits) or not self.low <= int(digits) <= self.high:
+            raise SettingsError(f"{name} must be a whole number from {self.low} to {self.high}, not {text!r}")
+        return int(digits)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few words; the first is the default."""
+
+    known: tuple[str, ...]
+
+    def read(self, name: str, text: str) -> str:
+        """Without case; true and 1 mean yes, false and 0 no."""
+        word = text.strip().lower()
+        word = {"true": "yes", "1": "yes", "false": "no", "0": "no"}.get(word, word) or self.known[0]
+        if word not in self.known:
+            raise SettingsError(f"{name} must be one of {', '.join(self.known)}, not {text!r}")
+        return word
+
+
+@dataclass(frozen=True)
+class Text:
+    """Any text."""
+
+    default: str = ""
+
+    def read(self, name: str, text: str) -> str:  # noqa: ARG002
+        """Blanks around it do not count."""
+        return text.strip() or self.default
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names with commas between them."""
+
+    def read(self, name: str, text: str) -> tuple[str, ...]:  # noqa: ARG002
+        """Blank ones do not count."""
+        return tuple(filter(None, (part.strip() for part in text.split(","))))
+
+
+@dataclass(frozen=True)
+class File:
+    """A path, or none."""
+
+    def read(self, name: str, text: str) -> Path | None:  # noqa: ARG002
+        """Blanks around it do not count."""
+        return Path(text.strip()) if text.strip() else None
+
+
+@dataclass(frozen=True)
+class SchemaPairs:
+    """Schemas of the source and of the target: `dbo:shop,Sales:sales_eu`."""
+
+    def read(self, name: str, text: str) -> Mapping[str, str]:
+        """Source schema, lower-cased → target schema."""
+        pairs: dict[str, str] = {}
+        for pair in filter(None, (part.strip() for part in text.split(","))):
+            source, colon, target = (part.strip() for part in pair.partition(":"))
+            if not (source and colon and target):
+                raise SettingsError(f"{name} must look like dbo:shop,Sales:sales_eu, not {text!r}")
+            if source.lower() in pairs:
+                raise SettingsError(f"{name} names {source} twice")
+            pairs[source.lower()] = target
+        return pairs
+
+
+def default_workers() -> int:
+    """Workers where nobody says: one a core, at most four, so that two busy servers are not overrun."""
+    return max(1, min(4, os.cpu_count() or 1))
+
+
+# -- the table -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: `shown` is what `.env.example` shows for it, `words` the comment above that.
+
+    `is_given` where the example gives it a value rather than showing it as a comment. Those of the connections are read
+    in `db`, and have no `field` of `Settings` of their own.
+    """
+
+    name: str
+    shown: str
+    words: str = ""
+    kind: Kind = field(default_factory=Text)
+    field: str = ""
+    is_given: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Settings about one thing; blank lines stand between its `parts`."""
+
+    title: str
+    parts: tuple[tuple[Setting, ...], ...]
+
+
+HEAD = """\
+# Copy to .env and fill in. The process environment wins over this file.
+# Put values with # or blanks into single quotes: MSSQL_PASSWORD='a b#c'. Nothing is interpolated.
+"""
+
+#: in the order in which `.env.example` has them
+TABLE: tuple[Group, ...] = (
+    Group(
+        "Source: SQL Server",
+        (
+            (
+                Setting(
+                    "MSSQL_HOST",
+                    "sql.example.com",
+                    "Name or address; HOST\\INSTANCE for a named instance (then omit MSSQL_PORT).",
+                    is_given=True,
+                ),
+                Setting(
+                    "MSSQL_PORT",
+                    "1433",
+                    kind=Whole(1_433, 1, 65_535),
+                    is_given=True,
+                ),
+                Setting(
+                    "MSSQL_DATABASE",
+                    "shop",
+                    is_given=True,
+                ),
+                Setting(
+                    "MSSQL_USER",
+                    "replicator",
+                    "A login with the right to read: db_datareader, and VIEW DEFINITION for the structure.",
+                    is_given=True,
+                ),
+                Setting(
+                    "MSSQL_PASSWORD",
+                    "'...'",
+                    is_given=True,
+                ),
+            ),
+            (
+                Setting(
+                    "MSSQL_DRIVER",
+                    "ODBC Driver 18 for SQL Server",
+                    'ODBC driver by name or path. Default: the newest "ODBC Driver NN for SQL Server" '
+                    "installed, else the one in the mssql-python-odbc package, else FreeTDS.",
+                ),
+            ),
+            (
+                Setting(
+                    "MSSQL_ENCRYPT",
+                    "yes",
+                    "TLS: yes (default), no, strict, mandatory, optional.",
+                    Choice(("yes", "no", "strict", "mandatory", "optional")),
+                ),
+                Setting(
+                    "MSSQL_TRUST_SERVER_CERTIFICATE",
+                    "no",
+                    "yes accepts any certificate: for networks you trust, and for servers with a self-signed one.",
+                    Choice(("no", "yes")),
+                ),
+            ),
+            (
+                Setting(
+                    "MSSQL_CONNECTION_STRING",
+                    "Driver={ODBC Driver 18 for SQL Server};Server=sql.example.com,1433;Database=shop;UID=...;PWD=...",
+                    "Or the whole ODBC connection string, instead of all of the above.",
+                ),
+            ),
+        ),
+    ),
+    Group(
+        "Target: PostgreSQL, by libpq's own variables",
+        (
+            (
+                Setting(
+                    "PGHOST",
+                    "localhost",
+                    is_given=True,
+                ),
+                Setting(
+                    "PGPORT",
+                    "5432",
+                    is_given=True,
+                ),
+                Setting(
+                    "PGDATABASE",
+                    "shop",
+                    is_given=True,
+                ),
+                Setting(
+                    "PGUSER",
+                    "postgres",
+                    is_given=True,
+                ),
+                Setting(
+                    "PGPASSWORD",
+                    "'...'",
+                    is_given=True,
+                ),
+                Setting(
+                    "PGSSLMODE",
+                    "require",
+                ),
+            ),
+            (
+                Setting(
+                    "DATABASE_URL",
+                    "postgresql://postgres:secret@localhost:5432/shop",
+                    "Or one address, instead of all of the above; write special characters as %XX.",
+                ),
+            ),
+        ),
+    ),
+    Group(
+        "Names",
+        (
+            (
+                Setting(
+                    "TARGET_SCHEMA",
+                    "public",
+                    "The schema that receives the tables of dbo. Other schemas keep their name, in lower case.",
+                    Text("public"),
+                    field="target_schema",
+                ),
+                Setting(
+                    "SCHEMA_MAP",
+                    "dbo:shop,Sales:sales_eu",
+                    "Other pairs, source:target.",
+                    SchemaPairs(),
+                    field="schema_map",
+                ),
+                Setting(
+                    "NAMING",
+                    "lower",
+                    "lower (default) writes table and column names in lower case; preserve keeps them, quoted.",
+                    Choice(("lower", "preserve")),
+                    field="naming",
+                ),
+            ),
+            (
+                Setting(
+                    "COLLATION_POLICY",
+                    "leave",
+                    "How case- and accent-insensitive collations are carried over: leave (exact "
+                    "comparison, reported), citext, or icu (nondeterministic collations; the target must "
+                    "be built with ICU).",
+                    Choice(("leave", "citext", "icu")),
+                    field="collation_policy",
+                ),
+            ),
+        ),
+    ),
+    Group(
+        "Types",
+        (
+            (
+                Setting(
+                    "TYPE_MAP",
+                    "types.json",
+                    "A JSON file that gives types or single columns another PostgreSQL type; see docs/types.md.",
+                    File(),
+                    field="type_map",
+                ),
+            ),
+        ),
+    ),
+    Group(
+        "Copying",
+        (
+            (
+                Setting(
+                    "BATCH_SIZE",
+                    "20000",
+                    "At most so many rows per Arrow batch; wide rows make smaller batches, so that memory "
+                    "stays bounded.",
+                    Whole(20_000, 1, 10_000_000),
+                    field="batch_size",
+                ),
+                Setting(
+                    "CHUNK_ROWS",
+                    "1000000",
+                    "Rows per committed chunk; a table with fewer rows, or without a key, is one chunk.",
+                    Whole(1_000_000, 1, 1_000_000_000),
+                    field="chunk_rows",
+                ),
+                Setting(
+                    "WORKERS",
+                    "4",
+                    "Tables and chunks copied at the same time (default: one per core, at most four); "
+                    "--workers overrides it.",
+                    Whole(default_workers(), 1, 64),
+                    field="workers",
+                ),
+                Setting(
+                    "NUL_POLICY",
+                    "strip",
+                    "The character U+0000, which PostgreSQL's text cannot hold: strip (default), replace "
+                    "(with U+FFFD), error. Changed values are counted by table and column.",
+                    Choice(("strip", "replace", "error")),
+                    field="nul_policy",
+                ),
+                Setting(
+                    "REJECT_LIMIT",
+                    "10000",
+                    "With --on-error reject: a table with more rejected rows than this fails, because the "
+                    "cause is then not in single rows. 0: any number.",
+                    Whole(10_000, 0, 1_000_000_000),
+                    field="reject_limit",
+                ),
+                Setting(
+                    "RETRY_ATTEMPTS",
+                    "5",
+                    "Attempts at a chunk when a connection breaks or there is a deadlock, and seconds "
+                    "before the second attempt; the wait doubles each time.",
+                    Whole(5, 1, 100),
+                    field="retry_attempts",
+                ),
+                Setting(
+                    "RETRY_SECONDS",
+                    "1",
+                    kind=Whole(1, 0, 3_600),
+                    field="retry_seconds",
+                ),
+                Setting(
+                    "STALL_TIMEOUT",
+                    "600",
+                    "Seconds without a row after which a chunk is retried with another connection.",
+                    Whole(600, 1, 86_400),
+                    field="stall_timeout",
+                ),
+                Setting(
+                    "LOCK_WAIT",
+                    "300",
+                    "Seconds that a step waits for a strong lock on a table, in short attempts so that "
+                    "nobody queues behind it.",
+                    Whole(300, 1, 86_400),
+                    field="lock_wait",
+                ),
+                Setting(
+                    "MISSING_KEYS",
+                    "error",
+                    "If the target's table lacks a key that the source has, and there is no record of "
+                    "why: error (default) makes the exit code 1, tell only says so.",
+                    Choice(("error", "tell")),
+                    field="missing_keys",
+                ),
+                Setting(
+                    "TRUSTED_ROLES",
+                    "dba",
+                    "Roles that may own the target's schema `replication`, besides the one that runs and superusers.",
+                    Names(),
+                    field="trusted_roles",
+                ),
+                Setting(
+                    "MAINTENANCE_WORK_MEM",
+                    "256MB",
+                    "PostgreSQL's memory for building each index that was suspended for a load.",
+                    Text("256MB"),
+                    field="maintenance_work_mem",
+                ),
+            ),
+        ),
+    ),
+)
+
+SETTINGS: Mapping[str, Setting] = {setting.name: setting for group in TABLE for part in group.parts for setting in part}
+
+
+def read(name: str, values: Mapping[str, str]) -> Any:
+    """The value of a setting among what somebody wrote. Raises SettingsError."""
+    return SETTINGS[name].kind.read(name, values.get(name, ""))
+
+
+def fields_of(values: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of `Settings` that stand in the table, by their names. Raises SettingsError."""
+    return {setting.field: read(setting.name, values) for setting in SETTINGS.values() if setting.field}
+
+
+def example() -> str:
+    """The text of `.env.example`."""
+    lines = HEAD.splitlines()
+    for group in TABLE:
+        lines += ["", f"# ---- {group.title} ".ljust(RULE_WIDTH, "-")]
+        for number, part in enumerate(group.parts):
+            lines += [""] if number else []
+            for setting in part:
+                lines += textwrap.wrap(setting.words, WIDTH, initial_indent="# ", subsequent_indent="# ")
+                lines.append(f"{'' if setting.is_given else '#'}{setting.name}={setting.shown}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(example(), end="")
