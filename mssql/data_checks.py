@@ -136,8 +136,8 @@ class _Asker:
 
 def _columns(asker: _Asker, request: Request, table: Table) -> Iterator[Count]:
     texts = [column for column in table.columns if is_text(column) and not column.is_encrypted]
-    moments = [column for column in table.columns if has_seventh_digit(column.type) and not column.is_encrypted]
-    sql = columns_query(table, texts, moments)
+    timestamps = [column for column in table.columns if has_seventh_digit(column.type) and not column.is_encrypted]
+    sql = columns_query(table, texts, timestamps)
     numbers, failure = asker.ask(table.full_name, sql)
     if failure is not None:
         yield failure
@@ -145,18 +145,18 @@ def _columns(asker: _Asker, request: Request, table: Table) -> Iterator[Count]:
     seen, *found = numbers
     if request.hides_rows and seen < table.row_count:
         yield Count("hidden rows", table.full_name, table.row_count - seen)
-    for place, column in enumerate([*texts, *moments]):
-        if found[place]:
-            problem: Problem = "NUL characters" if place < len(texts) else "seventh digit"
-            yield Count(problem, f"{table.full_name}.{column.name}", found[place])
+    for position, column in enumerate([*texts, *timestamps]):
+        if found[position]:
+            problem: Problem = "NUL characters" if position < len(texts) else "seventh digit"
+            yield Count(problem, f"{table.full_name}.{column.name}", found[position])
 
 
-def columns_query(table: Table, texts: Sequence[Column], moments: Sequence[Column]) -> str:
-    """All rows; those with U+0000, by text column; those with a seventh digit, by moment column."""
+def columns_query(table: Table, texts: Sequence[Column], timestamps: Sequence[Column]) -> str:
+    """All rows; those with U+0000, by text column; those with a seventh digit, by the column of times."""
     conditions = [
         f"CHARINDEX(NCHAR(0) COLLATE {BINARY}, {_searchable(column)} COLLATE {BINARY}) > 0" for column in texts
     ]
-    conditions += [f"{_seventh_digit(quote(column.name))} <> 0" for column in moments]
+    conditions += [f"{_seventh_digit(quote(column.name))} <> 0" for column in timestamps]
     counts = "".join(f", COUNT_BIG(CASE WHEN {condition} THEN 1 END)" for condition in conditions)
     return f"SELECT COUNT_BIG(*){counts} FROM {quote_table(table.schema, table.name)}"
 

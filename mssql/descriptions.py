@@ -36,26 +36,26 @@ def hold_against(promised: Sequence[Column], offered: Sequence[pa.DataType]) -> 
 
 
 def bare(columns: Sequence[Column]) -> list[int]:
-    """The places of the decimals that are read by an expression, in whose description the column's own is lost."""
+    """The positions of the decimals that are read by an expression, in whose description the column's own is lost."""
     return [
-        place
-        for place, column in enumerate(columns)
+        position
+        for position, column in enumerate(columns)
         if mapping_of(column.type).family == "decimal" and select_expression(column, "{c}") != "{c}"
     ]
 
 
-def bare_query(columns: Sequence[Column], places: Sequence[int], source: str) -> str:
-    """A query that answers no row, for the description of the columns at these places."""
-    listed = ", ".join(f"c{place} = {quote(columns[place].source_name)}" for place in places)
+def bare_query(columns: Sequence[Column], positions: Sequence[int], source: str) -> str:
+    """A query that answers no row, for the description of the columns at these positions."""
+    listed = ", ".join(f"c{position} = {quote(columns[position].source_name)}" for position in positions)
     return f"SELECT {listed} FROM {source} WHERE 1 = 0"
 
 
-def hold_bare_against(promised: Sequence[Column], places: Sequence[int], offered: Sequence[pa.DataType]) -> None:
-    """The same as `hold_against`, for the columns at these places as they are without an expression."""
+def hold_bare_against(promised: Sequence[Column], positions: Sequence[int], offered: Sequence[pa.DataType]) -> None:
+    """The same as `hold_against`, for the columns at these positions as they are without an expression."""
     columns = list(promised)
-    for place, kind in zip(places, offered, strict=True):
-        if kind != pa.decimal128(columns[place].type.precision, columns[place].type.scale):
-            columns[place] = _with_type(columns[place], kind)
+    for position, kind in zip(positions, offered, strict=True):
+        if kind != pa.decimal128(columns[position].type.precision, columns[position].type.scale):
+            columns[position] = _with_type(columns[position], kind)
     if columns != list(promised):
         raise OtherwiseDescribedError("the driver describes columns otherwise than the catalog", columns)
 
@@ -67,7 +67,7 @@ def _as_described(column: Column, offered: pa.DataType) -> Column:
             raise _refusal(column, offered)
         return column
     if pa.types.is_temporal(promised):
-        return _moment_as_described(column, offered)
+        return _timestamp_as_described(column, offered)
     if promised == offered or _is_alike(promised, offered):
         return column
     return _with_type(column, offered)
@@ -109,13 +109,13 @@ def _with_type(column: Column, offered: pa.DataType) -> Column:
     return replace(column, type=kind)
 
 
-# -- moments -----------------------------------------------------------------------------------------
+# -- dates and times -----------------------------------------------------------------------------------
 
 #: the unit in which a driver's description counts → its digits
 _DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 7}
 
 
-def _moment_as_described(column: Column, offered: pa.DataType) -> Column:
+def _timestamp_as_described(column: Column, offered: pa.DataType) -> Column:
     promised = read_type(column)
     is_alike = any(
         check(promised) and check(offered) for check in (pa.types.is_date32, pa.types.is_time, pa.types.is_timestamp)
@@ -128,10 +128,10 @@ def _moment_as_described(column: Column, offered: pa.DataType) -> Column:
 
 
 def _is_finer(column: Column, offered: pa.DataType) -> bool:
-    """Whether the driver's moments may have digits that the column's declared type has not."""
+    """Whether the driver's times may have digits that the column's declared type has not."""
     traits = traits_of(column.type)
     declared = column.type.scale if traits.own_digits is None else traits.own_digits
-    # A moment with an offset is read as datetime2(7), whatever it holds.
+    # A timestamp with an offset is read as datetime2(7), whatever it holds.
     read = 7 if traits.has_offset else declared
     unit = next(digits for digits in _DIGITS.values() if digits >= read)
     return not pa.types.is_date32(offered) and _DIGITS[offered.unit] > unit
@@ -160,7 +160,7 @@ def as_promised(values: pa.Array, promised: Column, described: Column) -> pa.Arr
         counts = values.cast(kind).view(pa.int64())
         on_step = pc.equal(pc.multiply(pc.divide(counts, step), step), counts)
         if not pc.all(on_step, min_count=0).as_py():
-            raise InexactError(f"a moment has more than {promised.type.scale} fractional digits")
+            raise InexactError(f"a value has more than {promised.type.scale} fractional digits")
         return values
     except (InexactError, pa.ArrowInvalid) as error:
         raise DescriptionError(

@@ -41,7 +41,7 @@ class Figures:
 
     `values` are the rows without NULL of each column; `sizes` the bytes of each binary column, and for each text
     column its UTF-16 units, or its bytes in UTF-8 on a server that counts those (`counts_utf8`). None where
-    a column's values have one size. `totals` are the sums of exact numbers, and of dates and moments those of their
+    a column's values have one size. `totals` are the sums of exact numbers, and of dates and timestamps those of their
     days since 1970; None for other columns.
     """
 

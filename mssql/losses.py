@@ -24,7 +24,7 @@ _LEAD_BYTE = REPLACEMENT.encode()[0]
 
 
 def seventh_digit_flag(quoted: str) -> str:
-    """The T-SQL expression that is 1 where a moment has a seventh digit. `quoted` is the quoted column.
+    """The T-SQL expression that is 1 where a time has a seventh digit. `quoted` is the quoted column.
 
     Microsoft, "DATEPART (Transact-SQL)": nanoseconds come in steps of 100; "bit": any number but 0 becomes 1.
     """
@@ -32,7 +32,7 @@ def seventh_digit_flag(quoted: str) -> str:
 
 
 def cut_to_microseconds(values: pa.Array) -> tuple[pa.Array, int]:
-    """Times or moments of nanoseconds as microseconds, and how many of them had a seventh digit.
+    """Times or timestamps of nanoseconds as microseconds, and how many of them had a seventh digit.
 
     Cut towards the past, never rounded: 23:59:59.9999999 would become 24:00:00.
     """
@@ -70,9 +70,9 @@ def count_half_pairs(
     if [row.value(pa.int64()) for row in connection.rows("SELECT DATALENGTH(N'a')")] != [2]:
         return counts
     for row in connection.rows(f"SELECT {texts} FROM {quote_table(table.schema, table.name)}{where_clause(chunk)}"):
-        for place in range(len(columns)):
+        for position in range(len(columns)):
             pieces = row.pieces(odbc_client.BINARY)
-            counts[place] += pieces is not None and has_half_pair(b"".join(pieces))
+            counts[position] += pieces is not None and has_half_pair(b"".join(pieces))
     return counts
 
 

@@ -1,4 +1,4 @@
-"""Decimals and money in the form in which a driver holds them, in place of the text that it would make of them.
+"""Decimals and money in the form in which a driver holds them, in position of the text that it would make of them.
 
 Making a decimal's text in the driver and reading it again is a good part of the time in which rows travel. Asked for
 its bytes (SQL_C_BINARY), a driver hands over a decimal as SQL_NUMERIC_STRUCT (Microsoft, "ODBC Programmer's
@@ -23,7 +23,7 @@ from model.errors import UnknownNumberError
 from model.exact_numbers import LARGEST_HIGH
 from type_mapping import mapping_of, read_type, traits_of, travels_as_text
 
-#: places of columns, and the Arrow types in which the driver's own bytes of their numbers arrive
+#: positions of columns, and the Arrow types in which the driver's own bytes of their numbers arrive
 RawNumbers = Mapping[int, pa.DataType]
 AS_TEXT: RawNumbers = MappingProxyType({})
 #: from so many rows on, asking a connection how it hands numbers over costs less than what it saves
@@ -57,17 +57,17 @@ def ask_for(connection: Any, columns: Sequence[Column], rows: int) -> RawNumbers
 def forms_of(columns: Sequence[Column]) -> RawNumbers:
     """The forms in which a driver holds the numbers of these columns."""
     return {
-        place: pa.binary(_form(column).itemsize)
-        for place, column in enumerate(columns)
+        position: pa.binary(_form(column).itemsize)
+        for position, column in enumerate(columns)
         if mapping_of(column.type).family == "decimal" and not travels_as_text(column)
     }
 
 
 def are_offered(connection: Any) -> bool:
     """Whether this arrow-odbc connection hands numbers over in the forms read here."""
-    listed = ", ".join(f"c{place} = CONVERT({kind}, '{number}')" for place, (kind, number, _) in enumerate(_KNOWN))
+    listed = ", ".join(f"c{at} = CONVERT({kind}, '{number}')" for at, (kind, number, _) in enumerate(_KNOWN))
     # Of any length, since another than the one that was bound would end the process.
-    kinds = pa.schema([(f"c{place}", pa.binary()) for place in range(len(_KNOWN))])
+    kinds = pa.schema([(f"c{at}", pa.binary()) for at in range(len(_KNOWN))])
     try:
         (batch,) = connection.read_arrow_batches(
             f"SELECT {listed}", batch_size=1, max_binary_size=64, map_schema=lambda _: kinds

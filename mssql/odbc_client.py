@@ -169,10 +169,10 @@ def _described(statement: Any) -> list[pa.DataType]:
     count = ctypes.c_short()
     _call("SQLNumResultCols", STATEMENT, statement, ctypes.byref(count))
     found = []
-    for place in range(1, count.value + 1):
+    for position in range(1, count.value + 1):
         kind, digits, size = ctypes.c_short(), ctypes.c_short(), ctypes.c_size_t()
         _call(
-            "SQLDescribeColW", STATEMENT, statement, ctypes.c_ushort(place), None, ctypes.c_short(0), None,
+            "SQLDescribeColW", STATEMENT, statement, ctypes.c_ushort(position), None, ctypes.c_short(0), None,
             ctypes.byref(kind), ctypes.byref(size), ctypes.byref(digits), None,
         )  # fmt: skip
         found.append(_arrow_type(kind.value, size.value, digits.value))
@@ -251,8 +251,8 @@ class Row:
             result = self._get(code, size)
 
     def _get(self, code: int, size: ctypes.c_ssize_t) -> int:
-        place, kind, room = ctypes.c_ushort(self._column), ctypes.c_short(code), ctypes.c_ssize_t(PIECE_BYTES)
-        arguments = (self._statement, place, kind, self._buffer, room, ctypes.byref(size))
+        position, kind, room = ctypes.c_ushort(self._column), ctypes.c_short(code), ctypes.c_ssize_t(PIECE_BYTES)
+        arguments = (self._statement, position, kind, self._buffer, room, ctypes.byref(size))
         return _call("SQLGetData", STATEMENT, *arguments)
 
 

@@ -1,4 +1,4 @@
-"""One moment of the source for all who read it: a database snapshot, or SNAPSHOT sessions opened behind a fence.
+"""One snapshot of the source for all who read it: a database snapshot, or SNAPSHOT sessions opened behind a fence.
 
 A database snapshot is a database of its own, so it also serves a later `--resume`. SNAPSHOT transactions each
 see what was committed when they first read (Microsoft, "SET TRANSACTION ISOLATION LEVEL"); the fence is a
@@ -79,7 +79,7 @@ def drop_snapshot(connection: Any, name: str) -> None:
 
 @dataclass(frozen=True)
 class Session:
-    """A worker's connections to a moment: one that reads in batches, and one that reads value by value.
+    """A worker's connections to one snapshot: one that reads in batches, and one that reads value by value.
 
     `life` keeps the second one open, where there is one.
     """
@@ -90,7 +90,7 @@ class Session:
 
     @property
     def is_open(self) -> bool:
-        """Whether they still see the moment."""
+        """Whether they still see the snapshot."""
         asked = "SELECT CAST(@@TRANCOUNT AS bigint) AS c0"
         try:
             return _value(self.batches, asked) == 1 and (self.by_value is None or _values(self.by_value, asked) == [1])
@@ -99,7 +99,7 @@ class Session:
 
 
 def open_sessions(settings: Settings, tables: Sequence[Table], count: int) -> list[Session]:
-    """Sessions that all see one moment of the tables, at most `count` of them, at least one.
+    """Sessions that all see one snapshot of the tables, at most `count` of them, at least one.
 
     Where the server's table locks do not keep writers out there is no fence: then there is one session, of one
     connection. Raises SnapshotError, and UnreachableError.
@@ -111,7 +111,7 @@ def open_sessions(settings: Settings, tables: Sequence[Table], count: int) -> li
             fence.execute(f"SET LOCK_TIMEOUT {FENCE_TIMEOUT_MS}")
             fence.execute("BEGIN TRANSACTION")
             for table in tables:
-                fence.execute(f"SELECT TOP (1) 1 AS c0 FROM {_place(table)} WITH (TABLOCK, HOLDLOCK)").fetchall()
+                fence.execute(f"SELECT TOP (1) 1 AS c0 FROM {_quoted(table)} WITH (TABLOCK, HOLDLOCK)").fetchall()
             is_fenced = _is_locked(settings, tables[0])
             first = _readable(tables)
             sessions = [_session(settings, first, is_fenced) for _ in range(count if is_fenced else 1)]
@@ -127,7 +127,7 @@ def open_sessions(settings: Settings, tables: Sequence[Table], count: int) -> li
 
 def _readable(tables: Sequence[Table]) -> Table:
     """A table that every kind of connection can name. Raises SnapshotError."""
-    found = [table for table in tables if not is_beyond_basic_plane(_place(table))]
+    found = [table for table in tables if not is_beyond_basic_plane(_quoted(table))]
     if not found:
         raise SnapshotError("no table has a name that the driver manager takes (characters beyond the basic plane)")
     return found[0]
@@ -139,15 +139,15 @@ def _is_locked(settings: Settings, table: Table) -> bool:
         other.execute("SET LOCK_TIMEOUT 0")
         other.execute("BEGIN TRANSACTION")
         try:
-            other.execute(f"SELECT TOP (1) 1 AS c0 FROM {_place(table)} WITH (TABLOCKX)").fetchall()
+            other.execute(f"SELECT TOP (1) 1 AS c0 FROM {_quoted(table)} WITH (TABLOCKX)").fetchall()
             return False
         except pyodbc.Error as error:
             return LOCK_TIMEOUT in odbc_diagnosis(error).numbers
 
 
 def _session(settings: Settings, table: Table, is_fenced: bool) -> Session:
-    # The first reading of a table, not BEGIN, is the moment that a connection sees.
-    touch = f"SELECT COUNT_BIG(*) AS c0 FROM (SELECT TOP (1) 1 AS c1 FROM {_place(table)}) AS t"
+    # The first reading of a table, not BEGIN, decides which snapshot a connection sees.
+    touch = f"SELECT COUNT_BIG(*) AS c0 FROM (SELECT TOP (1) 1 AS c1 FROM {_quoted(table)}) AS t"
     try:
         batches = reader.connect(settings)
         for statement in BEGIN:
@@ -172,7 +172,7 @@ def _session(settings: Settings, table: Table, is_fenced: bool) -> Session:
         raise SnapshotError(f"{found.words}{advice}") from None
 
 
-def _place(table: Table) -> str:
+def _quoted(table: Table) -> str:
     return quote_table(table.schema, table.name)
 
 

@@ -70,12 +70,12 @@ def _parsed_time(text: str, target: SqlType, style: int | None, refusal: Refused
         day = _parsed_date(match["date"], match["gap"] == "T", target, style) if match["date"] else _BASE_DATE
         clock, _, fraction = (match["time"] or "00:00").partition(".")
         hour, minute, second = (int(part) for part in (clock + ":0").split(":")[:3])
-        moment = dt.time(hour, minute, second)
+        time = dt.time(hour, minute, second)
     except ValueError:
         raise refusal from None
     if target.name in {"datetime", "smalldatetime"} and len(fraction) > 3:
         raise refusal
-    result = _fitted(day, moment, fraction.rstrip("0"), target, refusal)
+    result = _fitted(day, time, fraction.rstrip("0"), target, refusal)
     zone = (match["zone"] or "").strip(" ")
     if zone not in {"", "Z"} and isinstance(result, dt.datetime):
         hours, minutes = int(zone[1:3]), int(zone[4:])
@@ -115,12 +115,12 @@ def _parsed_date(text: str, is_iso: bool, target: SqlType, style: int | None) ->
     return dt.date(year, min(one, other), max(one, other))
 
 
-def _fitted(day: dt.date, moment: dt.time, fraction: str, target: SqlType, refusal: Refused) -> dt.date | dt.time:
+def _fitted(day: dt.date, time: dt.time, fraction: str, target: SqlType, refusal: Refused) -> dt.date | dt.time:
     """Day, time and the fraction's digits in the target type, with its rounding."""
     name = target.name
     if name == "date":
         return day
-    base = dt.datetime.combine(day, moment.replace(microsecond=0))
+    base = dt.datetime.combine(day, time.replace(microsecond=0))
     try:
         if name == "smalldatetime":
             if fraction:

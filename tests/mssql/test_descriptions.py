@@ -120,7 +120,7 @@ def test_whole_numbers_of_another_size(scene: Scene, target: EmbeddedTarget, tar
         (SqlType("int", 4), SqlType("varchar", 20), "7", "the catalog says int, the driver describes it as text"),
         (SqlType("varchar", 20), SqlType("int", 4), 7, "the catalog says varchar(20), the driver describes it as int"),
         (SqlType("date", 3), SqlType("datetime2", 8, 27, 3), "2024-02-29 12:00:00.125", "describes it as datetime2"),
-        (SqlType("datetime2", 7, 23, 3), SqlType("datetime2", 8, 26, 6), "2024-02-29 12:00:00.123456", "a moment has"),
+        (SqlType("datetime2", 7, 23, 3), SqlType("datetime2", 8, 26, 6), "2024-02-29 12:00:00.123456", "a value has"),
         (SqlType("varchar", 5), SqlType("varchar", 50), "abcdefghijkl", "the driver sent a longer value"),
         (SqlType("varbinary", 2), SqlType("varbinary", 50), b"abcdefghijkl", "the driver sent a longer value"),
     ],
