@@ -77,7 +77,7 @@ EVERYTHING = OBJECTS.replace("= 'public'::regnamespace", "IN ('public'::regnames
 
 
 @pytest.fixture
-def lane(target: EmbeddedTarget, target_database: str) -> Iterator[Any]:
+def connection(target: EmbeddedTarget, target_database: str) -> Iterator[Any]:
     """A connection to a database with everything that can be suspended, as the tool opens one."""
     query(target, target_database, DDL)
     connection = target.connect(target_database)
@@ -115,111 +115,111 @@ def restore_all(connection: Any) -> list[str]:
 # -- there and back --------------------------------------------------------------------------------
 
 
-def test_everything_is_suspended_and_comes_back_as_it_was(lane: Any) -> None:
-    before = objects(lane)
-    assert suspension.suspend(lane, EVERY_TABLE) == 5 + 5 + 6 + 3
-    aside = objects(lane)
-    assert not [text for text in aside if "FOREIGN KEY" in text]
-    assert not [text for text in aside if text.startswith("index ") and "view_key" not in text]
-    assert not [text for text in aside if text.startswith("trigger ") and text.endswith(" O")]
-    assert restore_all(lane) == []
-    assert objects(lane) == before
-    assert suspension_record.read(lane) == []
+def test_everything_is_suspended_and_comes_back_as_it_was(connection: Any) -> None:
+    before = objects(connection)
+    assert suspension.suspend(connection, EVERY_TABLE) == 5 + 5 + 6 + 3
+    left = objects(connection)
+    assert not [text for text in left if "FOREIGN KEY" in text]
+    assert not [text for text in left if text.startswith("index ") and "view_key" not in text]
+    assert not [text for text in left if text.startswith("trigger ") and text.endswith(" O")]
+    assert restore_all(connection) == []
+    assert objects(connection) == before
+    assert suspension_record.read(connection) == []
 
 
-def test_indexes_of_other_tables_than_large_ones_stay(lane: Any) -> None:
-    before = {text for text in objects(lane) if text.startswith("index ")}
-    suspension.suspend(lane, LoadedTables(TABLES, [PEOPLE]))
-    after = {text for text in objects(lane) if text.startswith("index ")}
+def test_indexes_of_other_tables_than_large_ones_stay(connection: Any) -> None:
+    before = {text for text in objects(connection) if text.startswith("index ")}
+    suspension.suspend(connection, LoadedTables(TABLES, [PEOPLE]))
+    after = {text for text in objects(connection) if text.startswith("index ")}
     assert [text.split(" ON ")[0] for text in before - after] == ["index CREATE UNIQUE INDEX people_pair"]
 
 
-def test_what_comes_back_does_not_depend_on_the_search_path(lane: Any) -> None:
-    before = objects(lane)
-    suspension.suspend(lane, EVERY_TABLE)
-    run(lane, "CREATE SCHEMA other; CREATE TABLE other.people (id integer PRIMARY KEY); SET search_path = other")
-    assert restore_all(lane) == []
-    run(lane, "SET search_path = public")
-    assert [text for text in objects(lane) if " other." not in text] == before
+def test_what_comes_back_does_not_depend_on_the_search_path(connection: Any) -> None:
+    before = objects(connection)
+    suspension.suspend(connection, EVERY_TABLE)
+    run(connection, "CREATE SCHEMA other; CREATE TABLE other.people (id integer PRIMARY KEY); SET search_path = other")
+    assert restore_all(connection) == []
+    run(connection, "SET search_path = public")
+    assert [text for text in objects(connection) if " other." not in text] == before
 
 
 @pytest.mark.parametrize("restored", range(20))
-def test_a_kill_at_any_step_of_the_way_back_loses_nothing(lane: Any, restored: int) -> None:
-    before = objects(lane)
-    suspension.suspend(lane, EVERY_TABLE)
-    for one in suspension_record.read(lane)[:restored]:
-        assert restoration.restore(lambda: lane, [one], "64MB") == []
+def test_a_kill_at_any_step_of_the_way_back_loses_nothing(connection: Any, restored: int) -> None:
+    before = objects(connection)
+    suspension.suspend(connection, EVERY_TABLE)
+    for one in suspension_record.read(connection)[:restored]:
+        assert restoration.restore(lambda: connection, [one], "64MB") == []
     # The next run suspends again what is back, on top of what is not.
-    suspension.suspend(lane, EVERY_TABLE)
-    assert restore_all(lane) == []
-    assert objects(lane) == before
+    suspension.suspend(connection, EVERY_TABLE)
+    assert restore_all(connection) == []
+    assert objects(connection) == before
 
 
-def test_a_kill_before_the_validation_of_a_key_does_not_make_it_forget_that_it_was_valid(lane: Any) -> None:
-    before = objects(lane)
-    suspension.suspend(lane, LoadedTables(TABLES, TABLES))
-    (one,) = [one for one in suspension_record.read(lane) if one.name == "orders' person"]
-    with lane.cursor() as cursor:
+def test_a_kill_before_the_validation_of_a_key_does_not_make_it_forget_that_it_was_valid(connection: Any) -> None:
+    before = objects(connection)
+    suspension.suspend(connection, LoadedTables(TABLES, TABLES))
+    (one,) = [one for one in suspension_record.read(connection) if one.name == "orders' person"]
+    with connection.cursor() as cursor:
         # As far as restore comes before the rows are checked.
         cursor.execute(
             f'ALTER TABLE orders ADD CONSTRAINT "orders\' person" {one.definition} NOT VALID;'
             "COMMENT ON CONSTRAINT \"orders' person\" ON orders IS 'who ordered; 100% sure, it''s said'"
         )
         cursor.execute(suspension_record.RECORD_BACK, one.row)
-    lane.commit()
-    suspension.suspend(lane, LoadedTables(TABLES, TABLES))
-    assert restore_all(lane) == []
-    assert objects(lane) == before
+    connection.commit()
+    suspension.suspend(connection, LoadedTables(TABLES, TABLES))
+    assert restore_all(connection) == []
+    assert objects(connection) == before
 
 
-def test_a_key_that_rows_violate_stays_unvalidated_and_is_told_until_it_fits(lane: Any) -> None:
-    before = objects(lane)
-    suspension.suspend(lane, EVERY_TABLE)
-    run(lane, "INSERT INTO orders VALUES (1, 'of nobody', 7)")
+def test_a_key_that_rows_violate_stays_unvalidated_and_is_told_until_it_fits(connection: Any) -> None:
+    before = objects(connection)
+    suspension.suspend(connection, EVERY_TABLE)
+    run(connection, "INSERT INTO orders VALUES (1, 'of nobody', 7)")
     for _ in range(2):
-        (problem,) = restore_all(lane)
+        (problem,) = restore_all(connection)
         assert "foreign key public.orders.orders' person" in problem
         assert "Key (person)=(7) is not present" in problem
-        assert run(lane, "SELECT count(*) FROM orders") == [(1,)]
-        assert run(lane, "SELECT convalidated FROM pg_constraint WHERE conname = 'orders'' person'") == [(False,)]
-    run(lane, "INSERT INTO people VALUES (7, 'somebody')")
-    assert restore_all(lane) == []
-    assert objects(lane) == before
+        assert run(connection, "SELECT count(*) FROM orders") == [(1,)]
+        assert run(connection, "SELECT convalidated FROM pg_constraint WHERE conname = 'orders'' person'") == [(False,)]
+    run(connection, "INSERT INTO people VALUES (7, 'somebody')")
+    assert restore_all(connection) == []
+    assert objects(connection) == before
 
 
-def test_what_somebody_restored_by_hand_is_no_trouble(lane: Any) -> None:
-    before = objects(lane)
-    suspension.suspend(lane, LoadedTables(TABLES, TABLES))
+def test_what_somebody_restored_by_hand_is_no_trouble(connection: Any) -> None:
+    before = objects(connection)
+    suspension.suspend(connection, LoadedTables(TABLES, TABLES))
     by_hand = {"orders_hash", "in_a_circle"}
-    for one in suspension_record.read(lane):
+    for one in suspension_record.read(connection):
         if one.name in by_hand:
             run(
-                lane,
+                connection,
                 one.definition
                 if one.kind == "index"
                 else f"ALTER TABLE people ADD CONSTRAINT {one.name} {one.definition}",
             )
-    assert restore_all(lane) == []
-    assert objects(lane) == before
+    assert restore_all(connection) == []
+    assert objects(connection) == before
 
 
 def test_a_table_that_others_hold_is_told_within_a_bounded_time(
-    lane: Any, target: EmbeddedTarget, target_database: str
+    connection: Any, target: EmbeddedTarget, target_database: str
 ) -> None:
-    before = objects(lane)
+    before = objects(connection)
     with closing(target.connect(target_database)) as other, other.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE people IN ACCESS SHARE MODE")
         with pytest.raises(SuspensionError, match=r"cannot be suspended.*people could not be locked.* pid "):
-            suspension.suspend(lane, EVERY_TABLE, patience=0.05)
-    assert restore_all(lane) == []
-    assert objects(lane) == before
-    assert suspension_record.read(lane) == []
+            suspension.suspend(connection, EVERY_TABLE, patience=0.05)
+    assert restore_all(connection) == []
+    assert objects(connection) == before
+    assert suspension_record.read(connection) == []
 
 
 # -- in a run --------------------------------------------------------------------------------------
 
 ROW_COUNT = 20_000
-DATABASE = Database("aside", (table("Orders"), table("People")))
+DATABASE = Database("suspended", (table("Orders"), table("People")))
 ROWS = {
     "dbo.Orders": f"SELECT i, 'order number ' || i FROM range({ROW_COUNT}) AS t(i)",
     "dbo.People": f"SELECT i, 'person number ' || i FROM range({ROW_COUNT}) AS t(i)",
@@ -228,7 +228,7 @@ ROWS = {
 PART = 400_000
 
 
-class Aside:
+class Scene:
     """Both tables on a stand-in, and on the target with everything that can be suspended."""
 
     def __init__(self, source: StandIn, place: Workplace, target: EmbeddedTarget, database: str) -> None:
@@ -252,190 +252,194 @@ class Aside:
 
 
 @pytest.fixture
-def aside(
-    lane: Any,
+def scene(
+    connection: Any,
     serve: Callable[..., StandIn],
     workplace: Callable[[StandIn, Database], Workplace],
     target: EmbeddedTarget,
     target_database: str,
-) -> Aside:
+) -> Scene:
     """The scene of a run."""
-    lane.close()
+    connection.close()
     source = serve(DATABASE, ROWS)
     place = workplace(source, DATABASE).with_settings(BATCH_SIZE="500", RETRY_ATTEMPTS="1")
-    return Aside(source, place, target, target_database)
+    return Scene(source, place, target, target_database)
 
 
-def test_after_a_run_with_large_tables(aside: Aside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_after_a_run_with_large_tables(scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(loading, "LARGE_TABLE_ROWS", 1)
     monkeypatch.chdir(tmp_path)
-    for name, value in aside.place.environment.items():
+    for name, value in scene.place.environment.items():
         monkeypatch.setenv(name, value)
     assert data_sync.run(script_for(Options()), DataOptions(2)).exit_code == 0
-    assert aside.query("SELECT count(*) FROM orders") == [(ROW_COUNT,)]
-    aside.assert_back()
+    assert scene.query("SELECT count(*) FROM orders") == [(ROW_COUNT,)]
+    scene.assert_back()
 
 
 def test_a_key_that_the_rows_break_fails_its_table_until_they_fit(
-    aside: Aside, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(loading, "LARGE_TABLE_ROWS", 1)
     monkeypatch.chdir(tmp_path)
-    for name, value in aside.place.environment.items():
+    for name, value in scene.place.environment.items():
         monkeypatch.setenv(name, value)
-    aside.query("ALTER TABLE people ADD half integer DEFAULT 1, ADD CONSTRAINT one_half UNIQUE (half)")
-    before = aside.objects
+    scene.query("ALTER TABLE people ADD half integer DEFAULT 1, ADD CONSTRAINT one_half UNIQUE (half)")
+    before = scene.objects
     assert data_sync.run(script_for(Options()), DataOptions(2)).exit_code == 1
     shown = capsys.readouterr().out
     assert "❌ dbo.People failed: its key public.people.one_half cannot be restored: could not create" in shown
     assert "Key (half)=(1) is duplicated" in shown
-    assert statuses(aside.place.data_progress) == {"Orders": "completed", "People": "failed"}
-    assert aside.query("SELECT name FROM replication.suspended") == [("one_half",)]
+    assert statuses(scene.place.data_progress) == {"Orders": "completed", "People": "failed"}
+    assert scene.query("SELECT name FROM replication.suspended") == [("one_half",)]
 
-    aside.query("ALTER TABLE people ALTER half SET DEFAULT NULL")
+    scene.query("ALTER TABLE people ALTER half SET DEFAULT NULL")
     assert data_sync.run(script_for(Options(resume=True)), DataOptions(2)).exit_code == 0
-    assert aside.query("SELECT count(*) FROM people") == [(ROW_COUNT,)]
-    assert aside.objects == before
-    assert aside.query("SELECT * FROM replication.suspended") == []
+    assert scene.query("SELECT count(*) FROM people") == [(ROW_COUNT,)]
+    assert scene.objects == before
+    assert scene.query("SELECT * FROM replication.suspended") == []
 
 
-@pytest.mark.parametrize("is_aside", [False, True], ids=["keys stand", "a killed run suspended the keys"])
+@pytest.mark.parametrize("is_suspended", [False, True], ids=["keys stand", "a killed run suspended the keys"])
 def test_keys_guard_the_rows_of_a_partial_table_of_which_no_load_is_known(
-    aside: Aside, is_aside: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    scene: Scene,
+    is_suspended: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(loading, "LARGE_TABLE_ROWS", 1)
     monkeypatch.chdir(tmp_path)
-    for name, value in aside.place.environment.items():
+    for name, value in scene.place.environment.items():
         monkeypatch.setenv(name, value)
-    aside.query("INSERT INTO orders VALUES (7, 'of others')")
-    write_progress(aside.place.data_progress, "data", Orders="in_progress", People="completed")
-    if is_aside:
-        with closing(aside.target.connect(aside.database)) as connection:
+    scene.query("INSERT INTO orders VALUES (7, 'of others')")
+    write_progress(scene.place.data_progress, "data", Orders="in_progress", People="completed")
+    if is_suspended:
+        with closing(scene.target.connect(scene.database)) as connection:
             connection.autocommit = False
             suspension.suspend(connection, LoadedTables([ORDERS], [ORDERS], [ORDERS]))
     assert data_sync.run(script_for(Options(resume=True, no_truncate=True)), DataOptions(2)).exit_code == 1
     assert 'duplicate key value violates unique constraint "orders_pkey"' in capsys.readouterr().out
-    assert aside.query("SELECT id, label FROM orders") == [(7, "of others")]
-    aside.assert_back()
+    assert scene.query("SELECT id, label FROM orders") == [(7, "of others")]
+    scene.assert_back()
 
 
-def test_after_a_run_in_which_a_table_failed(aside: Aside) -> None:
-    aside.source.fail_next("dbo.Orders", 8134, "Divide by zero error encountered.")
-    failed = aside.place.run("data")
+def test_after_a_run_in_which_a_table_failed(scene: Scene) -> None:
+    scene.source.fail_next("dbo.Orders", 8134, "Divide by zero error encountered.")
+    failed = scene.place.run("data")
     assert failed.code == 1
     assert "keys, indexes and triggers are back" in failed.out
-    aside.assert_back()
+    scene.assert_back()
 
 
-def test_after_a_kill_and_resume_and_after_a_kill_with_nothing_left_to_do(aside: Aside) -> None:
-    with Proxy(("127.0.0.1", aside.source.port)) as proxy:
+def test_after_a_kill_and_resume_and_after_a_kill_with_nothing_left_to_do(scene: Scene) -> None:
+    with Proxy(("127.0.0.1", scene.source.port)) as proxy:
         proxy.stall_after(PART)
-        process = aside.place.with_settings(MSSQL_PORT=str(proxy.port)).start("data")
+        process = scene.place.with_settings(MSSQL_PORT=str(proxy.port)).start("data")
         wait_until(lambda: proxy.is_stalled, "the source is silent")
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-    assert aside.query("SELECT count(*) FROM replication.suspended") != [(0,)]
-    assert aside.objects != aside.before
-    assert aside.place.run("data", "--resume").code == 0
-    aside.assert_back()
+    assert scene.query("SELECT count(*) FROM replication.suspended") != [(0,)]
+    assert scene.objects != scene.before
+    assert scene.place.run("data", "--resume").code == 0
+    scene.assert_back()
 
     # Killed after its last table: everything is completed, and still suspended.
-    with closing(aside.target.connect(aside.database)) as connection:
+    with closing(scene.target.connect(scene.database)) as connection:
         connection.autocommit = False
         suspension.suspend(connection, LoadedTables([ORDERS, PEOPLE], [ORDERS, PEOPLE]))
-    resumed = aside.place.run("data", "--resume")
+    resumed = scene.place.run("data", "--resume")
     assert resumed.code == 0
     assert "Nothing left to do" in resumed.out
     assert "11 of 11 keys, indexes and triggers are back" in resumed.out
-    aside.assert_back()
+    scene.assert_back()
 
 
-def test_a_violated_key_makes_exit_code_1_and_deletes_nothing(aside: Aside) -> None:
-    aside.query("ALTER TABLE orders ALTER person SET DEFAULT -1")
-    run = aside.place.run("data")
+def test_a_violated_key_makes_exit_code_1_and_deletes_nothing(scene: Scene) -> None:
+    scene.query("ALTER TABLE orders ALTER person SET DEFAULT -1")
+    run = scene.place.run("data")
     assert run.code == 1
     assert "WARNING: foreign key public.orders.orders' person" in run.text
     assert "No row was deleted" in run.text
-    assert set(statuses(aside.place.data_progress).values()) == {"completed"}
-    assert aside.query("SELECT count(*) FROM orders") == [(ROW_COUNT,)]
-    assert aside.query("SELECT name, is_back FROM replication.suspended") == [("orders' person", True)]
-    assert aside.query("SELECT convalidated FROM pg_constraint WHERE conname = 'orders'' person'") == [(False,)]
+    assert set(statuses(scene.place.data_progress).values()) == {"completed"}
+    assert scene.query("SELECT count(*) FROM orders") == [(ROW_COUNT,)]
+    assert scene.query("SELECT name, is_back FROM replication.suspended") == [("orders' person", True)]
+    assert scene.query("SELECT convalidated FROM pg_constraint WHERE conname = 'orders'' person'") == [(False,)]
 
-    aside.query("ALTER TABLE orders ALTER person DROP DEFAULT; INSERT INTO people VALUES (-1, 'found')")
-    resumed = aside.place.run("data", "--resume")
+    scene.query("ALTER TABLE orders ALTER person DROP DEFAULT; INSERT INTO people VALUES (-1, 'found')")
+    resumed = scene.place.run("data", "--resume")
     assert resumed.code == 0, resumed.text
-    aside.assert_back()
+    scene.assert_back()
 
 
-def test_ctrl_c_does_not_wait_for_an_index_or_a_key(aside: Aside) -> None:
-    assert aside.place.run("data").code == 0
-    with closing(aside.target.connect(aside.database)) as connection:
+def test_ctrl_c_does_not_wait_for_an_index_or_a_key(scene: Scene) -> None:
+    assert scene.place.run("data").code == 0
+    with closing(scene.target.connect(scene.database)) as connection:
         connection.autocommit = False
         suspension.suspend(connection, LoadedTables([ORDERS, PEOPLE], [ORDERS, PEOPLE]))
-    with closing(aside.target.connect(aside.database)) as other, other.cursor() as cursor:
+    with closing(scene.target.connect(scene.database)) as other, other.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE orders IN ROW EXCLUSIVE MODE")
-        process = aside.place.start("data", "--resume")
+        process = scene.place.start("data", "--resume")
         waiting = "SELECT pid FROM pg_locks WHERE relation = 'orders'::regclass AND NOT granted"
-        wait_until(lambda: bool(aside.query(waiting)), "the run waits for the table")
+        wait_until(lambda: bool(scene.query(waiting)), "the run waits for the table")
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130, err
         assert "--resume continues from here" in err
-        wait_until(lambda: not aside.query(waiting), "PostgreSQL was told that nobody waits any more")
-    assert aside.place.run("data", "--resume").code == 0
-    aside.assert_back()
+        wait_until(lambda: not scene.query(waiting), "PostgreSQL was told that nobody waits any more")
+    assert scene.place.run("data", "--resume").code == 0
+    scene.assert_back()
 
 
-def test_a_role_without_rights_is_told_what_it_lacks(aside: Aside) -> None:
-    aside.query(
+def test_a_role_without_rights_is_told_what_it_lacks(scene: Scene) -> None:
+    scene.query(
         "DROP SCHEMA replication CASCADE; DROP ROLE IF EXISTS guest; CREATE ROLE guest LOGIN;"
         "GRANT ALL ON ALL TABLES IN SCHEMA public TO guest"
     )
-    refused = aside.place.with_settings(PGUSER="guest").run("data")
+    refused = scene.place.with_settings(PGUSER="guest").run("data")
     assert refused.code == 1
     assert "the schema `replication`, where loads keep their checkpoints, cannot be made" in refused.err
     assert "grant CREATE on the database" in refused.err
     assert "Traceback" not in refused.text
 
-    aside.query(f'GRANT CREATE ON DATABASE "{aside.database}" TO guest')
-    refused = aside.place.with_settings(PGUSER="guest").run("data")
+    scene.query(f'GRANT CREATE ON DATABASE "{scene.database}" TO guest')
+    refused = scene.place.with_settings(PGUSER="guest").run("data")
     assert refused.code == 1
     assert "cannot be suspended for the load: must be owner of table" in refused.err
-    assert aside.objects == aside.before
-    aside.query("DROP SCHEMA replication CASCADE; DROP OWNED BY guest; DROP ROLE guest")
-    set_status(aside.place.data_progress, "Orders", "pending")
-    assert aside.place.run("data", "--resume").code == 0
-    aside.assert_back()
+    assert scene.objects == scene.before
+    scene.query("DROP SCHEMA replication CASCADE; DROP OWNED BY guest; DROP ROLE guest")
+    set_status(scene.place.data_progress, "Orders", "pending")
+    assert scene.place.run("data", "--resume").code == 0
+    scene.assert_back()
 
 
-def test_a_foreign_key_to_a_table_that_is_only_readable_is_suspended_too(lane: Any) -> None:
-    before = objects(lane)
+def test_a_foreign_key_to_a_table_that_is_only_readable_is_suspended_too(connection: Any) -> None:
+    before = objects(connection)
     run(
-        lane,
+        connection,
         "DROP ROLE IF EXISTS owner_of_few; CREATE ROLE owner_of_few;"
         "GRANT ALL ON SCHEMA replication, public TO owner_of_few;"
         "GRANT ALL ON ALL TABLES IN SCHEMA replication TO owner_of_few;"
         'GRANT USAGE ON SCHEMA "Odd ones" TO owner_of_few; GRANT SELECT, REFERENCES ON people TO owner_of_few;'
         'ALTER TABLE "Odd ones"."a ""table"" of 100%" OWNER TO owner_of_few',
     )
-    run(lane, "SET ROLE owner_of_few")
-    assert suspension.suspend(lane, LoadedTables([ODD])) == 2
-    assert restore_all(lane) == []
-    run(lane, "RESET ROLE")
-    assert objects(lane) == before
+    run(connection, "SET ROLE owner_of_few")
+    assert suspension.suspend(connection, LoadedTables([ODD])) == 2
+    assert restore_all(connection) == []
+    run(connection, "RESET ROLE")
+    assert objects(connection) == before
 
 
-def test_foreign_keys_of_postgresql_18_come_back_as_they_were(lane: Any) -> None:
-    if lane.server_version < 180000:
+def test_foreign_keys_of_postgresql_18_come_back_as_they_were(connection: Any) -> None:
+    if connection.server_version < 180000:
         pytest.skip("PostgreSQL 18 has these first")
     run(
-        lane,
+        connection,
         "ALTER TABLE orders ADD CONSTRAINT slack FOREIGN KEY (person) REFERENCES people NOT ENFORCED;"
         "CREATE TABLE spans (whose int4range, during int4range, UNIQUE (whose, during WITHOUT OVERLAPS));"
         "ALTER TABLE orders ADD whose int4range, ADD during int4range, ADD CONSTRAINT within"
         " FOREIGN KEY (whose, PERIOD during) REFERENCES spans (whose, PERIOD during)",
     )
-    before = objects(lane)
-    assert suspension.suspend(lane, EVERY_TABLE) == 5 + 2 + 5 + 6 + 3
-    assert restore_all(lane) == []
-    assert objects(lane) == before
+    before = objects(connection)
+    assert suspension.suspend(connection, EVERY_TABLE) == 5 + 2 + 5 + 6 + 3
+    assert restore_all(connection) == []
+    assert objects(connection) == before
