@@ -195,9 +195,8 @@ class Standing:
 
 def read_standing(connection: Any, tables: Sequence[TargetName]) -> dict[TargetName, Standing]:
     """How tables stand now, those that are there, in one query for all. Raises psycopg2.Error."""
-    values = {"schemas": [table.schema for table in tables], "tables": [table.table for table in tables]}
     with connection.cursor() as cursor:
-        cursor.execute(STILL_THERE, values)
+        cursor.execute(STILL_THERE, listed(tables))
         found = {tables[position - 1]: Standing(loaded_as, blocks) for position, loaded_as, blocks in cursor.fetchall()}
     connection.rollback()
     return found

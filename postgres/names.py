@@ -45,6 +45,12 @@ class TargetName:
         return f"{self.schema}.{self.table}"
 
 
+def listed(tables: Iterable[TargetName]) -> dict[str, list[str]]:
+    """Tables as two arrays of equal length, `schemas` and `tables`, for a query that unnests them."""
+    names = list(tables)
+    return {"schemas": [name.schema for name in names], "tables": [name.table for name in names]}
+
+
 def cut(name: str) -> str:
     """The name itself, or, beyond PostgreSQL's 63 bytes, its beginning with a hash of the whole.
 

@@ -24,7 +24,7 @@ from typing import Any
 import psycopg2
 
 from model.errors import TablesClaimedError
-from postgres.names import TargetName
+from postgres.names import TargetName, listed
 
 #: the first key of this tool's advisory locks; the second is a run's number, 0 for judging claims
 LOCK_CLASS = 0x5265706C
@@ -238,8 +238,7 @@ class LiveRun:
 
 def parameters(tables: Iterable[TargetName], run: int) -> dict[str, object]:
     """What the queries about claims are given."""
-    listed = list(tables)
-    return {"schemas": [table.schema for table in listed], "tables": [table.table for table in listed], "run": run}
+    return {**listed(tables), "run": run}
 
 
 def loaded_by_others(cursor: Any, tables: Sequence[TargetName], run: int) -> set[TargetName]:

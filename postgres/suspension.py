@@ -19,7 +19,7 @@ import psycopg2
 from db import is_temporary_target_error, target_words
 from model.errors import SuspensionError
 from postgres import locks
-from postgres.names import TargetName, quote
+from postgres.names import TargetName, listed, quote
 from postgres.suspension_record import QUALIFIED, Kind, Suspended, is_marked, record, without_mark, write_comment
 
 #: how many tables, with what is on them, are dealt with in one transaction
@@ -188,7 +188,7 @@ class _Suspender:
         if not tables:
             return []
         cursor.execute(QUALIFIED)
-        cursor.execute(QUERIES[kind], {**_listed(tables), "keeps_unique": self.keeps_unique})
+        cursor.execute(QUERIES[kind], {**listed(tables), "keeps_unique": self.keeps_unique})
         return [
             # A key that is not validated is written down without that, so that it always comes back.
             Suspended(
@@ -270,12 +270,8 @@ def _order(table: TargetName) -> tuple[str, str]:
 
 def _lockable(cursor: Any, tables: Sequence[TargetName]) -> list[TargetName]:
     """Those of the tables that this role may lock; the owner of a foreign key may drop it without that right."""
-    cursor.execute(LOCKABLE, _listed(tables))
+    cursor.execute(LOCKABLE, listed(tables))
     return [tables[position - 1] for (position,) in cursor.fetchall()]
-
-
-def _listed(tables: Sequence[TargetName]) -> dict[str, list[str]]:
-    return {"schemas": [table.schema for table in tables], "tables": [table.table for table in tables]}
 
 
 def _drop(kind: Kind, table: TargetName, name: str) -> str:

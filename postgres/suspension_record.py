@@ -14,7 +14,7 @@ import psycopg2
 from db import is_temporary_target_error, target_words
 from model.errors import SuspensionError, UnknownDefinitionError
 from postgres import definitions
-from postgres.names import TargetName, quote
+from postgres.names import TargetName, listed, quote
 
 #: how the comment begins of a trigger that is disabled, and of a foreign key that is back but not validated: so that
 #: they are known for what they are even where the record was dropped; their own comment follows
@@ -258,11 +258,12 @@ def lost(connection: Any, known: Sequence[Suspended]) -> list[Suspended]:
     if not known:
         return []
     recorded = {one.row for one in read(connection)}
-    values = {
-        "schemas": [one.table.schema for one in known], "tables": [one.table.table for one in known],
-        "kinds": [one.kind for one in known], "names": [one.name for one in known],
+    values: dict[str, Sequence[object]] = {
+        **listed(one.table for one in known),
+        "kinds": [one.kind for one in known],
+        "names": [one.name for one in known],
         "valid": [one.is_validated for one in known],
-    }  # fmt: skip
+    }
     with connection.cursor() as cursor:
         cursor.execute(STANDING, values)
         standing = {position for (position,) in cursor.fetchall()}
