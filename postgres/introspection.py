@@ -11,7 +11,7 @@ import psycopg2
 
 from model.catalog import Table
 from model.settings import Settings
-from postgres.names import TargetName, fold, target_name
+from postgres.names import TargetName, fold, listed, target_name
 from type_mapping import TargetFeatures
 
 
