@@ -80,7 +80,9 @@ def odbc_driver(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, target: EmbeddedTarget, target_database: str) -> Callable[[StandIn, Database], Workplace]:
+def make_workplace(
+    tmp_path: Path, target: EmbeddedTarget, target_database: str
+) -> Callable[[StandIn, Database], Workplace]:
     """A folder, and settings from a source to a fresh target database."""
 
     def make(source: StandIn, database: Database) -> Workplace:
@@ -101,24 +103,24 @@ def steady_source() -> Iterator[StandIn]:
 @pytest.fixture
 def shop(
     steady_source: StandIn,
-    workplace: Callable[[StandIn, Database], Workplace],
+    make_workplace: Callable[[StandIn, Database], Workplace],
     target: EmbeddedTarget,
     target_database: str,
 ) -> Shop:
     """The four tables of the shop, to be read only, with an empty target database."""
-    return Shop(steady_source, workplace(steady_source, SHOP), target, target_database)
+    return Shop(steady_source, make_workplace(steady_source, SHOP), target, target_database)
 
 
 @pytest.fixture
 def own_shop(
     serve: Callable[..., StandIn],
-    workplace: Callable[[StandIn, Database], Workplace],
+    make_workplace: Callable[[StandIn, Database], Workplace],
     target: EmbeddedTarget,
     target_database: str,
 ) -> Shop:
     """The same on a stand-in of its own, which the test may change."""
     source = serve(SHOP, SHOP_ROWS)
-    return Shop(source, workplace(source, SHOP), target, target_database)
+    return Shop(source, make_workplace(source, SHOP), target, target_database)
 
 
 @pytest.fixture(scope="session")
@@ -156,8 +158,8 @@ def scene(scene_source: StandIn, target: EmbeddedTarget, target_database: str, t
     """A scene on the target that all tests share."""
     query(target, target_database, DDL)
     with Proxy(("127.0.0.1", scene_source.port)) as proxy:
-        place = Workplace(tmp_path, settings_of(proxy.port, target, target_database))
-        yield Scene(scene_source, proxy, place, target, target_database)
+        workplace = Workplace(tmp_path, settings_of(proxy.port, target, target_database))
+        yield Scene(scene_source, proxy, workplace, target, target_database)
 
 
 @pytest.fixture

@@ -131,13 +131,13 @@ def refused(
     return Entry(kind, text, column, columns or {}, refused=because)
 
 
-def _moment(*parts: int) -> dt.datetime:
+def _timestamp(*parts: int) -> dt.datetime:
     return dt.datetime(*parts)  # type: ignore[arg-type]
 
 
 _D = Decimal
-_BASE = _moment(1900, 1, 1)
-_DAY = _moment(2026, 2, 28, 13, 45, 59, 997000)
+_BASE = _timestamp(1900, 1, 1)
+_DAY = _timestamp(2026, 2, 28, 13, 45, 59, 997000)
 
 _CONSTANTS = (
     default("((0))", "int", 0),
@@ -192,28 +192,28 @@ _CONSTANTS = (
     default("('')", "datetime", _BASE),
     default("('')", "date", dt.date(1900, 1, 1), stand_in_differs="refuses an empty date"),
     default("((0))", "datetime", _BASE),
-    default("((-1))", "datetime", _moment(1899, 12, 31)),
-    default("('20200131')", "datetime", _moment(2020, 1, 31)),
-    default("('20200102 10:20:30.123')", "datetime", _moment(2020, 1, 2, 10, 20, 30, 123000)),
+    default("((-1))", "datetime", _timestamp(1899, 12, 31)),
+    default("('20200131')", "datetime", _timestamp(2020, 1, 31)),
+    default("('20200102 10:20:30.123')", "datetime", _timestamp(2020, 1, 2, 10, 20, 30, 123000)),
     default(
         "('20200102 10:20:30.999')",
         "datetime",
-        _moment(2020, 1, 2, 10, 20, 31),
+        _timestamp(2020, 1, 2, 10, 20, 31),
     ),
     default(
         "('20200102 10:20:30.124')",
         "datetime",
-        _moment(2020, 1, 2, 10, 20, 30, 123000),
+        _timestamp(2020, 1, 2, 10, 20, 30, 123000),
     ),
-    default("('2020-01-02T03:04:05')", "datetime", _moment(2020, 1, 2, 3, 4, 5)),
+    default("('2020-01-02T03:04:05')", "datetime", _timestamp(2020, 1, 2, 3, 4, 5)),
     default("('2020-01-02')", "date", dt.date(2020, 1, 2)),
-    default("('2020-01-02 03:04:05.123')", "datetime2(3)", _moment(2020, 1, 2, 3, 4, 5, 123000)),
-    default("('12/31/9999')", "datetime", _moment(9999, 12, 31)),
-    default("('9999-12-31')", "datetime2(7)", _moment(9999, 12, 31)),
-    default("('20200101 10:20:30')", "smalldatetime", _moment(2020, 1, 1, 10, 21)),
+    default("('2020-01-02 03:04:05.123')", "datetime2(3)", _timestamp(2020, 1, 2, 3, 4, 5, 123000)),
+    default("('12/31/9999')", "datetime", _timestamp(9999, 12, 31)),
+    default("('9999-12-31')", "datetime2(7)", _timestamp(9999, 12, 31)),
+    default("('20200101 10:20:30')", "smalldatetime", _timestamp(2020, 1, 1, 10, 21)),
     default("('10:20')", "time(0)", dt.time(10, 20)),
-    default("(CONVERT([datetime],'01/02/2020',(103)))", "datetime", _moment(2020, 2, 1)),
-    default("(CONVERT([datetime],'01/02/2020',(101)))", "datetime", _moment(2020, 1, 2)),
+    default("(CONVERT([datetime],'01/02/2020',(103)))", "datetime", _timestamp(2020, 2, 1)),
+    default("(CONVERT([datetime],'01/02/2020',(101)))", "datetime", _timestamp(2020, 1, 2)),
     default("(CONVERT([date],'20200102',(112)))", "date", dt.date(2020, 1, 2)),
     default(
         "('2020-01-02 03:04:05 +02:00')",
@@ -328,7 +328,9 @@ _CHECKS = (
     check("(coalesce([a],[b]) IS NOT NULL)", _TWO, {(None, None): False, (None, 1): True}),
     check("([d]>='20200101')", {"d": "date"}, {(dt.date(2020, 1, 1),): True, (dt.date(2019, 12, 31),): False}),
     check(
-        "([d]>='2020-01-01')", {"d": "datetime2(3)"}, {(_moment(2020, 1, 1),): True, (_moment(2019, 12, 31),): False}
+        "([d]>='2020-01-01')",
+        {"d": "datetime2(3)"},
+        {(_timestamp(2020, 1, 1),): True, (_timestamp(2019, 12, 31),): False},
     ),
     check(
         "([d]<=[e])",
@@ -340,10 +342,10 @@ _CHECKS = (
         {"d": "date", "e": "datetime"},
         {(dt.date(2026, 2, 28), _DAY): True, (dt.date(2026, 3, 1), _DAY): False},
     ),
-    check("(datediff(day,[d],[e])<=(30))", {"d": "datetime", "e": "datetime"}, {(_DAY, _moment(2026, 3, 30)): True}),
+    check("(datediff(day,[d],[e])<=(30))", {"d": "datetime", "e": "datetime"}, {(_DAY, _timestamp(2026, 3, 30)): True}),
     check("(year([d])>(2000))", {"d": "datetime"}, {(_DAY,): True, (_BASE,): False}),
     check("(datepart(month,[d])=(2))", {"d": "date"}, {(dt.date(2026, 2, 1),): True, (dt.date(2026, 3, 1),): False}),
-    check("([d]<getdate())", {"d": "datetime"}, {(_BASE,): True, (_moment(9999, 1, 1),): False}),
+    check("([d]<getdate())", {"d": "datetime"}, {(_BASE,): True, (_timestamp(9999, 1, 1),): False}),
     check(
         "([g]<>'00000000-0000-0000-0000-000000000000')",
         {"g": "uniqueidentifier"},
@@ -465,22 +467,25 @@ _COMPUTED = (
         {(dt.date(2024, 1, 31), -31): dt.date(2023, 12, 31)},
     ),
     computed(
-        "(dateadd(year,(1),[d]))", "datetime", {"d": "datetime"}, {(_moment(2024, 2, 29, 1),): _moment(2025, 2, 28, 1)}
+        "(dateadd(year,(1),[d]))",
+        "datetime",
+        {"d": "datetime"},
+        {(_timestamp(2024, 2, 29, 1),): _timestamp(2025, 2, 28, 1)},
     ),
     computed(
-        "(dateadd(hour,[a],[d]))", "datetime", {"d": "datetime", "a": "int"}, {(_BASE, 25): _moment(1900, 1, 2, 1)}
+        "(dateadd(hour,[a],[d]))", "datetime", {"d": "datetime", "a": "int"}, {(_BASE, 25): _timestamp(1900, 1, 2, 1)}
     ),
     computed(
         "(datediff(day,[d],[e]))",
         "int",
         {"d": "datetime", "e": "datetime"},
-        {(_moment(2025, 12, 31, 23, 59, 59), _moment(2026, 1, 1)): 1},
+        {(_timestamp(2025, 12, 31, 23, 59, 59), _timestamp(2026, 1, 1)): 1},
     ),
     computed(
         "(datediff(year,[d],[e]))",
         "int",
         {"d": "datetime", "e": "datetime"},
-        {(_moment(2025, 12, 31, 23, 59, 59), _moment(2026, 1, 1)): 1},
+        {(_timestamp(2025, 12, 31, 23, 59, 59), _timestamp(2026, 1, 1)): 1},
     ),
     computed(
         "(datediff(month,[d],[e]))",
@@ -492,13 +497,16 @@ _COMPUTED = (
         "(datediff(hour,[d],[e]))",
         "int",
         {"d": "datetime", "e": "datetime"},
-        {(_moment(2026, 1, 1, 0, 59), _moment(2026, 1, 1, 1, 0)): 1, (_moment(2026, 1, 1, 1), _moment(2026, 1, 1)): -1},
+        {
+            (_timestamp(2026, 1, 1, 0, 59), _timestamp(2026, 1, 1, 1, 0)): 1,
+            (_timestamp(2026, 1, 1, 1), _timestamp(2026, 1, 1)): -1,
+        },
     ),
     computed(
         "(datediff(minute,[d],[e]))",
         "int",
         {"d": "datetime", "e": "datetime"},
-        {(_moment(2026, 1, 1, 0, 0, 59), _moment(2026, 1, 2)): 1440},
+        {(_timestamp(2026, 1, 1, 0, 0, 59), _timestamp(2026, 1, 2)): 1440},
     ),
     computed(
         "(datediff(week,[d],[e]))",
@@ -508,7 +516,7 @@ _COMPUTED = (
         stand_in_differs="counts weeks of seven days",
     ),
     computed(
-        "(dateadd(day,datediff(day,(0),[d]),(0)))", "datetime", {"d": "datetime"}, {(_DAY,): _moment(2026, 2, 28)}
+        "(dateadd(day,datediff(day,(0),[d]),(0)))", "datetime", {"d": "datetime"}, {(_DAY,): _timestamp(2026, 2, 28)}
     ),
     computed("(eomonth([d]))", "date", {"d": "date"}, {(dt.date(2024, 2, 1),): dt.date(2024, 2, 29)}),
     computed("(datefromparts([a],(2),(29)))", "date", _INT, {(2024,): dt.date(2024, 2, 29)}),

@@ -101,7 +101,7 @@ def is_setting(name: str) -> bool:
 
 
 def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment without its own settings of the tool, with `settings` in their place."""
+    """This process's environment without its own settings of the tool, with `settings` instead."""
     kept = {name: value for name, value in os.environ.items() if not is_setting(name)}
     return {**kept, "PYTHONUTF8": "1", **settings}
 
@@ -176,11 +176,11 @@ class Proxy:
 
     def _corrupted(self, piece: bytes) -> bytes:
         with self._lock:
-            place = piece.find(self._flipped) if self._flips else -1
-            if place < 0:
+            position = piece.find(self._flipped) if self._flips else -1
+            if position < 0:
                 return piece
             self._flips -= 1
-            last = place + len(self._flipped) - 1
+            last = position + len(self._flipped) - 1
             return piece[:last] + bytes([piece[last] ^ 1]) + piece[last + 1 :]
 
     @property

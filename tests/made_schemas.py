@@ -22,7 +22,7 @@ Entry = dict[str, str]
 class Made:
     """A database that went through the schema phase."""
 
-    place: Workplace
+    workplace: Workplace
     target: EmbeddedTarget
     database: str
 
@@ -37,7 +37,7 @@ class Made:
 
     def entries(self) -> dict[tuple[str, str], Entry]:
         """The report by kind and name."""
-        document = json.loads((self.place.folder / "schema_report.json").read_text(encoding="utf-8"))
+        document = json.loads((self.workplace.folder / "schema_report.json").read_text(encoding="utf-8"))
         return {(entry["kind"], entry["name"]): entry for entry in document["objects"]}
 
     def entry(self, kind: str, name: str) -> Entry:
@@ -68,8 +68,8 @@ def make(
     """Run the schema phase into a fresh database of that name."""
     target.create_database(name)
     environment = {**source_settings(source.port, database.name), **target.environment(name), **settings}
-    place = Workplace(folder, environment)
-    return Made(place, target, name), place.run("schema")
+    workplace = Workplace(folder, environment)
+    return Made(workplace, target, name), workplace.run("schema")
 
 
 def run_on(database: Database, target: EmbeddedTarget, folder: Path, **settings: str) -> tuple[Made, Finished]:

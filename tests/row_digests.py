@@ -104,8 +104,8 @@ def _form(column: Column, nul: str) -> Callable[[Any], bytes]:
         "float": lambda value: struct.pack(">d", value),
         "date": lambda value: value.isoformat().encode(),
         "time": lambda value: value.isoformat("microseconds").encode(),
-        "timestamp": _moment,
-        "timestamptz": _moment,
+        "timestamp": _timestamp,
+        "timestamptz": _timestamp,
         "text": lambda value: _text(value, nul),
         "xml": lambda value: _text(re.sub(_ENCODING, r"\1", value), nul),
         "binary": bytes,
@@ -125,10 +125,10 @@ def _text(value: str, nul: str) -> bytes:
 
 
 def _read_half_pairs(connection: Any) -> None:
-    """Let pyodbc read text that holds half a surrogate pair, as U+FFFD, in place of failing on it."""
+    """Let pyodbc read text that holds half a surrogate pair, as U+FFFD, instead of failing on it."""
     for kind in (pyodbc.SQL_WCHAR, pyodbc.SQL_WVARCHAR, pyodbc.SQL_WLONGVARCHAR):
         connection.add_output_converter(kind, lambda raw: None if raw is None else raw.decode("utf-16-le", "replace"))
 
 
-def _moment(value: datetime) -> bytes:
+def _timestamp(value: datetime) -> bytes:
     return value.replace(tzinfo=None).isoformat(timespec="microseconds").encode()

@@ -60,20 +60,20 @@ def query(target: EmbeddedTarget, database: str, sql: str, *values: object) -> l
         connection.close()
 
 
-def claimed(connection: Any, *places: TargetName) -> int:
+def claimed(connection: Any, *targets: TargetName) -> int:
     """The number of a run that has claimed these tables, for tests of parts that only a run works with."""
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM replication.run")
         cursor.execute(runs.BEGIN, ("a host", 1, "a folder", "a command"))
         (number,) = cursor.fetchone()
-        cursor.execute(runs.CLAIM, {**runs.parameters(places, number), "is_loading": True})
+        cursor.execute(runs.CLAIM, {**runs.parameters(targets, number), "is_loading": True})
     connection.commit()
     return int(number)
 
 
-def target_rows(target: EmbeddedTarget, database: str, place: str) -> list[tuple[Any, ...]]:
+def target_rows(target: EmbeddedTarget, database: str, name: str) -> list[tuple[Any, ...]]:
     """All rows of a target table (`schema.table` as SQL writes it), in the order of their values."""
-    return query(target, database, f"SELECT * FROM {place} ORDER BY 1, 2")
+    return query(target, database, f"SELECT * FROM {name} ORDER BY 1, 2")
 
 
 def target_tables(target: EmbeddedTarget, database: str) -> list[str]:
@@ -86,9 +86,9 @@ def target_tables(target: EmbeddedTarget, database: str) -> list[str]:
     return [name for (name,) in found]
 
 
-def counts(target: EmbeddedTarget, database: str, *places: str) -> dict[str, int]:
+def counts(target: EmbeddedTarget, database: str, *names: str) -> dict[str, int]:
     """The number of rows of target tables."""
-    return {place: query(target, database, f"SELECT count(*) FROM {place}")[0][0] for place in places}
+    return {name: query(target, database, f"SELECT count(*) FROM {name}")[0][0] for name in names}
 
 
 def entries(progress: Path, phase: str = "data") -> dict[str, dict[str, Any]]:
@@ -145,7 +145,7 @@ class Shop:
     """The shop on a running stand-in, a folder to copy it from, and the target database it goes to."""
 
     source: StandIn
-    place: Workplace
+    workplace: Workplace
     target: EmbeddedTarget
     database: str
 
@@ -153,9 +153,9 @@ class Shop:
         """All rows of a query on the target."""
         return query(self.target, self.database, sql, *values)
 
-    def rows(self, place: str) -> list[tuple[Any, ...]]:
+    def rows(self, name: str) -> list[tuple[Any, ...]]:
         """All rows of a target table."""
-        return target_rows(self.target, self.database, place)
+        return target_rows(self.target, self.database, name)
 
     @property
     def tables(self) -> list[str]:
@@ -176,12 +176,12 @@ class Shop:
 
     def progress(self, script: str) -> Path:
         """The phase's progress file."""
-        return self.place.data_progress if script == "data" else self.place.schema_progress
+        return self.workplace.data_progress if script == "data" else self.workplace.schema_progress
 
     def assert_equal(self) -> None:
         """Every table's rows on the target are those of the source."""
         for name in self.source.relations:
-            place = ("public" if name[0] == "dbo" else name[0], name[1])
+            target = ("public" if name[0] == "dbo" else name[0], name[1])
             if name[0] != "sys":
                 wanted = self.source.execute(f'SELECT * FROM "{name[0]}"."{name[1]}" ORDER BY 1, 2')
-                assert self.rows(".".join(place)) == wanted, place
+                assert self.rows(".".join(target)) == wanted, target

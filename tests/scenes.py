@@ -38,7 +38,7 @@ class Scene:
 
     source: StandIn
     proxy: Proxy
-    place: Workplace
+    workplace: Workplace
     target: EmbeddedTarget
     database: str
     #: the table that runs are stopped in
@@ -50,13 +50,13 @@ class Scene:
 
     def run(self, *arguments: str, **settings: str) -> Finished:
         """Run the data phase to its end."""
-        return self.place.with_settings(**settings).run("data", *arguments)
+        return self.workplace.with_settings(**settings).run("data", *arguments)
 
     @contextmanager
     def stopped_in_the_big_table(self, *arguments: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
         """A run that has committed some chunks of the big table, and to which the source now says nothing."""
         self.proxy.stall_after(PART)
-        process = self.place.with_settings(**settings).start("data", *arguments)
+        process = self.workplace.with_settings(**settings).start("data", *arguments)
         try:
 
             def is_there() -> bool:
@@ -90,9 +90,9 @@ class Scene:
     @property
     def rows_synced(self) -> int:
         """What the progress file says of the big table."""
-        if not self.place.data_progress.exists():
+        if not self.workplace.data_progress.exists():
             return 0
-        return int(entries(self.place.data_progress)[self.big].get("rows_synced", 0))
+        return int(entries(self.workplace.data_progress)[self.big].get("rows_synced", 0))
 
     def checkpoints(self, name: str = "big") -> dict[int, tuple[int, datetime.datetime]]:
         """The rows of each committed chunk of a table, and when it was committed."""
@@ -104,7 +104,7 @@ class Scene:
         for name in ("big", "few", "later"):
             wanted = self.source.execute(f'SELECT * FROM dbo."{name}" ORDER BY 1')
             assert self.query(f"SELECT * FROM {name} ORDER BY 1") == wanted, name
-        assert set(statuses(self.place.data_progress).values()) == {"completed"}
+        assert set(statuses(self.workplace.data_progress).values()) == {"completed"}
         assert self.query("SELECT * FROM replication.suspended") == []
 
 

@@ -26,16 +26,16 @@ def read_all(descriptor: int) -> Iterator[bytes]:
     raise AssertionError("the terminal stayed silent")
 
 
-def on_terminal(place: Workplace, *arguments: str, proxy: Proxy | None = None, **settings: str) -> tuple[int, str]:
+def on_terminal(workplace: Workplace, *arguments: str, proxy: Proxy | None = None, **settings: str) -> tuple[int, str]:
     """Run the data phase on a terminal; returns its exit code and everything that it showed.
 
     A proxy that is stalled is let go as soon as the run has shown a bar.
     """
     ours, theirs = pty.openpty()
-    environment = clean_environment({**place.environment, "TERM": "xterm-256color", **settings})
+    environment = clean_environment({**workplace.environment, "TERM": "xterm-256color", **settings})
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "sync-data.py"), *arguments],
-        cwd=place.folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs,
+        cwd=workplace.folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs,
     )  # fmt: skip
     os.close(theirs)
     shown = b""

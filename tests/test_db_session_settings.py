@@ -15,7 +15,7 @@ from tests.made_schemas import dump
 from tests.samples import INT, TEXT, query, table, target_tables
 
 Serve = Callable[..., StandIn]
-Place = Callable[[StandIn, Database], Workplace]
+MakeWorkplace = Callable[[StandIn, Database], Workplace]
 
 #: what somebody may have set for a database, a role or a session, and what would then be read or done otherwise
 HOSTILE = {
@@ -89,8 +89,13 @@ def _set(target: EmbeddedTarget, database: str) -> None:
         query(target, "postgres", f"ALTER DATABASE {database} SET {name} = {quoted}")
 
 
-def _both(place: Workplace) -> list[Finished]:
-    return [place.run("schema"), place.run("schema", "--resume"), place.run("data"), place.run("data", "--verify")]
+def _both(workplace: Workplace) -> list[Finished]:
+    return [
+        workplace.run("schema"),
+        workplace.run("schema", "--resume"),
+        workplace.run("data"),
+        workplace.run("data", "--verify"),
+    ]
 
 
 def _schema(target: EmbeddedTarget, database: str) -> list[str]:
@@ -101,16 +106,16 @@ def _schema(target: EmbeddedTarget, database: str) -> list[str]:
 
 
 def test_settings_of_a_database_change_nothing_of_what_arrives(
-    serve: Serve, workplace: Place, target: EmbeddedTarget, target_database: str
+    serve: Serve, make_workplace: MakeWorkplace, target: EmbeddedTarget, target_database: str
 ) -> None:
-    place = workplace(serve(TRAPS, TRAP_ROWS), TRAPS)
-    assert [finished.code for finished in _both(place)] == [0, 0, 0, 0]
+    workplace = make_workplace(serve(TRAPS, TRAP_ROWS), TRAPS)
+    assert [finished.code for finished in _both(workplace)] == [0, 0, 0, 0]
     shown = "SELECT * FROM public.traps ORDER BY id"
     wanted_rows, wanted_schema = query(target, target_database, shown), _schema(target, target_database)
     target.create_database("hostile")
     try:
         _set(target, "hostile")
-        elsewhere = Workplace(place.folder / "elsewhere", {**place.environment, "PGDATABASE": "hostile"})
+        elsewhere = Workplace(workplace.folder / "elsewhere", {**workplace.environment, "PGDATABASE": "hostile"})
         elsewhere.folder.mkdir()
         for finished in _both(elsewhere):
             assert finished.code == 0, finished.text
@@ -126,12 +131,12 @@ def test_settings_of_a_database_change_nothing_of_what_arrives(
 
 
 def test_a_dry_runs_script_means_the_same_by_psql_whatever_the_database_has_set(
-    serve: Serve, workplace: Place, target: EmbeddedTarget, target_database: str
+    serve: Serve, make_workplace: MakeWorkplace, target: EmbeddedTarget, target_database: str
 ) -> None:
-    place = workplace(serve(TRAPS, TRAP_ROWS), TRAPS)
-    script = place.run("schema", "--dry-run")
+    workplace = make_workplace(serve(TRAPS, TRAP_ROWS), TRAPS)
+    script = workplace.run("schema", "--dry-run")
     assert script.code == 0, script.text
-    assert place.run("schema").code == 0
+    assert workplace.run("schema").code == 0
     wanted = _schema(target, target_database)
     target.create_database("hostile_script")
     try:
@@ -149,38 +154,38 @@ def test_a_dry_runs_script_means_the_same_by_psql_whatever_the_database_has_set(
 
 
 def test_options_of_the_environment_do_not_win_either(
-    serve: Serve, workplace: Place, target: EmbeddedTarget, target_database: str
+    serve: Serve, make_workplace: MakeWorkplace, target: EmbeddedTarget, target_database: str
 ) -> None:
-    place = workplace(serve(TRAPS, TRAP_ROWS), TRAPS).with_settings(
+    workplace = make_workplace(serve(TRAPS, TRAP_ROWS), TRAPS).with_settings(
         PGOPTIONS="-c standard_conforming_strings=off -c default_transaction_read_only=on -c statement_timeout=1s"
     )
-    for finished in _both(place):
+    for finished in _both(workplace):
         assert finished.code == 0, finished.text
     assert query(target, target_database, "SELECT label, path FROM traps WHERE id = 1") == [(NASTY, "C:\\new\\")]
     assert "public.pwned" not in target_tables(target, target_database)
 
 
 def test_citext_in_a_schema_of_its_own_is_found(
-    serve: Serve, workplace: Place, target: EmbeddedTarget, target_database: str
+    serve: Serve, make_workplace: MakeWorkplace, target: EmbeddedTarget, target_database: str
 ) -> None:
     query(target, target_database, "CREATE SCHEMA extensions; CREATE EXTENSION citext SCHEMA extensions")
-    place = workplace(serve(TRAPS, TRAP_ROWS), TRAPS).with_settings(COLLATION_POLICY="citext")
-    for finished in _both(place):
+    workplace = make_workplace(serve(TRAPS, TRAP_ROWS), TRAPS).with_settings(COLLATION_POLICY="citext")
+    for finished in _both(workplace):
         assert finished.code == 0, finished.text
     kind = "SELECT atttypid::regtype::text FROM pg_attribute WHERE attrelid = 'traps'::regclass AND attname ~ '^back'"
     assert query(target, target_database, kind) == [("extensions.citext",)]
 
 
 def test_a_setting_that_the_role_may_not_take_back_is_named(
-    serve: Serve, workplace: Place, target: EmbeddedTarget, target_database: str
+    serve: Serve, make_workplace: MakeWorkplace, target: EmbeddedTarget, target_database: str
 ) -> None:
-    place = workplace(serve(TRAPS, TRAP_ROWS), TRAPS)
+    workplace = make_workplace(serve(TRAPS, TRAP_ROWS), TRAPS)
     query(
         target, target_database,
         "CREATE ROLE replicating LOGIN; ALTER ROLE replicating SET session_replication_role = replica",
     )  # fmt: skip
     try:
-        finished = place.with_settings(PGUSER="replicating").run("schema")
+        finished = workplace.with_settings(PGUSER="replicating").run("schema")
     finally:
         query(target, target_database, "DROP ROLE replicating")
     assert finished.code == 3
@@ -190,17 +195,17 @@ def test_a_setting_that_the_role_may_not_take_back_is_named(
 
 
 def test_rows_that_a_policy_hides_from_the_role_are_an_error_and_not_missing(
-    serve: Serve, workplace: Place, target: EmbeddedTarget, target_database: str
+    serve: Serve, make_workplace: MakeWorkplace, target: EmbeddedTarget, target_database: str
 ) -> None:
-    place = workplace(serve(TRAPS, TRAP_ROWS), TRAPS)
-    assert place.run("schema").code == 0
-    assert place.run("data").code == 0
+    workplace = make_workplace(serve(TRAPS, TRAP_ROWS), TRAPS)
+    assert workplace.run("schema").code == 0
+    assert workplace.run("data").code == 0
     query(
         target, target_database,
         "DO $$ BEGIN CREATE ROLE watcher LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
         "GRANT SELECT ON plain, traps TO watcher; ALTER TABLE plain ENABLE ROW LEVEL SECURITY;"
         "CREATE POLICY part ON plain USING (id < 2)",
     )  # fmt: skip
-    compared = place.with_settings(PGUSER="watcher").run("data", "--verify")
+    compared = workplace.with_settings(PGUSER="watcher").run("data", "--verify")
     assert compared.code == 1
     assert "row-level security" in compared.text

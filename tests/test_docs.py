@@ -34,31 +34,31 @@ def blocks(page: Path) -> list[tuple[str, list[str]]]:
     ]
 
 
-def run_line(line: str, place: Workplace) -> subprocess.CompletedProcess[str]:
+def run_line(line: str, workplace: Workplace) -> subprocess.CompletedProcess[str]:
     """Run one line in a shell, `python` being this one and the scripts those of the project."""
     spelled = re.sub(r"\bpython (replicate-schema|sync-data)\.py", rf"{shlex.quote(sys.executable)} {ROOT}/\1.py", line)
     return subprocess.run(
-        ["bash", "-c", spelled], cwd=place.folder, env=clean_environment(place.environment), check=False,
+        ["bash", "-c", spelled], cwd=workplace.folder, env=clean_environment(workplace.environment), check=False,
         capture_output=True, text=True, encoding="utf-8", timeout=DEFAULT_TIMEOUT_S,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(k == "scripts" for k, _ in blocks(page))], ids=str)
 def test_the_examples_with_the_scripts_run(
-    page: Path, serve: Callable[..., StandIn], workplace: Callable[[StandIn, Database], Workplace]
+    page: Path, serve: Callable[..., StandIn], make_workplace: Callable[[StandIn, Database], Workplace]
 ) -> None:
     database, rows = shop()
-    place = workplace(serve(database, rows), database)
+    workplace = make_workplace(serve(database, rows), database)
     if page.name != "README.md":
         for line in ("python replicate-schema.py", "python sync-data.py"):
-            assert run_line(line, place).returncode == 0
+            assert run_line(line, workplace).returncode == 0
     for kind, lines in blocks(page):
         if kind not in ("scripts", "progress"):
             continue
-        if kind == "progress" and not place.data_progress.exists():
-            assert run_line("python sync-data.py", place).returncode == 0
+        if kind == "progress" and not workplace.data_progress.exists():
+            assert run_line("python sync-data.py", workplace).returncode == 0
         for line in lines:
-            finished = run_line(line, place)
+            finished = run_line(line, workplace)
             assert finished.returncode == 0, f"{line}\n{finished.stdout}\n{finished.stderr}"
             assert finished.stdout, line
 

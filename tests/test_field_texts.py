@@ -1,4 +1,4 @@
-"""Texts, binaries and moments that broke other tools (each test is named after its number in the field's list).
+"""Texts, binaries, dates and times that broke other tools (each test is named after its number in the field's list).
 
 What changes on the way is counted exactly: on screen, in the progress file, in the closing summary.
 """
@@ -72,11 +72,11 @@ class Copied:
         self, source: StandIn, folder: Path, target: EmbeddedTarget, database: str, settings: Mapping[str, str]
     ) -> None:
         environment = {**source_settings(source.port, source.database.name), **target.environment(database)}
-        self.place = Workplace(folder, environment).with_settings(**settings)
+        self.workplace = Workplace(folder, environment).with_settings(**settings)
         self._target, self._database = target, database
-        made = self.place.run("schema")
+        made = self.workplace.run("schema")
         assert made.code == 0, made.text
-        self.finished: Finished = self.place.run("data")
+        self.finished: Finished = self.workplace.run("data")
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """All rows of a query on the target."""
@@ -84,7 +84,7 @@ class Copied:
 
     def entry(self, key: str) -> dict[str, Any]:
         """What stands in the progress file about a table."""
-        return entries(self.place.data_progress)[key]
+        return entries(self.workplace.data_progress)[key]
 
 
 @pytest.fixture
@@ -147,11 +147,11 @@ def test_seventh_digits_are_cut_never_rounded_and_counted_by_column(
     copy: Callable[..., Copied], odbc_driver: str
 ) -> None:
     chunk_rows = "1" if odbc_driver else "250000"
-    moments = table(
+    times = table(
         "Moments", Column("At", SqlType("time", 5, 16, 7)), Column("Near", SqlType("datetime2", 8, 27, 7)),
         Column("Far", SqlType("datetime2", 8, 27, 7)), Column("Zoned", SqlType("datetimeoffset", 10, 34, 7)),
     )  # fmt: skip
-    copied = copy([moments], {"dbo.Moments": SEVENTH}, MSSQL_DRIVER=odbc_driver, CHUNK_ROWS=chunk_rows)
+    copied = copy([times], {"dbo.Moments": SEVENTH}, MSSQL_DRIVER=odbc_driver, CHUNK_ROWS=chunk_rows)
     assert copied.finished.code == 0, copied.finished.text
     found = copied.query("SELECT at::text, near::text, far::text, zoned AT TIME ZONE 'UTC' FROM moments ORDER BY id")
     assert [tuple(None if value is None else str(value) for value in row) for row in found] == [
@@ -286,8 +286,8 @@ def test_reading_by_the_piece_gives_what_reading_in_blocks_gives(
     def read() -> list[object]:
         lost: Counter[tuple[str, int]] = Counter()
 
-        def note(kind: str, place: int, values: int) -> None:
-            lost[kind, place] += values
+        def note(kind: str, position: int, values: int) -> None:
+            lost[kind, position] += values
 
         batches = list(reader.read_batches(Source(reader.connect(settings), settings), Selection(every, columns), note))
         return [*batches, {key: count for key, count in lost.items() if count}]
@@ -317,8 +317,8 @@ def test_field_23_memory_does_not_grow_with_the_values(copy: Callable[..., Copie
         assert copied.finished.code == 0, copied.finished.text
         again = subprocess.run(
             [sys.executable, "-c", PEAK, sys.executable, str(ROOT / "sync-data.py")],
-            cwd=copied.place.folder, env=clean_environment(copied.place.environment), capture_output=True, text=True,
-            timeout=120, check=True,
+            cwd=copied.workplace.folder, env=clean_environment(copied.workplace.environment),
+            capture_output=True, text=True, timeout=120, check=True,
         )  # fmt: skip
         assert copied.query("SELECT min(length(picture)), min(length(body)) FROM blobs") == [(8 * times, 5 * times)]
         copied.query("DROP TABLE blobs; DROP SCHEMA replication CASCADE")

@@ -106,16 +106,16 @@ def copied(
     if request.param and request.param not in pyodbc.drivers():
         pytest.skip("FreeTDS is not installed")
     rows = {
-        f"dbo.T {name}": [(place, value, VERSION) for place, value in enumerate([*values, None])]
+        f"dbo.T {name}": [(number, value, VERSION) for number, value in enumerate([*values, None])]
         for name, (_, values) in COLUMNS.items()
     }
     folder: Path = tmp_path_factory.mktemp("values")
     target.create_database("field_values")
     with StandIn(DATABASE, rows) as source:
         settings = {**source_settings(source.port, "values"), **target.environment("field_values")}
-        place = Workplace(folder, settings).with_settings(MSSQL_DRIVER=request.param)
+        workplace = Workplace(folder, settings).with_settings(MSSQL_DRIVER=request.param)
         for arguments in (("schema",), ("data",), ("data", "--verify")):
-            finished = place.run(*arguments)
+            finished = workplace.run(*arguments)
             assert finished.code == 0, finished.text
     yield Copied(target, "field_values")
 
@@ -161,9 +161,9 @@ def test_07_no_column_is_left_out_silently(copied: Copied) -> None:
 
 
 def test_08_smalldatetime_datetime_and_time_are_what_they_were(copied: Copied) -> None:
-    moment = datetime.datetime.fromisoformat
-    assert copied.values("smalldatetime") == [moment(text) for text in given("smalldatetime")]
-    assert copied.values("datetime") == [moment(text) for text in given("datetime")]
+    timestamp = datetime.datetime.fromisoformat
+    assert copied.values("smalldatetime") == [timestamp(text) for text in given("smalldatetime")]
+    assert copied.values("datetime") == [timestamp(text) for text in given("datetime")]
     assert copied.values("time0", "value::text") == given("time0")
     # A seventh digit is cut: rounded, it would be 24:00:00.
     assert copied.values("time7", "value::text") == ["00:00:00.000001", "23:59:59.999999"]
@@ -199,7 +199,7 @@ def test_33_the_bytes_of_a_uuid_are_not_swapped(copied: Copied) -> None:
     assert copied.values("guid", "value::text") == [str(value) for value in given("guid")]
 
 
-def test_34_xml_variant_and_bit_go_through_the_fast_lane(copied: Copied) -> None:
+def test_34_xml_variant_and_bit_travel_with_the_other_columns(copied: Copied) -> None:
     assert copied.type_of("document") in ("xml", "text")  # text where the server has no libxml
     declared = "<?xml version='1.0'?>"
     assert [text.removeprefix(declared) for text in copied.values("document", "value::text")] == [

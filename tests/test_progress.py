@@ -30,16 +30,16 @@ both_scripts = pytest.mark.parametrize("script", ["schema", "data"])
 def test_the_data_phase_writes_the_documented_shape_and_nothing_else(shop: Shop) -> None:
     shop.ready("data")
     shop.query("DROP TABLE products")
-    assert shop.place.run("data").code == 1
-    document = json.loads(shop.place.data_progress.read_text(encoding="utf-8"))
+    assert shop.workplace.run("data").code == 1
+    document = json.loads(shop.workplace.data_progress.read_text(encoding="utf-8"))
     assert {"session_start", "last_updated", "tables"} <= set(document)
     assert list(document["tables"]) == SHOP_KEYS
-    parts = entries(shop.place.data_progress)
-    for key, place in zip(SHOP_KEYS, SHOP_COUNTS, strict=True):
+    parts = entries(shop.workplace.data_progress)
+    for key, target in zip(SHOP_KEYS, SHOP_COUNTS, strict=True):
         part = parts[key]
         failed = key == "Products"
         assert part["status"] == ("failed" if failed else "completed")
-        assert part["rows_synced"] == (0 if failed else SHOP_COUNTS[place])
+        assert part["rows_synced"] == (0 if failed else SHOP_COUNTS[target])
         assert (part["error"] is None) is not failed
         assert ("failed_at" in part, "completed_at" in part) == (failed, not failed)
         for stamp in ("started_at", "failed_at" if failed else "completed_at"):
@@ -48,29 +48,32 @@ def test_the_data_phase_writes_the_documented_shape_and_nothing_else(shop: Shop)
 
 
 def test_the_schema_phase_keeps_its_statuses_under_schema(shop: Shop) -> None:
-    assert shop.place.run("schema").code == 0
-    document = json.loads(shop.place.schema_progress.read_text(encoding="utf-8"))
+    assert shop.workplace.run("schema").code == 0
+    document = json.loads(shop.workplace.schema_progress.read_text(encoding="utf-8"))
     assert list(document["tables"]) == SHOP_KEYS
     assert all(set(entry) == {"schema"} for entry in document["tables"].values())
     part = document["tables"]["Sales.Orders"]["schema"]
     assert part["status"] == "completed"
     assert part["error"] is None
     assert part["started_at"] <= part["completed_at"]
-    assert not shop.place.data_progress.exists()
+    assert not shop.workplace.data_progress.exists()
 
 
 def test_grep_with_five_lines_after_shows_a_tables_status_and_error(own_shop: Shop) -> None:
     own_shop.ready("data")
     own_shop.source.fail_next("dbo.Orders", 50000, "The dog ate it.", times=99)
-    own_shop.place.run("data")
+    own_shop.workplace.run("data")
     for key, words in (("Orders", '"status": "failed"'), ("Sales.Orders", '"status": "completed"')):
         found = subprocess.run(
-            ["grep", "-A5", f'"{key}"', str(own_shop.place.data_progress)], capture_output=True, text=True, check=True
+            ["grep", "-A5", f'"{key}"', str(own_shop.workplace.data_progress)],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         assert found.count('"status"') == 1
         assert words in found
         assert '"started_at"' in found
-    text = own_shop.place.data_progress.read_text(encoding="utf-8")
+    text = own_shop.workplace.data_progress.read_text(encoding="utf-8")
     assert '\n  "tables": {\n    "Customers": {\n      "data": {\n        "status": ' in text
 
 
@@ -106,19 +109,19 @@ def test_rights_that_somebody_gave_the_file_survive_a_change(tmp_path: Path) -> 
 def test_a_failed_table_edited_by_hand_is_skipped_by_resume(own_shop: Shop, status: str) -> None:
     own_shop.ready("data")
     own_shop.source.fail_next("dbo.Orders", 50000, "The dog ate it.", times=99)
-    assert own_shop.place.run("data").code == 1
-    set_status(own_shop.place.data_progress, "Orders", status)
-    resumed = own_shop.place.run("data", "--resume")
+    assert own_shop.workplace.run("data").code == 1
+    set_status(own_shop.workplace.data_progress, "Orders", status)
+    resumed = own_shop.workplace.run("data", "--resume")
     assert resumed.code == 0, resumed.text
     assert processed(resumed.out) == []
-    assert entries(own_shop.place.data_progress)["Orders"]["status"] == status
+    assert entries(own_shop.workplace.data_progress)["Orders"]["status"] == status
     assert own_shop.rows("orders") == []
 
 
 def test_a_table_marked_skipped_is_counted_as_such(shop: Shop) -> None:
     shop.ready("data")
-    write_progress(shop.place.data_progress, "data", Orders="skipped")
-    finished = shop.place.run("data", "--resume")
+    write_progress(shop.workplace.data_progress, "data", Orders="skipped")
+    finished = shop.workplace.run("data", "--resume")
     assert finished.code == 0, finished.text
     assert "⏭️ Skipped:       1" in finished.out
     assert "📈 Progress:      4/4 (100%)" in finished.out
@@ -126,33 +129,33 @@ def test_a_table_marked_skipped_is_counted_as_such(shop: Shop) -> None:
 
 def test_a_completed_table_edited_to_pending_is_loaded_again(own_shop: Shop) -> None:
     own_shop.ready("data")
-    assert own_shop.place.run("data").code == 0
+    assert own_shop.workplace.run("data").code == 0
     own_shop.source.execute("UPDATE dbo.Products SET label = 'changed' WHERE id = 3")
-    set_status(own_shop.place.data_progress, "Products", "pending")
-    resumed = own_shop.place.run("data", "--resume")
+    set_status(own_shop.workplace.data_progress, "Products", "pending")
+    resumed = own_shop.workplace.run("data", "--resume")
     assert processed(resumed.out) == ["Products"]
     own_shop.assert_equal()
 
 
 def test_an_editors_byte_order_mark_does_no_harm(shop: Shop) -> None:
     shop.ready("data")
-    write_progress(shop.place.data_progress, "data", Customers="completed")
-    shop.place.data_progress.write_bytes(b"\xef\xbb\xbf" + shop.place.data_progress.read_bytes())
-    resumed = shop.place.run("data", "--resume")
+    write_progress(shop.workplace.data_progress, "data", Customers="completed")
+    shop.workplace.data_progress.write_bytes(b"\xef\xbb\xbf" + shop.workplace.data_progress.read_bytes())
+    resumed = shop.workplace.run("data", "--resume")
     assert resumed.code == 0, resumed.text
     assert processed(resumed.out) == SHOP_KEYS[1:]
 
 
 def test_keys_that_somebody_added_survive_a_resume(shop: Shop) -> None:
     shop.ready("data")
-    write_progress(shop.place.data_progress, "data", Customers="completed", Orders="failed")
-    document = json.loads(shop.place.data_progress.read_text(encoding="utf-8"))
+    write_progress(shop.workplace.data_progress, "data", Customers="completed", Orders="failed")
+    document = json.loads(shop.workplace.data_progress.read_text(encoding="utf-8"))
     document["note"] = "ask Ann"
     document["tables"]["Customers"]["ticket"] = 42
     document["tables"]["Orders"]["ticket"] = 43
-    shop.place.data_progress.write_text(json.dumps(document), encoding="utf-8")
-    assert shop.place.run("data", "--resume").code == 0
-    after = json.loads(shop.place.data_progress.read_text(encoding="utf-8"))
+    shop.workplace.data_progress.write_text(json.dumps(document), encoding="utf-8")
+    assert shop.workplace.run("data", "--resume").code == 0
+    after = json.loads(shop.workplace.data_progress.read_text(encoding="utf-8"))
     assert after["note"] == "ask Ann"
     assert (after["tables"]["Customers"]["ticket"], after["tables"]["Orders"]["ticket"]) == (42, 43)
 
@@ -231,7 +234,7 @@ def test_a_run_refuses_a_broken_file_before_it_touches_anything(
     shop.ready(script)
     content, words = BROKEN[name]
     shop.progress(script).write_text(content, encoding="utf-8")
-    finished = shop.place.run(script, *arguments)
+    finished = shop.workplace.run(script, *arguments)
     assert finished.code == 2
     assert words in finished.err
     assert "--reset" in finished.err
@@ -254,15 +257,15 @@ def test_the_line_that_is_named_is_that_of_the_broken_entry(tmp_path: Path) -> N
         ProgressTracker(file, "data").load()
 
 
-# -- places that cannot be written ---------------------------------------------------------------
+# -- paths that cannot be written ----------------------------------------------------------------
 
 
 @both_scripts
 def test_a_progress_file_that_cannot_be_written_is_refused_before_anything_is_done(shop: Shop, script: str) -> None:
     shop.ready(script)
-    (shop.place.folder / "a-file").touch()
+    (shop.workplace.folder / "a-file").touch()
     for named in ("/sys/progress.json", "a-file/progress.json"):
-        finished = shop.place.run(script, "--progress-file", named)
+        finished = shop.workplace.run(script, "--progress-file", named)
         assert finished.code == 2, finished.text
         assert named in finished.err
         assert "--progress-file" in finished.err
@@ -270,10 +273,10 @@ def test_a_progress_file_that_cannot_be_written_is_refused_before_anything_is_do
         assert shop.done(script) == []
 
 
-def test_a_folder_in_place_of_the_file_is_refused(shop: Shop) -> None:
+def test_a_folder_instead_of_the_file_is_refused(shop: Shop) -> None:
     shop.ready("data")
-    shop.place.data_progress.mkdir()
-    finished = shop.place.run("data")
+    shop.workplace.data_progress.mkdir()
+    finished = shop.workplace.run("data")
     assert finished.code == 2, finished.text
     assert "data_sync_progress.json" in finished.err
     assert "Traceback" not in finished.text
@@ -309,12 +312,14 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
 
 def test_the_temporary_file_of_a_killed_run_does_no_harm(shop: Shop) -> None:
     shop.ready("data")
-    write_progress(shop.place.data_progress, "data", Customers="completed")
-    left = shop.place.folder / "data_sync_progress.json.a1b2c3.tmp"
+    write_progress(shop.workplace.data_progress, "data", Customers="completed")
+    left = shop.workplace.folder / "data_sync_progress.json.a1b2c3.tmp"
     left.write_text('{"tables": {"Custo', encoding="utf-8")
-    (shop.place.folder / "data_sync_progress.json.lock").touch()
-    (shop.place.folder / "data_sync_progress.json.lock.holder").write_text("process 1 on elsewhere", encoding="utf-8")
-    resumed = shop.place.run("data", "--resume")
+    (shop.workplace.folder / "data_sync_progress.json.lock").touch()
+    (shop.workplace.folder / "data_sync_progress.json.lock.holder").write_text(
+        "process 1 on elsewhere", encoding="utf-8"
+    )
+    resumed = shop.workplace.run("data", "--resume")
     assert resumed.code == 0, resumed.text
     assert processed(resumed.out) == SHOP_KEYS[1:]
 

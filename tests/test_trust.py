@@ -25,7 +25,7 @@ from tests.samples import SHOP_KEYS, TEXT, Shop, labelled, processed, query, sta
 from tests.terminals import on_terminal
 
 Serve = Callable[..., StandIn]
-Place = Callable[[StandIn, Database], Workplace]
+MakeWorkplace = Callable[[StandIn, Database], Workplace]
 both_scripts = pytest.mark.parametrize("script", ["schema", "data"])
 
 
@@ -38,45 +38,45 @@ def rights(file: Path) -> int:
 
 
 def test_every_file_of_a_run_is_its_owners_alone(own_shop: Shop) -> None:
-    own_shop.place.run("schema")
+    own_shop.workplace.run("schema")
     own_shop.query("ALTER TABLE products ADD CONSTRAINT few CHECK (id < 4)")
     before = os.umask(0)
     try:
-        assert own_shop.place.run("schema", "--resume").code == 0
-        assert own_shop.place.run("schema", "--check").code == 0
-        assert own_shop.place.run("data", "--on-error", "reject").code == 1
+        assert own_shop.workplace.run("schema", "--resume").code == 0
+        assert own_shop.workplace.run("schema", "--check").code == 0
+        assert own_shop.workplace.run("data", "--on-error", "reject").code == 1
     finally:
         os.umask(before)
-    files = [file for file in own_shop.place.folder.rglob("*") if file.is_file()]
+    files = [file for file in own_shop.workplace.folder.rglob("*") if file.is_file()]
     names = {file.name for file in files}
     assert {"data_sync_progress.json", "schema_report.json", "schema_report.md", "Products.jsonl"} <= names
     assert {file.name: oct(rights(file)) for file in files} == {file.name: "0o600" for file in files}
-    assert rights(own_shop.place.folder / "rejects") == 0o700
+    assert rights(own_shop.workplace.folder / "rejects") == 0o700
 
 
 def test_a_linked_progress_file_is_written_through_and_locked_where_it_is(shop: Shop) -> None:
     shop.ready("data")
-    real = shop.place.folder / "elsewhere" / "real.json"
+    real = shop.workplace.folder / "elsewhere" / "real.json"
     real.parent.mkdir()
     write_progress(real, "data", Customers="completed")
     real.chmod(0o640)
     for name in ("link.json", "other-link.json"):
-        (shop.place.folder / name).symlink_to(real)
+        (shop.workplace.folder / name).symlink_to(real)
     blocker = shop.target.connect(shop.database)
     blocker.autocommit = False
     with blocker.cursor() as cursor:
         cursor.execute("LOCK TABLE orders")
-    process = shop.place.start("data", "--resume", "--progress-file", "link.json")
+    process = shop.workplace.start("data", "--resume", "--progress-file", "link.json")
     try:
         wait_until(lambda: statuses(real).get("Orders") == "in_progress", "the first run is under way")
-        second = shop.place.run("data", "--resume", "--progress-file", "other-link.json")
-        third = shop.place.run("data", "--resume", "--progress-file", "elsewhere/real.json")
+        second = shop.workplace.run("data", "--resume", "--progress-file", "other-link.json")
+        third = shop.workplace.run("data", "--resume", "--progress-file", "elsewhere/real.json")
     finally:
         blocker.close()
         process.communicate(timeout=60)
     assert process.returncode == 0
     assert (second.code, third.code) == (4, 4)
-    assert (shop.place.folder / "link.json").is_symlink()
+    assert (shop.workplace.folder / "link.json").is_symlink()
     assert statuses(real) == dict.fromkeys(SHOP_KEYS, "completed")
     assert rights(real) == 0o640
     assert sorted(file.name for file in shop.place.folder.iterdir()) == [
@@ -87,15 +87,15 @@ def test_a_linked_progress_file_is_written_through_and_locked_where_it_is(shop: 
 @both_scripts
 def test_a_pipe_or_a_device_as_progress_file_is_refused_at_once(shop: Shop, script: str) -> None:
     shop.ready(script)
-    os.mkfifo(shop.place.folder / "pipe.json")
-    (shop.place.folder / "circle.json").symlink_to("circle.json")
-    (shop.place.folder / "null.json").symlink_to("/dev/null")
+    os.mkfifo(shop.workplace.folder / "pipe.json")
+    (shop.workplace.folder / "circle.json").symlink_to("circle.json")
+    (shop.workplace.folder / "null.json").symlink_to("/dev/null")
     for named, words in (
         ("pipe.json", "a pipe"), ("/dev/null", "a device"), ("null.json", "a device"), (".", "a folder"),
         ("circle.json", "circle.json"),
     ):  # fmt: skip
         for more in ([], ["--resume"], ["--reset"]):
-            finished = shop.place.run(script, "--progress-file", named, *more, timeout=30)
+            finished = shop.workplace.run(script, "--progress-file", named, *more, timeout=30)
             assert finished.code == 2, finished.text
             assert words in finished.err
             assert "Traceback" not in finished.text
@@ -109,12 +109,12 @@ RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 @pytest.fixture
-def evil(serve: Serve, workplace: Place) -> Workplace:
+def evil(serve: Serve, make_workplace: MakeWorkplace) -> Workplace:
     """A table whose name, columns and checks hold what terminals obey."""
     check = Check("CK_\x1b]0;owned\x07", "([id]<(3) or [label]=N'\x1b[31m' or x'\x9b')")
     made = replace(table(EVIL, "dbo", **{"label": TEXT, "c\x1b[1m": TEXT}), checks=(check,), primary_key=None)
     database = Database("shop", (made, table("Plain")))
-    return workplace(serve(database, {f"dbo.{EVIL}": [(1, "x", "\x1b[31mred"), (1, "y", "z")]}), database)
+    return make_workplace(serve(database, {f"dbo.{EVIL}": [(1, "x", "\x1b[31mred"), (1, "y", "z")]}), database)
 
 
 def test_control_characters_never_reach_a_log_or_a_report(evil: Workplace) -> None:
@@ -140,7 +140,7 @@ def test_a_newline_in_a_name_makes_no_line_of_its_own(own_shop: Shop) -> None:
     own_shop.ready("data")
     own_shop.query('ALTER TABLE orders ADD CONSTRAINT "few\n✅ 20 rows synced successfully" CHECK (id < 4)')
     for script in ("data", "schema"):
-        finished = own_shop.place.run(script, "--tables", "dbo.Orders")
+        finished = own_shop.workplace.run(script, "--tables", "dbo.Orders")
         assert not [line for line in finished.out.splitlines() if line.startswith("✅ 20 rows")], finished.out
 
 
@@ -148,8 +148,8 @@ def test_rejected_rows_are_listed_with_escapes(own_shop: Shop) -> None:
     own_shop.ready("data")
     own_shop.query("ALTER TABLE products ADD CONSTRAINT few CHECK (id < 4)")
     own_shop.source.execute("UPDATE dbo.Products SET label = 'a\x9b\x7f\u202eb\x1b' WHERE id = 5")
-    assert own_shop.place.run("data", "--on-error", "reject").code == 1
-    text = (own_shop.place.folder / "rejects" / "Products.jsonl").read_text(encoding="utf-8")
+    assert own_shop.workplace.run("data", "--on-error", "reject").code == 1
+    text = (own_shop.workplace.folder / "rejects" / "Products.jsonl").read_text(encoding="utf-8")
     assert not RAW.search(text)
     rows = [json.loads(line) for line in text.splitlines()]
     assert "a\x9b\x7f\u202eb\x1b" in json.dumps(rows[-1], ensure_ascii=False).replace("\\u001b", "\x1b")
@@ -158,7 +158,7 @@ def test_rejected_rows_are_listed_with_escapes(own_shop: Shop) -> None:
 def test_servers_words_with_control_characters_are_shown_as_escapes(own_shop: Shop) -> None:
     own_shop.ready("data")
     own_shop.query('ALTER TABLE orders ADD CONSTRAINT "few\x1b[2J" CHECK (id < 4)')
-    failed = own_shop.place.run("data", "--debug")
+    failed = own_shop.workplace.run("data", "--debug")
     assert failed.code == 1
     assert not RAW.search(failed.text)
     assert r"few\x1b[2J" in failed.out
@@ -198,7 +198,7 @@ def test_visible_keeps_what_people_write() -> None:
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_escaped_shows_nothing_of_the_password(shop: Shop, address: str) -> None:
-    finished = shop.place.with_settings(DATABASE_URL=address).run("data")
+    finished = shop.workplace.with_settings(DATABASE_URL=address).run("data")
     assert finished.code in (2, 3), finished.text
     assert "Secret1" not in finished.text
     assert "DATABASE_URL" in finished.err or "cannot be used" in finished.err
@@ -206,13 +206,13 @@ def test_an_address_that_is_not_escaped_shows_nothing_of_the_password(shop: Shop
 
 @pytest.mark.parametrize("password", ["a", "e", "1", "o", "***"])
 def test_a_short_password_neither_shows_nor_garbles(shop: Shop, password: str) -> None:
-    place = shop.place.with_settings(MSSQL_PASSWORD=password)
-    refused = place.run("data")
+    workplace = shop.workplace.with_settings(MSSQL_PASSWORD=password)
+    refused = workplace.run("data")
     assert refused.code == 3
-    clear = shop.place.with_settings(MSSQL_PASSWORD="quite another").run("data")
+    clear = shop.workplace.with_settings(MSSQL_PASSWORD="quite another").run("data")
     assert refused.text == clear.text
-    target = shop.place.with_settings(PGPASSWORD=password, PGPORT="1")
-    assert target.run("data").text == shop.place.with_settings(PGPORT="1").run("data").text
+    target = shop.workplace.with_settings(PGPASSWORD=password, PGPORT="1")
+    assert target.run("data").text == shop.workplace.with_settings(PGPORT="1").run("data").text
 
 
 def test_secrets_are_hidden_where_they_stand() -> None:
@@ -233,23 +233,24 @@ def test_secrets_are_hidden_where_they_stand() -> None:
 
 def test_a_password_is_in_no_file_and_no_process_list(shop: Shop) -> None:
     shop.ready("data")
-    place = shop.place.with_settings(PGPASSWORD="S3cret-of-target")
+    workplace = shop.workplace.with_settings(PGPASSWORD="S3cret-of-target")
     blocker = shop.target.connect(shop.database)
     blocker.autocommit = False
     with blocker.cursor() as cursor:
         cursor.execute("LOCK TABLE orders")
-    process = place.start("data", "--debug")
+    process = workplace.start("data", "--debug")
     try:
         wait_until(
-            lambda: place.data_progress.exists() and statuses(place.data_progress)["Orders"] == "in_progress", "it runs"
+            lambda: workplace.data_progress.exists() and statuses(workplace.data_progress)["Orders"] == "in_progress",
+            "it runs",
         )
         listed = subprocess.run(["ps", "-ef"], capture_output=True, text=True, check=True).stdout
-        holder = (place.folder / "data_sync_progress.json.lock.holder").read_text(encoding="utf-8")
+        holder = (workplace.folder / "data_sync_progress.json.lock.holder").read_text(encoding="utf-8")
     finally:
         blocker.close()
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0
-    for text in (listed, holder, out, err, place.data_progress.read_text(encoding="utf-8")):
+    for text in (listed, holder, out, err, workplace.data_progress.read_text(encoding="utf-8")):
         assert "S3cret-of-target" not in text
         assert PASSWORD not in text
 
@@ -278,10 +279,10 @@ SCRIPTS = {"schema": "$replicate-schema.py", "data": "$sync-data.py"}
 MANY = Database("shop", tuple(table(f"T{number:02}") for number in range(1, 13)))
 
 
-def _shell(place: Workplace, command: str) -> tuple[int, str]:
+def _shell(workplace: Workplace, command: str) -> tuple[int, str]:
     ran = subprocess.run(
-        ["bash", "-c", command.replace("$", f"{sys.executable} {ROOT}/")], cwd=place.folder,
-        env=clean_environment(place.environment), capture_output=True, text=True, timeout=120, check=False,
+        ["bash", "-c", command.replace("$", f"{sys.executable} {ROOT}/")], cwd=workplace.folder,
+        env=clean_environment(workplace.environment), capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     return ran.returncode, ran.stdout + ran.stderr
 
@@ -290,30 +291,32 @@ def _shell(place: Workplace, command: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     "where", ["| head -n 1", "| true", "> /dev/full", ">&-", "2>&-", ">&- 2>&-", "< /dev/null > /dev/full 2>&1", "<&-"]
 )
-def test_an_output_that_takes_nothing_stops_no_run(serve: Serve, workplace: Place, script: str, where: str) -> None:
+def test_an_output_that_takes_nothing_stops_no_run(
+    serve: Serve, make_workplace: MakeWorkplace, script: str, where: str
+) -> None:
     rows = {f"dbo.{one.name}": labelled(5) for one in MANY.tables}
-    place = workplace(serve(MANY, rows), MANY)
+    workplace = make_workplace(serve(MANY, rows), MANY)
     if script == "data":
-        assert place.run("schema").code == 0
-    code, text = _shell(place, f"set -o pipefail; {SCRIPTS[script]} {where}")
+        assert workplace.run("schema").code == 0
+    code, text = _shell(workplace, f"set -o pipefail; {SCRIPTS[script]} {where}")
     assert code == 0, text
     assert "fault of this tool" not in text
     assert "Exception ignored" not in text
     assert "Traceback" not in text
-    progress = place.schema_progress if script == "schema" else place.data_progress
+    progress = workplace.schema_progress if script == "schema" else workplace.data_progress
     assert set(statuses(progress, script).values()) == {"completed"}
 
 
 @pytest.mark.parametrize("where", ["| head -n 1", "> /dev/full"])
 def test_what_a_load_suspended_is_back_though_nobody_reads_what_is_said(
-    serve: Serve, workplace: Place, target: EmbeddedTarget, target_database: str, where: str
+    serve: Serve, make_workplace: MakeWorkplace, target: EmbeddedTarget, target_database: str, where: str
 ) -> None:
     database = Database("shop", (table("Big"),))
     rows = {"dbo.Big": "SELECT i, 'row ' || i FROM range(100000) AS t(i)"}
-    place = workplace(serve(database, rows), database)
-    assert place.run("schema").code == 0
+    workplace = make_workplace(serve(database, rows), database)
+    assert workplace.run("schema").code == 0
     query(target, target_database, "CREATE INDEX by_label ON big (label)")
-    code, text = _shell(place, f"set -o pipefail; $sync-data.py {where}")
+    code, text = _shell(workplace, f"set -o pipefail; $sync-data.py {where}")
     assert code == 0, text
     found = "SELECT count(*) FROM pg_index WHERE indrelid = 'big'::regclass AND indisvalid"
     assert query(target, target_database, found) == [(2,)]
@@ -322,17 +325,17 @@ def test_what_a_load_suspended_is_back_though_nobody_reads_what_is_said(
 
 def test_errors_keep_their_exit_code_without_an_output(shop: Shop) -> None:
     for where in ("2>&-", "2> /dev/full", ">&- 2>&-"):
-        code, text = _shell(shop.place, f"$sync-data.py --tables Nowhere {where}")
+        code, text = _shell(shop.workplace, f"$sync-data.py --tables Nowhere {where}")
         assert code == 2, text
-    code, text = _shell(shop.place, "set -o pipefail; $sync-data.py --help | true")
+    code, text = _shell(shop.workplace, "set -o pipefail; $sync-data.py --help | true")
     assert (code, text) == (0, "")
 
 
 def test_a_dry_run_that_cannot_be_written_whole_is_not_taken_for_one(shop: Shop) -> None:
-    code, text = _shell(shop.place, "$replicate-schema.py --dry-run > /dev/full")
+    code, text = _shell(shop.workplace, "$replicate-schema.py --dry-run > /dev/full")
     assert code == 2
     assert "No space left" in text
-    code, text = _shell(shop.place, "set -o pipefail; $replicate-schema.py --dry-run | head -n 1")
+    code, text = _shell(shop.workplace, "set -o pipefail; $replicate-schema.py --dry-run | head -n 1")
     assert code == 0
     assert text == "-- DDL as replicate-schema.py would run it.\n"
 
@@ -342,9 +345,9 @@ def test_a_dry_run_that_cannot_be_written_whole_is_not_taken_for_one(shop: Shop)
 
 @pytest.mark.parametrize("limited", ["role", "database"])
 def test_more_workers_than_connections_are_fewer_workers_and_told(
-    serve: Serve, workplace: Place, target: EmbeddedTarget, target_database: str, limited: str
+    serve: Serve, make_workplace: MakeWorkplace, target: EmbeddedTarget, target_database: str, limited: str
 ) -> None:
-    place = workplace(serve(MANY, {f"dbo.{one.name}": labelled(50) for one in MANY.tables}), MANY)
+    workplace = make_workplace(serve(MANY, {f"dbo.{one.name}": labelled(50) for one in MANY.tables}), MANY)
     query(
         target, target_database,
         f"DROP ROLE IF EXISTS modest; CREATE ROLE modest LOGIN; ALTER DATABASE {target_database} OWNER TO modest;"
@@ -356,7 +359,7 @@ def test_more_workers_than_connections_are_fewer_workers_and_told(
         else f"ALTER DATABASE {target_database} CONNECTION LIMIT 3",
     )  # fmt: skip
     try:
-        modest = place.with_settings(PGUSER="modest", WORKERS="8")
+        modest = workplace.with_settings(PGUSER="modest", WORKERS="8")
         assert modest.run("schema").code == 0
         for arguments in ((), ("--then-verify",), ("--verify",)):
             finished = modest.run("data", *arguments)
@@ -364,7 +367,7 @@ def test_more_workers_than_connections_are_fewer_workers_and_told(
             assert re.search(
                 "8 workers need more connections than PostgreSQL has left .* [123] workers? instead", finished.out
             )
-        assert set(statuses(place.data_progress).values()) == {"completed"}
+        assert set(statuses(workplace.data_progress).values()) == {"completed"}
     finally:
         query(target, target_database, "REASSIGN OWNED BY modest TO postgres; DROP OWNED BY modest; DROP ROLE modest")
 
@@ -374,7 +377,7 @@ def test_more_workers_than_connections_are_fewer_workers_and_told(
     [("WORKERS", "²"), ("WORKERS", "9" * 5000), ("CHUNK_ROWS", "٣"), ("MSSQL_PORT", "①"), ("PGPORT", "²")],
 )
 def test_numbers_that_are_none_are_refused_by_name(shop: Shop, name: str, value: str) -> None:
-    finished = shop.place.with_settings(**{name: value}).run("data")
+    finished = shop.workplace.with_settings(**{name: value}).run("data")
     assert finished.code == 2, finished.text
     assert name in finished.err
     assert "Traceback" not in finished.text
@@ -393,21 +396,21 @@ def test_numbers_that_are_none_are_refused_by_name(shop: Shop, name: str, value:
 )  # fmt: skip
 def test_odd_values_in_the_progress_file_are_refused_in_words(shop: Shop, text: str) -> None:
     shop.ready("data")
-    shop.place.data_progress.write_text(text, encoding="utf-8")
-    finished = shop.place.run("data", "--resume")
+    shop.workplace.data_progress.write_text(text, encoding="utf-8")
+    finished = shop.workplace.run("data", "--resume")
     assert finished.code == 2, finished.text
     assert "data_sync_progress.json is not a progress file that can be trusted" in finished.err
     assert "Traceback" not in finished.text
-    assert shop.place.data_progress.read_text(encoding="utf-8") == text
+    assert shop.workplace.data_progress.read_text(encoding="utf-8") == text
 
 
 def test_half_a_character_in_a_name_or_an_error_does_no_harm(shop: Shop) -> None:
     shop.ready("data")
     entry = {"status": "failed", "error": "half \ud800 of it"}
     old = {"tables": {"\udc80": {"data": entry}, "Orders": {"data": entry}}}
-    shop.place.data_progress.write_text(json.dumps(old), encoding="utf-8")
-    finished = shop.place.run("data", "--resume")
+    shop.workplace.data_progress.write_text(json.dumps(old), encoding="utf-8")
+    finished = shop.workplace.run("data", "--resume")
     assert finished.code == 0, finished.text
-    kept = json.loads(shop.place.data_progress.read_text(encoding="utf-8"))["tables"]["\udc80"]["data"]
+    kept = json.loads(shop.workplace.data_progress.read_text(encoding="utf-8"))["tables"]["\udc80"]["data"]
     assert kept == entry
-    assert shop.place.run("data", "--tables", "Nowhere", "--progress-file", "x.json").code == 2
+    assert shop.workplace.run("data", "--tables", "Nowhere", "--progress-file", "x.json").code == 2

@@ -117,8 +117,8 @@ def scaled(number: int, scale: int) -> Decimal:
     return Decimal((int(number < 0), tuple(map(int, str(abs(number)))), -scale))
 
 
-def moments(scale: int, first: int = 1, last: int = 9999) -> Values:
-    """Texts of moments with so many fractional digits."""
+def timestamps(scale: int, first: int = 1, last: int = 9999) -> Values:
+    """Texts of dates and times with so many fractional digits."""
     days = st.dates(datetime.date(first, 1, 1), datetime.date(last, 12, 31)).map(datetime.date.isoformat)
     return st.tuples(days, clocks(scale)).map(" ".join)
 
@@ -135,7 +135,7 @@ def clocks(scale: int) -> Values:
 
 
 def cut(text: str) -> datetime.datetime:
-    """A moment's text as PostgreSQL keeps it: a seventh digit cut."""
+    """A date and time as PostgreSQL keeps it: a seventh digit cut."""
     return datetime.datetime.fromisoformat(text[:26])
 
 
@@ -145,7 +145,7 @@ def cut_time(text: str) -> datetime.time:
 
 
 def ticked(text: str) -> str:
-    """A moment of milliseconds as datetime keeps it, in steps of three and a third."""
+    """A time in milliseconds as datetime keeps it, in steps of three and a third."""
     head, _, digits = text.partition(".")
     return f"{head}.{digits[:2]}{'037'[int(digits[2]) // 4]}"
 
@@ -173,10 +173,10 @@ OFFSETS = st.integers(-14 * 60, 14 * 60).map(lambda m: f"{'-' if m < 0 else '+'}
 
 def zoned(scale: int) -> Case:
     """A datetimeoffset type. Its first and last days are left out: their instants may have no year."""
-    texts = st.tuples(moments(scale, 2, 9998), OFFSETS).map(" ".join)
+    texts = st.tuples(timestamps(scale, 2, 9998), OFFSETS).map(" ".join)
     tail = "." + "9" * scale if scale else ""
     edges = [f"9999-12-31 23:59:59{tail} +00:00", "0001-01-01 00:00:00 +00:00", f"2024-02-29 23:59:59{tail} -14:00"]
-    on_server = st.tuples(moments(min(scale, 6), 2, 9998), OFFSETS).map(" ".join)
+    on_server = st.tuples(timestamps(min(scale, 6), 2, 9998), OFFSETS).map(" ".join)
     server_edges = [f"9999-12-31 23:59:59{tail[:7]} +00:00", "0001-01-01 00:00:00 +00:00"]
     kind = Q("datetimeoffset", scale=scale)
     return Case(
@@ -289,7 +289,7 @@ EVERYWHERE = (
     ),
     (MONEY.kind, MONEY.values),
     (Q("date"), st.dates().map(datetime.date.isoformat)),
-    (Q("datetime"), moments(3, 1753).map(ticked)),
+    (Q("datetime"), timestamps(3, 1753).map(ticked)),
     (TEXT30, st.text(UNICODE, min_size=1, max_size=15)),
     (Q("uniqueidentifier"), st.uuids()),
 )
@@ -299,9 +299,9 @@ VARIANTS = variants(
     (Q("float"), st.floats(allow_nan=False, allow_infinity=False)),
     (Q("real"), st.floats(width=32, allow_nan=False, allow_infinity=False)),
     (Q("time", scale=7), clocks(7)),
-    (Q("smalldatetime"), moments(0, 1900, 2078).map(lambda text: text[:-2] + "00")),
-    (Q("datetime2", scale=7), moments(7)),
-    (Q("datetimeoffset", scale=7), st.tuples(moments(7, 2, 9998), OFFSETS).map(" ".join)),
+    (Q("smalldatetime"), timestamps(0, 1900, 2078).map(lambda text: text[:-2] + "00")),
+    (Q("datetime2", scale=7), timestamps(7)),
+    (Q("datetimeoffset", scale=7), st.tuples(timestamps(7, 2, 9998), OFFSETS).map(" ".join)),
     (Q("varbinary", 40), st.binary(min_size=1, max_size=40)),
 )
 
@@ -332,19 +332,19 @@ CASES: Mapping[str, Case] = {
         on_server=clocks(6), server_extremes=("23:59:59.999999",), literal=quoted,
     ),
     "smalldatetime": Case(
-        Q("smalldatetime"), moments(0, 1900, 2078).map(lambda text: text[:-2] + "00"),
+        Q("smalldatetime"), timestamps(0, 1900, 2078).map(lambda text: text[:-2] + "00"),
         ("1900-01-01 00:00:00", "2079-06-06 23:59:00"), cut, literal=quoted,
     ),
     "datetime": Case(
-        Q("datetime"), moments(3, 1753).map(ticked),
+        Q("datetime"), timestamps(3, 1753).map(ticked),
         ("1753-01-01 00:00:00.000", "9999-12-31 23:59:59.997", "2024-02-29 12:00:00.767"), cut, literal=quoted,
     ),
     "datetime2_0": Case(
-        Q("datetime2", scale=0), moments(0), ("0001-01-01 00:00:00", "9999-12-31 23:59:59"), cut, literal=quoted,
+        Q("datetime2", scale=0), timestamps(0), ("0001-01-01 00:00:00", "9999-12-31 23:59:59"), cut, literal=quoted,
     ),
     "datetime2_7": Case(
-        Q("datetime2", scale=7), moments(7), ("0001-01-01 00:00:00.0000001", "9999-12-31 23:59:59.9999999"), cut,
-        on_server=moments(6), server_extremes=("9999-12-31 23:59:59.999999",), literal=quoted,
+        Q("datetime2", scale=7), timestamps(7), ("0001-01-01 00:00:00.0000001", "9999-12-31 23:59:59.9999999"), cut,
+        on_server=timestamps(6), server_extremes=("9999-12-31 23:59:59.999999",), literal=quoted,
     ),
     "datetimeoffset0": utc(zoned(0)),
     "datetimeoffset7": utc(zoned(7)),
@@ -451,13 +451,13 @@ class Road:
     def carry(self, name: str, rows: int = 0) -> list[tuple[Any, ...]]:
         """Load the case's table as one of so many rows; what the target then holds, in the order of the key."""
         table = replace(self.tables[f"of {name}"], row_count=rows)
-        place = target_name(table, self.settings)
-        there = read_target_tables(self.target, target_schemas([table], self.settings))[place]
-        run = claimed(self.target, place)
+        target = target_name(table, self.settings)
+        there = read_target_tables(self.target, target_schemas([table], self.settings))[target]
+        run = claimed(self.target, target)
         job = Job(table, plan_load(table, there, self.settings), TruncateAndCopy(), "session", run, "a load")
         CopyChunk(self.settings, job, WHOLE_TABLE).run(Unwatched(self.pair))
         with self.target.cursor() as cursor:
-            cursor.execute(f"SELECT {CASES[name].shown} FROM {place.quoted} ORDER BY id")
+            cursor.execute(f"SELECT {CASES[name].shown} FROM {target.quoted} ORDER BY id")
             found: list[tuple[Any, ...]] = cursor.fetchall()
         self.target.rollback()
         return found
@@ -588,14 +588,14 @@ def server_road(
 
 
 def write(connection: Any, name: str, rows: Sequence[Any]) -> None:
-    """The rows in place of those that are in the case's table, as T-SQL literals."""
+    """The rows, as T-SQL literals, replace those of the case's table."""
     case = CASES[name]
     cursor = connection.cursor()
     cursor.execute(f"TRUNCATE TABLE dbo.[of {name}]")
     for start in range(0, len(rows), 10):
         values = ", ".join(
-            f"({start + place}, {'NULL' if value is None else f'CAST({case.literal(value)} AS {case.kind})'})"
-            for place, value in enumerate(rows[start : start + 10])
+            f"({start + position}, {'NULL' if value is None else f'CAST({case.literal(value)} AS {case.kind})'})"
+            for position, value in enumerate(rows[start : start + 10])
         )
         cursor.execute(f"INSERT INTO dbo.[of {name}] (id, value) VALUES {values}")
 

@@ -32,11 +32,13 @@ ROWS = [
 ]
 
 
-def place_of(serve: Callable[..., StandIn], workplace: Callable[[StandIn, Database], Workplace]) -> Workplace:
+def ready_workplace(
+    serve: Callable[..., StandIn], make_workplace: Callable[[StandIn, Database], Workplace]
+) -> Workplace:
     """A workplace with the schema made."""
-    place = workplace(serve(DATABASE, {"dbo.Notes": ROWS}), DATABASE)
-    assert place.run("schema").code == 0
-    return place
+    workplace = make_workplace(serve(DATABASE, {"dbo.Notes": ROWS}), DATABASE)
+    assert workplace.run("schema").code == 0
+    return workplace
 
 
 def rows(target: EmbeddedTarget, database: str) -> list[tuple[object, ...]]:
@@ -52,14 +54,14 @@ def rows(target: EmbeddedTarget, database: str) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize(("policy", "nul"), [("", ""), ("strip", ""), ("replace", "\ufffd")])
 def test_field_11_and_13_nul_characters_and_half_surrogate_pairs_do_not_stop_a_load_and_are_counted(
     serve: Callable[..., StandIn],
-    workplace: Callable[[StandIn, Database], Workplace],
+    make_workplace: Callable[[StandIn, Database], Workplace],
     target: EmbeddedTarget,
     target_database: str,
     policy: str,
     nul: str,
 ) -> None:
-    place = place_of(serve, workplace).with_settings(NUL_POLICY=policy)
-    finished = place.run("data")
+    workplace = ready_workplace(serve, make_workplace).with_settings(NUL_POLICY=policy)
+    finished = workplace.run("data")
     assert finished.code == 0, finished.text
     assert rows(target, target_database) == [
         (1, f"a{nul}b", nul, "23:59:59.999999"),
@@ -68,19 +70,19 @@ def test_field_11_and_13_nul_characters_and_half_surrogate_pairs_do_not_stop_a_l
         (4, "half \ufffd pair", "", None),
     ]
     assert "2 values of column short" in finished.out
-    entry = json.loads(place.data_progress.read_text(encoding="utf-8"))["tables"]["Notes"]["data"]
+    entry = json.loads(workplace.data_progress.read_text(encoding="utf-8"))["tables"]["Notes"]["data"]
     assert entry["nul_characters"] == {"short": 2, "long": 1}
-    assert place.run("data", "--verify").code == 0
+    assert workplace.run("data", "--verify").code == 0
 
 
 def test_the_error_policy_fails_the_table_by_column_and_keeps_nothing(
     serve: Callable[..., StandIn],
-    workplace: Callable[[StandIn, Database], Workplace],
+    make_workplace: Callable[[StandIn, Database], Workplace],
     target: EmbeddedTarget,
     target_database: str,
 ) -> None:
-    place = place_of(serve, workplace).with_settings(NUL_POLICY="error")
-    finished = place.run("data")
+    workplace = ready_workplace(serve, make_workplace).with_settings(NUL_POLICY="error")
+    finished = workplace.run("data")
     assert finished.code == 1
     assert "column short" in finished.out
     assert "NUL_POLICY" in finished.out

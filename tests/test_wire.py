@@ -26,9 +26,9 @@ def utf16(text: str) -> bytes:
 
 
 def test_a_bit_flipped_in_an_unencrypted_stream_is_found_by_verify(shop: Shop) -> None:
-    place = shop.ready("data").place
+    workplace = shop.ready("data").workplace
     with Proxy(("127.0.0.1", shop.source.port)) as source:
-        through = place.with_settings(MSSQL_PORT=str(source.port), MSSQL_ENCRYPT="no")
+        through = workplace.with_settings(MSSQL_PORT=str(source.port), MSSQL_ENCRYPT="no")
         source.flip_a_bit(utf16("sale 5"))
         loaded = through.run("data")
         assert loaded.code == 0, loaded.text
@@ -46,17 +46,17 @@ def test_a_bit_flipped_in_an_unencrypted_stream_is_found_by_verify(shop: Shop) -
 
 def test_the_same_bit_flipped_in_every_reading_of_a_number_is_found_by_the_sources_own_sum(
     serve: Callable[..., StandIn],
-    workplace: Callable[[StandIn, Database], Workplace],
+    make_workplace: Callable[[StandIn, Database], Workplace],
     target: EmbeddedTarget,
     target_database: str,
 ) -> None:
     number = 0x1122_3344_5566_7788
     database = Database("flipped", (table("Numbers", number=SqlType("bigint", 8)),))
     source = serve(database, {"dbo.Numbers": [(1, number), (2, 5)]})
-    place = workplace(source, database)
-    assert place.run("schema").code == 0
+    workplace = make_workplace(source, database)
+    assert workplace.run("schema").code == 0
     with Proxy(("127.0.0.1", source.port)) as proxy:
-        through = place.with_settings(MSSQL_PORT=str(proxy.port), MSSQL_ENCRYPT="no", RETRY_ATTEMPTS="1")
+        through = workplace.with_settings(MSSQL_PORT=str(proxy.port), MSSQL_ENCRYPT="no", RETRY_ATTEMPTS="1")
         proxy.flip_a_bit(struct.pack("<q", number), times=1000)
         finished = through.run("data", "--then-verify")
     assert query(target, target_database, "SELECT number FROM numbers WHERE id = 1") != [(number,)]
@@ -66,21 +66,21 @@ def test_the_same_bit_flipped_in_every_reading_of_a_number_is_found_by_the_sourc
 
 
 def test_encrypted_connections_and_local_ones_need_no_word(shop: Shop) -> None:
-    finished = shop.ready("data").place.run("data")
+    finished = shop.ready("data").workplace.run("data")
     assert finished.code == 0, finished.text
     assert "Not encrypted" not in finished.text
 
 
 def test_an_open_wire_to_the_target_is_told(shop: Shop) -> None:
-    own = shop.place.environment
+    own = shop.workplace.environment
     with Proxy(Path(own["PGHOST"]) / f".s.PGSQL.{own['PGPORT']}") as target:
         # An address of this machine that says nothing of it.
-        place = shop.ready("data").place.with_settings(PGHOST="0.0.0.0", PGPORT=str(target.port))
-        loaded = place.run("data")
+        workplace = shop.ready("data").workplace.with_settings(PGHOST="0.0.0.0", PGPORT=str(target.port))
+        loaded = workplace.run("data")
         assert loaded.code == 0, loaded.text
         assert "Not encrypted: the connections to the target (PGSSLMODE). " in loaded.out
         assert "use --then-verify" in loaded.out
-        compared = place.run("data", "--verify")
+        compared = workplace.run("data", "--verify")
     assert compared.code == 0, compared.text
     assert "goes unnoticed by the load.\n" in compared.out
 
@@ -92,10 +92,10 @@ def test_what_freetds_is_asked_for_is_what_travels(encryption: str, shop: Shop) 
     with Proxy(("127.0.0.1", shop.source.port)) as source:
         source.flip_a_bit(utf16("sale 5"))
         text = f"Driver=FreeTDS;Server=127.0.0.1;Port={source.port};TDS_Version=7.4;ClientCharset=UTF-8;{encryption}"
-        place = shop.ready("data").place.with_settings(
+        workplace = shop.ready("data").workplace.with_settings(
             MSSQL_HOST="", MSSQL_CONNECTION_STRING=f"{text}Database=shop;UID={LOGIN};PWD={PASSWORD}"
         )
-        finished = place.run("data")
+        finished = workplace.run("data")
     assert finished.code == 0, finished.text
     is_open = "require" not in encryption
     assert (OPEN_WIRE in finished.out) == is_open
@@ -134,12 +134,12 @@ IS_WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND obji
 
 
 @pytest.mark.parametrize("rows", [10, 100_000], ids=["at a foreign key", "at the last table's own key"])
-@pytest.mark.parametrize("moment", ["none", "sessions", "snapshot", "snapshot, compared"])
+@pytest.mark.parametrize("level", ["none", "sessions", "snapshot", "snapshot, compared"])
 def test_a_source_that_goes_away_after_the_last_table_spoils_nothing(
-    moment: str,
+    level: str,
     rows: int,
     serve: Callable[..., StandIn],
-    workplace: Callable[[StandIn, Database], Workplace],
+    make_workplace: Callable[[StandIn, Database], Workplace],
     target: EmbeddedTarget,
     target_database: str,
 ) -> None:
@@ -147,16 +147,16 @@ def test_a_source_that_goes_away_after_the_last_table_spoils_nothing(
     filled = {name: f"SELECT i, 'row ' || i FROM range({count}) AS t(i)" for name, count in
               (("dbo.Children", 10), ("dbo.Parents", rows))}  # fmt: skip
     source = serve(database, filled)
-    source.makes_snapshots = has_snapshot = moment.startswith("snapshot")
-    flags = {"none": [], "snapshot, compared": ["--consistent", "--then-verify"]}.get(moment, ["--consistent"])
+    source.makes_snapshots = has_snapshot = level.startswith("snapshot")
+    flags = {"none": [], "snapshot, compared": ["--consistent", "--then-verify"]}.get(level, ["--consistent"])
     query(target, target_database, f"CREATE TABLE parents (id integer PRIMARY KEY, label varchar(50));{WAITING}")
     holder = target.connect(target_database)
     with Proxy(("127.0.0.1", source.port)) as proxy, closing(holder), holder.cursor() as lock:
         lock.execute("SELECT pg_advisory_lock(1)")
-        place = workplace(source, database).with_settings(
+        workplace = make_workplace(source, database).with_settings(
             MSSQL_PORT=str(proxy.port), CHUNK_ROWS="40000", WORKERS="2", RETRY_ATTEMPTS="2", RETRY_SECONDS="0"
         )
-        process = place.start("data", *flags)
+        process = workplace.start("data", *flags)
         wait_until(
             lambda: query(target, target_database, IS_WAITING) == [(1,)] or process.poll() is not None, "it restores"
         )
@@ -166,7 +166,7 @@ def test_a_source_that_goes_away_after_the_last_table_spoils_nothing(
     # A comparison that was asked for and cannot be made is another thing.
     assert process.returncode == (3 if "--then-verify" in flags else 0), out + err
     assert ("could not be dropped" in out) == has_snapshot
-    assert set(statuses(place.data_progress).values()) == {"completed"}
+    assert set(statuses(workplace.data_progress).values()) == {"completed"}
     assert query(target, target_database, "SELECT count(*) FROM parents") == [(rows,)]
     kinds = "SELECT string_agg(DISTINCT contype::text, '' ORDER BY contype::text) FROM pg_constraint"
     assert query(target, target_database, f"{kinds} WHERE connamespace = 'public'::regnamespace AND contype <> 'n'"
@@ -186,7 +186,7 @@ def test_names_beyond_the_basic_plane_go_all_the_way(
     flags: tuple[str, ...],
     odbc_driver: str,
     serve: Callable[..., StandIn],
-    workplace: Callable[[StandIn, Database], Workplace],
+    make_workplace: Callable[[StandIn, Database], Workplace],
     target: EmbeddedTarget,
     target_database: str,
 ) -> None:
@@ -195,12 +195,12 @@ def test_names_beyond_the_basic_plane_go_all_the_way(
     rows: Mapping[str, list[tuple[object, ...]]] = {
         "dbo.Ünïcode 🎉": [(number, f"row {number} 🎉") for number in range(1, 12)], "dbo.Near": [(1, "near")],
     }  # fmt: skip
-    place = workplace(serve(database, rows), database).with_settings(MSSQL_DRIVER=odbc_driver, CHUNK_ROWS="3")
+    workplace = make_workplace(serve(database, rows), database).with_settings(MSSQL_DRIVER=odbc_driver, CHUNK_ROWS="3")
     for script, arguments in (
         ("schema", ("--check", "--check-data")), ("schema", ()), ("data", ("--then-verify", *flags)),
         ("data", ("--verify",)),
     ):  # fmt: skip
-        finished = place.run(script, *arguments)
+        finished = workplace.run(script, *arguments)
         assert finished.code == 0, (script, arguments, finished.text)
         assert "?" not in finished.out.partition("Processing")[2]
     assert len(target_rows(target, target_database, '"ünïcode 🎉"')) == 11
@@ -212,7 +212,7 @@ def test_on_a_tsql_server_names_beyond_the_basic_plane_arrive(
 ) -> None:
     name = "far_names_of_the_tests"
     given = {**tsql_server, "MSSQL_DATABASE": name, **target.environment(target_database)}
-    place = Workplace(tmp_path, given).with_settings(MSSQL_DRIVER=odbc_driver, CHUNK_ROWS="2")
+    workplace = Workplace(tmp_path, given).with_settings(MSSQL_DRIVER=odbc_driver, CHUNK_ROWS="2")
     with closing(connect_source(load_settings(None, {**given, "MSSQL_DATABASE": "master"}))) as admin:
         admin.execute(f"IF DB_ID('{name}') IS NOT NULL DROP DATABASE {name}")
         admin.execute(f"CREATE DATABASE {name}")
@@ -226,15 +226,15 @@ def test_on_a_tsql_server_names_beyond_the_basic_plane_arrive(
                 source.execute("CREATE TABLE dbo.plain (id int NOT NULL PRIMARY KEY)")
                 source.execute("INSERT INTO dbo.plain VALUES (1), (2), (3)")
             for script, arguments in (("schema", ("--check",)), ("schema", ()), ("data", ("--then-verify",))):
-                finished = place.run(script, *arguments)
+                finished = workplace.run(script, *arguments)
                 assert finished.code == 0, (script, arguments, finished.text)
             rows = [(1, "a🎉"), (2, None), (3, ""), (4, "d"), (5, "e")]
             assert target_rows(target, target_database, '"tab 🎉"') == rows
             assert target_rows(target, target_database, "near") == rows
             # One session where the server has no table locks: those tables fail alone then, in words.
-            at_once = place.run("data", "--consistent")
-            assert statuses(place.data_progress)["plain"] == "completed"
-            failed = [key for key, status in statuses(place.data_progress).items() if status != "completed"]
+            at_once = workplace.run("data", "--consistent")
+            assert statuses(workplace.data_progress)["plain"] == "completed"
+            failed = [key for key, status in statuses(workplace.data_progress).items() if status != "completed"]
             assert (at_once.code, failed) in ((0, []), (1, ["near", "tab 🎉"])), at_once.text
             assert at_once.text.count("names beyond the basic plane take a second connection") == 2 * len(failed)
         finally:

@@ -30,7 +30,7 @@ from tests.samples import (
 from tests.terminals import on_terminal
 
 Serve = Callable[..., StandIn]
-Place = Callable[[StandIn, Database], Workplace]
+MakeWorkplace = Callable[[StandIn, Database], Workplace]
 
 
 def blocks(text: str, title: str) -> list[list[str]]:
@@ -45,19 +45,19 @@ def blocks(text: str, title: str) -> list[list[str]]:
 def test_a_pipe_gets_whole_lines_without_control_characters(shop: Shop) -> None:
     for script in ("schema", "data"):
         # A run that a terminal's settings reach, as from a shell's `| tee`.
-        finished = shop.place.with_settings(TERM="xterm-256color", FORCE_COLOR="1").run(script)
+        finished = shop.workplace.with_settings(TERM="xterm-256color", FORCE_COLOR="1").run(script)
         assert finished.code == 0, finished.text
         assert finished.out.endswith("\n")
         assert re.findall(r"[\x00-\x09\x0b-\x1f\x7f\x80-\x9f]", finished.text) == []
 
 
 def test_a_table_is_told_step_by_step(
-    serve: Serve, workplace: Place, target: EmbeddedTarget, target_database: str
+    serve: Serve, make_workplace: MakeWorkplace, target: EmbeddedTarget, target_database: str
 ) -> None:
     source = serve(SHOP, {"dbo.Orders": "SELECT i, i / 4 FROM range(85432) AS t(i)"})
-    place = workplace(source, SHOP)
+    workplace = make_workplace(source, SHOP)
     query(target, target_database, SHOP_DDL)
-    finished = place.run("data", "--exclude", "Products")
+    finished = workplace.run("data", "--exclude", "Products")
     assert finished.code == 0, finished.text
     told = finished.out[finished.out.index("[2/3]") :].partition("\n\n")[0]
     assert told.splitlines() == [
@@ -72,8 +72,8 @@ def test_a_table_is_told_step_by_step(
 
 def test_the_progress_summary_has_its_lines_and_numbers(shop: Shop) -> None:
     shop.ready("data")
-    write_progress(shop.place.data_progress, "data", Customers="completed", Orders="failed", Products="in_progress")
-    finished = shop.place.run("data", "--resume")
+    write_progress(shop.workplace.data_progress, "data", Customers="completed", Orders="failed", Products="in_progress")
+    finished = shop.workplace.run("data", "--resume")
     first, last = blocks(finished.out, "📊 PROGRESS SUMMARY")
     assert first == [
         "Total tables:     4",
@@ -95,8 +95,8 @@ def test_the_progress_summary_has_its_lines_and_numbers(shop: Shop) -> None:
 def test_the_synchronization_summary_has_its_seven_lines_and_what_failed(shop: Shop) -> None:
     shop.ready("data")
     shop.query("DROP TABLE orders; DROP TABLE products")
-    write_progress(shop.place.data_progress, "data", Customers="completed")
-    finished = shop.place.run("data", "--resume")
+    write_progress(shop.workplace.data_progress, "data", Customers="completed")
+    finished = shop.workplace.run("data", "--resume")
     assert finished.code == 1, finished.text
     (summary,) = blocks(finished.out, "Synchronization Summary")
     assert summary[:5] == [
@@ -112,21 +112,21 @@ def test_the_synchronization_summary_has_its_seven_lines_and_what_failed(shop: S
     ending = finished.out.rpartition(RULE)[2].strip().splitlines()
     assert ending[0] == "⚠️ 2 tables failed to sync"
     assert ending[-1] == "💡 Use --resume to continue from failure point"
-    errors = entries(shop.place.data_progress)
+    errors = entries(shop.workplace.data_progress)
     assert ending[1:-1] == [f"   ❌ {key}: {errors[key]['error']}" for key in ("Orders", "Products")]
 
 
 def test_the_summary_returns_every_ten_tables(
-    serve: Serve, workplace: Place, target: EmbeddedTarget, target_database: str
+    serve: Serve, make_workplace: MakeWorkplace, target: EmbeddedTarget, target_database: str
 ) -> None:
     names = [f"T{number:02}" for number in range(1, 24)]
     database = Database("shop", tuple(table(name) for name in names))
     # One worker, so that no table is done before its turn to be told.
-    place = workplace(serve(database, {}), database).with_settings(WORKERS="1")
-    made = place.run("schema")
+    workplace = make_workplace(serve(database, {}), database).with_settings(WORKERS="1")
+    made = workplace.run("schema")
     assert made.code == 0, made.text
     assert len(target_tables(target, target_database)) == 23
-    finished = place.run("data")
+    finished = workplace.run("data")
     assert finished.code == 0, finished.text
     for out, wanted in ((made.out, None), (finished.out, ["10", "20", "23"])):
         shown = [line for line in out.splitlines() if line.startswith(("[", "✅ Completed:"))]
@@ -138,7 +138,7 @@ def test_the_summary_returns_every_ten_tables(
 
 
 def test_an_error_that_ends_the_run_goes_to_standard_error_only(shop: Shop) -> None:
-    finished = shop.place.with_settings(MSSQL_PORT="1").run("data")
+    finished = shop.workplace.with_settings(MSSQL_PORT="1").run("data")
     assert finished.out == ""
     assert finished.err.startswith("❌ ")
 
@@ -149,11 +149,12 @@ def test_lines_are_written_at_once_even_to_a_pipe(shop: Shop) -> None:
     blocker.autocommit = False
     with blocker.cursor() as cursor:
         cursor.execute("LOCK TABLE products")
-    process = shop.place.start("data")
+    process = shop.workplace.start("data")
     try:
         wait_until(
             lambda: (
-                shop.place.data_progress.exists() and statuses(shop.place.data_progress)["Products"] == "in_progress"
+                shop.workplace.data_progress.exists()
+                and statuses(shop.workplace.data_progress)["Products"] == "in_progress"
             ),
             "the run waits for the lock",
         )
@@ -175,13 +176,13 @@ STRANGE_ROWS = {"dbo.Größe": labelled(3), "dbo.商品🎉": labelled(8), "dbo.
 
 
 def test_an_ascii_output_gets_words_and_no_name_crashes_it(
-    serve: Serve, workplace: Place, target: EmbeddedTarget, target_database: str
+    serve: Serve, make_workplace: MakeWorkplace, target: EmbeddedTarget, target_database: str
 ) -> None:
-    place = workplace(serve(STRANGE, STRANGE_ROWS), STRANGE).with_settings(
+    workplace = make_workplace(serve(STRANGE, STRANGE_ROWS), STRANGE).with_settings(
         PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C", LANG="C"
     )
     for script in ("schema", "data"):
-        finished = place.run(script)
+        finished = workplace.run(script)
         assert finished.code == 0, finished.text
         assert finished.text.isascii()
         assert "[i] PROGRESS SUMMARY" in finished.out
@@ -190,10 +191,10 @@ def test_an_ascii_output_gets_words_and_no_name_crashes_it(
         assert r"Processing: \u5546\u54c1\U0001f389" in finished.out
     assert "[i] Syncing dbo.Plain -> public.plain" in finished.out
     assert "[TRUNCATE] Truncating target table..." in finished.out
-    assert entries(place.data_progress)["商品🎉"]["rows_synced"] == 8
+    assert entries(workplace.data_progress)["商品🎉"]["rows_synced"] == 8
     copied = query(target, target_database, "SELECT label FROM größe ORDER BY id")
     assert copied == [("row 1 ü€",), ("row 2 ü€",), ("row 3 ü€",)]
-    refused = place.run("data", "--start-from-table", "Große")
+    refused = workplace.run("data", "--start-from-table", "Große")
     assert refused.code == 2
     assert refused.text.isascii()
     assert r"dbo.Gr\xf6\xdfe" in refused.err
@@ -229,15 +230,15 @@ def test_in_words_escapes_what_has_no_word() -> None:
 
 
 def test_a_terminal_shows_a_live_bar_and_the_same_lines(
-    serve: Serve, workplace: Place, target: EmbeddedTarget, target_database: str
+    serve: Serve, make_workplace: MakeWorkplace, target: EmbeddedTarget, target_database: str
 ) -> None:
     source = serve(SHOP, {**SHOP_ROWS, "dbo.Orders": "SELECT i, i FROM range(60000) AS t(i)"})
     query(target, target_database, SHOP_DDL)
     with Proxy(("127.0.0.1", source.port)) as proxy:
         # The bar has something to show: a part of the rows is there, and the rest waits for it.
         proxy.stall_after(500_000)
-        place = workplace(source, SHOP).with_settings(MSSQL_PORT=str(proxy.port), BATCH_SIZE="1000")
-        code, shown = on_terminal(place, proxy=proxy)
+        workplace = make_workplace(source, SHOP).with_settings(MSSQL_PORT=str(proxy.port), BATCH_SIZE="1000")
+        code, shown = on_terminal(workplace, proxy=proxy)
     assert code == 0, shown
     assert "\x1b[?25l" in shown  # the cursor is hidden while a bar lives …
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # … and comes back
@@ -252,16 +253,16 @@ def test_a_terminal_shows_a_live_bar_and_the_same_lines(
 def test_a_terminal_gets_the_exit_code_of_a_failure_and_long_lines_uncut(shop: Shop) -> None:
     shop.ready("data")
     shop.query("ALTER TABLE orders ADD CONSTRAINT a_rather_long_name_for_a_constraint_of_orders CHECK (id <> 13)")
-    code, shown = on_terminal(shop.place)
+    code, shown = on_terminal(shop.workplace)
     assert code == 1
-    error = entries(shop.place.data_progress)["Orders"]["error"]
+    error = entries(shop.workplace.data_progress)["Orders"]["error"]
     assert len(error) > 120
     assert f"❌ Orders: {error}" in shown
 
 
 def test_a_dumb_terminal_gets_plain_lines(shop: Shop) -> None:
     shop.ready("data")
-    code, shown = on_terminal(shop.place, TERM="dumb")
+    code, shown = on_terminal(shop.workplace, TERM="dumb")
     assert code == 0
     assert "\x1b" not in shown
     assert "✅ 20 rows synced successfully" in shown
@@ -269,7 +270,7 @@ def test_a_dumb_terminal_gets_plain_lines(shop: Shop) -> None:
 
 def test_an_ascii_terminal_gets_words_only(shop: Shop) -> None:
     shop.ready("data")
-    code, shown = on_terminal(shop.place, PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
+    code, shown = on_terminal(shop.workplace, PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
     assert code == 0, shown
     assert shown.isascii()
     assert "[OK] 20 rows synced successfully" in shown

@@ -43,9 +43,9 @@ from tests.samples import Shop, claimed, entries, query, statuses, table
 DEADLOCK = "Transaction (Process ID 51) was deadlocked on lock resources and has been chosen as the deadlock victim."
 
 
-def impatient(place: Workplace, **settings: str) -> Workplace:
+def impatient(workplace: Workplace, **settings: str) -> Workplace:
     """Two attempts and no waits between them."""
-    return place.with_settings(**{"RETRY_ATTEMPTS": "2", "RETRY_SECONDS": "0", "WORKERS": "1", **settings})
+    return workplace.with_settings(**{"RETRY_ATTEMPTS": "2", "RETRY_SECONDS": "0", "WORKERS": "1", **settings})
 
 
 # -- errors of the source --------------------------------------------------------------------------
@@ -57,9 +57,9 @@ def test_temporary_errors_are_tried_again_so_many_times_and_others_are_not(own_s
     own_shop.source.fail_next("dbo.Orders", 1205, DEADLOCK, times=5)
     own_shop.source.fail_next("dbo.Products", 8134, "Divide by zero error encountered.")
     own_shop.source.fail_after_rows("Sales.Orders", 4)
-    finished = impatient(own_shop.place).run("data")
+    finished = impatient(own_shop.workplace).run("data")
     assert finished.code == 1
-    assert statuses(own_shop.place.data_progress) == {
+    assert statuses(own_shop.workplace.data_progress) == {
         "Customers": "completed", "Orders": "failed", "Products": "failed", "Sales.Orders": "completed",
     }  # fmt: skip
     said = dict(
@@ -70,10 +70,10 @@ def test_temporary_errors_are_tried_again_so_many_times_and_others_are_not(own_s
     }  # fmt: skip
     assert "1205" in said["Customers"]
     assert "attempt 2 of 2 in 0.0 s" in said["Customers"]
-    assert "1205" in entries(own_shop.place.data_progress)["Orders"]["error"]
-    assert "8134" in entries(own_shop.place.data_progress)["Products"]["error"]
+    assert "1205" in entries(own_shop.workplace.data_progress)["Orders"]["error"]
+    assert "8134" in entries(own_shop.workplace.data_progress)["Products"]["error"]
     # Three of the five deadlocks are left.
-    assert impatient(own_shop.place, RETRY_ATTEMPTS="4").run("data", "--resume").code == 0
+    assert impatient(own_shop.workplace, RETRY_ATTEMPTS="4").run("data", "--resume").code == 0
     own_shop.assert_equal()
 
 
@@ -89,7 +89,7 @@ BIG_DDL = "CREATE TABLE big (id integer PRIMARY KEY, label varchar(60))"
 @pytest.fixture
 def big(
     serve: Callable[..., StandIn],
-    workplace: Callable[[StandIn, Database], Workplace],
+    make_workplace: Callable[[StandIn, Database], Workplace],
     target: EmbeddedTarget,
     target_database: str,
 ) -> Shop:
@@ -97,8 +97,8 @@ def big(
     query(target, target_database, BIG_DDL)
     rows = f"SELECT i, 'a text that takes some room, of row ' || i FROM range({BIG_ROWS}) AS t(i)"
     source = serve(BIG, {"dbo.Big": rows})
-    place = impatient(workplace(source, BIG), CHUNK_ROWS="10000", BATCH_SIZE="1000")
-    return Shop(source, place, target, target_database)
+    workplace = impatient(make_workplace(source, BIG), CHUNK_ROWS="10000", BATCH_SIZE="1000")
+    return Shop(source, workplace, target, target_database)
 
 
 @pytest.mark.parametrize("chunk_rows", ["10000", "100000"])
@@ -106,7 +106,7 @@ def test_a_chunk_that_stands_still_is_given_up_and_tried_with_another_connection
     with Proxy(("127.0.0.1", big.source.port)) as proxy:
         proxy.stall_after(PART)
         settings = {"MSSQL_PORT": str(proxy.port), "STALL_TIMEOUT": "2", "CHUNK_ROWS": chunk_rows}
-        process = big.place.with_settings(**settings).start("data", "--no-truncate")
+        process = big.workplace.with_settings(**settings).start("data", "--no-truncate")
         assert process.stdout is not None
         assert any("🔁 no row for 2 s; tried anew with another connection" in line for line in process.stdout)
         # The connection that was given up wakes up as well, beside the new one.
@@ -119,25 +119,25 @@ def test_a_chunk_that_stands_still_is_given_up_and_tried_with_another_connection
 def test_a_chunk_that_always_stands_still_fails_its_table_and_the_run_ends(big: Shop) -> None:
     with Proxy(("127.0.0.1", big.source.port)) as proxy:
         proxy.stall_after(PART)
-        stalled = big.place.with_settings(MSSQL_PORT=str(proxy.port), STALL_TIMEOUT="1").run("data")
+        stalled = big.workplace.with_settings(MSSQL_PORT=str(proxy.port), STALL_TIMEOUT="1").run("data")
     assert stalled.code == 1
-    error = entries(big.place.data_progress)["Big"]["error"]
+    error = entries(big.workplace.data_progress)["Big"]["error"]
     assert "no row for 1 s, 2 times; it was given up. What blocks a query shows in sys.dm_exec_requests" in error
     assert "set a larger STALL_TIMEOUT" in error
-    assert big.place.run("data", "--resume", "--no-truncate").code == 0
+    assert big.workplace.run("data", "--resume", "--no-truncate").code == 0
     big.assert_equal()
 
 
 def run_over_a_broken_target(big: Shop, break_it: Callable[[Proxy], None]) -> Finished:
     """A load during which something happens to the target's connections."""
-    place = big.place.environment
+    environment = big.workplace.environment
     with (
         Proxy(("127.0.0.1", big.source.port)) as source,
-        Proxy(Path(place["PGHOST"]) / f".s.PGSQL.{place['PGPORT']}") as target,
+        Proxy(Path(environment["PGHOST"]) / f".s.PGSQL.{environment['PGPORT']}") as target,
     ):
         source.stall_after(PART)
         settings = {"MSSQL_PORT": str(source.port), "PGHOST": "127.0.0.1", "PGPORT": str(target.port)}
-        process = big.place.with_settings(**settings).start("data")
+        process = big.workplace.with_settings(**settings).start("data")
         wait_until(lambda: source.is_stalled, "the table is on its way")
         break_it(target)
         source.resume()
@@ -152,8 +152,8 @@ def test_a_target_that_refuses_connections_for_good_ends_the_run_in_plain_words(
     assert "PostgreSQL 127.0.0.1" in finished.err
     assert "Check PGHOST and PGPORT" in finished.err
     assert "Traceback" not in finished.text
-    assert statuses(big.place.data_progress) == {"Big": "in_progress"}
-    assert big.place.run("data", "--resume", "--no-truncate").code == 0
+    assert statuses(big.workplace.data_progress) == {"Big": "in_progress"}
+    assert big.workplace.run("data", "--resume", "--no-truncate").code == 0
     big.assert_equal()
 
 
@@ -178,8 +178,8 @@ def source() -> Iterator[StandIn]:
 def settings(source: StandIn, target: EmbeddedTarget, target_database: str) -> Settings:
     """Settings from that source to an empty table."""
     query(target, target_database, BIG_DDL)
-    place = {**source_settings(source.port, BIG.name), **target.environment(target_database)}
-    return load_settings(None, {**place, "CHUNK_ROWS": "1000", "RETRY_ATTEMPTS": "2", "RETRY_SECONDS": "0"})
+    environment = {**source_settings(source.port, BIG.name), **target.environment(target_database)}
+    return load_settings(None, {**environment, "CHUNK_ROWS": "1000", "RETRY_ATTEMPTS": "2", "RETRY_SECONDS": "0"})
 
 
 @pytest.fixture
@@ -194,9 +194,9 @@ def _job(target: EmbeddedTarget, target_database: str, settings: Settings) -> Jo
         connection.autocommit = False
         checkpoints.prepare(connection)
         there = read_target_tables(connection, ["public"])
-        place = TargetName("public", "big")
-        run = claimed(connection, place)
-    return Job(big, plan_load(big, there[place], settings), TruncateAndCopy(), "a session", run, "a load")
+        name = TargetName("public", "big")
+        run = claimed(connection, name)
+    return Job(big, plan_load(big, there[name], settings), TruncateAndCopy(), "a session", run, "a load")
 
 
 def test_a_connection_pair_that_is_given_up_never_reaches_the_target_again(

@@ -47,17 +47,17 @@ class Scene:
 
     source: StandIn
     proxy: Proxy
-    place: Workplace
+    workplace: Workplace
     query: Callable[[str], list[tuple[Any, ...]]]
 
     def run(self, *arguments: str) -> Finished:
         """Run the data phase to its end."""
-        return self.place.run("data", *arguments)
+        return self.workplace.run("data", *arguments)
 
     def start_and_stall(self, *arguments: str) -> subprocess.Popen[str]:
         """A run that is at the big table, and to which the source now says nothing."""
         self.proxy.stall_after(PART)
-        process = self.place.start("data", *arguments)
+        process = self.workplace.start("data", *arguments)
         wait_until(lambda: self.proxy.is_stalled or process.poll() is not None, "the source is silent")
         assert process.poll() is None, process.communicate()
         return process
@@ -68,9 +68,9 @@ class Scene:
             self.source.execute(statement)
 
     @property
-    def moment(self) -> dict[str, str]:
-        """What the progress file says of the moment."""
-        document = json.loads(self.place.data_progress.read_text(encoding="utf-8"))
+    def snapshot(self) -> dict[str, str]:
+        """What the progress file says of the snapshot."""
+        document = json.loads(self.workplace.data_progress.read_text(encoding="utf-8"))
         found: dict[str, str] = document.get("consistency", {})
         return found
 
@@ -107,23 +107,23 @@ def test_what_is_written_meanwhile_is_not_seen(scene: Scene, makes_snapshots: bo
     scene.assert_as_before()
     if makes_snapshots:
         assert "📸 One moment of the source: database snapshot moments_replication_2" in out
-        assert scene.moment["level"] == "database snapshot"
+        assert scene.snapshot["level"] == "database snapshot"
         assert "was dropped" in out
     else:
         assert f"📸 One moment of the source: {workers} SNAPSHOT session" in out
         assert "no database snapshot: [42000] Database Snapshot is not supported" in out
-        assert scene.moment["level"] == "snapshot sessions"
+        assert scene.snapshot["level"] == "snapshot sessions"
     assert scene.source.snapshots == {}
 
 
-def test_without_it_the_tables_are_of_several_moments(scene: Scene) -> None:
+def test_without_it_the_tables_are_of_no_one_snapshot(scene: Scene) -> None:
     process = scene.start_and_stall("--workers", "1")
     scene.write()
     scene.proxy.resume()
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, out + err
     assert scene.query("SELECT count(*) FROM later") == [(101,)]
-    assert scene.moment == {}
+    assert scene.snapshot == {}
 
 
 @pytest.mark.parametrize("flags", [(), ("--no-truncate",)])
@@ -165,10 +165,10 @@ def test_a_new_session_drops_the_snapshot_of_the_one_before(scene: Scene) -> Non
     assert again.code == 0, again.text
     assert "was dropped" in again.out
     assert scene.source.snapshots == {}
-    assert scene.moment == {}
+    assert scene.snapshot == {}
 
 
-def test_the_moment_of_sessions_is_over_after_a_kill(scene: Scene) -> None:
+def test_the_snapshot_of_sessions_is_gone_after_a_kill(scene: Scene) -> None:
     process = scene.start_and_stall("--consistent")
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -179,10 +179,10 @@ def test_the_moment_of_sessions_is_over_after_a_kill(scene: Scene) -> None:
     assert "--no-consistent" in refused.err
     assert scene.run("--resume", "--no-consistent").code == 0
     assert scene.query("SELECT count(*) FROM big") == [(ROW_COUNT,)]
-    assert scene.moment == {}
+    assert scene.snapshot == {}
 
 
-def test_a_session_that_breaks_ends_the_run_and_nothing_of_another_moment_comes(scene: Scene) -> None:
+def test_a_session_that_breaks_ends_the_run_and_nothing_of_another_snapshot_comes(scene: Scene) -> None:
     process = scene.start_and_stall("--consistent", "--workers", "1")
     scene.write()
     scene.proxy.cut()
@@ -194,7 +194,7 @@ def test_a_session_that_breaks_ends_the_run_and_nothing_of_another_moment_comes(
     assert scene.query("SELECT count(*) FROM later") == [(0,)]
 
 
-def test_a_failing_table_does_not_cost_the_moment(scene: Scene) -> None:
+def test_a_failing_table_does_not_cost_the_snapshot(scene: Scene) -> None:
     scene.query("ALTER TABLE big ADD CHECK (id < 15000)")
     failed = scene.run("--consistent", "--workers", "1")
     assert failed.code == 1, failed.text
@@ -202,7 +202,7 @@ def test_a_failing_table_does_not_cost_the_moment(scene: Scene) -> None:
 
 
 def test_where_neither_can_be_had_nothing_is_touched(scene: Scene) -> None:
-    with closing(connect_source(load_settings(None, scene.place.environment))) as writer:
+    with closing(connect_source(load_settings(None, scene.workplace.environment))) as writer:
         writer.execute("BEGIN TRANSACTION")
         writer.execute("SELECT TOP (1) 1 FROM dbo.Later WITH (TABLOCKX)").fetchall()
         refused = scene.run("--consistent")
@@ -210,19 +210,19 @@ def test_where_neither_can_be_had_nothing_is_touched(scene: Scene) -> None:
     assert "--consistent: one moment of the source cannot be had, and nothing was copied" in refused.err
     assert "database snapshot: [42000] Database Snapshot is not supported" in refused.err
     assert "SNAPSHOT sessions: others wrote to the tables" in refused.err
-    assert not scene.place.data_progress.exists()
+    assert not scene.workplace.data_progress.exists()
 
 
-def test_a_session_of_several_moments_cannot_become_one_of_one(scene: Scene) -> None:
+def test_a_session_without_a_snapshot_cannot_become_one_with_one(scene: Scene) -> None:
     assert scene.run().code == 0
-    set_status(scene.place.data_progress, "Later", "pending")
+    set_status(scene.workplace.data_progress, "Later", "pending")
     refused = scene.run("--resume", "--consistent")
     assert refused.code == 2
     assert "its tables are of several moments already" in refused.err
 
 
 @pytest.mark.parametrize("flags", [(), ("--no-truncate",)])
-def test_a_run_over_some_tables_in_between_changes_nothing_of_the_moment_of_the_rest(
+def test_a_run_over_some_tables_in_between_changes_nothing_of_the_snapshot_of_the_rest(
     scene: Scene, flags: tuple[str, ...]
 ) -> None:
     scene.source.makes_snapshots = True
@@ -239,7 +239,7 @@ def test_a_run_over_some_tables_in_between_changes_nothing_of_the_moment_of_the_
     assert scene.source.snapshots == {}
 
 
-def test_the_moment_of_sessions_is_not_forgotten_for_a_run_over_other_tables(scene: Scene) -> None:
+def test_the_snapshot_of_sessions_is_not_forgotten_for_a_run_over_other_tables(scene: Scene) -> None:
     process = scene.start_and_stall("--consistent")
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -250,7 +250,7 @@ def test_the_moment_of_sessions_is_not_forgotten_for_a_run_over_other_tables(sce
     assert "the moment of its SNAPSHOT sessions" in refused.err
 
 
-def test_tables_of_sessions_with_different_moments_are_not_mixed(scene: Scene) -> None:
+def test_tables_of_sessions_with_different_snapshots_are_not_mixed(scene: Scene) -> None:
     scene.source.makes_snapshots = True
     scene.source.fail_next("dbo.Big", 8134, "Divide by zero error encountered.")
     assert scene.run("--consistent", "--tables", "Big").code == 1
@@ -288,11 +288,11 @@ def test_on_a_server_that_speaks_t_sql(
                 writer.execute("CREATE TABLE dbo.Big (id int NOT NULL PRIMARY KEY, label nvarchar(50))")
                 writer.execute("CREATE TABLE dbo.Later (id int NOT NULL PRIMARY KEY, label nvarchar(50))")
                 digits = "(VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9))"
-                numbers = " CROSS JOIN ".join(f"{digits} AS d{place} (v{place})" for place in range(5))
+                numbers = " CROSS JOIN ".join(f"{digits} AS d{digit} (v{digit})" for digit in range(5))
                 number = "1 + v0 + 10 * v1 + 100 * v2 + 1000 * v3 + 10000 * v4"
-                for place, word, count in (("Big", "number", ROW_COUNT), ("Later", "later", 100)):
+                for table_name, word, count in (("Big", "number", ROW_COUNT), ("Later", "later", 100)):
                     writer.execute(
-                        f"INSERT INTO dbo.{place} SELECT n, CONCAT('{word} ', n) FROM"
+                        f"INSERT INTO dbo.{table_name} SELECT n, CONCAT('{word} ', n) FROM"
                         f" (SELECT {number} AS n FROM {numbers}) AS numbers WHERE n <= {count}"
                     )
                 settings = {**given, "MSSQL_HOST": "127.0.0.1", "MSSQL_PORT": str(proxy.port), "MSSQL_DATABASE": name}

@@ -68,7 +68,7 @@ def test_a_load_is_not_continued_over_other_columns(scene: Scene) -> None:
     with StandIn(replace(DATABASE, tables=(renamed, FEW, LATER)), ROWS) as changed:
         refused = scene.run("--resume", "--no-truncate", MSSQL_PORT=str(changed.port))
         assert refused.code == 1
-        error = entries(scene.place.data_progress)["Big"]["error"]
+        error = entries(scene.workplace.data_progress)["Big"]["error"]
         assert "the columns or the key changed since it began" in error
         assert "--no-truncate" in error
         assert scene.checkpoints() == before
@@ -80,15 +80,15 @@ def test_a_load_is_not_continued_over_other_columns(scene: Scene) -> None:
 def test_a_progress_file_that_lags_behind_the_target_is_caught_up(scene: Scene) -> None:
     """As after a kill between a commit and the file's next version: some chunks, or a whole table, unknown to it."""
     scene.kill_in_the_big_table()
-    document = scene.place.data_progress.read_text(encoding="utf-8")
-    scene.place.data_progress.write_text(
+    document = scene.workplace.data_progress.read_text(encoding="utf-8")
+    scene.workplace.data_progress.write_text(
         document.replace(f'"rows_synced": {scene.rows_synced}', '"rows_synced": 0'), encoding="utf-8"
     )
     assert scene.run("--resume", "--no-truncate").code == 0
     scene.assert_equal()
     known = {name: scene.checkpoints(name) for name in ("big", "few", "later")}
     for key in ("Big", "Few"):
-        set_status(scene.place.data_progress, key, "in_progress")
+        set_status(scene.workplace.data_progress, key, "in_progress")
     again = scene.run("--resume", "--no-truncate")
     assert again.code == 0
     assert {name: scene.checkpoints(name) for name in known} == known
@@ -97,7 +97,7 @@ def test_a_progress_file_that_lags_behind_the_target_is_caught_up(scene: Scene) 
 
 def test_resume_without_the_progress_file_is_a_plain_run(scene: Scene) -> None:
     scene.kill_in_the_big_table()
-    scene.place.data_progress.unlink()
+    scene.workplace.data_progress.unlink()
     resumed = scene.run("--resume")
     assert resumed.code == 0, resumed.text
     assert "this is a new session" in resumed.out
@@ -107,7 +107,7 @@ def test_resume_without_the_progress_file_is_a_plain_run(scene: Scene) -> None:
 def test_no_truncate_empties_nothing_in_a_session_without_a_progress_file_either(scene: Scene) -> None:
     assert scene.run().code == 0
     scene.query("DELETE FROM big; DELETE FROM few; DELETE FROM later; INSERT INTO few VALUES (-1, 'of our own')")
-    scene.place.data_progress.unlink()
+    scene.workplace.data_progress.unlink()
     assert scene.run("--resume", "--no-truncate").code == 0
     assert scene.query("DELETE FROM few WHERE id < 0 RETURNING *") == [(-1, "of our own")]
     scene.assert_equal()
@@ -133,7 +133,7 @@ def test_a_lost_checkpoint_is_not_taken_for_a_whole_table(scene: Scene) -> None:
         scene.proxy.resume()
         process.wait(60)
     assert process.returncode == 1
-    assert "chunks of it are missing" in entries(scene.place.data_progress)["Big"]["error"]
+    assert "chunks of it are missing" in entries(scene.workplace.data_progress)["Big"]["error"]
     assert scene.run("--resume").code == 0
     scene.assert_equal()
 
@@ -150,8 +150,8 @@ def test_a_restart_of_postgresql_in_mid_run(
     with Proxy(("127.0.0.1", scene_source.port)) as proxy:
         # With `fast` the run gives up while the server is away, with `immediate` it waits for it.
         patience = {"RETRY_ATTEMPTS": "2"} if mode == "fast" else {"RETRY_ATTEMPTS": "20", "RETRY_SECONDS": "1"}
-        place = Workplace(tmp_path, {**settings_of(proxy.port, own_target, "exact"), **patience})
-        scene = Scene(scene_source, proxy, place, own_target, "exact")
+        workplace = Workplace(tmp_path, {**settings_of(proxy.port, own_target, "exact"), **patience})
+        scene = Scene(scene_source, proxy, workplace, own_target, "exact")
         with scene.stopped_in_the_big_table() as process:
             before = scene.checkpoints()
             server = own_target._server
@@ -170,7 +170,7 @@ def test_a_restart_of_postgresql_in_mid_run(
                 assert "cannot be used" in err
                 assert "Traceback" not in out + err
                 server.ensure_postgres_running()
-        assert statuses(place.data_progress)["Big"] == ("completed" if mode == "immediate" else "in_progress")
+        assert statuses(workplace.data_progress)["Big"] == ("completed" if mode == "immediate" else "in_progress")
         assert scene.run("--resume", "--no-truncate").code == 0
         after = scene.checkpoints()
         assert {chunk: after[chunk] for chunk in before} == before
@@ -203,7 +203,7 @@ def fill(folder: Path) -> Callable[[], None]:
 
 
 def test_a_full_disk_under_the_progress_file_in_mid_run(scene: Scene, small_disk: Path) -> None:
-    scene.place = Workplace(small_disk, scene.place.environment)
+    scene.workplace = Workplace(small_disk, scene.workplace.environment)
     with scene.stopped_in_the_big_table() as process:
         free = fill(small_disk)
         scene.proxy.resume()

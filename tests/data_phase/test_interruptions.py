@@ -29,7 +29,7 @@ BIG_SHOP_ROWS = {**SHOP_ROWS, "dbo.Orders": f"SELECT i, 'a longer text for row '
 @pytest.fixture
 def big_shop(
     serve: Callable[..., StandIn],
-    workplace: Callable[[StandIn, Database], Workplace],
+    make_workplace: Callable[[StandIn, Database], Workplace],
     target: EmbeddedTarget,
     target_database: str,
 ) -> Shop:
@@ -37,16 +37,16 @@ def big_shop(
     source = serve(BIG_SHOP, BIG_SHOP_ROWS)
     # Small batches, so that a half-read table is one of which rows were written, too; one worker, so that
     # the tables before it are done and those after it are not begun.
-    place = workplace(source, BIG_SHOP).with_settings(BATCH_SIZE="1000", WORKERS="1")
-    made = Shop(source, place, target, target_database).ready("data")
+    workplace = make_workplace(source, BIG_SHOP).with_settings(BATCH_SIZE="1000", WORKERS="1")
+    made = Shop(source, workplace, target, target_database).ready("data")
     made.query("ALTER TABLE orders ALTER total TYPE text; ALTER TABLE orders RENAME total TO label")
     return made
 
 
 @contextmanager
-def running(place: Workplace, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def running(workplace: Workplace, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A data phase that runs, and is gone at the end whatever happens."""
-    process = place.start("data", *arguments)
+    process = workplace.start("data", *arguments)
     try:
         yield process
     finally:
@@ -57,14 +57,14 @@ def running(place: Workplace, *arguments: str) -> Iterator[subprocess.Popen[str]
 
 def through(shop: Shop, proxy: Proxy) -> Workplace:
     """The shop's folder with the source behind a proxy."""
-    return shop.place.with_settings(MSSQL_PORT=str(proxy.port))
+    return shop.workplace.with_settings(MSSQL_PORT=str(proxy.port))
 
 
 def status_of(shop: Shop, key: str) -> str | None:
     """The table's status in the progress file, None where there is none yet."""
-    if not shop.place.data_progress.exists():
+    if not shop.workplace.data_progress.exists():
         return None
-    return statuses(shop.place.data_progress).get(key)
+    return statuses(shop.workplace.data_progress).get(key)
 
 
 def stop_in_the_middle(shop: Shop, process: subprocess.Popen[str], proxy: Proxy) -> None:
@@ -96,24 +96,24 @@ def test_a_kill_in_mid_table_and_resume_lose_nothing_and_double_nothing(big_shop
         with running(through(big_shop, proxy)) as process:
             stop_in_the_middle(big_shop, process, proxy)
             wait_until(
-                lambda: entries(big_shop.place.data_progress)["Orders"].get("rows_copied", 0) > 0,
+                lambda: entries(big_shop.workplace.data_progress)["Orders"].get("rows_copied", 0) > 0,
                 "the progress file tells how many rows were copied",
             )
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
-    assert statuses(big_shop.place.data_progress) == {
+    assert statuses(big_shop.workplace.data_progress) == {
         "Customers": "completed", "Orders": "in_progress", "Products": "pending", "Sales.Orders": "pending",
     }  # fmt: skip
-    copied = entries(big_shop.place.data_progress)["Orders"]["rows_copied"]
+    copied = entries(big_shop.workplace.data_progress)["Orders"]["rows_copied"]
     assert 0 < copied < BIG_ROWS
 
-    customers = entries(big_shop.place.data_progress)["Customers"]
-    resumed = big_shop.place.run("data", "--resume")
+    customers = entries(big_shop.workplace.data_progress)["Customers"]
+    resumed = big_shop.workplace.run("data", "--resume")
     assert resumed.code == 0, resumed.text
     assert "⏳ In Progress:   1" in resumed.out
     assert processed(resumed.out) == SHOP_KEYS[1:]
-    assert entries(big_shop.place.data_progress)["Customers"] == customers
-    assert "rows_copied" not in entries(big_shop.place.data_progress)["Orders"]
+    assert entries(big_shop.workplace.data_progress)["Customers"] == customers
+    assert "rows_copied" not in entries(big_shop.workplace.data_progress)["Orders"]
     big_shop.assert_equal()
 
 
@@ -129,7 +129,7 @@ def test_readers_never_see_a_part_of_a_table_and_a_kill_brings_the_old_rows_back
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
     assert big_shop.rows("orders") == [(-1, "of last week")]
-    assert big_shop.place.run("data", "--resume").code == 0
+    assert big_shop.workplace.run("data", "--resume").code == 0
     big_shop.assert_equal()
 
 
@@ -138,7 +138,7 @@ def test_a_kill_before_the_first_table_leaves_a_session_that_resumes(big_shop: S
         wait_until(lambda: proxy.passed > 0, "the run has reached the source")
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    resumed = big_shop.place.run("data", "--resume")
+    resumed = big_shop.workplace.run("data", "--resume")
     assert resumed.code == 0, resumed.text
     big_shop.assert_equal()
 
@@ -150,7 +150,7 @@ def test_resume_no_truncate_after_a_kill_keeps_rows_and_ends_equal(big_shop: Sho
             stop_in_the_middle(big_shop, process, proxy)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
-    resumed = big_shop.place.run("data", "--resume", "--no-truncate")
+    resumed = big_shop.workplace.run("data", "--resume", "--no-truncate")
     # Nothing or whole chunks with their checkpoints were committed, so nothing can be partial or doubled.
     assert resumed.code == 0, resumed.text
     assert "WARNING" not in resumed.text
@@ -165,7 +165,7 @@ def test_resume_no_truncate_after_a_kill_warns_where_rows_of_another_origin_are(
             stop_in_the_middle(big_shop, process, proxy)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
-    resumed = big_shop.place.run("data", "--resume", "--no-truncate")
+    resumed = big_shop.workplace.run("data", "--resume", "--no-truncate")
     assert resumed.code == 0, resumed.text
     assert "WARNING: dbo.Orders" in resumed.text
     rows = big_shop.rows("orders")
@@ -181,7 +181,7 @@ def test_killed_again_and_again_it_still_ends_equal(big_shop: Shop) -> None:
                 wait_for_silence(process, proxy)
                 os.kill(process.pid, signal.SIGKILL)
                 process.wait()
-    resumed = big_shop.place.run("data", "--resume")
+    resumed = big_shop.workplace.run("data", "--resume")
     assert resumed.code == 0, resumed.text
     big_shop.assert_equal()
 
@@ -205,22 +205,22 @@ def test_a_source_connection_cut_at_every_attempt_fails_that_table_in_the_driver
         proxy.cut_after(PART_OF_BIG)
         finished = once.run("data")
     assert finished.code == 1, finished.text
-    after = entries(big_shop.place.data_progress)
+    after = entries(big_shop.workplace.data_progress)
     assert {key: part["status"] for key, part in after.items()} == {
         key: "failed" if key == "Orders" else "completed" for key in SHOP_KEYS
     }
     assert re.search("08S01|connection", after["Orders"]["error"])
     assert after["Orders"]["error"] in finished.out
     assert big_shop.rows("orders") == []
-    resumed = big_shop.place.run("data", "--resume")
+    resumed = big_shop.workplace.run("data", "--resume")
     assert resumed.code == 0, resumed.text
     assert processed(resumed.out) == ["Orders"]
     big_shop.assert_equal()
 
 
 def test_a_target_connection_cut_in_mid_table_is_made_again_and_nothing_is_lost(big_shop: Shop) -> None:
-    place = big_shop.place.environment
-    server = Path(place["PGHOST"]) / f".s.PGSQL.{place['PGPORT']}"
+    environment = big_shop.workplace.environment
+    server = Path(environment["PGHOST"]) / f".s.PGSQL.{environment['PGPORT']}"
     with Proxy(server) as to_target, Proxy(("127.0.0.1", big_shop.source.port)) as to_source:
         to_source.stall_after(PART_OF_BIG)
         cut_off = through(big_shop, to_source).with_settings(PGHOST="127.0.0.1", PGPORT=str(to_target.port))
@@ -231,7 +231,7 @@ def test_a_target_connection_cut_in_mid_table_is_made_again_and_nothing_is_lost(
             out, err = process.communicate(timeout=60)
     assert process.returncode == 0, out + err
     assert "🔁" in out
-    assert statuses(big_shop.place.data_progress) == dict.fromkeys(SHOP_KEYS, "completed")
+    assert statuses(big_shop.workplace.data_progress) == dict.fromkeys(SHOP_KEYS, "completed")
     big_shop.assert_equal()
 
 
@@ -244,11 +244,11 @@ def test_a_source_that_goes_away_for_good_ends_the_run_and_resume_goes_on(big_sh
         out, err = process.communicate(timeout=90)
     assert process.returncode in (1, 3), out + err
     assert "Traceback" not in out + err
-    after = statuses(big_shop.place.data_progress)
+    after = statuses(big_shop.workplace.data_progress)
     assert after["Customers"] == "completed"
     assert after["Orders"] in ("failed", "in_progress")
     assert "completed" not in (after["Products"], after["Sales.Orders"])
-    resumed = big_shop.place.run("data", "--resume")
+    resumed = big_shop.workplace.run("data", "--resume")
     assert resumed.code == 0, resumed.text
     assert processed(resumed.out) == SHOP_KEYS[1:]
     big_shop.assert_equal()
@@ -258,7 +258,7 @@ def test_a_deadlock_on_the_source_is_tried_again(own_shop: Shop) -> None:
     own_shop.ready("data")
     words = "Transaction (Process ID 52) was deadlocked on lock resources. Rerun the transaction."
     own_shop.source.fail_next("dbo.Orders", 1205, words)
-    finished = own_shop.place.run("data")
+    finished = own_shop.workplace.run("data")
     assert finished.code == 0, finished.text
     assert "🔁" in finished.out
     assert words in finished.out
@@ -268,19 +268,19 @@ def test_a_deadlock_on_the_source_is_tried_again(own_shop: Shop) -> None:
 def test_a_deadlock_that_comes_back_every_time_fails_the_table_after_the_last_attempt(own_shop: Shop) -> None:
     own_shop.ready("data")
     own_shop.source.fail_next("dbo.Orders", 1205, "It was deadlocked.", times=99)
-    place = own_shop.place.with_settings(RETRY_ATTEMPTS="3", RETRY_SECONDS="0")
-    finished = place.run("data")
+    workplace = own_shop.workplace.with_settings(RETRY_ATTEMPTS="3", RETRY_SECONDS="0")
+    finished = workplace.run("data")
     assert finished.code == 1, finished.text
     assert finished.out.count("🔁") == 2
-    assert "It was deadlocked." in entries(place.data_progress)["Orders"]["error"]
-    assert [key for key, status in statuses(place.data_progress).items() if status != "completed"] == ["Orders"]
+    assert "It was deadlocked." in entries(workplace.data_progress)["Orders"]["error"]
+    assert [key for key, status in statuses(workplace.data_progress).items() if status != "completed"] == ["Orders"]
 
 
 # -- chunks --------------------------------------------------------------------------------------
 
 
 def test_a_kill_between_chunks_and_resume_no_truncate_go_on_after_the_last_committed_chunk(big_shop: Shop) -> None:
-    chunked = big_shop.place.with_settings(CHUNK_ROWS="4000")
+    chunked = big_shop.workplace.with_settings(CHUNK_ROWS="4000")
     with Proxy(("127.0.0.1", big_shop.source.port)) as proxy:
         proxy.stall_after(3 * PART_OF_BIG)
         with running(chunked.with_settings(MSSQL_PORT=str(proxy.port))) as process:
@@ -300,7 +300,7 @@ def test_a_kill_between_chunks_and_resume_no_truncate_go_on_after_the_last_commi
 
 
 def test_a_kill_between_chunks_and_resume_load_the_table_from_scratch(big_shop: Shop) -> None:
-    chunked = big_shop.place.with_settings(CHUNK_ROWS="4000", WORKERS="3")
+    chunked = big_shop.workplace.with_settings(CHUNK_ROWS="4000", WORKERS="3")
     with Proxy(("127.0.0.1", big_shop.source.port)) as proxy:
         proxy.stall_after(3 * PART_OF_BIG)
         with running(chunked.with_settings(MSSQL_PORT=str(proxy.port))) as process:
@@ -316,8 +316,8 @@ def test_a_kill_between_chunks_and_resume_load_the_table_from_scratch(big_shop: 
 
 def test_chunks_whose_connections_are_cut_again_and_again_are_loaded_once(big_shop: Shop) -> None:
     with Proxy(("127.0.0.1", big_shop.source.port)) as proxy:
-        place = through(big_shop, proxy).with_settings(CHUNK_ROWS="4000", WORKERS="2", RETRY_SECONDS="0")
-        with running(place) as process:
+        workplace = through(big_shop, proxy).with_settings(CHUNK_ROWS="4000", WORKERS="2", RETRY_SECONDS="0")
+        with running(workplace) as process:
             for _ in range(3):
                 target = proxy.passed + PART_OF_BIG
                 wait_until(lambda size=target: proxy.passed > size, "rows travel")  # type: ignore[misc]
@@ -338,13 +338,13 @@ def assert_stopped_in_big_table(shop: Shop, process: subprocess.Popen[str], code
     assert "Stopped by" in err
     assert "--resume" in err
     assert "Traceback" not in out + err
-    after = statuses(shop.place.data_progress)
+    after = statuses(shop.workplace.data_progress)
     assert after["Customers"] == "completed"
     assert after["Orders"] in ("in_progress", "failed")
     assert after["Products"] == "pending"
     left = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     wait_until(lambda: shop.query(left) == [(0,)], "the target has forgotten the run")
-    resumed = shop.place.run("data", "--resume")
+    resumed = shop.workplace.run("data", "--resume")
     assert resumed.code == 0, resumed.text
     assert processed(resumed.out) == SHOP_KEYS[1:]
     shop.assert_equal()
@@ -377,12 +377,12 @@ def test_the_schema_phase_stopped_by_a_signal_resumes(shop: Shop) -> None:
     blocker.autocommit = False
     with blocker.cursor() as cursor:
         cursor.execute("CREATE TABLE customers (id integer)")
-    process = shop.place.start("schema")
+    process = shop.workplace.start("schema")
     try:
         wait_until(
             lambda: (
-                shop.place.schema_progress.exists()
-                and statuses(shop.place.schema_progress, "schema")["Customers"] == "in_progress"
+                shop.workplace.schema_progress.exists()
+                and statuses(shop.workplace.schema_progress, "schema")["Customers"] == "in_progress"
                 and shop.query("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == [(1,)]
             ),
             "the run waits for the lock",
@@ -395,7 +395,7 @@ def test_the_schema_phase_stopped_by_a_signal_resumes(shop: Shop) -> None:
         blocker.close()
     assert process.returncode == 143, out + err
     assert "--resume" in err
-    resumed = shop.place.run("schema", "--resume")
+    resumed = shop.workplace.run("schema", "--resume")
     assert resumed.code == 0, resumed.text
     assert shop.tables == ["public.customers", "public.orders", "public.products", "sales.orders"]
 
@@ -409,7 +409,7 @@ def test_a_second_run_exits_at_once_and_names_the_first(big_shop: Shop) -> None:
         with running(through(big_shop, proxy)) as process:
             stop_in_the_middle(big_shop, process, proxy)
             for arguments in ([], ["--resume"], ["--reset"]):
-                second = big_shop.place.run("data", *arguments)
+                second = big_shop.workplace.run("data", *arguments)
                 assert second.code == 4, second.text
                 assert f"process {process.pid} " in second.err
                 assert "sync-data.py" in second.err
@@ -427,7 +427,7 @@ def test_the_lock_is_free_after_a_kill(big_shop: Shop) -> None:
             stop_in_the_middle(big_shop, process, proxy)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
-            assert big_shop.place.run("data", "--reset").code == 0
+            assert big_shop.workplace.run("data", "--reset").code == 0
 
 
 def test_runs_with_different_progress_files_do_not_hinder_each_other(big_shop: Shop) -> None:
@@ -435,19 +435,19 @@ def test_runs_with_different_progress_files_do_not_hinder_each_other(big_shop: S
         proxy.stall_after(PART_OF_BIG)
         with running(through(big_shop, proxy), "--tables", "Customers,dbo.Orders") as process:
             stop_in_the_middle(big_shop, process, proxy)
-            other = big_shop.place.run("data", "--tables", "Products", "--progress-file", "other.json")
+            other = big_shop.workplace.run("data", "--tables", "Products", "--progress-file", "other.json")
             assert other.code == 0, other.text
             proxy.resume()
             out, err = process.communicate(timeout=60)
             assert process.returncode == 0, out + err
-    assert statuses(big_shop.place.data_progress) == dict.fromkeys(["Customers", "Orders"], "completed")
-    assert statuses(big_shop.place.folder / "other.json") == {"Products": "completed"}
+    assert statuses(big_shop.workplace.data_progress) == dict.fromkeys(["Customers", "Orders"], "completed")
+    assert statuses(big_shop.workplace.folder / "other.json") == {"Products": "completed"}
 
 
 def test_a_lock_file_that_a_dead_run_left_names_nobody_and_stops_nobody(shop: Shop) -> None:
     shop.ready("data")
-    write_progress(shop.place.data_progress, "data", Customers="completed")
-    (shop.place.folder / "data_sync_progress.json.lock").write_text("99999999", encoding="utf-8")
-    resumed = shop.place.run("data", "--resume")
+    write_progress(shop.workplace.data_progress, "data", Customers="completed")
+    (shop.workplace.folder / "data_sync_progress.json.lock").write_text("99999999", encoding="utf-8")
+    resumed = shop.workplace.run("data", "--resume")
     assert resumed.code == 0, resumed.text
     assert processed(resumed.out) == SHOP_KEYS[1:]

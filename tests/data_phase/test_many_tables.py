@@ -29,18 +29,18 @@ MANY_ROWS = {
 @pytest.fixture
 def many(
     serve: Callable[..., StandIn],
-    workplace: Callable[[StandIn, Database], Workplace],
+    make_workplace: Callable[[StandIn, Database], Workplace],
     target: EmbeddedTarget,
     target_database: str,
 ) -> Iterator[Shop]:
     """Three hundred small tables, and an empty target."""
     source = serve(MANY, MANY_ROWS)
-    yield Shop(source, workplace(source, MANY), target, target_database)
+    yield Shop(source, make_workplace(source, MANY), target, target_database)
 
 
 def kill_when_completed(many: Shop, script: str, tables: int) -> None:
     """Run a phase and kill it as soon as so many tables are completed."""
-    process = many.place.start(script)
+    process = many.workplace.start(script)
 
     def are_completed() -> bool:
         assert process.poll() is None, process.communicate()
@@ -64,7 +64,7 @@ def test_three_hundred_tables_killed_in_both_phases_and_resumed_are_all_equal_an
         left = [name for name in NAMES if name not in done]
         assert KILL_AT <= len(done) < TABLES
 
-        resumed = many.place.run(script, "--resume")
+        resumed = many.workplace.run(script, "--resume")
         assert resumed.code == 0, resumed.text[-3000:]
         assert f"✅ Completed:     {len(done)}\n" in resumed.out
         assert processed(resumed.out) == left
@@ -75,7 +75,7 @@ def test_three_hundred_tables_killed_in_both_phases_and_resumed_are_all_equal_an
         assert {name: after[name] for name in done} == {name: before[name] for name in done}
         assert re.search(rf"^Skipped: +{len(done)}$", resumed.out, re.MULTILINE)
 
-        again = many.place.run(script, "--resume")
+        again = many.workplace.run(script, "--resume")
         assert again.code == 0
         assert processed(again.out) == []
     assert len(many.tables) == TABLES

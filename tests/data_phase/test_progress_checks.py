@@ -43,7 +43,7 @@ def test_a_load_is_not_continued_in_another_table_nor_in_an_emptied_one(scene: S
 def test_recreating_a_table_ends_its_load(scene: Scene) -> None:
     scene.kill_in_the_big_table()
     scene.query("ALTER TABLE big ADD COLUMN more integer")
-    assert scene.place.run("schema", "--recreate", "--tables", "Big").code == 0
+    assert scene.workplace.run("schema", "--recreate", "--tables", "Big").code == 0
     assert scene.query("SELECT * FROM replication.load WHERE table_name = 'big'") == []
     resumed = scene.run("--resume", "--no-truncate")
     assert resumed.code == 0, resumed.text
@@ -134,7 +134,7 @@ def test_a_completed_table_that_is_gone_fails_until_it_is_made(scene: Scene) -> 
     assert resumed.code == 1
     assert "dbo.Big was completed, but public.big is not there any more" in resumed.out
     assert "run replicate-schema.py first" in resumed.out
-    assert scene.place.run("schema", "--tables", "Big").code == 0
+    assert scene.workplace.run("schema", "--tables", "Big").code == 0
     assert scene.run("--resume").code == 0
     scene.assert_equal()
 
@@ -144,7 +144,7 @@ def test_what_is_completed_and_only_rewritten_or_marked_by_hand_is_believed(scen
     scene.query("VACUUM FULL big")
     assert "Nothing left to do" in scene.run("--resume").out
     scene.kill_in_the_big_table()
-    set_status(scene.place.data_progress, "Big", "completed")
+    set_status(scene.workplace.data_progress, "Big", "completed")
     resumed = scene.run("--resume")
     assert resumed.code == 0, resumed.text
     assert "Processing: Big" not in resumed.out
@@ -189,13 +189,15 @@ def test_a_crash_that_empties_an_unlogged_table_is_noticed(
 
 def test_a_table_that_is_emptied_after_its_load_and_before_the_run_s_end_fails(scene: Scene) -> None:
     with scene.stopped_in_the_big_table("--workers", "2") as process:
-        wait_until(lambda: statuses(scene.place.data_progress)["Few"] == "completed", "the small table is completed")
+        wait_until(
+            lambda: statuses(scene.workplace.data_progress)["Few"] == "completed", "the small table is completed"
+        )
         scene.query("TRUNCATE few")
         scene.proxy.resume()
         out, err = process.communicate(timeout=120)
     assert process.returncode == 1, out + err
     assert "dbo.Few failed: it was completed, but public.few is empty now. --resume loads it again" in out
-    assert statuses(scene.place.data_progress)["Few"] == "failed"
+    assert statuses(scene.workplace.data_progress)["Few"] == "failed"
     assert scene.run("--resume").code == 0
     scene.assert_equal()
 
@@ -323,7 +325,7 @@ def test_any_next_run_of_either_script_brings_keys_back(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     # Another source, another directory, other tables: only the target is the same.
-    other = Workplace(elsewhere, {**scene.place.environment})
+    other = Workplace(elsewhere, {**scene.workplace.environment})
     run = other.run(script, "--tables", "Few")
     assert run.code == 0, run.text
     assert "keys, indexes and triggers are back" in run.out
@@ -376,10 +378,10 @@ def test_triggers_and_foreign_keys_come_back_though_no_record_of_them_is_left(sc
     assert scene.run("--tables", "Later").code == 1
     scene.kill_in_the_big_table("--tables", "Big")
     scene.query("DROP SCHEMA replication CASCADE")
-    scene.place.data_progress.unlink()
+    scene.workplace.data_progress.unlink()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    run = Workplace(elsewhere, scene.place.environment).run("data", "--tables", "Few")
+    run = Workplace(elsewhere, scene.workplace.environment).run("data", "--tables", "Few")
     assert run.code == 0, run.text
     assert scene.query(
         "SELECT convalidated, obj_description(oid, 'pg_constraint') FROM pg_constraint WHERE conname = 'of_few'"
@@ -420,7 +422,7 @@ def test_nothing_is_run_out_of_a_schema_that_somebody_else_made(scene: Scene) ->
     scene.query(
         f'DROP ROLE IF EXISTS mallory; CREATE ROLE mallory LOGIN;GRANT CREATE ON DATABASE "{scene.database}" TO mallory'
     )
-    as_mallory = scene.place.with_settings(PGUSER="mallory")
+    as_mallory = scene.workplace.with_settings(PGUSER="mallory")
     try:
         # All that the tool makes, made by somebody else, with a definition of hers.
         as_mallory.run("data", "--tables", "Few")
@@ -429,7 +431,7 @@ def test_nothing_is_run_out_of_a_schema_that_somebody_else_made(scene: Scene) ->
             " VALUES ('public', 'few', 'index', 'x', 'ALTER ROLE mallory SUPERUSER')"
         )
         for script in ("data", "schema"):
-            refused = scene.place.run(script)
+            refused = scene.workplace.run(script)
             assert refused.code == 1
             assert "the schema `replication` of the target cannot be trusted" in refused.err
             assert "belongs to mallory" in refused.err
@@ -462,12 +464,12 @@ def test_a_source_schema_of_the_tool_s_own_name_is_refused_before_anything_is_ma
 ) -> None:
     database = Database("exact", (table("Few"), table("Load", "replication")))
     source = serve(database, {"dbo.Few": ROWS["dbo.Few"], "replication.Load": ROWS["dbo.Few"]})
-    place = Workplace(tmp_path, settings_of(source.port, target, target_database))
-    refused = place.run(script)
+    workplace = Workplace(tmp_path, settings_of(source.port, target, target_database))
+    refused = workplace.run(script)
     assert refused.code == 2
     assert "SCHEMA_MAP=replication:" in refused.err
     schemas = query(target, target_database, "SELECT nspname FROM pg_namespace WHERE nspname = 'replication'")
     assert schemas == []
-    mapped = place.with_settings(SCHEMA_MAP="replication:of_replication")
+    mapped = workplace.with_settings(SCHEMA_MAP="replication:of_replication")
     assert mapped.run("schema").code == mapped.run("data").code == 0
     assert query(target, target_database, "SELECT count(*) FROM of_replication.load") == [(300,)]

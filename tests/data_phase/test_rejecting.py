@@ -73,7 +73,7 @@ class Scene:
     """Tables on a stand-in, made on the target."""
 
     source: StandIn
-    place: Workplace
+    workplace: Workplace
     target: EmbeddedTarget
     database: str
 
@@ -83,11 +83,11 @@ class Scene:
 
     def run(self, *arguments: str, **settings: str) -> Finished:
         """Run the data phase."""
-        return self.place.with_settings(**settings).run("data", *arguments)
+        return self.workplace.with_settings(**settings).run("data", *arguments)
 
     def rejects(self, key: str) -> list[dict[str, Any]]:
         """What the table's file lists; nothing where there is no file."""
-        file = self.place.folder / "rejects" / f"{key}.jsonl"
+        file = self.workplace.folder / "rejects" / f"{key}.jsonl"
         if not file.exists():
             return []
         return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
@@ -107,9 +107,9 @@ def make(
     def scene(tables: Sequence[Table], rows: Mapping[str, Any], **settings: str) -> Scene:
         source = serve(Database("shop", tuple(tables)), rows)
         environment = {**source_settings(source.port, "shop"), **target.environment(target_database)}
-        place = Workplace(tmp_path, environment).with_settings(RETRY_SECONDS="0", **settings)
+        workplace = Workplace(tmp_path, environment).with_settings(RETRY_SECONDS="0", **settings)
         query(target, target_database, "; ".join(DDL[table.name] for table in tables))
-        return Scene(source, place, target, target_database)
+        return Scene(source, workplace, target, target_database)
 
     return scene
 
@@ -144,7 +144,7 @@ def test_bad_rows_at_batch_edges_are_left_out_listed_and_loaded_once_mended(
     assert "7 rows were rejected" in finished.out
     assert "Rows rejected:" in finished.out
     assert "rejects/Items.jsonl" in finished.out
-    entry = entries(scene.place.data_progress)["Items"]
+    entry = entries(scene.workplace.data_progress)["Items"]
     assert (entry["status"], entry["rows_synced"], entry["rows_rejected"]) == ("completed", 93, 7)
     assert scene.run("--verify").code == 1
     # One row is mended, then all.
@@ -156,8 +156,8 @@ def test_bad_rows_at_batch_edges_are_left_out_listed_and_loaded_once_mended(
     scene.query("ALTER TABLE items DROP CONSTRAINT positive")
     mended = scene.run("--retry-rejects")
     assert mended.code == 0, mended.text
-    assert not (scene.place.folder / "rejects" / "Items.jsonl").exists()
-    assert entries(scene.place.data_progress)["Items"]["rows_synced"] == 99
+    assert not (scene.workplace.folder / "rejects" / "Items.jsonl").exists()
+    assert entries(scene.workplace.data_progress)["Items"]["rows_synced"] == 99
     assert scene.run("--verify").code == 0
     assert "no row is rejected" in scene.run("--retry-rejects").out
 
@@ -168,7 +168,7 @@ def test_the_default_fails_the_table_and_keeps_nothing(make: Callable[..., Scene
     assert scene.run().code == 1
     assert scene.ids == []
     assert scene.rejects("Items") == []
-    assert statuses(scene.place.data_progress) == {"Items": "failed"}
+    assert statuses(scene.workplace.data_progress) == {"Items": "failed"}
 
 
 def test_a_table_without_a_key_is_retried_from_what_was_written_down(
@@ -217,8 +217,8 @@ def test_rows_are_found_again_by_keys_of_other_types(make: Callable[..., Scene])
 def test_equal_keys_in_a_batch_across_batches_and_across_chunks(make: Callable[..., Scene]) -> None:
     """The source holds them apart by case; a unique index of our own on the target does not."""
     rows = [(i, f"code {i}", "1.00", None) for i in range(1, 61)]
-    for place, code in ((1, "CODE 1"), (24, "code 5"), (59, "Code 5"), (60, "code 60")):
-        rows[place - 1 + (place == 1)] = (rows[place - 1 + (place == 1)][0], code, "1.00", None)
+    for number, code in ((1, "CODE 1"), (24, "code 5"), (59, "Code 5"), (60, "code 60")):
+        rows[number - 1 + (number == 1)] = (rows[number - 1 + (number == 1)][0], code, "1.00", None)
     scene = make([ITEMS], {"dbo.Items": rows}, BATCH_SIZE="10", CHUNK_ROWS="20", WORKERS="1")
     scene.query("CREATE UNIQUE INDEX unique_code ON items (lower(code))")
     assert scene.run("--on-error", "reject").code == 1
@@ -248,7 +248,7 @@ def test_too_many_rejects_fail_the_table(make: Callable[..., Scene]) -> None:
     finished = scene.run("--on-error", "reject")
     assert finished.code == 1
     assert "more than 20 rows are refused (REJECT_LIMIT)" in finished.out
-    assert statuses(scene.place.data_progress) == {"Items": "failed"}
+    assert statuses(scene.workplace.data_progress) == {"Items": "failed"}
     assert scene.query("SELECT count(*) FROM replication.reject") == [(0,)]
 
 
@@ -287,7 +287,7 @@ def stalling(make: Callable[..., Scene]) -> Iterator[tuple[Scene, Proxy]]:
     scene = make([ITEMS], {"dbo.Items": rows}, CHUNK_ROWS="2000", BATCH_SIZE="500", WORKERS="2")
     scene.query(POSITIVE)
     with Proxy(("127.0.0.1", scene.source.port)) as proxy:
-        scene.place = scene.place.with_settings(MSSQL_PORT=str(proxy.port))
+        scene.workplace = scene.workplace.with_settings(MSSQL_PORT=str(proxy.port))
         yield scene, proxy
 
 
@@ -295,7 +295,7 @@ def stalling(make: Callable[..., Scene]) -> Iterator[tuple[Scene, Proxy]]:
 def test_a_killed_load_that_rejects_is_continued_exactly(stalling: tuple[Scene, Proxy], part: int) -> None:
     scene, proxy = stalling
     proxy.stall_after(part)
-    process = scene.place.start("data", "--on-error", "reject")
+    process = scene.workplace.start("data", "--on-error", "reject")
     try:
         wait_until(lambda: proxy.is_stalled or process.poll() is not None, "the source is silent")
         assert process.poll() is None, process.communicate()
@@ -308,7 +308,7 @@ def test_a_killed_load_that_rejects_is_continued_exactly(stalling: tuple[Scene, 
     bad = list(range(100, 20_001, 100))
     assert scene.ids == [i for i in range(1, 20_001) if i % 100]
     assert sorted(line["key"]["Id"] for line in scene.rejects("Items")) == bad
-    assert entries(scene.place.data_progress)["Items"]["rows_rejected"] == len(bad)
+    assert entries(scene.workplace.data_progress)["Items"]["rows_rejected"] == len(bad)
     assert scene.query("SELECT sum(rows) FROM replication.checkpoint") == [(20_000 - len(bad),)]
     scene.query("ALTER TABLE items DROP CONSTRAINT positive")
     assert scene.run("--retry-rejects").code == 0

@@ -50,7 +50,7 @@ def elsewhere(scene: Scene, tmp_path: Path) -> Workplace:
     """Another directory for the same source and target."""
     folder = tmp_path / "elsewhere"
     folder.mkdir()
-    return Workplace(folder, scene.place.environment)
+    return Workplace(folder, scene.workplace.environment)
 
 
 def standing(scene: Scene) -> list[str]:
@@ -72,7 +72,7 @@ def test_a_second_run_over_a_table_is_refused_with_who_holds_it(
         assert refused.code == 4, refused.text
         assert "another run works on public.big" in refused.err
         assert f"process {process.pid} on " in refused.err
-        assert f"in {scene.place.folder}" in refused.err
+        assert f"in {scene.workplace.folder}" in refused.err
         assert "nothing was changed" in refused.err
         assert sorted(path.name for path in elsewhere.folder.iterdir() if path.suffix == ".json") == []
         assert scene.checkpoints() == before
@@ -126,7 +126,7 @@ def job(scene: Scene) -> Job:
         checkpoints.prepare(connection)
         there = read_tables(connection, ["public"])[TargetName("public", "big")]
         run = claimed(connection, there.name)
-    settings = load_settings(None, scene.place.environment)
+    settings = load_settings(None, scene.workplace.environment)
     return Job(
         replace(BIG, row_count=BIG_ROWS),
         plan_load(BIG, there, settings),
@@ -154,7 +154,7 @@ def job(scene: Scene) -> Job:
 def test_a_chunk_of_a_load_that_is_not_its_own_any_more_is_not_committed(
     scene: Scene, job: Job, meanwhile: str, words: str
 ) -> None:
-    settings = load_settings(None, scene.place.environment)
+    settings = load_settings(None, scene.workplace.environment)
     begun = begin(settings, job)
     copy(settings, begun.job, begun.chunks[0])
     scene.query(
@@ -232,7 +232,7 @@ def test_neither_readers_nor_the_run_fail_for_each_other_s_sake(scene: Scene) ->
 def test_a_reader_that_does_not_end_is_named_and_nobody_queues_behind_the_run(scene: Scene) -> None:
     with closing(scene.target.connect(scene.database)) as reader, reader.cursor() as cursor:
         cursor.execute("BEGIN; SELECT 'a long report' FROM few")
-        process = scene.place.with_settings(LOCK_WAIT="6").start("data")
+        process = scene.workplace.with_settings(LOCK_WAIT="6").start("data")
         with closing(scene.target.connect(scene.database)) as other, other.cursor() as beside:
             beside.execute("SET lock_timeout = 900")
             while process.poll() is None:
@@ -241,7 +241,7 @@ def test_a_reader_that_does_not_end_is_named_and_nobody_queues_behind_the_run(sc
     assert process.returncode == 1, out + err
     assert "dbo.Few failed: public.few could not be locked within 6 s. Held by pid " in out
     assert "a long report" in out
-    assert statuses(scene.place.data_progress) == {"Big": "completed", "Few": "failed", "Later": "completed"}
+    assert statuses(scene.workplace.data_progress) == {"Big": "completed", "Few": "failed", "Later": "completed"}
     assert scene.run("--resume").code == 0
     scene.assert_equal()
 
@@ -266,9 +266,9 @@ def is_alive(scene: Scene, number: int) -> bool:
 
 def test_a_run_is_alive_again_though_the_server_noticed_late_that_its_connection_broke(scene: Scene) -> None:
     connect = partial(scene.target.connect, scene.database)
-    with closing(connect()) as lane:
-        lane.autocommit = False
-        checkpoints.prepare(lane)
+    with closing(connect()) as connection:
+        connection.autocommit = False
+        checkpoints.prepare(connection)
     live = runs.LiveRun(connect)
     waiting = f"SELECT pg_advisory_lock({runs.LOCK_CLASS}, {live.number})"
     other = connect()
@@ -291,14 +291,14 @@ def test_a_run_is_alive_again_though_the_server_noticed_late_that_its_connection
 
 def test_a_run_has_no_number_of_another_that_is_alive(scene: Scene) -> None:
     connect = partial(scene.target.connect, scene.database)
-    with closing(connect()) as lane:
-        lane.autocommit = False
-        checkpoints.prepare(lane)
+    with closing(connect()) as connection:
+        connection.autocommit = False
+        checkpoints.prepare(connection)
         first = runs.LiveRun(connect)
-        with lane.cursor() as cursor:
+        with connection.cursor() as cursor:
             cursor.execute("DROP SCHEMA replication CASCADE")
-        lane.commit()
-        checkpoints.prepare(lane)
+        connection.commit()
+        checkpoints.prepare(connection)
         second = runs.LiveRun(connect)
     assert second.number != first.number
     second.close()
@@ -306,7 +306,7 @@ def test_a_run_has_no_number_of_another_that_is_alive(scene: Scene) -> None:
 
 
 def test_a_load_whose_rows_are_counted_is_not_taken_for_one_that_hangs(scene: Scene, job: Job) -> None:
-    settings = load_settings(None, scene.place.environment)
+    settings = load_settings(None, scene.workplace.environment)
     with closing(scene.target.connect(scene.database)) as connection:
         connection.autocommit = False
         with connection.cursor() as cursor:

@@ -52,8 +52,8 @@ def keyed(name: str, *kinds: SqlType, key: str = "k1", collation: str | None = N
     """
     texts = {"char", "varchar", "nchar", "nvarchar"}
     columns = [
-        Column(f"k{place}", kind, is_nullable=False, collation=collation if kind.name in texts else None)
-        for place, kind in enumerate(kinds, start=1)
+        Column(f"k{position}", kind, is_nullable=False, collation=collation if kind.name in texts else None)
+        for position, kind in enumerate(kinds, start=1)
     ]
     parts = tuple(KeyColumn(word.removeprefix("-"), word.startswith("-")) for word in key.split())
     primary = Key(f"PK_{name}", parts, is_clustered=True) if parts else None
@@ -335,10 +335,10 @@ def test_sorted_by_the_server_not_by_python(source: Source) -> None:
     chunks = plan_chunks(source.connect(), source.tables["varchar_key"], CHUNK_ROWS)
     with closing(connect_source(source.settings)) as connection:
         ordered = [n for (n,) in connection.execute("SELECT n FROM varchar_key ORDER BY k1")]
-    position = {number: place for place, number in enumerate(ordered)}
+    position_of = {number: position for position, number in enumerate(ordered)}
     parts = numbers_of(source, source.tables["varchar_key"], *chunks)
-    places = [sorted(position[n] for n in part) for part in parts]
-    assert [place for part in places for place in part] == list(range(ROWS))
+    positions = [sorted(position_of[n] for n in part) for part in parts]
+    assert [position for part in positions for position in part] == list(range(ROWS))
 
 
 def test_a_disabled_key_is_not_used() -> None:
@@ -428,7 +428,7 @@ def test_a_temporary_error_while_a_sample_is_drawn_is_left_to_the_retries(source
     assert caught.value.is_temporary
 
 
-def test_a_session_that_sees_one_moment_outlives_the_planning(source: Source) -> None:
+def test_a_session_that_sees_one_snapshot_outlives_the_planning(source: Source) -> None:
     table = source.tables["many_int"]
     connection = source.connect()
     for statement in snapshots.BEGIN:
@@ -476,7 +476,7 @@ def test_comparing_rows_in_sql_is_comparing_tuples(
 ) -> None:
     """Every row is in the chunk that Python's order of tuples puts it into, and in no other."""
     keys, cuts = given_rows
-    names = tuple(f"column {place}" for place in range(len(keys[0])))
+    names = tuple(f"column {position}" for position in range(len(keys[0])))
     boundaries = sorted(cuts)
     edges = [None, *(tuple(map(str, boundary)) for boundary in boundaries), None]
     with closing(sqlite3.connect(":memory:")) as connection:

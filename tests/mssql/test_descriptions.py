@@ -28,7 +28,7 @@ def decimal(precision: int, scale: int) -> SqlType:
 @pytest.fixture
 def scene(
     serve: Callable[..., StandIn],
-    workplace: Callable[[StandIn, Database], Workplace],
+    make_workplace: Callable[[StandIn, Database], Workplace],
     odbc_driver: str,
 ) -> Callable[[Table, Rows, Mapping[str, SqlType]], Workplace]:
     """A source whose catalog is not true of some columns (by name), and its tables on the target."""
@@ -37,9 +37,9 @@ def scene(
         database = Database("described", (one,))
         sent = {f"{one.full_name}.{name}": kind for name, kind in described.items()}
         source = serve(database, {one.full_name: rows}, described=sent)
-        place = workplace(source, database).with_settings(MSSQL_DRIVER=odbc_driver, RETRY_ATTEMPTS="1")
-        assert place.run("schema").code == 0
-        return place
+        workplace = make_workplace(source, database).with_settings(MSSQL_DRIVER=odbc_driver, RETRY_ATTEMPTS="1")
+        assert workplace.run("schema").code == 0
+        return workplace
 
     return make
 
@@ -51,20 +51,20 @@ def test_a_computed_number_of_another_scale_is_never_wrapped(
     scene: Scene, target: EmbeddedTarget, target_database: str
 ) -> None:
     # As Babelfish has them: (38,38) in the catalog, (38,8) on the wire; 7.5 arrived as 0.694352661….
-    place = scene(table("Computed", total=decimal(38, 38)), [(1, "7.5"), (2, "0.25"), (3, None)],
+    workplace = scene(table("Computed", total=decimal(38, 38)), [(1, "7.5"), (2, "0.25"), (3, None)],
                   {"total": decimal(38, 8)})  # fmt: skip
-    failed = place.run("data")
+    failed = workplace.run("data")
     assert failed.code == 1, failed.text
     assert "column total: a value that the source sent as decimal128(38, 8) does not fit" in failed.text
     assert "then use --resume" in failed.text
     assert target_rows(target, target_database, "computed") == []
     query(target, target_database, "ALTER TABLE computed ALTER total TYPE numeric")
-    loaded = place.run("data", "--resume", "--then-verify")
+    loaded = workplace.run("data", "--resume", "--then-verify")
     assert loaded.code == 0, loaded.text
     exact = [(1, Decimal("7.5")), (2, Decimal("0.25")), (3, None)]
     assert target_rows(target, target_database, "computed") == exact
     query(target, target_database, "UPDATE computed SET total = 0.69435266158123073073250785136463577088 WHERE id = 1")
-    wrapped = place.run("data", "--verify")
+    wrapped = workplace.run("data", "--verify")
     assert wrapped.code == 1
     assert "columns that differ: total" in wrapped.out
 
@@ -72,8 +72,8 @@ def test_a_computed_number_of_another_scale_is_never_wrapped(
 def test_small_numbers_of_another_scale_fit_what_the_catalog_promised(
     scene: Scene, target: EmbeddedTarget, target_database: str
 ) -> None:
-    place = scene(table("Computed", total=decimal(38, 38)), [(1, "-0.12345678")], {"total": decimal(38, 8)})
-    finished = place.run("data", "--then-verify")
+    workplace = scene(table("Computed", total=decimal(38, 38)), [(1, "-0.12345678")], {"total": decimal(38, 8)})
+    finished = workplace.run("data", "--then-verify")
     assert finished.code == 0, finished.text
     assert target_rows(target, target_database, "computed") == [(1, Decimal("-0.12345678"))]
 
@@ -81,8 +81,8 @@ def test_small_numbers_of_another_scale_fit_what_the_catalog_promised(
 @pytest.mark.parametrize("count", [3, 100_000], ids=["as text", "in the driver's own form"])
 def test_a_finer_scale_than_promised(count: int, scene: Scene, target: EmbeddedTarget, target_database: str) -> None:
     rows = f"SELECT range + 1, range * 1.25 FROM range({count})"
-    place = scene(table("Prices", price=decimal(12, 2)), rows, {"price": decimal(14, 4)})
-    finished = place.run("data", "--then-verify")
+    workplace = scene(table("Prices", price=decimal(12, 2)), rows, {"price": decimal(14, 4)})
+    finished = workplace.run("data", "--then-verify")
     assert finished.code == 0, finished.text
     (found,) = query(target, target_database, "SELECT count(*), sum(price) FROM prices")
     assert found == (count, Decimal("1.25") * (count * (count - 1) // 2))
@@ -91,21 +91,21 @@ def test_a_finer_scale_than_promised(count: int, scene: Scene, target: EmbeddedT
 def test_a_digit_that_the_target_has_no_room_for_fails_the_table(
     scene: Scene, target: EmbeddedTarget, target_database: str
 ) -> None:
-    place = scene(table("Prices", price=decimal(12, 2)), [(1, "1.2345")], {"price": decimal(14, 4)})
-    failed = place.run("data")
+    workplace = scene(table("Prices", price=decimal(12, 2)), [(1, "1.2345")], {"price": decimal(14, 4)})
+    failed = workplace.run("data")
     assert failed.code == 1
     assert (
         "column price: a value that the source sent as decimal128(14, 4) does not fit decimal128(12, 2)" in failed.text
     )
     assert target_rows(target, target_database, "prices") == []
-    assert place.run("data", "--verify").code == 1
+    assert workplace.run("data", "--verify").code == 1
 
 
 def test_whole_numbers_of_another_size(scene: Scene, target: EmbeddedTarget, target_database: str) -> None:
     one = table("Counts", small=SqlType("int", 4), exact=decimal(20, 0), half=SqlType("real", 4))
     described = {"small": SqlType("bigint", 8), "exact": SqlType("bigint", 8), "half": SqlType("float", 8)}
-    place = scene(one, [(1, 2_000_000_000, 9_000_000_000_000_000_000, 0.5), (2, None, None, None)], described)
-    finished = place.run("data", "--then-verify")
+    workplace = scene(one, [(1, 2_000_000_000, 9_000_000_000_000_000_000, 0.5), (2, None, None, None)], described)
+    finished = workplace.run("data", "--then-verify")
     assert finished.code == 0, finished.text
     assert target_rows(target, target_database, "counts") == [
         (1, 2_000_000_000, Decimal(9_000_000_000_000_000_000), 0.5), (2, None, None, None),
@@ -130,9 +130,9 @@ def test_what_cannot_be_brought_to_what_was_promised_fails_the_table(
     promised: SqlType, described: SqlType, value: object, told: str,
     scene: Scene, target: EmbeddedTarget, target_database: str,
 ) -> None:  # fmt: skip
-    place = scene(table("Other", value=promised), [(1, value)], {"value": described})
+    workplace = scene(table("Other", value=promised), [(1, value)], {"value": described})
     for mode in ((), ("--verify",)):
-        failed = place.run("data", *mode)
+        failed = workplace.run("data", *mode)
         assert failed.code == 1, failed.text
         assert "column value" in failed.text
         assert told in failed.text
@@ -140,11 +140,11 @@ def test_what_cannot_be_brought_to_what_was_promised_fails_the_table(
     assert target_rows(target, target_database, "other") == []
 
 
-def test_moments_of_finer_units_that_fit(scene: Scene, target: EmbeddedTarget, target_database: str) -> None:
+def test_dates_and_times_of_finer_units_that_fit(scene: Scene, target: EmbeddedTarget, target_database: str) -> None:
     one = table("Moments", moment=SqlType("datetime2", 7, 23, 3), clock=SqlType("time", 5, 16, 0))
     described = {"moment": SqlType("datetime2", 8, 27, 7), "clock": SqlType("time", 5, 16, 7)}
-    place = scene(one, [(1, "2024-02-29 12:00:00.1250000", "23:59:59.0000000"), (2, None, None)], described)
-    finished = place.run("data", "--then-verify")
+    workplace = scene(one, [(1, "2024-02-29 12:00:00.1250000", "23:59:59.0000000"), (2, None, None)], described)
+    finished = workplace.run("data", "--then-verify")
     assert finished.code == 0, finished.text
     found = query(target, target_database, "SELECT moment::text, clock::text FROM moments ORDER BY id")
     assert found == [("2024-02-29 12:00:00.125", "23:59:59"), (None, None)]
@@ -157,12 +157,12 @@ def test_a_table_read_value_by_value_is_held_against_its_catalog_too(
     one = Table("dbo", "Wide", (
         Column("id", INT, is_nullable=False), Column("💶", decimal(38, 38)), Column("small", SqlType("int", 4)),
     ))  # fmt: skip
-    place = scene(one, [(1, "7.5", 5), (2, "-0.5", None)], {"💶": decimal(38, 8), "small": SqlType("bigint", 8)})
-    failed = place.run("data")
+    workplace = scene(one, [(1, "7.5", 5), (2, "-0.5", None)], {"💶": decimal(38, 8), "small": SqlType("bigint", 8)})
+    failed = workplace.run("data")
     assert failed.code == 1, failed.text
     assert "column 💶: a value that the source sent as decimal128(38, 8) does not fit" in failed.text
     query(target, target_database, 'ALTER TABLE wide ALTER "💶" TYPE numeric')
-    loaded = place.run("data")
+    loaded = workplace.run("data")
     assert loaded.code == 0, loaded.text
     assert target_rows(target, target_database, "wide") == [(1, Decimal("7.5"), 5), (2, Decimal("-0.5"), None)]
 
@@ -172,7 +172,7 @@ def test_on_a_tsql_server_computed_numbers_arrive_as_they_are(
 ) -> None:
     name = "descriptions_of_the_tests"
     given = {**tsql_server, "MSSQL_DATABASE": name, **target.environment(target_database)}
-    place = Workplace(tmp_path, given).with_settings(MSSQL_DRIVER=odbc_driver)
+    workplace = Workplace(tmp_path, given).with_settings(MSSQL_DRIVER=odbc_driver)
     master = connect_source(load_settings(None, {**given, "MSSQL_DATABASE": "master"}))
     try:
         master.execute(f"IF DB_ID('{name}') IS NOT NULL DROP DATABASE {name}")
@@ -184,22 +184,22 @@ def test_on_a_tsql_server_computed_numbers_arrive_as_they_are(
             source.execute("INSERT INTO dbo.lines (id, price) VALUES (1, 2.5), (2, -1.25), (3, NULL)")
         # Made by hand, since the tool would make a generated column, which nothing is loaded into.
         query(target, target_database, "CREATE TABLE lines (id int PRIMARY KEY, price numeric(10,2), thrice numeric)")
-        finished = place.run("data", "--then-verify")
+        finished = workplace.run("data", "--then-verify")
         assert finished.code == 0, finished.text
         assert target_rows(target, target_database, "lines") == [
             (1, Decimal("2.5"), Decimal("7.5")), (2, Decimal("-1.25"), Decimal("-3.75")), (3, None, None),
         ]  # fmt: skip
         # Made as the catalog says, which may leave no room for the numbers: then it fails, and says which column.
         query(target, target_database, "DROP TABLE lines")
-        assert place.run("schema").code == 0
-        as_declared = place.run("data", "--then-verify")
+        assert workplace.run("schema").code == 0
+        as_declared = workplace.run("data", "--then-verify")
         rows = query(target, target_database, "SELECT id, thrice FROM lines ORDER BY id")
         if as_declared.code == 0:
             assert rows == [(1, Decimal("7.5")), (2, Decimal("-3.75")), (3, None)]
         else:
             assert (as_declared.code, rows) == (1, [])
             assert "column thrice: a value that the source sent as " in as_declared.out
-            assert place.run("data", "--verify").code == 1
+            assert workplace.run("data", "--verify").code == 1
     finally:
         drop_database(master, name)
         master.close()
@@ -217,7 +217,7 @@ def test_on_a_tsql_server_sums_do_not_outgrow_their_types(
         **{decimal(p, s): f"{'9' * (p - s) or '0'}.{'9' * s}".rstrip(".") for p, s in ((28, 9), (29, 0), (38, 0),
            (38, 20), (29, 29), (38, 38))},
     }  # fmt: skip
-    columns = [Column(f"c{place}", kind) for place, kind in enumerate(kinds)]
+    columns = [Column(f"c{position}", kind) for position, kind in enumerate(kinds)]
     read = [read_type(column) for column in columns]
     one = Table("dbo", "sums_of_the_tests", tuple(columns))
     with closing(connect_source(settings)) as source:

@@ -111,7 +111,7 @@ def parameter(value: object) -> object:
 
 
 def on_postgres(connection: PgConnection, entry: Entry, sql: str) -> list[object]:
-    """The entry's values in the place its SQL is meant for: a default, a check, a generated column, an index."""
+    """The entry's values where its SQL is meant to stand: in a default, a check, a generated column, an index."""
     columns = ", ".join(f"{quote(name)} {postgres_type(type_)}" for name, type_ in entry.columns.items())
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS t")
@@ -824,23 +824,23 @@ def test_any_text_is_translated_or_refused(text: str, type_: str) -> None:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    moment=st.datetimes(dt.datetime(1753, 1, 1), dt.datetime(9999, 12, 31)), other=st.datetimes(dt.datetime(1753, 1, 1))
+    start=st.datetimes(dt.datetime(1753, 1, 1), dt.datetime(9999, 12, 31)), end=st.datetimes(dt.datetime(1753, 1, 1))
 )
-def test_datediff_counts_boundaries(expression_postgres: PgConnection, moment: dt.datetime, other: dt.datetime) -> None:
-    moment, other = (value.replace(microsecond=value.microsecond // 1000 * 1000) for value in (moment, other))
+def test_datediff_counts_boundaries(expression_postgres: PgConnection, start: dt.datetime, end: dt.datetime) -> None:
+    start, end = (value.replace(microsecond=value.microsecond // 1000 * 1000) for value in (start, end))
 
     def sunday(value: dt.datetime) -> int:
         return (value.toordinal()) // 7
 
     expected = {
-        "year": other.year - moment.year,
-        "quarter": (other.year * 4 + (other.month - 1) // 3) - (moment.year * 4 + (moment.month - 1) // 3),
-        "month": (other.year * 12 + other.month) - (moment.year * 12 + moment.month),
-        "day": other.toordinal() - moment.toordinal(),
-        "week": sunday(other) - sunday(moment),
-        "hour": (other.toordinal() * 24 + other.hour) - (moment.toordinal() * 24 + moment.hour),
+        "year": end.year - start.year,
+        "quarter": (end.year * 4 + (end.month - 1) // 3) - (start.year * 4 + (start.month - 1) // 3),
+        "month": (end.year * 12 + end.month) - (start.year * 12 + start.month),
+        "day": end.toordinal() - start.toordinal(),
+        "week": sunday(end) - sunday(start),
+        "hour": (end.toordinal() * 24 + end.hour) - (start.toordinal() * 24 + start.hour),
     }
-    env = {"d": (moment, "timestamp(3)"), "e": (other, "timestamp(3)")}
+    env = {"d": (start, "timestamp(3)"), "e": (end, "timestamp(3)")}
     for part, number in expected.items():
         sql = computed_sql(f"(datediff({part},[d],[e]))", "int", d="datetime", e="datetime")
         assert sql is not None

@@ -28,9 +28,9 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / FILE).read_text(encoding="utf-8").splitlines()]
 
 
-def last(place: Workplace) -> dict[str, Any]:
+def last(workplace: Workplace) -> dict[str, Any]:
     """The last run's result."""
-    return lines(place.folder)[-1]
+    return lines(workplace.folder)[-1]
 
 
 def statuses(result: dict[str, Any]) -> dict[str, str]:
@@ -39,14 +39,14 @@ def statuses(result: dict[str, Any]) -> dict[str, str]:
 
 
 def test_a_night_leaves_two_lines_that_say_all(shop: Shop) -> None:
-    assert shop.place.run("schema").code == 0
-    assert shop.place.run("data", "--exclude", "Products").code == 0
-    schema, data = lines(shop.place.folder)
+    assert shop.workplace.run("schema").code == 0
+    assert shop.workplace.run("data", "--exclude", "Products").code == 0
+    schema, data = lines(shop.workplace.folder)
     assert (schema["script"], schema["arguments"], schema["exit_code"]) == ("replicate-schema.py", [], 0)
     assert set(statuses(schema).values()) == {"completed"}
     assert (data["script"], data["arguments"]) == ("sync-data.py", ["--exclude", "Products"])
     assert (data["exit_code"], data["ended_because"]) == (0, "all tables are completed")
-    document = json.loads(shop.place.data_progress.read_text(encoding="utf-8"))
+    document = json.loads(shop.workplace.data_progress.read_text(encoding="utf-8"))
     assert data["session"] == document["session_id"]
     assert data["started_at"] <= data["ended_at"]
     assert {table["table"]: table["rows"] for table in data["tables"]} == {
@@ -57,18 +57,18 @@ def test_a_night_leaves_two_lines_that_say_all(shop: Shop) -> None:
     assert all(table["seconds"] >= 0 and table["error"] is None for table in data["tables"])
     assert data["versions"].keys() == {"source", "target"}
     assert data["settings"]["chunk_rows"] == 1_000_000
-    secret = shop.place.environment["MSSQL_PASSWORD"]
-    assert secret not in (shop.place.folder / FILE).read_text(encoding="utf-8")
-    assert stat.S_IMODE((shop.place.folder / FILE).stat().st_mode) == 0o600
+    secret = shop.workplace.environment["MSSQL_PASSWORD"]
+    assert secret not in (shop.workplace.folder / FILE).read_text(encoding="utf-8")
+    assert stat.S_IMODE((shop.workplace.folder / FILE).stat().st_mode) == 0o600
 
 
 def test_a_failed_table_has_its_error_and_the_others_have_none(own_shop: Shop) -> None:
     own_shop.ready("data")
     own_shop.source.fail_next("dbo.Orders", 8134, "Divide by zero error encountered.")
     own_shop.source.fail_next("dbo.Customers", 1205, "was deadlocked")
-    place = own_shop.place.with_settings(RETRY_SECONDS="0", WORKERS="1")
-    assert place.run("data").code == 1
-    result = last(place)
+    workplace = own_shop.workplace.with_settings(RETRY_SECONDS="0", WORKERS="1")
+    assert workplace.run("data").code == 1
+    result = last(workplace)
     assert (result["exit_code"], result["ended_because"]) == (1, "1 table failed to sync")
     tables = {table["table"]: table for table in result["tables"]}
     assert "8134" in tables["Orders"]["error"]
@@ -78,42 +78,42 @@ def test_a_failed_table_has_its_error_and_the_others_have_none(own_shop: Shop) -
 
 def test_what_a_resume_leaves_alone_is_counted(shop: Shop) -> None:
     shop.ready("data")
-    assert shop.place.run("data").code == 0
-    set_status(shop.place.data_progress, "Orders", "failed")
-    assert shop.place.run("data", "--resume").code == 0
-    assert (statuses(last(shop.place)), last(shop.place)["left_alone"]) == ({"Orders": "completed"}, 3)
-    assert shop.place.run("data", "--resume").code == 0
-    assert last(shop.place)["ended_because"] == "nothing was left to do"
+    assert shop.workplace.run("data").code == 0
+    set_status(shop.workplace.data_progress, "Orders", "failed")
+    assert shop.workplace.run("data", "--resume").code == 0
+    assert (statuses(last(shop.workplace)), last(shop.workplace)["left_alone"]) == ({"Orders": "completed"}, 3)
+    assert shop.workplace.run("data", "--resume").code == 0
+    assert last(shop.workplace)["ended_because"] == "nothing was left to do"
 
 
 def test_suspended_keys_that_are_back_are_counted(shop: Shop) -> None:
     shop.ready("data")
     query(shop.target, shop.database, "ALTER TABLE orders ADD FOREIGN KEY (id) REFERENCES customers NOT VALID")
-    shop.place.run("data")
-    assert (last(shop.place)["suspended"], last(shop.place)["restored"]) == (1, 1)
+    shop.workplace.run("data")
+    assert (last(shop.workplace)["suspended"], last(shop.workplace)["restored"]) == (1, 1)
 
 
 def test_changed_values_and_rejected_rows_are_there_by_table(shop: Shop) -> None:
     shop.ready("data")
     query(shop.target, shop.database, "ALTER TABLE products ADD CONSTRAINT few CHECK (id < 3)")
-    assert shop.place.run("data", "--on-error", "reject").code == 1
-    rejected = {table["table"]: table["rejected"] for table in last(shop.place)["tables"]}
+    assert shop.workplace.run("data", "--on-error", "reject").code == 1
+    rejected = {table["table"]: table["rejected"] for table in last(shop.workplace)["tables"]}
     assert rejected["Products"] > 0
-    assert "rows were rejected" in last(shop.place)["ended_because"]
+    assert "rows were rejected" in last(shop.workplace)["ended_because"]
 
 
 @pytest.mark.parametrize("arguments", [("--verify",), ("--then-verify",)])
 def test_what_was_compared_says_how_it_ended(shop: Shop, arguments: tuple[str, ...]) -> None:
     shop.ready("data")
-    assert shop.place.run("data").code == 0
+    assert shop.workplace.run("data").code == 0
     if arguments == ("--verify",):
         query(shop.target, shop.database, "DELETE FROM orders WHERE id = 1")
-    code = shop.place.run("data", *arguments).code
-    compared = {table["table"]: table["compared"] for table in last(shop.place)["tables"]}
+    code = shop.workplace.run("data", *arguments).code
+    compared = {table["table"]: table["compared"] for table in last(shop.workplace)["tables"]}
     if arguments == ("--verify",):
         assert (code, compared.pop("Orders")) == (1, "different")
-        assert last(shop.place)["ended_because"] == "1 of 4 tables differ"
-    assert code == last(shop.place)["exit_code"]
+        assert last(shop.workplace)["ended_because"] == "1 of 4 tables differ"
+    assert code == last(shop.workplace)["exit_code"]
     assert set(compared.values()) == {"equal"}
 
 
@@ -126,33 +126,33 @@ def test_a_stopped_run_says_what_it_was_at(scene: Scene, number: int, code: int)
         process.send_signal(number)
         process.communicate(timeout=60)
         assert process.returncode == code
-    result = last(scene.place)
+    result = last(scene.workplace)
     assert result["exit_code"] == code
     assert result["ended_because"].startswith("stopped by ")
     assert statuses(result)["Big"] == "in_progress"
 
 
 def test_a_refused_run_says_why(shop: Shop) -> None:
-    assert shop.place.run("data", "--tables", "Nothing").code == 2
-    assert last(shop.place)["ended_because"].startswith("--tables Nothing: no table matches")
-    assert shop.place.with_settings(WORKERS="many").run("data").code == 2
-    assert "WORKERS must be a whole number" in last(shop.place)["ended_because"]
+    assert shop.workplace.run("data", "--tables", "Nothing").code == 2
+    assert last(shop.workplace)["ended_because"].startswith("--tables Nothing: no table matches")
+    assert shop.workplace.with_settings(WORKERS="many").run("data").code == 2
+    assert "WORKERS must be a whole number" in last(shop.workplace)["ended_because"]
 
 
 def test_arguments_that_cannot_be_read_are_told_where_runs_are_kept_and_nowhere_else(shop: Shop) -> None:
-    assert shop.place.run("data", "--resum").code == 2
-    assert not (shop.place.folder / FILE).exists()
-    write_progress(shop.place.data_progress, "data", Orders="completed")
-    assert shop.place.run("data", "--resum").code == 2
-    assert (last(shop.place)["exit_code"], last(shop.place)["arguments"]) == (2, ["--resum"])
-    assert "--resum" in last(shop.place)["ended_because"]
-    assert shop.place.run("data", "--help").code == 0
-    assert len(lines(shop.place.folder)) == 1
+    assert shop.workplace.run("data", "--resum").code == 2
+    assert not (shop.workplace.folder / FILE).exists()
+    write_progress(shop.workplace.data_progress, "data", Orders="completed")
+    assert shop.workplace.run("data", "--resum").code == 2
+    assert (last(shop.workplace)["exit_code"], last(shop.workplace)["arguments"]) == (2, ["--resum"])
+    assert "--resum" in last(shop.workplace)["ended_because"]
+    assert shop.workplace.run("data", "--help").code == 0
+    assert len(lines(shop.workplace.folder)) == 1
 
 
 def test_a_server_that_cannot_be_reached_is_in_it(shop: Shop) -> None:
-    assert shop.place.with_settings(MSSQL_PORT="1").run("data").code == 3
-    result = last(shop.place)
+    assert shop.workplace.with_settings(MSSQL_PORT="1").run("data").code == 3
+    result = last(shop.workplace)
     assert (result["exit_code"], result["tables"]) == (3, [])
     assert "cannot be reached" in result["ended_because"]
 

@@ -92,12 +92,12 @@ def drifted(source: StandIn, target: EmbeddedTarget, target_database: str, tmp_p
 
 def failed(made: Made) -> set[str]:
     """The tables that the last run left as failed."""
-    return {name for name, status in statuses(made.place.schema_progress, "schema").items() if status == "failed"}
+    return {name for name, status in statuses(made.workplace.schema_progress, "schema").items() if status == "failed"}
 
 
 def test_differences_are_told_and_tables_left_as_they_are(drifted: Made) -> None:
     before = {name: drifted.columns(name) for name in ("lacks", "narrow", "wide", "strict", "lax", "extra", "kinds")}
-    finished = drifted.place.run("schema")
+    finished = drifted.workplace.run("schema")
     assert finished.code == 1, finished.text
     assert failed(drifted) == {table.name for table in DRIFTED.tables} - FITTING
     for words in (
@@ -123,7 +123,7 @@ def test_differences_are_told_and_tables_left_as_they_are(drifted: Made) -> None
 
 
 def test_apply_drift_mends_what_loses_nothing_and_leaves_the_rest(drifted: Made) -> None:
-    finished = drifted.place.run("schema", "--apply-drift")
+    finished = drifted.workplace.run("schema", "--apply-drift")
     assert finished.code == 1, finished.text
     assert failed(drifted) == {"Wide", "Lax", "Extra", "Filled", "Kinds", "Indexed", "Refers"} - FITTING
     assert drifted.columns("lacks") == {
@@ -152,7 +152,7 @@ def test_recreate_makes_differing_tables_anew_with_the_keys_to_them(
     drifted: Made, source: StandIn, target: EmbeddedTarget, tmp_path: Path
 ) -> None:
     drifted.query("INSERT INTO refers VALUES (1, 1); INSERT INTO fits VALUES ('kept', 1)")
-    finished = drifted.place.run("schema", "--recreate")
+    finished = drifted.workplace.run("schema", "--recreate")
     # An index is no reason to drop a table, and stays a person's decision.
     assert failed(drifted) == {"Indexed"}, finished.text
     assert finished.code == 1
@@ -163,7 +163,7 @@ def test_recreate_makes_differing_tables_anew_with_the_keys_to_them(
     assert drifted.constraint("refers", "fk_refers").endswith("ON DELETE CASCADE NOT VALID")
     assert "violate" in drifted.entry("foreign key", "dbo.Refers.FK_Refers")["reason"]
     drifted.query("DROP INDEX ix_indexed; DELETE FROM refers; DROP TABLE fits, keyed, refers")
-    assert drifted.place.run("schema").code == 0
+    assert drifted.workplace.run("schema").code == 0
     target.create_database("fresh")
     folder = tmp_path / "fresh"
     folder.mkdir()
@@ -175,7 +175,7 @@ def test_recreate_makes_differing_tables_anew_with_the_keys_to_them(
 def test_recreate_never_drops_what_is_not_its_own(drifted: Made) -> None:
     drifted.query("CREATE TABLE theirs (wide integer CONSTRAINT fk_theirs REFERENCES wide)")
     drifted.query("CREATE VIEW seen AS SELECT own FROM extra")
-    finished = drifted.place.run("schema", "--recreate")
+    finished = drifted.workplace.run("schema", "--recreate")
     assert {"Wide", "Extra"} <= failed(drifted)
     assert "fk_theirs" in finished.text
     assert drifted.columns("wide")["number"] == ("bigint", False)
@@ -188,7 +188,7 @@ def test_recreate_never_drops_what_is_not_its_own(drifted: Made) -> None:
 def test_a_generated_column_where_values_are_to_go_is_told(drifted: Made) -> None:
     drifted.query("DROP TABLE fits")
     drifted.query("CREATE TABLE fits (id integer NOT NULL, name varchar(10) GENERATED ALWAYS AS ('x') STORED)")
-    finished = drifted.place.run("schema", "--tables", "Fits")
+    finished = drifted.workplace.run("schema", "--tables", "Fits")
     assert finished.code == 1
     assert "column name is generated, and is to receive the source's values" in finished.text
 

@@ -108,11 +108,11 @@ def test_twins_stop_a_run_before_anything_is_made(target: EmbeddedTarget, tmp_pa
         assert finished.code == 2, finished.text
         assert "columns ΣΥΝΟΛΟ, συνολο of dbo.Orders all become συνολο" in finished.err
         assert made.one("SELECT to_regclass('fine')") is None
-        assert not made.place.schema_progress.exists()
+        assert not made.workplace.schema_progress.exists()
         # Each of the ways out that the message names.
-        assert made.place.run("schema", "--exclude", "Orders").code == 0
+        assert made.workplace.run("schema", "--exclude", "Orders").code == 0
         made.query("DROP TABLE fine")
-        preserving = made.place.with_settings(NAMING="preserve")
+        preserving = made.workplace.with_settings(NAMING="preserve")
         kept = preserving.run("schema")
         assert kept.code == 0, kept.text
     assert list(made.columns('"Orders"')) == ["ID", "ΣΥΝΟΛΟ", "συνολο"]
@@ -178,9 +178,9 @@ DOTTED_KEYS = {"[a]]b]": 3, "[Sales.Orders]": 4, "Sales.Orders": 9, "Sales.[x.y]
 
 
 @pytest.fixture
-def dotted(serve: Callable[..., StandIn], workplace: Callable[[StandIn, Database], Workplace]) -> Workplace:
+def dotted(serve: Callable[..., StandIn], make_workplace: Callable[[StandIn, Database], Workplace]) -> Workplace:
     """Two tables that would share a name, were a dot in a name a dot between names."""
-    return workplace(serve(DOTTED, DOTTED_ROWS), DOTTED)
+    return make_workplace(serve(DOTTED, DOTTED_ROWS), DOTTED)
 
 
 def test_a_table_with_a_dot_in_its_name_and_one_of_another_schema_are_two(

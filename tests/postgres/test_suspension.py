@@ -231,8 +231,8 @@ PART = 400_000
 class Scene:
     """Both tables on a stand-in, and on the target with everything that can be suspended."""
 
-    def __init__(self, source: StandIn, place: Workplace, target: EmbeddedTarget, database: str) -> None:
-        self.source, self.place, self.target, self.database = source, place, target, database
+    def __init__(self, source: StandIn, workplace: Workplace, target: EmbeddedTarget, database: str) -> None:
+        self.source, self.workplace, self.target, self.database = source, workplace, target, database
         self.query('DROP SCHEMA IF EXISTS "Odd ones" CASCADE')
         self.before = self.objects
 
@@ -255,7 +255,7 @@ class Scene:
 def scene(
     connection: Any,
     serve: Callable[..., StandIn],
-    workplace: Callable[[StandIn, Database], Workplace],
+    make_workplace: Callable[[StandIn, Database], Workplace],
     target: EmbeddedTarget,
     target_database: str,
 ) -> Scene:

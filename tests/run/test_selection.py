@@ -73,7 +73,7 @@ LEFT = ("Products", "Sales.Orders")
 
 
 def test_the_ddl_that_is_printed_begins_there_too(shop: Shop) -> None:
-    printed = shop.place.run("schema", "--dry-run", *START)
+    printed = shop.workplace.run("schema", "--dry-run", *START)
     assert printed.code == 0, printed.text
     assert "CREATE TABLE public.products" in printed.out.replace('"', "")
     assert "CREATE TABLE public.orders" not in printed.out.replace('"', "")
@@ -81,11 +81,11 @@ def test_the_ddl_that_is_printed_begins_there_too(shop: Shop) -> None:
 
 def test_a_check_a_comparison_and_a_load_begin_there(shop: Shop) -> None:
     shop.ready("data")
-    assert shop.place.run("data").code == 0
-    assert "2 tables" in shop.place.run("schema", "--check", *START).out
-    compared = shop.place.run("data", "--verify", *START)
+    assert shop.workplace.run("data").code == 0
+    assert "2 tables" in shop.workplace.run("schema", "--check", *START).out
+    compared = shop.workplace.run("data", "--verify", *START)
     assert "Total tables:  2" in compared.out
-    loaded = shop.place.run("data", *START)
+    loaded = shop.workplace.run("data", *START)
     assert [line for line in loaded.out.splitlines() if "Processing" in line] == [
         "[3/4] Processing: Products", "[4/4] Processing: Sales.Orders",
     ]  # fmt: skip
@@ -95,11 +95,11 @@ def test_rejected_rows_are_tried_again_from_there_on(shop: Shop) -> None:
     shop.ready("data")
     for name in ("customers", "products"):
         query(shop.target, shop.database, f"ALTER TABLE {name} ADD CONSTRAINT few CHECK (id < 5)")
-    rejected = shop.place.run("data", "--on-error", "reject")
+    rejected = shop.workplace.run("data", "--on-error", "reject")
     assert rejected.code == 1, rejected.text
     for name in ("customers", "products"):
         query(shop.target, shop.database, f"ALTER TABLE {name} DROP CONSTRAINT few")
-    some: Finished = shop.place.run("data", "--retry-rejects", *START)
+    some: Finished = shop.workplace.run("data", "--retry-rejects", *START)
     assert some.code == 0, some.text
     rows = {name: shop.query(f"SELECT count(*) FROM {name}")[0][0] for name in ("customers", "products")}
     assert rows["products"] == len(SHOP_ROWS["dbo.Products"])
@@ -125,7 +125,7 @@ def test_rejected_rows_are_tried_again_from_there_on(shop: Shop) -> None:
 def test_flags_that_mean_nothing_together_are_refused_before_anything_is_read(
     shop: Shop, script: str, arguments: tuple[str, ...], words: str
 ) -> None:
-    refused = shop.place.run(script, *arguments)
+    refused = shop.workplace.run(script, *arguments)
     assert refused.code == 2
     assert words in " ".join(refused.err.split())
     assert refused.out == ""

@@ -81,17 +81,17 @@ WHOLE = {
 class Mapped:
     """The two tables, a folder, and an empty database."""
 
-    place: Workplace
+    workplace: Workplace
     target: EmbeddedTarget
     database: str
 
     def run(self, script: str, document: object = None, *arguments: str) -> Finished:
         """Run a phase with this type map."""
         if document is None:
-            return self.place.run(script, *arguments)
-        file = self.place.folder / "types.json"
+            return self.workplace.run(script, *arguments)
+        file = self.workplace.folder / "types.json"
         file.write_text(document if isinstance(document, str) else json.dumps(document), encoding="utf-8")
-        return self.place.run(script, "--type-map", "types.json", *arguments)
+        return self.workplace.run(script, "--type-map", "types.json", *arguments)
 
     def types(self, table: str) -> dict[str, str]:
         """Columns of a target table and their types."""
@@ -108,7 +108,7 @@ class Mapped:
 
     def report(self) -> dict[tuple[str, str], dict[str, str]]:
         """The schema report's entries, by kind and name."""
-        text = (self.place.folder / "schema_report.json").read_text(encoding="utf-8")
+        text = (self.workplace.folder / "schema_report.json").read_text(encoding="utf-8")
         return {(entry["kind"], entry["name"]): entry for entry in json.loads(text)["objects"]}
 
 
@@ -122,12 +122,12 @@ def source() -> Iterator[StandIn]:
 @pytest.fixture
 def mapped(
     source: StandIn,
-    workplace: Callable[[StandIn, Database], Workplace],
+    make_workplace: Callable[[StandIn, Database], Workplace],
     target: EmbeddedTarget,
     target_database: str,
 ) -> Mapped:
     """A new folder and database for each test."""
-    return Mapped(workplace(source, DATABASE), target, target_database)
+    return Mapped(make_workplace(source, DATABASE), target, target_database)
 
 
 def test_every_option_happens_in_both_phases_and_is_told(mapped: Mapped) -> None:
@@ -183,7 +183,7 @@ def test_without_a_map_nothing_is_lost_but_what_is_told(mapped: Mapped) -> None:
     assert "offset is not" in report["column", "dbo.Places.At"]["reason"]
     assert "doubled" in report["column", "dbo.Places.About"]["reason"]
     assert report["alias type", "Sales.PhoneNumber"]["state"] == "changed"
-    assert "type_map" not in json.loads(mapped.place.data_progress.read_text(encoding="utf-8"))
+    assert "type_map" not in json.loads(mapped.workplace.data_progress.read_text(encoding="utf-8"))
 
 
 def test_the_dry_run_shows_the_map_and_what_comes_of_it(mapped: Mapped) -> None:
@@ -198,8 +198,8 @@ def test_the_dry_run_shows_the_map_and_what_comes_of_it(mapped: Mapped) -> None:
 
 
 def test_the_setting_names_a_map_and_the_flag_wins(mapped: Mapped) -> None:
-    (mapped.place.folder / "other.json").write_text('{"types": {"json": "text"}}', encoding="utf-8")
-    mapped.place = mapped.place.with_settings(TYPE_MAP="other.json")
+    (mapped.workplace.folder / "other.json").write_text('{"types": {"json": "text"}}', encoding="utf-8")
+    mapped.workplace = mapped.workplace.with_settings(TYPE_MAP="other.json")
     assert '"about" text' in mapped.run("schema", None, "--dry-run").out
     assert '"about" json,' in mapped.run("schema", {"types": {"json": "json"}}, "--dry-run").out
 
@@ -209,7 +209,7 @@ def test_a_session_is_not_resumed_with_another_map(mapped: Mapped, script: str) 
     if script == "data":
         assert mapped.run("schema", WHOLE).code == 0
     assert mapped.run(script, WHOLE, "--tables", "Places").code == 0
-    progress = mapped.place.schema_progress if script == "schema" else mapped.place.data_progress
+    progress = mapped.workplace.schema_progress if script == "schema" else mapped.workplace.data_progress
     before = progress.read_text(encoding="utf-8")
     kept = json.loads(before)["type_map"]
     assert kept["columns"] == {
@@ -309,7 +309,7 @@ def test_a_map_that_cannot_be_used_stops_before_anything_is_made(mapped: Mapped,
     assert refused.code == 2, refused.text
     assert "Near: dbo.Places.Version" in refused.err
     assert mapped.rows("SELECT 1 FROM pg_tables WHERE tablename = 'places'") == []
-    absent = mapped.place.with_settings(TYPE_MAP="nowhere.json").run(script)
+    absent = mapped.workplace.with_settings(TYPE_MAP="nowhere.json").run(script)
     assert absent.code == 2
     assert "type map nowhere.json cannot be read" in absent.err
 
@@ -346,9 +346,9 @@ def test_postgis_is_used_where_it_is_installed(tmp_path: Path) -> None:
     connection.autocommit = True
     with connection.cursor() as cursor, StandIn(database, {"dbo.gis_shapes": rows}) as source:
         cursor.execute("DROP TABLE IF EXISTS gis_shapes")
-        place = Workplace(tmp_path, {**source_settings(source.port, "gis"), "DATABASE_URL": url})
+        workplace = Workplace(tmp_path, {**source_settings(source.port, "gis"), "DATABASE_URL": url})
         for arguments in (("schema",), ("data",), ("schema",), ("data", "--verify")):
-            finished = place.run(*arguments)
+            finished = workplace.run(*arguments)
             assert finished.code == 0, finished.text
         cursor.execute("SELECT ST_AsEWKT(geog::geometry), ST_AsEWKT(geom) FROM gis_shapes ORDER BY id")
         assert cursor.fetchall() == [

@@ -211,7 +211,7 @@ def test_a_task_that_always_stands_still_fails_its_table() -> None:
     assert failed.error.startswith("no row for 0.3 s, 2 times; it was given up.")
 
 
-def test_what_takes_its_time_does_not_stand_still() -> None:
+def test_what_may_take_long_does_not_stand_still() -> None:
     over = threading.Event()
 
     class Slow(Table):

@@ -30,10 +30,10 @@ COPY = "handmade_of_the_tests"
 
 def account(made: Made) -> Finished:
     """What `python -m bench.account` says of a replicated schema."""
-    report = str(made.place.folder / "schema_report.json")
+    report = str(made.workplace.folder / "schema_report.json")
     process = subprocess.run(
         [sys.executable, "-m", "bench.account", "--report", report],
-        cwd=ROOT, env=clean_environment(made.place.environment), capture_output=True, text=True, encoding="utf-8",
+        cwd=ROOT, env=clean_environment(made.workplace.environment), capture_output=True, text=True, encoding="utf-8",
         timeout=DEFAULT_TIMEOUT_S, check=False,
     )  # fmt: skip
     return Finished(process.returncode, process.stdout, process.stderr)
@@ -72,7 +72,7 @@ def test_every_object_is_accounted_for(made: Made) -> None:
 
 def test_the_account_notices_whatever_is_lost(made: Made, target: EmbeddedTarget) -> None:
     query(target, "postgres", 'CREATE DATABASE "lossy" TEMPLATE "objects"')
-    lossy = Made(made.place.with_settings(PGDATABASE="lossy"), target, "lossy")
+    lossy = Made(made.workplace.with_settings(PGDATABASE="lossy"), target, "lossy")
     lossy.query("DROP INDEX ix_include; CREATE INDEX ix_include ON indexed (region, price, state, day)")
     lossy.query(
         "ALTER TABLE children DROP CONSTRAINT fk_two, ADD CONSTRAINT fk_two FOREIGN KEY (pa, pb) REFERENCES parents"
@@ -115,11 +115,11 @@ def test_on_a_tsql_server_every_object_is_accounted_for(
         connection = connect_source(loaded)
         refused = create_on(connection)
         connection.close()
-        finished = made.place.run("schema")
+        finished = made.workplace.run("schema")
         assert finished.code == 0, finished.text
         counted = account(made)
         assert counted.code == 0, counted.text
-        again = made.place.run("schema")
+        again = made.workplace.run("schema")
         assert again.code == 0, again.text
     finally:
         master.execute(f"DROP DATABASE {quote(COPY)}")
@@ -196,8 +196,8 @@ def test_dry_run_is_accepted_by_psql_and_makes_what_a_run_makes(
     for name in ("dry", "scripted"):
         target.create_database(name)
     environment = {**source_settings(handmade.port, HANDMADE.name), **target.environment("dry")}
-    place = Workplace(tmp_path, environment)
-    finished = place.run("schema", "--dry-run")
+    workplace = Workplace(tmp_path, environment)
+    finished = workplace.run("schema", "--dry-run")
     assert finished.code == 0, finished.text
     assert finished.err == ""
     # Nothing was touched, on either side of it.
@@ -233,7 +233,7 @@ def test_a_table_that_fails_takes_its_parts_out_of_what_is_done(
     environment = {**source_settings(handmade.port, HANDMADE.name), **target.environment("failing")}
     made = Made(Workplace(tmp_path, environment), target, "failing")
     tables = ("--tables", "IndexedToo,Parents,Children,Regions")
-    finished = made.place.run("schema", *tables)
+    finished = made.workplace.run("schema", *tables)
     assert finished.code == 1, finished.text
     for kind, name in (
         ("table", "dbo.IndexedToo"), ("column", "dbo.IndexedToo.Region"),
@@ -249,7 +249,7 @@ def test_a_table_that_fails_takes_its_parts_out_of_what_is_done(
     assert counted.out.splitlines()[-1] == "objects unaccounted for: 0", counted.text
     # What was in the way is gone, and so are the words about it.
     made.query("DROP TABLE indexedtoo, other")
-    resumed = made.place.run("schema", "--resume", *tables)
+    resumed = made.workplace.run("schema", "--resume", *tables)
     assert resumed.code == 0, resumed.text
     for kind, name in (("index", "dbo.Parents.UX_Parents_Code"), ("foreign key", "dbo.Children.FK_UniqueIndex")):
         assert made.entry(kind, name)["state"] == "done"
@@ -262,18 +262,18 @@ def test_a_table_that_a_run_leaves_alone_is_not_called_done(
     target.create_database("partly")
     environment = {**source_settings(handmade.port, HANDMADE.name), **target.environment("partly")}
     made = Made(Workplace(tmp_path, environment), target, "partly")
-    write_progress(made.place.schema_progress, "schema", Heap="completed", Versioned="pending")
-    finished = made.place.run("schema", "--resume", "--tables", "Heap,Versioned")
+    write_progress(made.workplace.schema_progress, "schema", Heap="completed", Versioned="pending")
+    finished = made.workplace.run("schema", "--resume", "--tables", "Heap,Versioned")
     assert finished.code == 0, finished.text
     assert made.entry("column", "dbo.Heap.Anything")["state"] == "skipped"
     assert made.entry("column", "dbo.Versioned.Version")["state"] == "changed"
 
 
 def test_a_run_with_nothing_left_to_do_still_writes_the_report(made: Made) -> None:
-    report = made.place.folder / "schema_report.json"
+    report = made.workplace.folder / "schema_report.json"
     before = json.loads(report.read_text(encoding="utf-8"))
     report.unlink()
-    finished = made.place.run("schema", "--resume")
+    finished = made.workplace.run("schema", "--resume")
     assert finished.code == 0, finished.text
     assert "Nothing left to do" in finished.out
     assert json.loads(report.read_text(encoding="utf-8")) == before

@@ -23,14 +23,14 @@ from type_mapping import TargetFeatures
 
 LOOSE = "Latin1_General_CI_AS"
 VARCHAR = SqlType("varchar", 50)
-MOMENT = SqlType("datetime2", scale=7)
+TIMESTAMP = SqlType("datetime2", scale=7)
 
 
-def check(place: Workplace, *arguments: str) -> tuple[Finished, list[dict[str, Any]]]:
+def check(workplace: Workplace, *arguments: str) -> tuple[Finished, list[dict[str, Any]]]:
     """Run the check; its end and the remarks of its JSON, which must agree with each other."""
-    finished = place.run("schema", *(arguments or ("--check",)))
+    finished = workplace.run("schema", *(arguments or ("--check",)))
     assert finished.code in (0, 1), finished.text
-    whole = json.loads((place.folder / JSON_FILE).read_text(encoding="utf-8"))
+    whole = json.loads((workplace.folder / JSON_FILE).read_text(encoding="utf-8"))
     assert set(whole) == {"source", "target", "remarks", "counts", "verdict"}
     remarks: list[dict[str, Any]] = whole["remarks"]
     severities = [remark["severity"] for remark in remarks]
@@ -59,11 +59,11 @@ def text_of(remarks: list[dict[str, Any]], kind: str, name: str) -> str:
 
 @pytest.mark.parametrize("arguments", [["--check"], ["--check", "--check-data"], ["--check-data"]])
 def test_a_check_touches_neither_side_nor_the_progress_file_and_needs_no_lock(shop: Shop, arguments: list[str]) -> None:
-    progress = shop.place.schema_progress
+    progress = shop.workplace.schema_progress
     progress.write_text("{ not even JSON", encoding="utf-8")
-    before = {path.name for path in shop.place.folder.iterdir()}
+    before = {path.name for path in shop.workplace.folder.iterdir()}
     with ProgressTracker(progress, "schema").lock():
-        finished, remarks = check(shop.place, *arguments)
+        finished, remarks = check(shop.workplace, *arguments)
     assert finished.code == 0
     assert progress.read_text(encoding="utf-8") == "{ not even JSON"
     left = {path.name for path in shop.place.folder.iterdir() if ".lock" not in path.name}
@@ -74,31 +74,31 @@ def test_a_check_touches_neither_side_nor_the_progress_file_and_needs_no_lock(sh
 
 
 def test_the_json_lies_beside_the_progress_file(shop: Shop) -> None:
-    folder = shop.place.folder / "elsewhere"
+    folder = shop.workplace.folder / "elsewhere"
     folder.mkdir()
-    finished = shop.place.run("schema", "--check", "--progress-file", str(folder / "progress.json"))
+    finished = shop.workplace.run("schema", "--check", "--progress-file", str(folder / "progress.json"))
     assert finished.code == 0, finished.text
     assert {path.name for path in folder.iterdir()} == {JSON_FILE, "runs.jsonl"}
 
 
 @pytest.mark.parametrize("other", ["--reset", "--recreate", "--apply-drift", "--dry-run"])
 def test_a_check_refuses_flags_that_ask_for_something_else(shop: Shop, other: str) -> None:
-    finished = shop.place.run("schema", "--check", other)
+    finished = shop.workplace.run("schema", "--check", other)
     assert finished.code == 2
     assert "--check touches nothing" in finished.err
 
 
 def test_only_the_tables_that_are_asked_for_are_looked_at(shop: Shop) -> None:
-    _, remarks = check(shop.place, "--check", "--tables", "Orders")
+    _, remarks = check(shop.workplace, "--check", "--tables", "Orders")
     assert text_of(remarks, "overview", "table").startswith("2 tables")
-    _, remarks = check(shop.place, "--check", "--start-from-table", "Products")
+    _, remarks = check(shop.workplace, "--check", "--start-from-table", "Products")
     assert text_of(remarks, "overview", "table").startswith("2 tables")
-    assert shop.place.run("schema", "--check", "--tables", "Nowhere").code == 2
+    assert shop.workplace.run("schema", "--check", "--tables", "Nowhere").code == 2
 
 
 def test_a_target_that_cannot_be_reached_is_told_and_a_current_one_assumed(shop: Shop) -> None:
-    place = shop.place.with_settings(PGHOST="127.0.0.1", PGPORT="1")
-    finished, remarks = check(place, "--check-data")
+    workplace = shop.workplace.with_settings(PGHOST="127.0.0.1", PGPORT="1")
+    finished, remarks = check(workplace, "--check-data")
     assert finished.code == 0
     ((severity, name, _),) = found(remarks, "target not reached")
     assert severity == "warns"
@@ -106,9 +106,9 @@ def test_a_target_that_cannot_be_reached_is_told_and_a_current_one_assumed(shop:
 
 
 def test_a_source_that_cannot_be_reached_is_exit_code_3(shop: Shop) -> None:
-    finished = shop.place.with_settings(MSSQL_PORT="1").run("schema", "--check")
+    finished = shop.workplace.with_settings(MSSQL_PORT="1").run("schema", "--check")
     assert finished.code == 3
-    assert not (shop.place.folder / JSON_FILE).exists()
+    assert not (shop.workplace.folder / JSON_FILE).exists()
 
 
 # -- structure ---------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ STRUCTURE = Database(
               unique=(Key("UQ_Loose", (KeyColumn("code"),)),)),
         Table("dbo", "Numbers", (
             Column("id", SqlType("decimal", 9, 18), is_nullable=False, identity=Identity()),
-            Column("at", MOMENT, default=Default("DF_at", "([dbo].[Now]())")),
+            Column("at", TIMESTAMP, default=Default("DF_at", "([dbo].[Now]())")),
             Column("parent", SqlType("decimal", 9, 18)),
         ), Key("PK_Numbers", (KeyColumn("id"),)),
             indexes=(Index("IX_Columns", (KeyColumn("at"),), kind="NONCLUSTERED COLUMNSTORE"),),
@@ -267,9 +267,9 @@ def test_a_collation_policy_that_the_target_cannot_follow(structure: Workplace) 
     assert found(remarks, "case-insensitive key") == []
 
 
-def test_a_target_without_libxml(serve: Callable[..., StandIn], workplace: Callable[..., Workplace]) -> None:
+def test_a_target_without_libxml(serve: Callable[..., StandIn], make_workplace: Callable[..., Workplace]) -> None:
     database = Database("papers", (table("Papers", paper=SqlType("xml", -1)),))
-    _, remarks = check(workplace(serve(database, {}), database))
+    _, remarks = check(make_workplace(serve(database, {}), database))
     ((severity, name, count),) = found(remarks, "xml as text")
     assert (severity, count) == ("warns", 1)
     assert "dbo.Papers.paper" in text_of(remarks, "xml as text", name)
@@ -332,11 +332,12 @@ VALUES = Database(
             Column("v8", SqlType("varchar", 8000)), Column("clean", TEXT),
         ), Key("PK_Texts", (KeyColumn("id"),))),
         Table("dbo", "Moments", (
-            Column("t", SqlType("time", scale=7)), Column("d", MOMENT), Column("o", SqlType("datetimeoffset", scale=7)),
+            Column("t", SqlType("time", scale=7)), Column("d", TIMESTAMP),
+            Column("o", SqlType("datetimeoffset", scale=7)),
             Column("six", SqlType("datetime2", scale=6)),
         )),
         Table("dbo", "Unique", (
-            Column("at", MOMENT, is_nullable=False), Column("place", INT, is_nullable=False),
+            Column("at", TIMESTAMP, is_nullable=False), Column("place", INT, is_nullable=False),
             Column("code", VARCHAR, collation=LOOSE), Column("exact", VARCHAR, collation="Latin1_General_CS_AS"),
         ), Key("PK_Unique", (KeyColumn("at"), KeyColumn("place"))),
             unique=(Key("UQ_At", (KeyColumn("at"),), is_disabled=True), Key("UQ_Code", (KeyColumn("code"),)),
@@ -448,26 +449,28 @@ def test_citext_makes_duplicates_of_what_differs_in_case_and_forgives_references
 
 
 def test_rows_that_row_level_security_hides_are_counted(
-    serve: Callable[..., StandIn], workplace: Callable[..., Workplace]
+    serve: Callable[..., StandIn], make_workplace: Callable[..., Workplace]
 ) -> None:
     database = Database("tenants", (table("Tenants"), table("Open")))
     source = serve(database, {"dbo.Tenants": [(n, "x") for n in range(10)], "dbo.Open": [(1, "x")]})
     # The catalog's count is that of the start, and stays while rows vanish from sight.
     source.execute("DELETE FROM dbo.Tenants WHERE id < 4")
-    place = workplace(source, database)
-    assert found(check(place, "--check-data")[1], "hidden rows") == []
+    workplace = make_workplace(source, database)
+    assert found(check(workplace, "--check-data")[1], "hidden rows") == []
     source.execute("INSERT INTO sys.security_policies BY NAME SELECT 'p' AS name, true AS is_enabled")
-    finished, remarks = check(place, "--check-data")
+    finished, remarks = check(workplace, "--check-data")
     assert found(remarks, "hidden rows") == [("blocks", "dbo.Tenants", 4)]
     assert finished.code == 1
 
 
-def test_a_query_that_fails_is_a_remark(serve: Callable[..., StandIn], workplace: Callable[..., Workplace]) -> None:
+def test_a_query_that_fails_is_a_remark(
+    serve: Callable[..., StandIn], make_workplace: Callable[..., Workplace]
+) -> None:
     database = Database("faults", (table("Broken"), table("Denied"), table("Dropped"), table("Fine")))
     source = serve(database, {"dbo.Fine": [(1, "a\0")], "dbo.Dropped": [(1, "a\0")]}, denied=["dbo.Denied"])
     source.fail_next("dbo.Broken", 8134, "Divide by zero error encountered.", times=5)
     source.fail_next("dbo.Dropped", 1205, "Transaction was deadlocked. Rerun the transaction.", times=1)
-    finished, remarks = check(workplace(source, database), "--check-data")
+    finished, remarks = check(make_workplace(source, database), "--check-data")
     assert finished.code == 1
     assert found(remarks, "not checked") == [("warns", "dbo.Broken", None), ("blocks", "dbo.Denied", None)]
     assert "Divide by zero" in text_of(remarks, "not checked", "dbo.Broken")
@@ -522,9 +525,9 @@ def test_planted_values_are_counted_on_a_real_server(tsql_database: Settings) ->
     keeps_seven = run("SELECT DATEPART(NANOSECOND, CAST('00:00:00.0000001' AS time(7)))").fetchone()[0] == 100
     ignores_case = run("SELECT COUNT(*) FROM Children WHERE code = N'one'").fetchone()[0] == 3
     connection.close()
-    moments = [
+    columns = [
         Column("t", SqlType("time", scale=7)),
-        Column("d", MOMENT),
+        Column("d", TIMESTAMP),
         Column("o", SqlType("datetimeoffset", scale=7)),
     ]
     tables = (
@@ -532,8 +535,8 @@ def test_planted_values_are_counted_on_a_real_server(tsql_database: Settings) ->
             Column("n v", TEXT), Column("v", VARCHAR), Column("nt", SqlType("ntext", -1)),
             Column("v8", SqlType("varchar", 8000)), Column("vm", SqlType("varchar", -1)),
         )),
-        Table("dbo", "Moments", (Column("id", INT), *moments), unique=tuple(
-            Key(f"UQ_{column.name}", (KeyColumn(column.name),)) for column in moments
+        Table("dbo", "Moments", (Column("id", INT), *columns), unique=tuple(
+            Key(f"UQ_{column.name}", (KeyColumn(column.name),)) for column in columns
         )),
         Table("dbo", "Children", (Column("parent", INT), Column("code", TEXT, collation=LOOSE)),
               unique=(Key("UQ_Code", (KeyColumn("code"),)),),
@@ -573,10 +576,10 @@ def test_the_whole_check_on_a_real_server(
     connection.execute("CREATE TABLE Whole (id int PRIMARY KEY, name nvarchar(30) UNIQUE, at datetime2(7), note ntext)")
     connection.execute("INSERT Whole VALUES (1, N'x', '2024-01-01', NULL)")
     try:
-        place = Workplace(
+        workplace = Workplace(
             tmp_path, {**tsql_server, "MSSQL_DATABASE": "preflight_test", **target.environment(target_database)}
         )
-        finished, remarks = check(place, "--check-data", "--tables", "Whole")
+        finished, remarks = check(workplace, "--check-data", "--tables", "Whole")
     finally:
         connection.execute("DROP TABLE Whole")
         connection.close()

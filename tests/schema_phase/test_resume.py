@@ -34,18 +34,18 @@ class _Runs:
 
     def __init__(self, source: StandIn, target: EmbeddedTarget, folder: Path) -> None:
         self._source, self._target, self._folder = source, target, folder
-        place = self.place("undisturbed")
-        process = place.start("schema")
-        wait_until(place.schema_progress.exists, "the run has begun")
+        workplace = self.workplace("undisturbed")
+        process = workplace.start("schema")
+        wait_until(workplace.schema_progress.exists, "the run has begun")
         started = time.monotonic()
         out, err = process.communicate()
         #: how long the work takes, from the progress file's first appearance on
         self.seconds = time.monotonic() - started
         assert process.returncode == 0, out + err
         self.schema = dump(target, "undisturbed")
-        self.report = _objects(place)
+        self.report = _objects(workplace)
 
-    def place(self, name: str) -> Workplace:
+    def workplace(self, name: str) -> Workplace:
         """A folder and an empty database of that name."""
         self._target.create_database(name)
         folder = self._folder / name
@@ -54,8 +54,8 @@ class _Runs:
         return Workplace(folder, settings)
 
 
-def _objects(place: Workplace) -> list[object]:
-    document = json.loads((place.folder / "schema_report.json").read_text(encoding="utf-8"))
+def _objects(workplace: Workplace) -> list[object]:
+    document = json.loads((workplace.folder / "schema_report.json").read_text(encoding="utf-8"))
     return sorted(document["objects"], key=json.dumps)
 
 
@@ -82,29 +82,29 @@ def test_killed_at_random_moments_and_resumed_the_schema_is_the_same(runs: _Runs
     while kills < KILLS:
         name = f"killed_{rounds}"
         rounds += 1
-        place = runs.place(name)
+        workplace = runs.workplace(name)
         # One or two kills on the way to one schema; those that come too late do not count.
         for arguments in [(), ("--resume",)][: min(chance.randint(1, 2), KILLS - kills)]:
-            before = place.schema_progress.stat().st_mtime_ns if place.schema_progress.exists() else 0
-            process = place.start("schema", *arguments)
-            _wait_for_work(place, before, process)
+            before = workplace.schema_progress.stat().st_mtime_ns if workplace.schema_progress.exists() else 0
+            process = workplace.start("schema", *arguments)
+            _wait_for_work(workplace, before, process)
             time.sleep(chance.uniform(0, runs.seconds))
             kills += _kill(process)
-            seen.update(statuses(place.schema_progress, "schema").values())
-        finished = place.run("schema", "--resume")
+            seen.update(statuses(workplace.schema_progress, "schema").values())
+        finished = workplace.run("schema", "--resume")
         assert finished.code == 0, finished.text
         assert dump(target, name) == runs.schema
-        assert _objects(place) == runs.report
-        assert set(statuses(place.schema_progress, "schema").values()) == {"completed"}
+        assert _objects(workplace) == runs.report
+        assert set(statuses(workplace.schema_progress, "schema").values()) == {"completed"}
         assert rounds < 4 * KILLS + 4, "the runs end before they are killed"
     print(f"\n{kills} kills in {rounds} runs; the tables were then {dict(seen)}")
 
 
-def _wait_for_work(place: Workplace, before: int, process: subprocess.Popen[str]) -> None:
+def _wait_for_work(workplace: Workplace, before: int, process: subprocess.Popen[str]) -> None:
     """Wait until the run has written its progress file, or has ended."""
 
     def has_begun() -> bool:
-        file = place.schema_progress
+        file = workplace.schema_progress
         return process.poll() is not None or (file.exists() and file.stat().st_mtime_ns != before)
 
     wait_until(has_begun, "the run has begun")
@@ -114,7 +114,7 @@ def _wait_for_work(place: Workplace, before: int, process: subprocess.Popen[str]
 def test_killed_while_a_statement_waits_and_resumed(runs: _Runs, target: EmbeddedTarget, table: str) -> None:
     """A kill at a moment that is known: while PostgreSQL keeps the run waiting for a table."""
     name = f"waiting_{table}"
-    place = runs.place(name)
+    workplace = runs.workplace(name)
     blocker = target.connect(name)
     blocker.autocommit = False
     process = None
@@ -122,7 +122,7 @@ def test_killed_while_a_statement_waits_and_resumed(runs: _Runs, target: Embedde
         with blocker.cursor() as cursor:
             # The name is taken by somebody who has not decided yet.
             cursor.execute(f"CREATE TABLE {table} (id integer)")
-            process = place.start("schema")
+            process = workplace.start("schema")
             wait_until(lambda: query(target, name, WAITING) == [(1,)], "the run waits for the lock")
             assert _kill(process)
     finally:
@@ -130,7 +130,7 @@ def test_killed_while_a_statement_waits_and_resumed(runs: _Runs, target: Embedde
             _kill(process)
         blocker.rollback()
         blocker.close()
-    finished = place.run("schema", "--resume")
+    finished = workplace.run("schema", "--resume")
     assert finished.code == 0, finished.text
     assert dump(target, name) == runs.schema
-    assert _objects(place) == runs.report
+    assert _objects(workplace) == runs.report

@@ -43,7 +43,7 @@ def made(target: EmbeddedTarget, tmp_path_factory: pytest.TempPathFactory) -> It
     with StandIn(HANDMADE, HANDMADE_ROWS) as source:
         result, finished = make(source, HANDMADE, target, tmp_path_factory.mktemp("traps"), "traps")
         assert finished.code == 0, finished.text
-        copied = result.place.run("data", "--tables", "Id*")
+        copied = result.workplace.run("data", "--tables", "Id*")
         assert copied.code == 0, copied.text
         yield result
 
@@ -54,13 +54,13 @@ def made(target: EmbeddedTarget, tmp_path_factory: pytest.TempPathFactory) -> It
 def test_field_07_no_column_is_left_out_in_silence(made: Made) -> None:
     entries = made.entries()
     for table in HANDMADE.tables:
-        place = "sales.regions" if table.schema == "Sales" else None
+        name = "sales.regions" if table.schema == "Sales" else None
         for column in table.columns:
             entry = entries["column", f"{table.full_name}.{column.name}"]
             if entry["state"] == "skipped":
                 assert entry["reason"]
-            elif place:
-                assert column.name.lower() in made.columns(place)
+            elif name:
+                assert column.name.lower() in made.columns(name)
     total = sum(len(table.columns) for table in HANDMADE.tables)
     assert sum(kind == "column" for kind, _ in entries) == total
     skipped = [entry for (kind, _), entry in entries.items() if kind == "column" and entry["state"] == "skipped"]
@@ -87,15 +87,15 @@ def test_field_14_rowversion_is_bytes_and_no_date(made: Made) -> None:
 
 @pytest.mark.parametrize("table", IDENTITIES)
 def test_field_15_identity_of_every_type_goes_on_where_the_source_stands(made: Made, table: str) -> None:
-    place = table.lower()
-    ((number,),) = made.query(f"INSERT INTO {place} (id) VALUES (-1) RETURNING number")
+    name = table.lower()
+    ((number,),) = made.query(f"INSERT INTO {name} (id) VALUES (-1) RETURNING number")
     assert number == IDENTITY_NEXT[table]
-    ((following,),) = made.query(f"INSERT INTO {place} (id) VALUES (-2) RETURNING number")
+    ((following,),) = made.query(f"INSERT INTO {name} (id) VALUES (-2) RETURNING number")
     assert following - number == IDENTITIES[table][1].increment
     # A value of one's own is taken, as the source takes it with IDENTITY_INSERT.
     own = 200 if IDENTITIES[table][1].increment > 0 else -200
-    made.query(f"INSERT INTO {place} (id, number) VALUES (-3, {own})")
-    made.query(f"DELETE FROM {place} WHERE id < 0")
+    made.query(f"INSERT INTO {name} (id, number) VALUES (-3, {own})")
+    made.query(f"DELETE FROM {name} WHERE id < 0")
 
 
 def test_identity_starts_at_its_seed_before_any_row_is_copied(target: EmbeddedTarget, tmp_path: Path) -> None:
@@ -270,16 +270,16 @@ def test_field_21_a_key_to_an_excluded_table_is_skipped_and_told(target: Embedde
     database = Database("family", (child, parent))
     target.create_database("family")
     with StandIn(database, {}) as source:
-        place = Workplace(tmp_path, {**source_settings(source.port, "family"), **target.environment("family")})
-        made = Made(place, target, "family")
-        finished = place.run("schema", "--exclude", "Parent")
+        workplace = Workplace(tmp_path, {**source_settings(source.port, "family"), **target.environment("family")})
+        made = Made(workplace, target, "family")
+        finished = workplace.run("schema", "--exclude", "Parent")
         assert finished.code == 0, finished.text
         entry = made.entry("foreign key", "dbo.Child.FK_Child")
         assert entry["state"] == "skipped"
         assert "dbo.Parent" in entry["reason"]
         assert made.entry("table", "dbo.Parent")["state"] == "skipped"
         # Once the table is there, the key comes too.
-        assert place.run("schema").code == 0
+        assert workplace.run("schema").code == 0
         assert made.constraint("child", "fk_child") == "FOREIGN KEY (parent) REFERENCES parent(id)"
         assert made.entry("foreign key", "dbo.Child.FK_Child")["state"] == "done"
 
@@ -297,10 +297,10 @@ def test_a_key_that_rows_violate_stays_not_valid_and_rows_stay(target: EmbeddedT
     query(target, "orphans", "CREATE TABLE child (id integer NOT NULL, parent integer)")
     query(target, "orphans", "INSERT INTO child VALUES (1, 99)")
     with StandIn(database, {}) as source:
-        place = Workplace(tmp_path, {**source_settings(source.port, "orphans"), **target.environment("orphans")})
-        made = Made(place, target, "orphans")
+        workplace = Workplace(tmp_path, {**source_settings(source.port, "orphans"), **target.environment("orphans")})
+        made = Made(workplace, target, "orphans")
         for _ in range(2):  # and a second run says it again
-            finished = place.run("schema")
+            finished = workplace.run("schema")
             assert finished.code == 0, finished.text
             entry = made.entry("foreign key", "dbo.Child.FK_Child")
             assert entry["state"] == "changed"
@@ -308,7 +308,7 @@ def test_a_key_that_rows_violate_stays_not_valid_and_rows_stay(target: EmbeddedT
             assert made.constraint("child", "fk_child").endswith(" NOT VALID")
         assert made.query("SELECT * FROM child") == [(1, 99)]
         made.query("UPDATE child SET parent = 1")
-        assert place.run("schema").code == 0
+        assert workplace.run("schema").code == 0
         assert made.entry("foreign key", "dbo.Child.FK_Child")["state"] == "done"
         assert made.constraint("child", "fk_child") == "FOREIGN KEY (parent) REFERENCES child(id)"
 
@@ -558,7 +558,7 @@ def test_field_32_collation_policy_citext_ignores_case_in_keys(target: EmbeddedT
     with StandIn(database, {}) as source:
         made, finished = make(source, database, target, tmp_path, "ci", COLLATION_POLICY="citext")
         assert finished.code == 0, finished.text
-        again = made.place.run("schema")
+        again = made.workplace.run("schema")
         assert again.code == 0, again.text
     kinds = {name: kind for name, (kind, _) in made.columns("collated").items()}
     assert kinds["loose"] == kinds["looseaccent"] == "citext"
@@ -594,9 +594,9 @@ def test_field_32_collation_policy_icu_ignores_what_the_source_ignores(tmp_path:
     with connection.cursor() as cursor, StandIn(Database("icu", COLLATED), {}) as source:
         cursor.execute("DROP TABLE IF EXISTS collated")
         settings = {"DATABASE_URL": url, "COLLATION_POLICY": "icu"}
-        place = Workplace(tmp_path, {**source_settings(source.port, "icu"), **settings})
+        workplace = Workplace(tmp_path, {**source_settings(source.port, "icu"), **settings})
         for _ in range(2):
-            finished = place.run("schema")
+            finished = workplace.run("schema")
             assert finished.code == 0, finished.text
         cursor.execute("INSERT INTO collated VALUES (1, 'Key', 'résumé', 'a', 'a', 'AB')")
         cursor.execute(

@@ -75,15 +75,15 @@ def test_sums_are_alike_exactly_where_the_rows_are_the_same(name: str, data: st.
 
 
 @settings(deadline=None)
-@given(value=binaries, place=st.integers(0, 400), bit=st.integers(0, 7))
-def test_every_bit_of_a_value_counts_and_so_does_its_length(value: bytes, place: int, bit: int) -> None:
+@given(value=binaries, position=st.integers(0, 400), bit=st.integers(0, 7))
+def test_every_bit_of_a_value_counts_and_so_does_its_length(value: bytes, position: int, bit: int) -> None:
     changed = bytearray(value)
     if value:
-        changed[place % len(value)] ^= 1 << bit
+        changed[position % len(value)] ^= 1 << bit
     others = [bytes(changed)] if value else []
     for other in (*others, value + b"\0", b"\0" + value, value + value[:1] + b"\0" * 8, None):
         (one, second), (unlike_one, unlike_second) = (
-            hash_values(pa.array([value, other], pa.binary()).slice(place, 1), Salt(SEED, 1)) for place in (0, 1)
+            hash_values(pa.array([value, other], pa.binary()).slice(position, 1), Salt(SEED, 1)) for position in (0, 1)
         )
         assert one[0] != unlike_one[0], other
         assert second[0] != unlike_second[0], other
@@ -209,7 +209,7 @@ def test_vectors_meet_as_their_numbers() -> None:
     assert not meets(SqlType("vector", -1), "vector", source, pa.array([[1.0], None], kind))
 
 
-def test_moments_beyond_python_are_hashed_like_others() -> None:
+def test_dates_and_times_beyond_python_are_hashed_like_others() -> None:
     infinity = pa.array([2**63 - 1], pa.int64()).view(pa.timestamp("us"))
     last = pa.array([datetime.datetime(9999, 12, 31, 23, 59, 59, 999999)], pa.timestamp("us"))
     assert not meets(SqlType("datetime2", scale=7), "timestamp", last, infinity)

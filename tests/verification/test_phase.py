@@ -136,11 +136,11 @@ def right_copy(target: EmbeddedTarget, tmp_path_factory: pytest.TempPathFactory)
     target.create_database("verified")
     with StandIn(DATABASE, ROWS) as source:
         environment = {**source_settings(source.port, DATABASE.name), **target.environment("verified")}
-        place = Workplace(tmp_path_factory.mktemp("verified"), {**environment, "RETRY_SECONDS": "0"})
+        workplace = Workplace(tmp_path_factory.mktemp("verified"), {**environment, "RETRY_SECONDS": "0"})
         for script in ("schema", "data"):
-            finished = place.run(script)
+            finished = workplace.run(script)
             assert finished.code == 0, finished.text
-        scene = Scene(load_settings(None, place.environment), target, "verified", dict(place.environment))
+        scene = Scene(load_settings(None, workplace.environment), target, "verified", dict(workplace.environment))
         for name in KEPT:
             scene.query(f"CREATE SCHEMA IF NOT EXISTS kept; CREATE TABLE kept.{name} AS TABLE {name}")
         yield scene
@@ -246,7 +246,7 @@ def test_a_doubled_row(scene: Scene) -> None:
     assert "1 key more often on the target (doubled):\n     region 'r2', number 41" in text
 
 
-def test_a_row_that_took_anothers_place(scene: Scene) -> None:
+def test_a_row_that_replaced_another(scene: Scene) -> None:
     scene.query("DELETE FROM twins WHERE number = 41")
     scene.query("INSERT INTO twins VALUES ('r9', 999, 'x', 'y')")
     text = scene.compare(TWINS).describe()
@@ -372,7 +372,7 @@ def large_rows(columns: int) -> list[tuple[object, ...]]:
 def test_large_values_are_compared_by_digests(
     columns: int,
     serve: Callable[..., StandIn],
-    workplace: Callable[[StandIn, Database], Workplace],
+    make_workplace: Callable[[StandIn, Database], Workplace],
     target: EmbeddedTarget,
     target_database: str,
 ) -> None:
@@ -380,9 +380,9 @@ def test_large_values_are_compared_by_digests(
     key = Column("id", SqlType("int", 4), is_nullable=False)
     table = Table("dbo", "Large", (key, *chosen), Key("PK_Large", (KeyColumn("id"),)))
     database = Database("large", (table,))
-    place = workplace(serve(database, {"dbo.Large": large_rows(columns)}), database)
-    assert place.run("schema").code == 0
-    loaded = place.run("data", "--then-verify")
+    workplace = make_workplace(serve(database, {"dbo.Large": large_rows(columns)}), database)
+    assert workplace.run("schema").code == 0
+    loaded = workplace.run("data", "--then-verify")
     assert loaded.code == 0, loaded.text
     changes = [
         f"raw = set_byte(raw, {LARGE_BYTES // 2}, 77)", "body = overlay(body placing '?' from 500000)",
@@ -390,7 +390,7 @@ def test_large_values_are_compared_by_digests(
     ]  # fmt: skip
     for change in changes[:columns]:
         query(target, target_database, f"UPDATE large SET {change} WHERE id = {2 if change[0] == 'b' else 1}")
-    changed = compare(table, load_settings(None, place.environment))
+    changed = compare(table, load_settings(None, workplace.environment))
     assert changed.columns == tuple(LARGE_TYPES)[:columns]
     for told in ("id 1: 0x7368613235363a", "id 2: 'sha256:", "id 1: 'sha256:")[:columns]:
         assert told in changed.describe()
@@ -466,12 +466,12 @@ def test_a_driver_that_reads_a_number_wrongly_hides_neither_behind_the_load_nor_
     scene: Scene, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = reader.read_batches
-    place = NAMES.index(name) + 1
+    position = NAMES.index(name) + 1
 
     def forged(batch: pa.RecordBatch) -> pa.RecordBatch:
-        kind = batch.schema.field(place).type
-        values = [None if value is None else FORGED[name] for value in batch.column(place).to_pylist()]
-        return batch.set_column(place, batch.schema.field(place), pa.array(values, kind))
+        kind = batch.schema.field(position).type
+        values = [None if value is None else FORGED[name] for value in batch.column(position).to_pylist()]
+        return batch.set_column(position, batch.schema.field(position), pa.array(values, kind))
 
     def wrong(*arguments: Any) -> Iterator[pa.RecordBatch]:
         return map(forged, right(*arguments))
@@ -490,24 +490,24 @@ def loaded(shop: Shop) -> Workplace:
     """A workplace with a right copy of the shop."""
     shop.ready("data")
     for name, rows in SHOP_ROWS.items():
-        place = f"sales.{name[6:]}" if name.startswith("Sales.") else name[4:]
+        target = f"sales.{name[6:]}" if name.startswith("Sales.") else name[4:]
         for row in rows:
-            shop.query(f"INSERT INTO {place} VALUES (%s, %s)", *row)
-    return shop.place
+            shop.query(f"INSERT INTO {target} VALUES (%s, %s)", *row)
+    return shop.workplace
 
 
 def test_verify_changes_nothing_needs_no_lock_and_exits_1_on_a_difference(shop: Shop) -> None:
-    place = loaded(shop)
-    write_progress(place.data_progress, "data", Customers="failed", Orders="in_progress")
-    before = place.data_progress.read_bytes()
-    lock = place.data_progress.with_name(place.data_progress.name + ".lock")
-    right = place.run("data", "--verify")
+    workplace = loaded(shop)
+    write_progress(workplace.data_progress, "data", Customers="failed", Orders="in_progress")
+    before = workplace.data_progress.read_bytes()
+    lock = workplace.data_progress.with_name(workplace.data_progress.name + ".lock")
+    right = workplace.run("data", "--verify")
     assert right.code == 0, right.text
     assert "Equal:         4" in right.out
     assert "Rows compared: 46" in right.out
     shop.query("UPDATE sales.orders SET label = 'forged' WHERE id = 5")
     shop.query("DELETE FROM customers WHERE id = 3; DROP TABLE products")
-    wrong = place.run("data", "--verify", "--workers", "1")
+    wrong = workplace.run("data", "--verify", "--workers", "1")
     assert wrong.code == 1
     lines = [line for line in wrong.out.splitlines() if line.startswith(("✅", "❌"))]
     assert lines == [
@@ -517,30 +517,30 @@ def test_verify_changes_nothing_needs_no_lock_and_exits_1_on_a_difference(shop: 
         "❌ Sales.Orders: 9 rows on both sides, but not the same values",
     ]
     assert "id 5: 'sale 5 ü€' on the source, 'forged' on the target" in wrong.out
-    assert place.data_progress.read_bytes() == before
+    assert workplace.data_progress.read_bytes() == before
     assert not lock.exists()
 
 
 def test_counts_only(shop: Shop) -> None:
-    place = loaded(shop)
+    workplace = loaded(shop)
     shop.query("UPDATE sales.orders SET label = 'forged' WHERE id = 5")
-    right = place.run("data", "--verify=counts")
+    right = workplace.run("data", "--verify=counts")
     assert right.code == 0, right.text
     assert "Rows counted:" in right.out
     shop.query("DELETE FROM customers WHERE id = 3")
-    wrong = place.run("data", "--verify", "counts", "--tables", "Customers,Products")
+    wrong = workplace.run("data", "--verify", "counts", "--tables", "Customers,Products")
     assert wrong.code == 1
     assert "❌ dbo.Customers: 12 rows on the source, 11 on the target" in wrong.out
     assert re.search(r"Total tables: +2\n", wrong.out)
 
 
 def test_then_verify_compares_what_was_completed(shop: Shop) -> None:
-    place = shop.ready("data").place
+    workplace = shop.ready("data").workplace
     shop.query("CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS"
                " $$ BEGIN IF new.id = 5 THEN new.label = 'spoilt'; END IF; RETURN new; END $$")  # fmt: skip
     shop.query("CREATE TRIGGER spoil BEFORE INSERT ON sales.orders FOR EACH ROW EXECUTE FUNCTION spoil()")
     shop.query("ALTER TABLE sales.orders ENABLE ALWAYS TRIGGER spoil; DROP TABLE products")
-    finished = place.run("data", "--then-verify")
+    finished = workplace.run("data", "--then-verify")
     assert finished.code == 1
     assert "Comparing both sides of 3 completed tables" in finished.out
     assert "✅ dbo.Orders: 20 rows equal" in finished.out
@@ -548,21 +548,21 @@ def test_then_verify_compares_what_was_completed(shop: Shop) -> None:
 
 
 def test_start_from_table_and_flags_that_cannot_stand_beside_it(shop: Shop) -> None:
-    place = loaded(shop)
-    some = place.run("data", "--verify", "--start-from-table", "Products")
+    workplace = loaded(shop)
+    some = workplace.run("data", "--verify", "--start-from-table", "Products")
     assert some.code == 0
     assert "Total tables:  2" in some.out
     for flag in ("--resume", "--reset", "--no-truncate", "--consistent", "--retry-rejects"):
-        refused = place.run("data", "--verify", flag)
+        refused = workplace.run("data", "--verify", flag)
         assert refused.code == 2
         assert f"--verify copies nothing (--then-verify compares after a load), so {flag} cannot" in refused.err
 
 
 def test_a_connection_that_breaks_is_tried_again(shop: Shop) -> None:
-    place = loaded(shop)
-    socket = Path(place.environment["PGHOST"]) / f".s.PGSQL.{place.environment['PGPORT']}"
+    workplace = loaded(shop)
+    socket = Path(workplace.environment["PGHOST"]) / f".s.PGSQL.{workplace.environment['PGPORT']}"
     with Proxy(("127.0.0.1", shop.source.port)) as source, Proxy(socket) as target:
-        through = place.with_settings(
+        through = workplace.with_settings(
             MSSQL_PORT=str(source.port), PGHOST="127.0.0.1", PGPORT=str(target.port), RETRY_SECONDS="0", WORKERS="1"
         )
         target.cut_after(60_000)
@@ -580,9 +580,9 @@ def counts_of(shop: Shop) -> dict[str, int]:
 
 
 def test_a_signal_ends_it_while_a_side_is_silent(shop: Shop) -> None:
-    place = loaded(shop)
+    workplace = loaded(shop)
     with Proxy(("127.0.0.1", shop.source.port)) as source:
-        through = place.with_settings(MSSQL_PORT=str(source.port), WORKERS="1")
+        through = workplace.with_settings(MSSQL_PORT=str(source.port), WORKERS="1")
         assert through.run("data", "--verify").code == 0
         # Near the end, where all the rows are: workers wait for the source, not the thread that takes signals.
         source.stall_after(source.passed - 3000)
@@ -599,22 +599,22 @@ def test_a_signal_ends_it_while_a_side_is_silent(shop: Shop) -> None:
 
 
 def test_nothing_is_found_on_a_right_copy_of_the_handmade_database(
-    serve: Callable[..., StandIn], workplace: Callable[[StandIn, Database], Workplace]
+    serve: Callable[..., StandIn], make_workplace: Callable[[StandIn, Database], Workplace]
 ) -> None:
     # The shop's copy is verified by README's examples.
-    place = workplace(serve(HANDMADE, HANDMADE_ROWS), HANDMADE)
-    assert place.run("schema").code == 0
-    finished = place.run("data", "--then-verify")
+    workplace = make_workplace(serve(HANDMADE, HANDMADE_ROWS), HANDMADE)
+    assert workplace.run("schema").code == 0
+    finished = workplace.run("data", "--then-verify")
     assert "Different:     0" in finished.out, finished.text
     assert finished.code == 0
     assert "❌" not in finished.out.partition("Comparing both sides")[2]
-    settings = load_settings(None, place.environment)
+    settings = load_settings(None, workplace.environment)
     for table in introspection.read_tables(reader.connect(settings))[::8]:
         assert len(set(digests(table, settings))) == 1, table.full_name
 
 
 def on_six_digits(row: tuple[object, ...]) -> tuple[object, ...]:
-    """A row whose moments any T-SQL server holds; not all have a seventh digit."""
+    """A row whose dates and times any T-SQL server holds; not all have a seventh digit."""
     return tuple(value.replace(".9999999", ".999999") if isinstance(value, str) else value for value in row)
 
 
@@ -623,7 +623,7 @@ def test_on_a_tsql_server_every_type_is_equal_and_a_change_is_found(
 ) -> None:
     name = "verification_of_the_tests"
     given = {**tsql_server, "MSSQL_DATABASE": name, **target.environment(target_database)}
-    place = Workplace(tmp_path, given).with_settings(MSSQL_DRIVER=odbc_driver)
+    workplace = Workplace(tmp_path, given).with_settings(MSSQL_DRIVER=odbc_driver)
     master = connect_source(load_settings(None, {**given, "MSSQL_DATABASE": "master"}))
     try:
         master.execute(f"IF DB_ID('{name}') IS NOT NULL DROP DATABASE {name}")
@@ -633,13 +633,13 @@ def test_on_a_tsql_server_every_type_is_equal_and_a_change_is_found(
                 connection.execute(statement)
             connection.autocommit = False
             load_rows(connection, DATABASE, {key: [on_six_digits(row) for row in rows] for key, rows in ROWS.items()})
-        assert place.run("schema").code == 0
-        loaded = place.run("data", "--then-verify")
+        assert workplace.run("schema").code == 0
+        loaded = workplace.run("data", "--then-verify")
         assert loaded.code == 0, loaded.text
         assert "Equal:         3" in loaded.out
         query(target, target_database, "UPDATE every SET price = price + 0.0001, guid = gen_random_uuid() WHERE id = 7")
         query(target, target_database, "DELETE FROM twins WHERE number = 41")
-        changed = place.run("data", "--verify", "--workers", "2")
+        changed = workplace.run("data", "--verify", "--workers", "2")
         assert changed.code == 1
         assert "columns that differ: price, guid\n" in changed.out.lower()
         assert "1 key only on the source (lost):\n     region 'r2', number 41" in changed.out
