@@ -79,7 +79,7 @@ def test_a_linked_progress_file_is_written_through_and_locked_where_it_is(shop: 
     assert (shop.workplace.folder / "link.json").is_symlink()
     assert statuses(real) == dict.fromkeys(SHOP_KEYS, "completed")
     assert rights(real) == 0o640
-    assert sorted(file.name for file in shop.place.folder.iterdir()) == [
+    assert sorted(file.name for file in shop.workplace.folder.iterdir()) == [
         "elsewhere", "link.json", "other-link.json", "runs.jsonl",
     ]  # fmt: skip
 

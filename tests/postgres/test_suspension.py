@@ -262,14 +262,14 @@ def scene(
     """The scene of a run."""
     connection.close()
     source = serve(DATABASE, ROWS)
-    place = workplace(source, DATABASE).with_settings(BATCH_SIZE="500", RETRY_ATTEMPTS="1")
-    return Scene(source, place, target, target_database)
+    workplace = make_workplace(source, DATABASE).with_settings(BATCH_SIZE="500", RETRY_ATTEMPTS="1")
+    return Scene(source, workplace, target, target_database)
 
 
 def test_after_a_run_with_large_tables(scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(loading, "LARGE_TABLE_ROWS", 1)
     monkeypatch.chdir(tmp_path)
-    for name, value in scene.place.environment.items():
+    for name, value in scene.workplace.environment.items():
         monkeypatch.setenv(name, value)
     assert data_sync.run(script_for(Options()), DataOptions(2)).exit_code == 0
     assert scene.query("SELECT count(*) FROM orders") == [(ROW_COUNT,)]
@@ -281,7 +281,7 @@ def test_a_key_that_the_rows_break_fails_its_table_until_they_fit(
 ) -> None:
     monkeypatch.setattr(loading, "LARGE_TABLE_ROWS", 1)
     monkeypatch.chdir(tmp_path)
-    for name, value in scene.place.environment.items():
+    for name, value in scene.workplace.environment.items():
         monkeypatch.setenv(name, value)
     scene.query("ALTER TABLE people ADD half integer DEFAULT 1, ADD CONSTRAINT one_half UNIQUE (half)")
     before = scene.objects
@@ -289,7 +289,7 @@ def test_a_key_that_the_rows_break_fails_its_table_until_they_fit(
     shown = capsys.readouterr().out
     assert "❌ dbo.People failed: its key public.people.one_half cannot be restored: could not create" in shown
     assert "Key (half)=(1) is duplicated" in shown
-    assert statuses(scene.place.data_progress) == {"Orders": "completed", "People": "failed"}
+    assert statuses(scene.workplace.data_progress) == {"Orders": "completed", "People": "failed"}
     assert scene.query("SELECT name FROM replication.suspended") == [("one_half",)]
 
     scene.query("ALTER TABLE people ALTER half SET DEFAULT NULL")
@@ -309,10 +309,10 @@ def test_keys_guard_the_rows_of_a_partial_table_of_which_no_load_is_known(
 ) -> None:
     monkeypatch.setattr(loading, "LARGE_TABLE_ROWS", 1)
     monkeypatch.chdir(tmp_path)
-    for name, value in scene.place.environment.items():
+    for name, value in scene.workplace.environment.items():
         monkeypatch.setenv(name, value)
     scene.query("INSERT INTO orders VALUES (7, 'of others')")
-    write_progress(scene.place.data_progress, "data", Orders="in_progress", People="completed")
+    write_progress(scene.workplace.data_progress, "data", Orders="in_progress", People="completed")
     if is_suspended:
         with closing(scene.target.connect(scene.database)) as connection:
             connection.autocommit = False
@@ -325,7 +325,7 @@ def test_keys_guard_the_rows_of_a_partial_table_of_which_no_load_is_known(
 
 def test_after_a_run_in_which_a_table_failed(scene: Scene) -> None:
     scene.source.fail_next("dbo.Orders", 8134, "Divide by zero error encountered.")
-    failed = scene.place.run("data")
+    failed = scene.workplace.run("data")
     assert failed.code == 1
     assert "keys, indexes and triggers are back" in failed.out
     scene.assert_back()
@@ -334,20 +334,20 @@ def test_after_a_run_in_which_a_table_failed(scene: Scene) -> None:
 def test_after_a_kill_and_resume_and_after_a_kill_with_nothing_left_to_do(scene: Scene) -> None:
     with Proxy(("127.0.0.1", scene.source.port)) as proxy:
         proxy.stall_after(PART)
-        process = scene.place.with_settings(MSSQL_PORT=str(proxy.port)).start("data")
+        process = scene.workplace.with_settings(MSSQL_PORT=str(proxy.port)).start("data")
         wait_until(lambda: proxy.is_stalled, "the source is silent")
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     assert scene.query("SELECT count(*) FROM replication.suspended") != [(0,)]
     assert scene.objects != scene.before
-    assert scene.place.run("data", "--resume").code == 0
+    assert scene.workplace.run("data", "--resume").code == 0
     scene.assert_back()
 
     # Killed after its last table: everything is completed, and still suspended.
     with closing(scene.target.connect(scene.database)) as connection:
         connection.autocommit = False
         suspension.suspend(connection, LoadedTables([ORDERS, PEOPLE], [ORDERS, PEOPLE]))
-    resumed = scene.place.run("data", "--resume")
+    resumed = scene.workplace.run("data", "--resume")
     assert resumed.code == 0
     assert "Nothing left to do" in resumed.out
     assert "11 of 11 keys, indexes and triggers are back" in resumed.out
@@ -356,29 +356,29 @@ def test_after_a_kill_and_resume_and_after_a_kill_with_nothing_left_to_do(scene:
 
 def test_a_violated_key_makes_exit_code_1_and_deletes_nothing(scene: Scene) -> None:
     scene.query("ALTER TABLE orders ALTER person SET DEFAULT -1")
-    run = scene.place.run("data")
+    run = scene.workplace.run("data")
     assert run.code == 1
     assert "WARNING: foreign key public.orders.orders' person" in run.text
     assert "No row was deleted" in run.text
-    assert set(statuses(scene.place.data_progress).values()) == {"completed"}
+    assert set(statuses(scene.workplace.data_progress).values()) == {"completed"}
     assert scene.query("SELECT count(*) FROM orders") == [(ROW_COUNT,)]
     assert scene.query("SELECT name, is_back FROM replication.suspended") == [("orders' person", True)]
     assert scene.query("SELECT convalidated FROM pg_constraint WHERE conname = 'orders'' person'") == [(False,)]
 
     scene.query("ALTER TABLE orders ALTER person DROP DEFAULT; INSERT INTO people VALUES (-1, 'found')")
-    resumed = scene.place.run("data", "--resume")
+    resumed = scene.workplace.run("data", "--resume")
     assert resumed.code == 0, resumed.text
     scene.assert_back()
 
 
 def test_ctrl_c_does_not_wait_for_an_index_or_a_key(scene: Scene) -> None:
-    assert scene.place.run("data").code == 0
+    assert scene.workplace.run("data").code == 0
     with closing(scene.target.connect(scene.database)) as connection:
         connection.autocommit = False
         suspension.suspend(connection, LoadedTables([ORDERS, PEOPLE], [ORDERS, PEOPLE]))
     with closing(scene.target.connect(scene.database)) as other, other.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE orders IN ROW EXCLUSIVE MODE")
-        process = scene.place.start("data", "--resume")
+        process = scene.workplace.start("data", "--resume")
         waiting = "SELECT pid FROM pg_locks WHERE relation = 'orders'::regclass AND NOT granted"
         wait_until(lambda: bool(scene.query(waiting)), "the run waits for the table")
         process.send_signal(signal.SIGINT)
@@ -386,7 +386,7 @@ def test_ctrl_c_does_not_wait_for_an_index_or_a_key(scene: Scene) -> None:
         assert process.returncode == 130, err
         assert "--resume continues from here" in err
         wait_until(lambda: not scene.query(waiting), "PostgreSQL was told that nobody waits any more")
-    assert scene.place.run("data", "--resume").code == 0
+    assert scene.workplace.run("data", "--resume").code == 0
     scene.assert_back()
 
 
@@ -395,20 +395,20 @@ def test_a_role_without_rights_is_told_what_it_lacks(scene: Scene) -> None:
         "DROP SCHEMA replication CASCADE; DROP ROLE IF EXISTS guest; CREATE ROLE guest LOGIN;"
         "GRANT ALL ON ALL TABLES IN SCHEMA public TO guest"
     )
-    refused = scene.place.with_settings(PGUSER="guest").run("data")
+    refused = scene.workplace.with_settings(PGUSER="guest").run("data")
     assert refused.code == 1
     assert "the schema `replication`, where loads keep their checkpoints, cannot be made" in refused.err
     assert "grant CREATE on the database" in refused.err
     assert "Traceback" not in refused.text
 
     scene.query(f'GRANT CREATE ON DATABASE "{scene.database}" TO guest')
-    refused = scene.place.with_settings(PGUSER="guest").run("data")
+    refused = scene.workplace.with_settings(PGUSER="guest").run("data")
     assert refused.code == 1
     assert "cannot be suspended for the load: must be owner of table" in refused.err
     assert scene.objects == scene.before
     scene.query("DROP SCHEMA replication CASCADE; DROP OWNED BY guest; DROP ROLE guest")
-    set_status(scene.place.data_progress, "Orders", "pending")
-    assert scene.place.run("data", "--resume").code == 0
+    set_status(scene.workplace.data_progress, "Orders", "pending")
+    assert scene.workplace.run("data", "--resume").code == 0
     scene.assert_back()
 
 

@@ -66,7 +66,7 @@ def test_a_check_touches_neither_side_nor_the_progress_file_and_needs_no_lock(sh
         finished, remarks = check(shop.workplace, *arguments)
     assert finished.code == 0
     assert progress.read_text(encoding="utf-8") == "{ not even JSON"
-    left = {path.name for path in shop.place.folder.iterdir() if ".lock" not in path.name}
+    left = {path.name for path in shop.workplace.folder.iterdir() if ".lock" not in path.name}
     assert left == before | {JSON_FILE, "runs.jsonl"}
     assert shop.tables == []
     assert text_of(remarks, "overview", "table").startswith("4 tables, about 46 rows")
