@@ -14,9 +14,9 @@ from typing import Any
 import psycopg2
 
 from data_phase.job import Job, Step
-from model.catalog import WHOLE_TABLE, Chunk
 from model.changes import Changes, Kind
 from model.errors import TargetError
+from model.ranges import WHOLE_TABLE, Chunk
 from mssql import chunk_keys, chunk_planning, native_numbers, reader
 from mssql.selection import Selection, Source
 from postgres import checkpoints, loader, restoration, suspension_record

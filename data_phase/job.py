@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from data_phase.connection_pair import ConnectionPair
-from model.catalog import Chunk, Table
+from model.catalog import Table
+from model.ranges import Chunk
 from model.settings import Settings
 from mssql import chunk_keys
 from postgres.checkpoints import LoadId

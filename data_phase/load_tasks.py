@@ -11,7 +11,7 @@ import psycopg2
 from data_phase import chunk_copy
 from data_phase.connection_pair import ConnectionPair
 from data_phase.job import Begun, Job, Step
-from model.catalog import Chunk
+from model.ranges import Chunk
 from model.settings import Settings
 from postgres import loader
 from postgres.checkpoints import Totals

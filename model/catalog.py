@@ -22,7 +22,6 @@ FORMS: Mapping[str, Form] = {
     "decimal": "digits", "numeric": "digits",
     "time": "scale", "datetime2": "scale", "datetimeoffset": "scale",
 }  # fmt: skip
-State = Literal["done", "changed", "skipped"]
 
 
 def written(part: str) -> str:
@@ -312,67 +311,3 @@ class Database:
     sees_masked: bool | None = None
     #: row-level security policies that are in force and may hide rows from the login
     security_policies: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Translation:
-    """What became of one T-SQL expression.
-
-    `sql` is `None` when it was refused, and `reason` then says why. `suggestion` beside a refusal is
-    something a person may use after a look; beside a `sql` it is a remark on what the translation relies
-    on. `is_immutable` is PostgreSQL's notion: only then can the SQL stand in a generated column or an
-    index predicate.
-    """
-
-    original: str
-    sql: str | None
-    reason: str | None
-    suggestion: str | None
-    is_immutable: bool
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What becomes of one object of the source: one line of the fidelity report.
-
-    `kind` is a word for a person ("index", "default"); `name` says where it stands on the source
-    (`dbo.Orders.IX_Date`). `changed` says in `reason` how it differs, `skipped` why it is not there;
-    `original` is then the source's own text, and `suggestion` what a person could do.
-    """
-
-    kind: str
-    name: str
-    state: State = "done"
-    reason: str | None = None
-    original: str | None = None
-    suggestion: str | None = None
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """A range of a table's rows by its key: above `lower`, up to and including `upper`.
-
-    Bounds are T-SQL literals, one for each key column, found by SQL Server and only ever compared by it;
-    `None` is no bound. `columns` are the key's columns; a chunk without columns is the whole table.
-    """
-
-    number: int = 0
-    columns: tuple[str, ...] = ()
-    lower: tuple[str, ...] | None = None
-    upper: tuple[str, ...] | None = None
-
-    @property
-    def is_whole_table(self) -> bool:
-        """Whether it has no bounds at all."""
-        return self.lower is None and self.upper is None
-
-
-WHOLE_TABLE = Chunk()
-
-
-@dataclass(frozen=True)
-class Picked:
-    """Single rows of a table, found by their keys: T-SQL literals, one for each of `columns`."""
-
-    columns: tuple[str, ...]
-    keys: tuple[tuple[str, ...], ...]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from model.catalog import Column, Picked, Table
+from model.catalog import Column, Table
+from model.ranges import Picked
 from model.type_traits import KeyKind
 from mssql.quoting import can_stand_in_a_query
 from type_mapping import has_seventh_digit, traits_of

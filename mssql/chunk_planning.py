@@ -18,8 +18,9 @@ import arrow_odbc
 from arrow_odbc import TextEncoding
 
 from db import odbc_diagnosis
-from model.catalog import WHOLE_TABLE, Chunk, Column, Table
+from model.catalog import Column, Table
 from model.errors import PlanningError
+from model.ranges import WHOLE_TABLE, Chunk
 from mssql.chunk_keys import chunk_key, key_literals, key_texts
 from mssql.quoting import can_stand_in_a_query, is_beyond_basic_plane, quote, quote_table
 from mssql.where import first_difference, ranges

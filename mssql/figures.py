@@ -20,9 +20,10 @@ import pyarrow as pa
 import pyodbc
 
 from db import odbc_diagnosis
-from model.catalog import Chunk, Column, Table
+from model.catalog import Column, Table
 from model.errors import SourceError
 from model.exact_numbers import EXACT, has_total
+from model.ranges import Chunk
 from mssql.quoting import quote, quote_table
 from mssql.where import where_clause
 from type_mapping import read_type, select_expression, traits_of

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from model.catalog import Chunk, Column, Picked, Table
+from model.catalog import Column, Table
+from model.ranges import Chunk, Picked
 from mssql import odbc_client
 from mssql.quoting import quote, quote_table
 from mssql.where import where_clause

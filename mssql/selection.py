@@ -9,9 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from model.catalog import WHOLE_TABLE, Chunk, Column, Picked, Table
+from model.catalog import Column, Table
 from model.changes import Kind
 from model.errors import SourceError
+from model.ranges import WHOLE_TABLE, Chunk, Picked
 from model.settings import Settings
 from mssql import odbc_client
 from mssql.native_numbers import RawNumbers

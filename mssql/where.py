@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from model.catalog import Chunk, Picked
+from model.ranges import Chunk, Picked
 from mssql.quoting import quote
 
 

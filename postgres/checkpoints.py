@@ -15,9 +15,9 @@ from typing import Any
 import psycopg2
 
 from db import target_words
-from model.catalog import Chunk
 from model.changes import Counts
 from model.errors import LoadLostError, RecordError
+from model.ranges import Chunk
 from postgres import runs, suspension_record, trust
 from postgres.names import TargetName
 

@@ -9,9 +9,9 @@ from typing import Any
 import psycopg2
 
 from db import target_words
-from model.catalog import Finding
 from model.errors import SchemaError, UnreachableError, UsageError
 from model.events import TableCompleted, TableFailed
+from model.findings import Finding
 from model.settings import Settings
 from postgres import checkpoints, ddl, locks
 from postgres.ddl import NamedStep, Step, TablePlan

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from model.catalog import Finding
+from model.findings import Finding
 from model.visible import json_text, on_one_line, visible
 from progress import write_atomically
 

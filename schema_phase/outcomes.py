@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from model.catalog import Finding
+from model.findings import Finding
 from postgres.ddl import SchemaPlan, Step
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from db import connect_source, connect_target
-from model.catalog import Database, Finding, Table
+from model.catalog import Database, Table
+from model.findings import Finding
 from model.settings import Settings
 from mssql.introspection import read_database
 from mssql.server_version import read_version

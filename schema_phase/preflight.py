@@ -19,8 +19,9 @@ from typing import Literal, get_args
 import psycopg2
 
 from db import connect_source, connect_target, target_words
-from model.catalog import Column, Database, Finding, ForeignKey, SqlType, Table
+from model.catalog import Column, Database, ForeignKey, SqlType, Table
 from model.errors import OutputError, UnreachableError, UnsupportedTypeError
+from model.findings import Finding
 from model.settings import Settings
 from model.visible import json_text
 from mssql import data_checks

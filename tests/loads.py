@@ -7,7 +7,7 @@ import sys
 from cli.display.plain import PlainDisplay
 from data_phase.job import Begun, Job
 from data_phase.load_tasks import BeginLoad, CopyChunk, FinishLoad
-from model.catalog import Chunk
+from model.ranges import Chunk
 from model.settings import Settings
 from operations.recorder import Recorder
 from postgres.checkpoints import Totals

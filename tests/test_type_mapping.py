@@ -30,8 +30,9 @@ from data_phase.load_tasks import CopyChunk
 from data_phase.modes.truncate_and_copy import TruncateAndCopy
 from db import connect_source, connect_target, load_settings
 from demo.target import EmbeddedTarget
-from model.catalog import WHOLE_TABLE, Column, Database, Key, KeyColumn, SqlType, Table
+from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
 from model.errors import UnknownNumberError
+from model.ranges import WHOLE_TABLE
 from model.settings import Settings
 from mssql import native_numbers, reader
 from mssql.introspection import read_tables

@@ -9,7 +9,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from model.catalog import Chunk, Table
+from model.catalog import Table
+from model.ranges import Chunk
 from model.settings import Settings
 from postgres.introspection import TargetTable
 from scheduling.retry import RetryPolicy

@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from model.catalog import Chunk, Column
+from model.catalog import Column
 from model.errors import SourceError, TargetError
 from model.exact_numbers import EXACT, has_total, total
 from model.long_rows import LongRow
+from model.ranges import Chunk
 from model.settings import Settings
 from mssql import chunk_planning, figures, reader
 from mssql.figures import Figures

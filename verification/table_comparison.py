@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from model.catalog import WHOLE_TABLE, Chunk, Table
+from model.catalog import Table
 from model.errors import TableError, UnfitTargetError
 from model.events import ComparisonStarted, Event, RowsRead, TableCompared
+from model.ranges import WHOLE_TABLE, Chunk
 from model.settings import Settings
 from postgres.introspection import TargetTable
 from postgres.names import target_name

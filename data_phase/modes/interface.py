@@ -6,7 +6,7 @@ from typing import ClassVar, Protocol
 
 from data_phase.connection_pair import ConnectionPair
 from data_phase.job import Begun, Job, Step
-from model.catalog import Chunk
+from model.ranges import Chunk
 from model.settings import Settings
 from postgres.checkpoints import Totals
 from postgres.names import TargetName

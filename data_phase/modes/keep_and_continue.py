@@ -11,8 +11,8 @@ from data_phase import chunk_copy
 from data_phase.connection_pair import ConnectionPair
 from data_phase.job import Begun, Job, Step
 from data_phase.modes.truncate_and_copy import TruncateAndCopy
-from model.catalog import Chunk
 from model.errors import LoadLostError, TargetError
+from model.ranges import Chunk
 from model.settings import Settings
 from postgres import checkpoints, loader, restoration, suspension_record
 from postgres.checkpoints import Load, Totals

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from model.catalog import Column, Table, Translation
+from model.catalog import Column, Table
+from model.findings import Translation
 from mssql.expressions.context import Kind
 from mssql.expressions.conversions import convert
 from mssql.expressions.parser import parse

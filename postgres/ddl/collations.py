@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from model.catalog import Column, Finding, Table
+from model.catalog import Column, Table
+from model.findings import Finding
 from postgres.ddl.context import Context
 from postgres.ddl.plan import Step
 from postgres.ddl.statements import literal

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from model.catalog import Column, Finding, Table, Translation
+from model.catalog import Column, Table
+from model.findings import Finding, Translation
 from postgres.ddl.collations import collation_of
 from postgres.ddl.context import Context
 from postgres.ddl.plan import Step, untranslated

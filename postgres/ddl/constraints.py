@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from model.catalog import Finding, ForeignKey, Table
+from model.catalog import ForeignKey, Table
+from model.findings import Finding
 from postgres.ddl.context import Context
 from postgres.ddl.plan import NamedStep, Step, state, untranslated
 from postgres.ddl.statements import comment

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from model.catalog import Finding, Index, Key, KeyColumn, Table
+from model.catalog import Index, Key, KeyColumn, Table
+from model.findings import Finding
 from postgres.ddl.context import Context
 from postgres.ddl.plan import NamedStep, Step, state
 from postgres.ddl.statements import comment

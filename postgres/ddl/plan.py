@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from model.catalog import Column, Finding, State, Table, Translation
+from model.catalog import Column, Table
+from model.findings import Finding, State, Translation
 from postgres.names import TargetName
 
 

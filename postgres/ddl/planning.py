@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from model.catalog import Database, Finding, SqlType, Table
+from model.catalog import Database, SqlType, Table
+from model.findings import Finding
 from model.settings import Settings
 from postgres.ddl.collations import collation_findings, collation_support
 from postgres.ddl.context import Context

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from model.catalog import Column, Finding, Table
+from model.catalog import Column, Table
 from model.catalog import Sequence as SourceSequence
+from model.findings import Finding
 from postgres.ddl.context import Context
 from postgres.ddl.plan import NamedStep, Step, state
 from postgres.ddl.relation_names import domain_target, sequence_name, sequence_target

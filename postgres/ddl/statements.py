@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.catalog import Finding
+from model.findings import Finding
 from postgres.ddl.plan import Step
 from postgres.names import TargetName, quote
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from model.catalog import Column, Finding, Table
+from model.catalog import Column, Table
+from model.findings import Finding
 from postgres.ddl.columns import (
     column_definition,
     column_findings,

@@ -24,8 +24,9 @@ from data_phase.modes.keep_and_continue import AddToRows
 from data_phase.modes.truncate_and_copy import TruncateAndCopy
 from db import load_settings
 from demo.target import EmbeddedTarget
-from model.catalog import WHOLE_TABLE, Chunk, Database
+from model.catalog import Database
 from model.errors import CancelledError, TableError, TargetError, UnreachableError
+from model.ranges import WHOLE_TABLE, Chunk
 from model.settings import Settings
 from mssql import chunk_planning
 from postgres import checkpoints, loader

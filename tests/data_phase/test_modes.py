@@ -13,9 +13,9 @@ from data_phase.modes.interface import LoadMode
 from data_phase.modes.keep_and_continue import AddToRows, KeepAndContinue
 from data_phase.modes.truncate_and_copy import TruncateAndCopy
 from data_phase.table_load import TableLoad
-from model.catalog import WHOLE_TABLE, Chunk
 from model.errors import TargetError, UnfitTargetError
 from model.events import ChunkCommitted, KeysAreBuilt, LoadBegun, TableCompleted, TableFailed, TableStarted
+from model.ranges import WHOLE_TABLE, Chunk
 from model.settings import Driver, Secrets, Settings, Source, Target
 from postgres.checkpoints import Totals
 from postgres.load_plan import LoadPlan

@@ -16,8 +16,8 @@ from data_phase.job import Job
 from data_phase.load_tasks import FinishLoad
 from data_phase.modes.truncate_and_copy import TruncateAndCopy
 from db import load_settings
-from model.catalog import WHOLE_TABLE
 from model.errors import LoadLostError
+from model.ranges import WHOLE_TABLE
 from postgres import checkpoints, runs
 from postgres.checkpoints import Totals
 from postgres.introspection import read_tables

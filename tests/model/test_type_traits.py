@@ -16,20 +16,10 @@ import pytest
 
 import type_mapping
 from db import load_settings
-from model.catalog import (
-    FORMS,
-    WHOLE_TABLE,
-    Column,
-    Database,
-    ForeignKey,
-    Identity,
-    Key,
-    KeyColumn,
-    SqlType,
-    Table,
-    Translation,
-)
+from model.catalog import FORMS, Column, Database, ForeignKey, Identity, Key, KeyColumn, SqlType, Table
 from model.errors import DescriptionError, OtherwiseDescribedError, UnfitTargetError, UnsupportedTypeError
+from model.findings import Translation
+from model.ranges import WHOLE_TABLE
 from model.type_traits import Traits
 from mssql import data_checks, descriptions, figures, native_numbers
 from mssql.chunk_keys import chunk_key, find_again, pick

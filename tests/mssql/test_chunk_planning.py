@@ -22,8 +22,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from db import connect_source, load_settings
-from model.catalog import WHOLE_TABLE, Chunk, Column, Database, Index, Key, KeyColumn, SqlType, Table
+from model.catalog import Column, Database, Index, Key, KeyColumn, SqlType, Table
 from model.errors import PlanningError
+from model.ranges import WHOLE_TABLE, Chunk
 from model.settings import Settings
 from mssql import reader, selection, snapshots
 from mssql.chunk_keys import chunk_key

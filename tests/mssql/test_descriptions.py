@@ -11,8 +11,9 @@ import pytest
 
 from db import connect_source, load_settings
 from demo.target import EmbeddedTarget
-from model.catalog import WHOLE_TABLE, Column, Database, SqlType, Table
+from model.catalog import Column, Database, SqlType, Table
 from model.exact_numbers import EXACT
+from model.ranges import WHOLE_TABLE
 from mssql.figures import count_values
 from standin.filling import Rows
 from standin.server import StandIn

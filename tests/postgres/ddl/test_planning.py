@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from model.catalog import (
-    Column,
-    Database,
-    Default,
-    ForeignKey,
-    Key,
-    KeyColumn,
-    SqlType,
-    Table,
-    Translation,
-)
+from model.catalog import Column, Database, Default, ForeignKey, Key, KeyColumn, SqlType, Table
+from model.findings import Translation
 from model.settings import Driver, Secrets, Settings, Source, Target
 from postgres.ddl import Expressions, SchemaPlan, plan_schema
 from postgres.names import TargetName
