@@ -16,7 +16,7 @@ from db import find_env_file, load_settings
 from model.long_rows import LongRow
 from mssql import native_numbers, reader
 from mssql.introspection import read_tables
-from mssql.selection import Selection, Source
+from mssql.wanted_rows import SourceConnections, WantedRows
 from run.selection import find_table
 
 
@@ -30,7 +30,7 @@ def main() -> None:
     connection = reader.connect(settings)
     table = find_table(read_tables(connection), arguments.table)
     raw = native_numbers.ask_for(connection, table.columns, table.row_count)
-    batches = reader.read_batches(Source(connection, settings), Selection(table, table.columns, raw=raw))
+    batches = reader.read_batches(SourceConnections(connection, settings), WantedRows(table, table.columns, raw=raw))
     rows = sum(part.batch.num_rows if isinstance(part, LongRow) else part.num_rows for part in batches)
     print(f"{rows} rows")
 

@@ -31,7 +31,7 @@ from model.settings import Settings
 from mssql import reader
 from mssql.introspection import read_tables
 from mssql.quoting import quote as bracket
-from mssql.selection import Selection, Source
+from mssql.wanted_rows import SourceConnections, WantedRows
 from postgres import loader
 from postgres.checkpoints import Totals
 from postgres.introspection import read_tables as read_target_tables
@@ -175,7 +175,7 @@ def _servers_alone(settings: Settings) -> tuple[int, float]:
         started = time.monotonic()
         for table in tables:
             plan = plan_load(table, there[target_name(table, settings)], settings)
-            batches = reader.read_batches(Source(source, settings), Selection(table, plan.sources))
+            batches = reader.read_batches(SourceConnections(source, settings), WantedRows(table, plan.sources))
             work = loader.LoadTransaction(plan, finish=partial(_analyze, plan.target))
             loader.load(target, work, batches, loader.CopyAll())
         return len(tables), time.monotonic() - started

@@ -18,7 +18,7 @@ from model.changes import Changes, Kind
 from model.errors import TargetError
 from model.ranges import WHOLE_TABLE, Chunk
 from mssql import chunk_keys, chunk_planning, native_numbers, reader
-from mssql.selection import Selection, Source
+from mssql.wanted_rows import SourceConnections, WantedRows
 from postgres import checkpoints, loader, restoration, suspension_record
 from postgres.checkpoints import Totals
 from postgres.loader import CopyAll, LoadTransaction, Writer
@@ -61,8 +61,8 @@ def bring(step: Step, chunk: Chunk, *, empties_first: bool) -> Totals:
         changes.add(kind, job.plan.columns[position].name, values)
 
     raw = native_numbers.ask_for(step.source, job.plan.sources, job.table.row_count)
-    source = Source(step.source, step.settings, step.pair.by_value)
-    batches = reader.read_batches(source, Selection(job.table, job.plan.sources, chunk, raw), count)
+    source = SourceConnections(step.source, step.settings, step.pair.by_value)
+    batches = reader.read_batches(source, WantedRows(job.table, job.plan.sources, chunk, raw), count)
     work = LoadTransaction(job.plan, finish, begin, step.worker.moved, empties_first, step.settings.lock_wait)
     brought = loader.load(step.target, work, batches, _writer(job, chunk), changes)
     return replace(brought, loaded_as=next(iter(loaded_as), None))

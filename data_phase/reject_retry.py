@@ -18,7 +18,7 @@ from model.errors import TableError, TargetError, UnfitTargetError
 from model.events import TableCompleted, TableFailed, TableStarted
 from model.long_rows import Part
 from mssql import chunk_keys, reader
-from mssql.selection import Selection, Source
+from mssql.wanted_rows import SourceConnections, WantedRows
 from postgres import checkpoints, loader, rejected_rows, suspension
 from postgres.checkpoints import Totals
 from postgres.introspection import TargetTable
@@ -91,8 +91,8 @@ def _read_again(step: Step, rows: Sequence[Recorded]) -> Iterator[Part]:
     try:
         if keys:
             picked = chunk_keys.pick(job.table, keys)
-            source = Source(step.source, step.settings)
-            yield from reader.read_batches(source, Selection(job.table, job.plan.sources, picked))
+            source = SourceConnections(step.source, step.settings)
+            yield from reader.read_batches(source, WantedRows(job.table, job.plan.sources, picked))
         else:
             yield read_rows([row.row for row in rows], job.plan.sources)
     except (KeyError, ValueError) as error:

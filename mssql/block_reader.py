@@ -24,7 +24,7 @@ from mssql.descriptions import NEXT_STEP
 from mssql.losses import count_half_pairs, cut_to_microseconds, holds_replacement, seventh_digit_flag
 from mssql.native_numbers import decoded
 from mssql.quoting import quote
-from mssql.selection import Form, Reading, expression_of, is_cut, select_list
+from mssql.wanted_rows import Form, Reading, expression_of, is_cut, select_list
 from type_mapping import (
     Lob,
     declared_characters,
@@ -92,7 +92,7 @@ def _blocks(reading: Reading, form: Form, bounds: Bounds) -> Iterator[pa.RecordB
     fitting = TRANSIT_BYTES // max(row_bytes(columns, bounds), 1)
     try:
         reader = reading.source.connection.read_arrow_batches(
-            f"SELECT {select_list(columns)}{flags} FROM {reading.selection.rows}",
+            f"SELECT {select_list(columns)}{flags} FROM {reading.wanted.rows}",
             batch_size=max(1, min(reading.source.settings.batch_size, fitting)),
             max_bytes_per_batch=1 << 40,
             max_text_size=max(bounds.text, _longest_declared_text(columns)) + _MARGIN,
@@ -130,7 +130,7 @@ def _settled(batch: pa.RecordBatch, reading: Reading, form: Form, suspects: set[
 
     Columns behind them are flags, named after the position of the column whose seventh digits they show.
     """
-    columns, promised = form.columns, reading.selection.columns
+    columns, promised = form.columns, reading.wanted.columns
     arrays = batch.columns[: len(columns)]
     for at, column in enumerate(columns):
         with naming(promised[at]):
@@ -150,11 +150,11 @@ def _settled(batch: pa.RecordBatch, reading: Reading, form: Form, suspects: set[
 
 
 def _count_half_pairs(reading: Reading, positions: Sequence[int]) -> None:
-    selection = reading.selection
-    columns = [selection.columns[position] for position in positions]
+    wanted = reading.wanted
+    columns = [wanted.columns[position] for position in positions]
     try:
         with reading.source.second_connection() as other:
-            counts = count_half_pairs(other, selection.table, columns, selection.chunk)
+            counts = count_half_pairs(other, wanted.table, columns, wanted.chunk)
     except OdbcError as error:
         raise source_error(error) from None
     for position, count in zip(positions, counts, strict=True):

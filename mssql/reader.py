@@ -21,8 +21,8 @@ from mssql.answers import source_error
 from mssql.block_reader import measure, read_in_blocks, row_bytes
 from mssql.descriptions import NEXT_STEP
 from mssql.quoting import is_beyond_basic_plane
-from mssql.selection import Form, OnChange, Reading, Selection, Source, select_list
 from mssql.value_reader import read_value_by_value
+from mssql.wanted_rows import Form, OnChange, Reading, SourceConnections, WantedRows, select_list
 
 #: a row whose buffers would take more bytes than this is read value by value
 LARGEST_BOUND_ROW = 4 * 1024 * 1024
@@ -38,16 +38,16 @@ def connect(settings: Settings) -> Any:
         raise source_unreachable(settings, error) from None
 
 
-def read_batches(source: Source, selection: Selection, on_change: OnChange | None = None) -> Iterator[Part]:
-    """The rows of a selection as record batches of at most BATCH_SIZE rows, columns in the given order.
+def read_batches(source: SourceConnections, wanted: WantedRows, on_change: OnChange | None = None) -> Iterator[Part]:
+    """The wanted rows as record batches of at most BATCH_SIZE rows, columns in the given order.
 
     A batch is smaller where its rows are wide, and where a row may be too large to be bound at all, rows are
     read value by value, those with long values one by one: so memory stays bounded. `on_change` is told of values
     that lost something on their way; counting them may take another query. Raises SourceError, and UnreachableError
     where a second connection cannot be had.
     """
-    reading = Reading(source, selection, on_change)
-    form = Form(selection.columns, selection.raw, is_promised=True)
+    reading = Reading(source, wanted, on_change)
+    form = Form(wanted.columns, wanted.raw, is_promised=True)
     # What expressions hide is described first, the columns as they are selected second.
     for _ in range(3):
         described = yield from _as_described(reading, form)
@@ -70,12 +70,12 @@ def _as_described(reading: Reading, form: Form) -> Generator[Part, None, Form | 
 
 
 def _parts(reading: Reading, form: Form) -> Iterator[Part]:
-    connection, rows = reading.source.connection, reading.selection.rows
+    connection, rows = reading.source.connection, reading.wanted.rows
     if is_beyond_basic_plane(f"{rows}{select_list(form.columns)}"):
         yield from read_value_by_value(reading, form)
         return
     if form.is_promised:
-        _describe_bare(connection, reading.selection)
+        _describe_bare(connection, reading.wanted)
     bounds = measure(connection, form.columns, rows)
     if row_bytes(form.columns, bounds) > LARGEST_BOUND_ROW:
         yield from read_value_by_value(reading, form)
@@ -83,9 +83,9 @@ def _parts(reading: Reading, form: Form) -> Iterator[Part]:
         yield from read_in_blocks(reading, form, bounds)
 
 
-def _describe_bare(connection: Any, selection: Selection) -> None:
+def _describe_bare(connection: Any, wanted: WantedRows) -> None:
     """Hold against the catalog those columns whose own description an expression hides."""
-    hidden = descriptions.bare(selection.columns)
+    hidden = descriptions.bare(wanted.columns)
     if not hidden:
         return
     offered: list[pa.DataType] = []
@@ -94,10 +94,10 @@ def _describe_bare(connection: Any, selection: Selection) -> None:
         offered.extend(schema.types)
         return schema
 
-    query = descriptions.bare_query(selection.columns, hidden, selection.quoted_table)
+    query = descriptions.bare_query(wanted.columns, hidden, wanted.quoted_table)
     try:
         for _ in connection.read_arrow_batches(query, batch_size=1, map_schema=note):
             pass
     except arrow_odbc.Error as error:
         raise source_error(error) from None
-    descriptions.hold_bare_against(selection.columns, hidden, offered)
+    descriptions.hold_bare_against(wanted.columns, hidden, offered)

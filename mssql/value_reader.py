@@ -17,7 +17,7 @@ from mssql import descriptions, odbc_client
 from mssql.answers import count_query, naming, not_as_declared, refuse_short, source_error
 from mssql.losses import seventh_digit_flag
 from mssql.quoting import quote
-from mssql.selection import Form, Reading, expression_of, is_cut
+from mssql.wanted_rows import Form, Reading, expression_of, is_cut
 from type_mapping import mapping_of, read_type
 
 #: bytes of text and binary in a batch of rows that were read so
@@ -61,15 +61,15 @@ def read_value_by_value(reading: Reading, form: Form) -> Iterator[Part]:
 
     Raises SourceError, and OtherwiseDescribedError where the driver describes other columns.
     """
-    source, selection = reading.source, reading.selection
+    source, wanted = reading.source, reading.wanted
     order = _Order(form.columns)
-    gathered = _Gathered(selection.columns, form.columns, source.settings.batch_size)
+    gathered = _Gathered(wanted.columns, form.columns, source.settings.batch_size)
     arrived = 0
     try:
         with source.second_connection() as connection:
             if form.is_promised:
                 _describe_bare(connection, reading)
-            for row in connection.rows(order.query(selection.rows), order.hold_against):
+            for row in connection.rows(order.query(wanted.rows), order.hold_against):
                 values = {position: _value(reading, row, form, position) for position in order.shorts}
                 for position in order.cut:
                     reading.tell("seventh_digits", position, int(row.value(pa.bool_()) or 0))
@@ -86,11 +86,11 @@ def read_value_by_value(reading: Reading, form: Form) -> Iterator[Part]:
 
 def _describe_bare(connection: odbc_client.Connection, reading: Reading) -> None:
     """Hold against the catalog those columns whose own description an expression hides."""
-    columns = reading.selection.columns
+    columns = reading.wanted.columns
     hidden = descriptions.bare(columns)
     if not hidden:
         return
-    query = descriptions.bare_query(columns, hidden, reading.selection.quoted_table)
+    query = descriptions.bare_query(columns, hidden, reading.wanted.quoted_table)
     for _ in connection.rows(query, lambda offered: descriptions.hold_bare_against(columns, hidden, offered)):
         pass
 

@@ -24,7 +24,7 @@ from db import load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
 from mssql import reader
-from mssql.selection import Selection, Source
+from mssql.wanted_rows import SourceConnections, WantedRows
 from postgres import checkpoints
 from postgres.names import TargetName
 from standin.server import StandIn
@@ -289,7 +289,9 @@ def test_reading_by_the_piece_gives_what_reading_in_blocks_gives(
         def note(kind: str, position: int, values: int) -> None:
             lost[kind, position] += values
 
-        batches = list(reader.read_batches(Source(reader.connect(settings), settings), Selection(every, columns), note))
+        batches = list(
+            reader.read_batches(SourceConnections(reader.connect(settings), settings), WantedRows(every, columns), note)
+        )
         return [*batches, {key: count for key, count in lost.items() if count}]
 
     in_blocks = read()

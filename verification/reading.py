@@ -25,7 +25,7 @@ from model.ranges import Chunk
 from model.settings import Settings
 from mssql import chunk_planning, figures, reader
 from mssql.figures import Figures
-from mssql.selection import Selection, Source
+from mssql.wanted_rows import SourceConnections, WantedRows
 from postgres import reader as target_reader
 from postgres.reader import BlockRange, Wanted
 from scheduling.tasks import Worker
@@ -131,8 +131,8 @@ def look_at_part(reading: Reading, part: Range, is_wanted: npt.NDArray[np.bool_]
 def _pieces(reading: Reading, part: Range) -> Iterator[Piece]:
     pair = reading.pair
     if isinstance(part, Chunk):
-        source = Source(reading.connections.source, reading.settings)
-        for rows in reader.read_batches(source, Selection(pair.table, pair.columns, part)):
+        source = SourceConnections(reading.connections.source, reading.settings)
+        for rows in reader.read_batches(source, WantedRows(pair.table, pair.columns, part)):
             yield _of_source(pair, rows)
     else:
         wanted = [

@@ -23,7 +23,7 @@ from model.ranges import WHOLE_TABLE
 from model.type_traits import Traits
 from mssql import data_checks, descriptions, figures, native_numbers
 from mssql.chunk_keys import chunk_key, find_again, pick
-from mssql.selection import select_list
+from mssql.wanted_rows import select_list
 from mssql.where import where_clause
 from postgres.ddl.plan import Expressions, all_steps
 from postgres.ddl.planning import plan_schema

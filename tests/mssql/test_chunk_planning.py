@@ -26,12 +26,12 @@ from model.catalog import Column, Database, Index, Key, KeyColumn, SqlType, Tabl
 from model.errors import PlanningError
 from model.ranges import WHOLE_TABLE, Chunk
 from model.settings import Settings
-from mssql import reader, selection, snapshots
+from mssql import reader, snapshots, wanted_rows
 from mssql.chunk_keys import chunk_key
 from mssql.chunk_planning import CANDIDATES, Sampling, plan_chunks
 from mssql.introspection import read_tables
 from mssql.quoting import quote, quote_table
-from mssql.selection import Selection
+from mssql.wanted_rows import WantedRows
 from mssql.where import where_clause
 from standin.script import create_script, load_rows
 from standin.server import StandIn
@@ -288,12 +288,12 @@ def _seen(environment: Mapping[str, str]) -> Source:
 
 def numbers_of(source: Source, table: Table, *chunks: Chunk) -> list[list[int]]:
     """The row numbers of each of the chunks, read the way a load reads rows."""
-    connection = selection.Source(source.connect(), source.settings)
+    connection = wanted_rows.SourceConnections(source.connect(), source.settings)
     (column,) = [column for column in table.columns if column.name == "n"]
     return [
         [
             number
-            for batch in reader.read_batches(connection, Selection(table, (column,), chunk))
+            for batch in reader.read_batches(connection, WantedRows(table, (column,), chunk))
             for number in batch.column(0).to_pylist()
         ]
         for chunk in chunks

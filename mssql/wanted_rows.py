@@ -25,7 +25,7 @@ OnChange = Callable[[Kind, int, int], None]
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceConnections:
     """Connections to the source: `connection` is an arrow-odbc one.
 
     `by_value` serves where another kind is needed; one is opened where it is not given.
@@ -49,7 +49,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Selection:
+class WantedRows:
     """The rows of a chunk of a table, with these columns in this order, as the catalog has them.
 
     `raw` are the numbers that a connection is asked for in the driver's own form.
@@ -82,10 +82,10 @@ class Form:
 
 @dataclass(frozen=True)
 class Reading:
-    """One reading of a selection. `on_change` is told of values that lost something on their way."""
+    """One reading of wanted rows. `on_change` is told of values that lost something on their way."""
 
-    source: Source
-    selection: Selection
+    source: SourceConnections
+    wanted: WantedRows
     on_change: OnChange | None = None
 
     def tell(self, kind: Kind, position: int, values: int) -> None:
