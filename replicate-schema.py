@@ -8,14 +8,14 @@ from schema_phase.options import SchemaOptions
 
 EXAMPLES = """\
 examples:
-  python replicate-schema.py                            make every table
-  python replicate-schema.py --resume                   go on where the last run stopped
+  python replicate-schema.py                            create every table
+  python replicate-schema.py --resume                   continue where the last run stopped
   python replicate-schema.py --start-from-table Orders  Orders and all tables after it
   python replicate-schema.py --tables 'Sales.*' --exclude '*Log'
-  python replicate-schema.py --recreate                 drop tables that differ, make them anew
-  python replicate-schema.py --apply-drift              mend them where nothing is lost
-  python replicate-schema.py --check                    what a run would meet; touches nothing
-  python replicate-schema.py --check-data               the same, and what the values hold
+  python replicate-schema.py --recreate                 drop tables that differ, create them again
+  python replicate-schema.py --apply-drift              fix them where nothing is lost
+  python replicate-schema.py --check                    problems that a run would meet; touches nothing
+  python replicate-schema.py --check-data               the same, and problems in the values
   python replicate-schema.py --dry-run > schema.sql     the DDL, for reading or for psql
   python replicate-schema.py --reset                    move the progress file aside
 
@@ -32,22 +32,28 @@ def main() -> int:
     parser = ScriptParser(__doc__, EXAMPLES, "schema")
     add_shared_arguments(parser, "schema")
     parser.add_argument(
-        "--recreate", action="store_true", help="drop a table that exists and differs, with its rows, and make it anew"
+        "--recreate",
+        action="store_true",
+        help="drop a table that exists but differs, with its rows, and create it again",
     )
     parser.add_argument(
         "--apply-drift", action="store_true", help="add missing columns to tables that exist, and widen their types"
     )
     parser.add_argument("--dry-run", action="store_true", help="print the DDL as a script for psql, touch nothing")
     parser.add_argument(
-        "--check", action="store_true", help="say what a run would meet, and schema_check.json the same"
+        "--check",
+        action="store_true",
+        help="show the problems that a run would meet, and write them to schema_check.json",
     )
-    parser.add_argument("--check-data", action="store_true", help="--check, and count what PostgreSQL cannot hold")
+    parser.add_argument(
+        "--check-data", action="store_true", help="--check, and count values that PostgreSQL cannot hold"
+    )
     arguments = parser.parse_args()
     for flag, others, why in (
         ("--check", ("--reset", "--recreate", "--apply-drift", "--dry-run", "--resume"), "touches nothing"),
         ("--check-data", ("--reset", "--recreate", "--apply-drift", "--dry-run", "--resume"), "touches nothing"),
         ("--dry-run", ("--reset", "--recreate", "--apply-drift", "--resume"), "prints the DDL and touches nothing"),
-        ("--recreate", ("--apply-drift",), "makes tables that differ anew"),
+        ("--recreate", ("--apply-drift",), "drops and creates tables that differ"),
         ("--reset", ("--resume", *WORK_FLAGS), "moves the progress file aside and ends"),
     ):
         refuse_together(parser, arguments, flag, others, why)

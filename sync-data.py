@@ -15,16 +15,16 @@ from data_phase.phase import DataOptions
 EXAMPLES = """\
 examples:
   python sync-data.py                            copy every table
-  python sync-data.py --resume                   go on where the last run stopped
+  python sync-data.py --resume                   continue where the last run stopped
   python sync-data.py --resume --no-truncate     keep the rows of partial tables
   python sync-data.py --start-from-table Orders  Orders and all tables after it
   python sync-data.py --tables 'Sales.*' --exclude '*Log'
   python sync-data.py --workers 4                four tables or chunks at a time
-  python sync-data.py --verify                   copy nothing, compare every value of both sides
-  python sync-data.py --verify=counts            copy nothing, compare the numbers of rows
-  python sync-data.py --resume --then-verify     go on, then compare what was copied
-  python sync-data.py --on-error reject          leave out rows that PostgreSQL refuses, into rejects/
-  python sync-data.py --retry-rejects            load them again, after the cause was mended
+  python sync-data.py --verify                   copy nothing, compare every value on both sides
+  python sync-data.py --verify=counts            copy nothing, compare row counts only
+  python sync-data.py --resume --then-verify     continue, then compare the completed tables
+  python sync-data.py --on-error reject          leave out rows that PostgreSQL rejects, list them in rejects/
+  python sync-data.py --retry-rejects            load them again, once the cause is fixed
   python sync-data.py --reset                    move the progress file aside
 
 exit codes: 0 all done, 1 some tables failed or differ or rows were rejected, 2 bad arguments or settings, 3 a server
@@ -43,8 +43,8 @@ def main() -> int:
     add_shared_arguments(parser, "data")
     comparing = parser.add_mutually_exclusive_group()
     for flag, words in (
-        ("--verify", "copy nothing; compare every value of both sides, or with =counts the numbers of rows"),
-        ("--then-verify", "after the load, compare the tables that are completed"),
+        ("--verify", "copy nothing; compare every value on both sides, or with =counts the row counts"),
+        ("--then-verify", "after the load, compare the completed tables"),
     ):
         comparing.add_argument(
             flag, nargs="?", const="values", choices=("values", "counts"), metavar="counts", help=words
@@ -52,15 +52,15 @@ def main() -> int:
     parser.add_argument("--workers", type=positive, metavar="N", help="tables and chunks copied at the same time")
     parser.add_argument(
         "--on-error", choices=("fail", "reject"), default="fail",
-        help="what a row does that PostgreSQL refuses: fail its table (default), or go to rejects/",
+        help="a row that PostgreSQL rejects fails its table (default), or is left out and listed in rejects/",
     )  # fmt: skip
     parser.add_argument(
-        "--retry-rejects", action="store_true", help="copy nothing else; read rejected rows anew and load them"
+        "--retry-rejects", action="store_true", help="copy nothing else; read rejected rows again and load them"
     )
     parser.add_argument(
         "--consistent", action=argparse.BooleanOptionalAction, default=None,
-        help="read all tables at one moment: by a database snapshot, else by SNAPSHOT sessions, else not at all; "
-        "--no-consistent lets --resume go on where that moment is over",
+        help="read all tables from one snapshot of the source (a database snapshot, else SNAPSHOT transactions), or "
+        "refuse to run; --no-consistent lets --resume continue without the session's snapshot",
     )  # fmt: skip
     arguments = parser.parse_args()
     refuse_together(
@@ -70,7 +70,7 @@ def main() -> int:
     )  # fmt: skip
     refuse_together(
         parser, arguments, "--retry-rejects",
-        ("--resume", "--reset", "--no-truncate", "--then-verify", "--consistent"), "loads rejected rows alone",
+        ("--resume", "--reset", "--no-truncate", "--then-verify", "--consistent"), "loads rejected rows only",
     )  # fmt: skip
     refuse_together(parser, arguments, "--reset", ("--resume", *WORK_FLAGS), "moves the progress file aside and ends")
     options = shared_options(arguments)

@@ -49,31 +49,37 @@ def _named_folder(words: Sequence[str]) -> Path | None:
 def add_shared_arguments(parser: argparse.ArgumentParser, phase: Phase) -> None:
     """Declare the flags of DESIGN §3."""
     parser.add_argument("--resume", action="store_true", help="continue the last session, skip completed tables")
-    parser.add_argument("--start-from-table", metavar="T", help="leave the tables before T alone")
+    parser.add_argument("--start-from-table", metavar="T", help="begin with table T, leave the tables before it alone")
     parser.add_argument("--reset", action="store_true", help="move the progress file aside and exit")
     parser.add_argument("--no-truncate", action="store_true", help=_NO_TRUNCATE[phase])
     parser.add_argument(
         "--tables", action="append", default=[], metavar="GLOB",
-        help="only these tables (Orders, Sales.*, *Log); commas or several times",
+        help="only these tables (Orders, Sales.*, *Log); separate several by commas, or repeat the flag",
     )  # fmt: skip
     parser.add_argument(
-        "--exclude", action="append", default=[], metavar="GLOB", help="not these tables; commas or several times"
+        "--exclude", action="append", default=[], metavar="GLOB", help="all but these tables, written the same way"
     )
     parser.add_argument(
-        "--env-file", type=Path, metavar="FILE", help="settings (default: .env here, else beside the script)"
+        "--env-file",
+        type=Path,
+        metavar="FILE",
+        help="read the settings from FILE (default: .env here, else beside the script)",
     )
     parser.add_argument(
-        "--progress-file", type=Path, metavar="FILE", help=f"where progress is kept (default: {DEFAULT_FILES[phase]})"
+        "--progress-file",
+        type=Path,
+        metavar="FILE",
+        help=f"keep the progress in FILE (default: {DEFAULT_FILES[phase]})",
     )
     parser.add_argument(
-        "--type-map", type=Path, metavar="FILE", help="how types and columns cross, where not as usual (JSON)"
+        "--type-map", type=Path, metavar="FILE", help="a JSON file that gives types or columns another PostgreSQL type"
     )
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
 
 
 _NO_TRUNCATE: dict[Phase, str] = {
-    "data": "keep the rows that are there: with --resume a partial table is continued; rows of other tables are "
-    "added to what is there, with a warning",
+    "data": "keep existing rows: with --resume a partial table continues after its last chunk; other tables get the "
+    "source's rows added, with a warning",
     "schema": "accepted for symmetry with sync-data.py; this script never empties a table",
 }
 
@@ -119,7 +125,7 @@ def refuse_together(
         return
     given = [other for other in others if _is_given(arguments, other)]
     if given:
-        parser.error(f"{flag} {why}, so {' and '.join(given)} cannot stand beside it")
+        parser.error(f"{flag} {why}, so it cannot be combined with {' and '.join(given)}")
 
 
 def _is_given(arguments: argparse.Namespace, flag: str) -> bool:

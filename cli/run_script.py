@@ -77,8 +77,8 @@ def run_script(
         _trace(debug)
         return _kept(script.recorder.ended(error.exit_code, str(error)), folder)
     except Exception as error:
-        words = f"A fault of this tool: {type(error).__name__}: {error}"
-        _complain(f"❌ {words}. --debug shows where; --resume goes on.")
+        words = f"Error in this tool: {type(error).__name__}: {error}"
+        _complain(f"❌ {words}. --resume continues; --debug shows where it happened.")
         _trace(debug)
         return _kept(script.recorder.ended(SOME_FAILED, words), folder)
 

@@ -24,10 +24,10 @@ from run.plan import Plan
 Level = Literal["database snapshot", "snapshot sessions"]
 
 NO_MORE_CONNECTIONS = (
-    "with --consistent by SNAPSHOT sessions no further connection to the source can see their moment, and one is "
+    "--consistent by SNAPSHOT transactions: no further connection to the source can see their snapshot, and one is "
     "needed: one broke, or, where the server has no table locks, a table has to be read value by value. No row of "
-    "another moment was copied. Run again without --resume; or let the login create databases, so that a database "
-    "snapshot serves"
+    "another moment was copied. Run again without --resume; or let the login create databases, so that the run can "
+    "use a database snapshot"
 )
 
 
@@ -59,7 +59,7 @@ class SourceSnapshot:
     def __str__(self) -> str:
         if self.level == "database snapshot":
             return f"database snapshot {self.database}, taken at {self.taken_at}"
-        return f"{len(self.sessions)} SNAPSHOT session{'s' * (len(self.sessions) > 1)}, opened at {self.taken_at}"
+        return f"{len(self.sessions)} SNAPSHOT transaction{'s' * (len(self.sessions) > 1)}, opened at {self.taken_at}"
 
 
 def take(run: Run, workers: int) -> SourceSnapshot:
@@ -75,10 +75,10 @@ def take(run: Run, workers: int) -> SourceSnapshot:
         sessions = snapshots.open_sessions(settings, run.tables, workers)
     except SnapshotError as error:
         raise UsageError(
-            f"--consistent: one moment of the source cannot be had, and nothing was copied.\n"
+            f"--consistent: no snapshot of the source can be had, and nothing was copied.\n"
             f"  database snapshot: {no_snapshot}\n"
-            f"  SNAPSHOT sessions: {settings.secrets.hide(str(error))}\n"
-            f"Run without --consistent against a source that is quiet, or a restored backup."
+            f"  SNAPSHOT transactions: {settings.secrets.hide(str(error))}\n"
+            f"Or run without --consistent, from a source that does not change, such as a restored backup."
         ) from None
     run.display.say(f"   (no database snapshot: {no_snapshot})")
     closed = replace(settings, source=replace(settings.source, closed_because=NO_MORE_CONNECTIONS))
@@ -98,20 +98,20 @@ def again(run: Run, plan: Plan, wanted: bool | None) -> SourceSnapshot:
         if wanted:
             raise UsageError(
                 "--consistent: this session began without it, so its tables are of several moments already. "
-                "Begin a new session (without --resume), or continue without --consistent."
+                "Start a new session (without --resume), or continue without --consistent."
             )
         return SourceSnapshot(run.settings)
     name, taken_at = known.get("database"), known.get("taken_at", "")
     if name is None:
         raise UsageError(
-            f"this session was begun with --consistent, and the moment of its SNAPSHOT sessions ({taken_at}) ended "
-            f"with them. Begin a new session (without --resume), or continue with --no-consistent: tables copied from "
+            f"this session began with --consistent, and the snapshot of its SNAPSHOT transactions ({taken_at}) ended "
+            f"with them. Start a new session (without --resume), or continue with --no-consistent: tables copied from "
             f"now on are then of a later moment."
         )
     with closing(connect_source(run.settings)) as connection:
         if not _exists(connection, name):
             raise UsageError(
-                f"this session was begun with --consistent, and its database snapshot {name} is gone. Begin a new "
+                f"this session began with --consistent, and its database snapshot {name} is gone. Start a new "
                 f"session (without --resume), or continue with --no-consistent: tables copied from now on are then of "
                 f"a later moment."
             )
@@ -130,8 +130,8 @@ def _snapshot_of(run: Run, plan: Plan) -> Mapping[str, str]:
             for snapshot, keys in tables.items()
         ]
         raise UsageError(
-            "the tables that are left were begun in sessions that read different moments:\n" + "\n".join(listed)
-            + "\nResume them one after the other with --resume --tables, or all of them with --no-consistent: they are "
+            "the tables that are left belong to sessions that read different snapshots:\n" + "\n".join(listed)
+            + "\nResume one session after the other with --resume --tables, or all tables with --no-consistent: they are "
             "then of later moments."
         )  # fmt: skip
     return dict(next(iter(tables)))
@@ -142,7 +142,7 @@ def end(run: Run, snapshot: SourceSnapshot) -> None:
     if snapshot.database is None:
         return
     if run.tracker.is_read_still(snapshot.database):
-        run.display.say(f"📸 The database snapshot {snapshot.database} stays, so that --resume reads the same moment.")
+        run.display.say(f"📸 The database snapshot {snapshot.database} stays, so that --resume can read it.")
         return
     drop(run, snapshot.database)
 
@@ -169,6 +169,4 @@ def _exists(connection: Any, name: str) -> bool:
     try:
         return snapshots.has_snapshot(connection, name)
     except SnapshotError as error:
-        raise UsageError(
-            f"--consistent: whether the database snapshot {name} is there cannot be seen: {error}"
-        ) from None
+        raise UsageError(f"--consistent: cannot see whether the database snapshot {name} is there: {error}") from None

@@ -121,7 +121,7 @@ def open_sessions(settings: Settings, tables: Sequence[Table], count: int) -> li
         found = odbc_diagnosis(error)
         words = found.words
         if LOCK_TIMEOUT in found.numbers:
-            words = f"others wrote to the tables for {FENCE_TIMEOUT_MS // 1000} s on end: {words}"
+            words = f"others wrote to the tables for {FENCE_TIMEOUT_MS // 1000} s without a pause: {words}"
         raise SnapshotError(words) from None
 
 

@@ -47,8 +47,8 @@ def traced(error: BaseException) -> str:
 def unexpected(error: Exception) -> str:
     """An error that carries no words for a person, in words."""
     return (
-        f"a fault that this tool did not foresee, and nothing of what was under way was kept: {error} "
-        f"({type(error).__name__}). --debug shows where; the other tables are not concerned, and --resume tries again"
+        f"error in this tool: {error} ({type(error).__name__}). Nothing that was under way was kept; other tables are "
+        f"not affected. --resume tries again; --debug shows where it happened"
     )
 
 

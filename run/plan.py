@@ -71,8 +71,8 @@ def plan_run(run: Run) -> Plan:
     is_new = not (options.resume and is_known)
     for bare, keys in tracker.ambiguous.items() if options.resume else ():
         run.display.say(
-            f"⚠️ {bare} in {tracker.path} may mean any of {', '.join(keys)}: none of them is taken to be done, each is "
-            f"done anew."
+            f"⚠️ {bare} in {tracker.path} may mean any of {', '.join(keys)}: none of them counts as done, so each is "
+            f"done again."
         )
     if not is_new:
         _refuse_other_types(run)
@@ -107,7 +107,7 @@ def begin_session(run: Run, plan: Plan) -> None:
         tracker.add_tables(keys)
         run.display.say(summary_banner(tracker.summary(plan.keys)))
     if not plan.tables and (options.tables or options.exclude):
-        run.display.say("⚠️ --tables and --exclude leave no table.")
+        run.display.say("⚠️ --tables and --exclude leave no table to work on.")
     elif not plan.tables:
         run.display.say(
             "⚠️ The source shows no table to this login: check MSSQL_DATABASE, and the login's rights (db_datareader)."
@@ -123,7 +123,7 @@ def _refuse_other_types(run: Run) -> None:
         listed = "\n  ".join(unlike)
         raise UsageError(
             f"--resume: the session in {run.tracker.path} was begun with another type map:\n  {listed}\n"
-            f"Nothing was changed. Resume with the type map that it began with, or start over without --resume."
+            f"Nothing was changed. Resume with the type map of that session, or start over without --resume."
         )
 
 

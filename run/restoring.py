@@ -79,7 +79,7 @@ def restore(this_run: Run, live: LiveRun, workers: int, suspended: int = 0) -> b
     connections = TargetConnections(this_run.settings)
     display, memory = this_run.display, this_run.settings.maintenance_work_mem
     for one in suspension_record.reconcile(connections.first):
-        display.say(f"⚠️ {one} does not come back: what it was on is gone")
+        display.say(f"⚠️ {one} cannot be restored: what it belonged to is gone")
     everything = suspension_record.read(connections.first)
     others = _tables_of_others(connections.first, live, everything)
     left = [one for one in everything if not others.intersection(one.tables)]
@@ -114,7 +114,7 @@ def restore(this_run: Run, live: LiveRun, workers: int, suspended: int = 0) -> b
     for one in gone:
         display.say(
             f"⚠️ WARNING: {one} was suspended by an earlier run and is not there or not valid, and the target has no "
-            f"record of it: was the schema replication dropped? Make it again ({one.definition}), by hand or with "
+            f"record of it: was the schema replication dropped? Create it again ({one.definition}), by hand or with "
             f'replicate-schema.py; or take it out of "suspended" in {this_run.tracker.path}.'
         )
     return not problems and not gone

@@ -39,7 +39,7 @@ WORDS: dict[str, str] = {
     "🛑": "[STOPPED]",
     "🔁": "[RETRY]",
     "🔑": "[KEYS]",
-    "📸": "[MOMENT]",
+    "📸": "[SNAPSHOT]",
     "→": "->",
     "…": "...",
     "·": "-",

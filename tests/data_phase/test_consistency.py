@@ -110,7 +110,7 @@ def test_what_is_written_meanwhile_is_not_seen(scene: Scene, makes_snapshots: bo
         assert scene.snapshot["level"] == "database snapshot"
         assert "was dropped" in out
     else:
-        assert f"📸 One moment of the source: {workers} SNAPSHOT session" in out
+        assert f"📸 One moment of the source: {workers} SNAPSHOT transaction" in out
         assert "no database snapshot: [42000] Database Snapshot is not supported" in out
         assert scene.snapshot["level"] == "snapshot sessions"
     assert scene.source.snapshots == {}
@@ -149,7 +149,7 @@ def test_a_snapshot_stays_while_a_table_is_not_done(scene: Scene) -> None:
     failed = scene.run("--consistent")
     assert failed.code == 1
     (name,) = scene.source.snapshots.values()
-    assert f"The database snapshot {name} stays, so that --resume reads the same moment" in failed.out
+    assert f"The database snapshot {name} stays, so that --resume can read it" in failed.out
     scene.write()
     assert scene.run("--resume").code == 0
     scene.assert_as_before()
@@ -175,7 +175,7 @@ def test_the_snapshot_of_sessions_is_gone_after_a_kill(scene: Scene) -> None:
     scene.proxy.resume()
     refused = scene.run("--resume")
     assert refused.code == 2
-    assert "the moment of its SNAPSHOT sessions" in refused.err
+    assert "the snapshot of its SNAPSHOT transactions" in refused.err
     assert "--no-consistent" in refused.err
     assert scene.run("--resume", "--no-consistent").code == 0
     assert scene.query("SELECT count(*) FROM big") == [(ROW_COUNT,)]
@@ -189,7 +189,7 @@ def test_a_session_that_breaks_ends_the_run_and_nothing_of_another_snapshot_come
     scene.proxy.resume()
     out, err = process.communicate(timeout=60)
     assert process.returncode == 3, out + err
-    assert "no further connection to the source can see their moment" in err
+    assert "no further connection to the source can see their snapshot" in err
     assert "Traceback" not in out + err
     assert scene.query("SELECT count(*) FROM later") == [(0,)]
 
@@ -207,7 +207,7 @@ def test_where_neither_can_be_had_nothing_is_touched(scene: Scene) -> None:
         writer.execute("SELECT TOP (1) 1 FROM dbo.Later WITH (TABLOCKX)").fetchall()
         refused = scene.run("--consistent")
     assert refused.code == 2
-    assert "--consistent: one moment of the source cannot be had, and nothing was copied" in refused.err
+    assert "--consistent: no snapshot of the source can be had, and nothing was copied" in refused.err
     assert "database snapshot: [42000] Database Snapshot is not supported" in refused.err
     assert "SNAPSHOT sessions: others wrote to the tables" in refused.err
     assert not scene.workplace.data_progress.exists()
@@ -247,7 +247,7 @@ def test_the_snapshot_of_sessions_is_not_forgotten_for_a_run_over_other_tables(s
     assert scene.run("--tables", "Later").code == 0
     refused = scene.run("--resume")
     assert refused.code == 2
-    assert "the moment of its SNAPSHOT sessions" in refused.err
+    assert "the snapshot of its SNAPSHOT transactions" in refused.err
 
 
 def test_tables_of_sessions_with_different_snapshots_are_not_mixed(scene: Scene) -> None:
@@ -258,7 +258,7 @@ def test_tables_of_sessions_with_different_snapshots_are_not_mixed(scene: Scene)
     assert scene.run("--tables", "Later").code == 1
     refused = scene.run("--resume")
     assert refused.code == 2
-    assert "were begun in sessions that read different moments" in refused.err
+    assert "belong to sessions that read different snapshots" in refused.err
     assert "Later: of no one moment" in refused.err
     assert scene.run("--resume", "--tables", "Big").code == 0
     assert scene.run("--resume").code == 0

@@ -363,7 +363,7 @@ def test_what_is_suspended_on_a_table_that_is_gone_is_told_once(large: Callable[
     scene.query("DROP TABLE ledger")
     told = scene.run("--resume")
     assert told.code == 1
-    assert "index public.ledger.by_label does not come back: what it was on is gone" in told.out
+    assert "index public.ledger.by_label cannot be restored: what it belonged to is gone" in told.out
     assert scene.query("SELECT * FROM replication.suspended") == []
 
 

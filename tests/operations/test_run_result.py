@@ -163,7 +163,7 @@ def test_a_fault_of_the_tool_is_in_it(tmp_path: Path, capsys: pytest.CaptureFixt
 
     assert run_script(script_for(Options()), tmp_path, fail) == 1
     (result,) = lines(tmp_path)
-    assert result["ended_because"] == "A fault of this tool: ZeroDivisionError: oops"
+    assert result["ended_because"] == "Error in this tool: ZeroDivisionError: oops"
     assert "--debug shows where" in capsys.readouterr().err
 
 

@@ -110,9 +110,13 @@ def test_rejected_rows_are_tried_again_from_there_on(shop: Shop) -> None:
     ("script", "arguments", "words"),
     [
         ("data", ("--retry-rejects", "--consistent"), "--retry-rejects loads rejected rows alone"),
-        ("data", ("--retry-rejects", "--resume", "--no-truncate"), "--resume and --no-truncate cannot stand beside it"),
-        ("data", ("--verify", "--no-consistent"), "so --consistent cannot stand beside it"),
-        ("data", ("--verify=counts", "--on-error", "reject"), "so --on-error cannot stand beside it"),
+        (
+            "data",
+            ("--retry-rejects", "--resume", "--no-truncate"),
+            "it cannot be combined with --resume and --no-truncate",
+        ),
+        ("data", ("--verify", "--no-consistent"), "so it cannot be combined with --consistent"),
+        ("data", ("--verify=counts", "--on-error", "reject"), "so it cannot be combined with --on-error"),
         ("data", ("--reset", "--tables", "Orders"), "--reset moves the progress file aside and ends, so --tables"),
         ("schema", ("--dry-run", "--resume"), "--dry-run prints the DDL and touches nothing, so --resume"),
         ("schema", ("--dry-run", "--recreate"), "--dry-run prints the DDL and touches nothing, so --recreate"),
