@@ -383,7 +383,7 @@ def source_advice(words: str) -> str:
     """What to do next about a failed connection to SQL Server."""
     if re.search(r"certificate|SSL Provider", words, re.IGNORECASE):
         return (
-            "The server's certificate is not one this machine trusts. Give the server a trusted one; or, on a network "
+            "This machine does not trust the server's certificate. Give the server a trusted one; or, on a network "
             "you trust, set MSSQL_TRUST_SERVER_CERTIFICATE=yes."
         )
     if re.search(r"\b(4060|911)\b|Cannot open database", words):
@@ -392,7 +392,7 @@ def source_advice(words: str) -> str:
         return "Check MSSQL_USER and MSSQL_PASSWORD (in .env, put a password with special characters in single quotes)."
     if re.search(r"Can't open lib|IM002|IM003|IM004|file not found", words):
         return "Check MSSQL_DRIVER: name an installed ODBC driver, or leave it out to let one be found."
-    return "Check MSSQL_HOST and MSSQL_PORT, that the server listens on TCP, and that no firewall stands between."
+    return "Check MSSQL_HOST and MSSQL_PORT, that the server listens on TCP, and that no firewall blocks it."
 
 
 # -- PostgreSQL ------------------------------------------------------------------------------
@@ -504,7 +504,9 @@ def target_advice(words: str) -> str:
     if re.search(r"too many (clients|connections)|remaining connection slots", words):
         return "Wait until others have ended, or raise max_connections or the CONNECTION LIMIT of the role or database."
     if "permission denied to set parameter" in words:
-        return "Our SQL relies on its usual value. Let somebody who may take it back: ALTER ROLE or DATABASE ... RESET."
+        return (
+            "This tool relies on its default. Have somebody with the right reset it: ALTER ROLE or DATABASE ... RESET."
+        )
     if re.search(r"password|authentication|no pg_hba|role .* does not exist", words):
         return "Check PGUSER and PGPASSWORD, and the server's pg_hba.conf."
-    return "Check PGHOST and PGPORT, that the server runs, and that no firewall stands between."
+    return "Check PGHOST and PGPORT, that the server runs, and that no firewall blocks it."

@@ -142,7 +142,7 @@ class ProgressTracker:
             kind = next((words for is_kind, words in _KINDS if is_kind(mode)), "something else")
             raise ProgressFileError(
                 f"{self.path} cannot be a progress file: it is {kind}, not a file. Nothing was done. Name another "
-                f"place with --progress-file."
+                f"path with --progress-file."
             )
 
     def _write_holder(self) -> None:
@@ -218,7 +218,7 @@ class ProgressTracker:
     def _refused(self, what: str) -> str:
         script = "replicate-schema.py" if self.phase == "schema" else "sync-data.py"
         return (
-            f"{self.path} is not a progress file that can be trusted: {what}. It was left as it is. Mend it by "
+            f"{self.path} is not a progress file that can be trusted: {what}. It was left as it is. Fix it by "
             f"hand, or move it aside and start over with: python {script} --reset"
         )
 
@@ -605,6 +605,6 @@ def _line_of(text: str, name: str | None) -> str:
 def _cannot_write(path: Path, error: OSError) -> str:
     return (
         f"the progress file {path} cannot be written: {error.strerror or error}. Without it a run could not be "
-        f"resumed, so nothing more was done. Free the disk or mend the rights, or name another place with "
+        f"resumed, so nothing more was done. Free the disk or fix the rights, or name another path with "
         f"--progress-file."
     )

@@ -19,7 +19,7 @@ examples:
   python replicate-schema.py --dry-run > schema.sql     the DDL, for reading or for psql
   python replicate-schema.py --reset                    move the progress file aside
 
-exit codes: 0 all done, 1 some tables failed (--check: something stands in the way),
+exit codes: 0 all done, 1 some tables failed (--check: something is in the way),
 2 bad arguments or settings, 3 a server cannot be reached, 4 another run is active, 130/143 stopped (progress is saved)
 """
 

@@ -89,7 +89,9 @@ def end_load(cursor: Any, job: Job, totals: Totals) -> str:
     loader.set_identity(cursor, job.plan, totals, afresh=not job.mode.keeps_rows)
     loaded_as = checkpoints.finish_load(cursor, job.id)
     if loaded_as is None:
-        raise TargetError("chunks of it are missing in replication.checkpoint: did another run load it meanwhile?")
+        raise TargetError(
+            "some of its chunks have no checkpoint in replication.checkpoint. Did another run load it meanwhile?"
+        )
     return loaded_as
 
 

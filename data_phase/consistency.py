@@ -131,8 +131,8 @@ def _snapshot_of(run: Run, plan: Plan) -> Mapping[str, str]:
         ]
         raise UsageError(
             "the tables that are left belong to sessions that read different snapshots:\n" + "\n".join(listed)
-            + "\nResume one session after the other with --resume --tables, or all tables with --no-consistent: they are "
-            "then of later moments."
+            + "\nResume one session after the other with --resume --tables, or all tables with --no-consistent: they "
+            "are then of later moments."
         )  # fmt: skip
     return dict(next(iter(tables)))
 

@@ -215,7 +215,7 @@ def _tell_of_open_wires(this_run: Run, pair: ConnectionPair, *, is_compared: boo
         advice = "" if is_compared else "; encrypt them, or use --then-verify, which compares every value"
         this_run.display.say(
             f"⚠️ Not encrypted: the connections to {' and to '.join(sides)}. Neither protocol has checksums of its own, "
-            f"so a bit that is flipped on the way goes unnoticed by the load{advice}."
+            f"so the load does not notice a bit that is flipped on the way{advice}."
         )
 
 
@@ -233,8 +233,8 @@ def _tell_what_is_suspended(display: Display, things: Sequence[Mapping[str, str 
         tables = {(one.get("schema"), one.get("table")) for one in things}
         display.say(
             f"⚠️ {len(things)} keys, indexes and triggers of {len(tables)} table{'s' if len(tables) > 1 else ''} were "
-            f"suspended for a load and are not back. Any next run of either script brings them back; --resume goes on "
-            f"with the load."
+            f"suspended for a load and are not back. The next run of either script restores them; --resume continues "
+            f"the load."
         )
 
 

@@ -60,14 +60,14 @@ def _what_is_wrong(
     entry = this_run.tracker.entry(table.key)
     name, rows = target_name(table, this_run.settings), this_run.tracker.rows_synced(table.key)
     if target is None or standing is None:
-        return f"{name} is not there any more"
+        return f"{name} no longer exists"
     try:
         plan_load(table, target, this_run.settings)
     except UnfitTargetError as error:
         return str(error)
     was, now = str(entry["loaded_as"]).partition("/"), standing.loaded_as.partition("/")
     if was[0] != now[0]:
-        return f"{name} was made anew since"
+        return f"{name} was recreated since then"
     if rows and not standing.has_blocks:
         return f"{name} is empty now"
     if was == now and not target.is_partitioned:
@@ -97,6 +97,6 @@ def lacking_keys(
             lacking[table.key] = columns
             this_run.display.say(
                 f"⚠️ WARNING: {target.name} lacks the source's key ({', '.join(columns)}), and no record says why. "
-                f"replicate-schema.py --resume makes it; MISSING_KEYS=tell in the settings accepts it."
+                f"replicate-schema.py --resume creates it; MISSING_KEYS=tell in the settings accepts it."
             )
     return lacking

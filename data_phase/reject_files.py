@@ -50,13 +50,13 @@ def write_files(this_run: Run, tables: Sequence[Table]) -> int:
         words = target_words(error) if isinstance(error, psycopg2.Error) else str(error)
         words = this_run.settings.secrets.hide(words)
         this_run.display.say(
-            f"⚠️ WARNING: {folder} cannot be written: {words}. The rows stand in replication.reject in the target; "
+            f"⚠️ WARNING: {folder} cannot be written: {words}. The rows are in replication.reject in the target; "
             f"the next run writes the files."
         )
     finally:
         connection.close()
     if total:
-        this_run.display.say("💡 Use --retry-rejects once the cause is mended")
+        this_run.display.say("💡 Use --retry-rejects once the cause is fixed")
     return total
 
 

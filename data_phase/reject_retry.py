@@ -96,7 +96,7 @@ def _read_again(step: Step, rows: Sequence[Recorded]) -> Iterator[Part]:
         else:
             yield read_rows([row.row for row in rows], job.plan.sources)
     except (KeyError, ValueError) as error:
-        raise TargetError(f"its rejected rows do not fit the table any more ({error}); load the table again") from None
+        raise TargetError(f"its rejected rows no longer fit the table ({error}); load the table again") from None
 
 
 def retry(this_run: Run, existing: Mapping[TargetName, TargetTable], pair: ConnectionPair) -> Ending:
@@ -156,7 +156,7 @@ def _in_rounds(this_run: Run, existing: Mapping[TargetName, TargetTable], tables
                     this_run.display.say(f"❌ {table.full_name}: {words}")
                     continue
                 gone = f", {retried.gone:,} are no longer on the source" if retried.gone else ""
-                told = f"{retried.loaded:,} rejected rows went in, {retried.refused:,} are refused again{gone}"
+                told = f"{retried.loaded:,} rejected rows were loaded, {retried.refused:,} were rejected again{gone}"
                 this_run.display.say(f"🔁 {table.full_name}: {told}")
                 rows = retried.loaded
                 if has_progress and this_run.tracker.entry(table.key):
@@ -175,6 +175,6 @@ def _in_rounds(this_run: Run, existing: Mapping[TargetName, TargetTable], tables
 def _job(this_run: Run, existing: Mapping[TargetName, TargetTable], table: Table, run: int) -> Job:
     target = target_name(table, this_run.settings)
     if target not in existing:
-        raise UnfitTargetError(f"the target table {target} does not exist any more")
+        raise UnfitTargetError(f"the target table {target} no longer exists")
     plan = plan_load(table, existing[target], this_run.settings)
     return Job(table, plan, AddToRows(), session="", run=run, reject_limit=0)

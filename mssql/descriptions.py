@@ -182,8 +182,8 @@ NEXT_STEP = "Try another driver (MSSQL_DRIVER), or leave the table out with --ex
 
 def _refusal(column: Column, offered: pa.DataType) -> DescriptionError:
     return DescriptionError(
-        f"column {column.name}: the catalog says {column.type}, the driver describes it as {_spelled(offered)}, and "
-        f"what was meant cannot be known; no row was read. {NEXT_STEP}"
+        f"column {column.name}: the catalog says {column.type}, the driver describes it as "
+        f"{_spelled(offered)}, so its values cannot be read safely; no row was read. {NEXT_STEP}"
     )
 
 

@@ -262,9 +262,9 @@ def prepare(connection: Any, trusted: Sequence[str] = ()) -> None:
             problems = trust.problems(cursor, trusted)
             if problems:
                 raise RecordError(
-                    f"the schema `replication` of the target cannot be trusted: {'; '.join(problems)}. Nothing that "
-                    f"stands in it was read or run. Revoke these rights, or, where the role is yours, name it in "
-                    f"TRUSTED_ROLES; or, if nothing of it is needed, drop it: DROP SCHEMA replication CASCADE"
+                    f"the schema `replication` of the target cannot be trusted: {'; '.join(problems)}. Nothing "
+                    f"in it was read or run. Revoke these rights, or, if the role is yours, name it in "
+                    f"TRUSTED_ROLES; or, if you need nothing in it, drop it: DROP SCHEMA replication CASCADE"
                 )
             cursor.execute(IS_CURRENT)
             (is_current,) = cursor.fetchone()
@@ -281,7 +281,7 @@ def prepare(connection: Any, trusted: Sequence[str] = ()) -> None:
         if not connection.closed:
             connection.rollback()
         raise RecordError(
-            f"the schema `replication`, where loads keep their checkpoints, cannot be made: {target_words(error)}. "
+            f"the schema `replication`, where loads keep their checkpoints, cannot be created: {target_words(error)}. "
             f"Let a role that may create it run this once, or grant CREATE on the database."
         ) from None
 
@@ -295,7 +295,7 @@ def begin_session(connection: Any, session: str, keeps_rows: bool) -> None:
             )
         connection.commit()
     except psycopg2.Error as error:
-        raise RecordError(f"the session cannot be written down: {target_words(error)}") from None
+        raise RecordError(f"the session cannot be recorded: {target_words(error)}") from None
 
 
 def keeps_rows(connection: Any, session: str) -> bool:
@@ -374,9 +374,9 @@ def _hold_against(cursor: Any, load_id: LoadId, chunk: Chunk, rows: int = 0) -> 
     if run != load_id.run or load != load_id.load:
         raise _taken_over(cursor, load_id)
     if not is_same_table:
-        raise LoadLostError(f"{load_id.table} was dropped or made anew while it was loaded. {_FROM_SCRATCH}")
+        raise LoadLostError(f"{load_id.table} was dropped or recreated while it was loaded. {_FROM_SCRATCH}")
     if not is_same_cut:
-        raise LoadLostError(f"its load is cut into other chunks than this run's. {_FROM_SCRATCH}")
+        raise LoadLostError(f"its load has other chunks than this run. {_FROM_SCRATCH}")
     if not is_same_file:
         if keeps_rows:
             raise LoadLostError(f"{load_id.table} was emptied or rewritten while rows were added to it. {_LOOK_AT_IT}")
@@ -399,15 +399,15 @@ def hold_count_against_checkpoints(cursor: Any, load_id: LoadId, rows: int = 0) 
 
 
 _FROM_SCRATCH = "Run --resume without --no-truncate to load it from scratch"
-_LOOK_AT_IT = "Look at its rows; a run without --no-truncate loads it from scratch"
+_LOOK_AT_IT = "Check its rows; a run without --no-truncate loads it from scratch"
 
 
 def _taken_over(cursor: Any, load_id: LoadId) -> LoadLostError:
     who = runs.holder(cursor, load_id.table)
     told = f": {who}" if who is not None else ""
     return LoadLostError(
-        f"another run has taken {load_id.table} over, or its record is gone{told}. Nothing more of this run goes into "
-        f"it; --resume loads it again"
+        f"another run has taken over {load_id.table}, or its record is gone{told}. This run adds nothing more to it; "
+        f"--resume loads it again"
     )
 
 

@@ -178,7 +178,7 @@ def _column_to_wire(values: pa.Array, column: LoadColumn, kind: pa.DataType | No
         return _to_wire(values, column, kind)
     except (pa.ArrowException, ValueError, IndexError, TypeError, ArithmeticError, struct.error) as error:
         raise TargetError(
-            f"column {column.name}: a value that the source sent as {values.type} cannot be brought into the target's "
+            f"column {column.name}: a value that the source sent as {values.type} cannot be stored in the target's "
             f"{column.base_type}: {error}. Look at its values on the source, or leave the table out with --exclude"
         ) from None
 
@@ -196,7 +196,7 @@ def _to_wire(values: pa.Array, column: LoadColumn, kind: pa.DataType | None = No
             values = convert(values)
         except (WireError, pa.ArrowInvalid) as error:
             raise TargetError(
-                f"column {column.name}: the source sent what is no {column.family} value: {error}"
+                f"column {column.name}: the source sent an invalid {column.family} value: {error}"
             ) from None
     if column.family == "xml":
         values = pc.replace_substring_regex(values, _XML_ENCODING, r"\1")
@@ -207,9 +207,9 @@ def _to_wire(values: pa.Array, column: LoadColumn, kind: pa.DataType | None = No
         return rescaled(values, kind) if pa.types.is_decimal(kind) else values.cast(kind, safe=True)
     except (InexactError, pa.ArrowException) as error:
         raise ValueRefusedError(
-            f"column {column.name}: a value that the source sent as {values.type} does not fit {kind}, which its "
-            f"catalog promises and the target's {column.base_type} was made for: {error}. Widen the target's column "
-            f"(to numeric without precision, say), then use --resume",
+            f"column {column.name}: a value that the source sent as {values.type} does not fit {kind}, the type in "
+            f"the source's catalog for which the target's {column.base_type} was made: {error}. Widen the target's "
+            f"column (to numeric without precision, say), then use --resume",
             column.name,
         ) from None
 

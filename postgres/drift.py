@@ -51,7 +51,7 @@ def _differences(
     for there in existing.columns:
         # The other way round is no difference: PostgreSQL may have refused the expression when the table was made.
         if there.is_generated and (there.name not in computed or "GENERATED" not in plan.definitions[there.name]):
-            yield Difference(f"column {there.name} is generated, and is to receive the source's values")
+            yield Difference(f"column {there.name} is generated, but must receive the source's values")
     key = plan.table.primary_key
     wanted = tuple(fold(part.name, settings) for part in key.columns) if key else ()
     if existing.primary_key and existing.primary_key != wanted:

@@ -105,8 +105,8 @@ def check_collisions(tables: Sequence[Table], settings: Settings) -> None:
     if collisions:
         listed = "\n  ".join(collisions)
         raise NameCollisionError(
-            f"names fall together in PostgreSQL:\n  {listed}\nNothing was changed. Set NAMING=preserve to keep upper "
-            f"and lower case apart, SCHEMA_MAP to part schemas, or leave tables out with --exclude."
+            f"names collide in PostgreSQL:\n  {listed}\nNothing was changed. Set NAMING=preserve to keep upper "
+            f"and lower case apart, SCHEMA_MAP to keep schemas apart, or leave tables out with --exclude."
         )
 
 

@@ -43,7 +43,7 @@ def read_rows(rows: Sequence[Row], columns: Sequence[Column]) -> pa.RecordBatch:
     arrays = []
     for column in columns:
         if any(column.name not in row for row in rows):
-            raise ValueError(f"column {column.name} was not there when the row was written down")
+            raise ValueError(f"column {column.name} was not there when the row was recorded")
         kind = read_type(column)
         arrays.append(pa.array([_read(row[column.name], kind) for row in rows], kind))
     return pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])
@@ -73,7 +73,7 @@ def _read(value: Any, kind: pa.DataType) -> object:
     if value is None:
         return None
     if isinstance(value, dict):
-        raise ValueError("a value was too large to be written down, and the table has no key to read it by")
+        raise ValueError("a value was too large to be recorded, and the table has no key to read it by")
     if pa.types.is_fixed_size_binary(kind):
         return uuid.UUID(value).bytes_le
     if pa.types.is_binary(kind):

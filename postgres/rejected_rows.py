@@ -83,8 +83,8 @@ class Rejects:
         self.count += 1
         if 0 < self.limit < self.before + self.count:
             raise TargetError(
-                f"more than {self.limit:,} rows are refused (REJECT_LIMIT), the last one with: {reason}. "
-                f"Mend the cause, then load the table again"
+                f"more than {self.limit:,} rows were rejected (REJECT_LIMIT), the last one for: {reason}. "
+                f"Fix the cause, then load the table again"
             )
         key = self.key(row)
         written = [None if part is None else json.dumps(part, ensure_ascii=False) for part in (key, row)]

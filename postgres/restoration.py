@@ -169,8 +169,8 @@ def _stands(cursor: Any, one: Suspended) -> bool:
         return False
     if there[0].removesuffix(" NOT VALID") != one.definition:
         raise SuspensionError(
-            f"{one}: another one of its name stands there: {there[0]}. Rename or drop that, and the next run makes the "
-            f"one that was suspended: {one.definition}"
+            f"{one}: its name is taken by another one: {there[0]}. Rename or drop that, and the next run restores the "
+            f"suspended one: {one.definition}"
         )
     return True
 

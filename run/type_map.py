@@ -44,7 +44,7 @@ class TypeMap:
                 raise TypeMapError(f'type map: "columns" names {name} twice')
             if option not in (allowed := _options_of(column.type)):
                 words = f"can be {_listed(allowed)}" if allowed else "has no options"
-                raise TypeMapError(f'type map: "{entry}": "{option}" is not for it; {column.type} {words}')
+                raise TypeMapError(f'type map: "{entry}": "{option}" does not apply; {column.type} {words}')
             columns[name] = option
         return replace(self, columns=columns)
 
@@ -135,7 +135,7 @@ def _without_twins(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     names = [name.lower() for name, _ in pairs]
     for name, _ in pairs:
         if names.count(name.lower()) > 1:
-            raise TypeMapError(f'type map: "{name}" stands in it twice')
+            raise TypeMapError(f'type map: "{name}" appears twice')
     return dict(pairs)
 
 

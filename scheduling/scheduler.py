@@ -197,7 +197,7 @@ class Scheduler(Generic[C]):
     def _try_anew(self, running: _Running[C]) -> None:
         words = f"no row for {self._limits.stall_seconds:g} s"
         if running.stalls + 1 < self._limits.attempts:
-            self._events.append(Remarked(running.table.key, f"🔁 {words}; tried anew with another connection"))
+            self._events.append(Remarked(running.table.key, f"🔁 {words}; retried with another connection"))
             again = _Running(running.table, running.task, running.stalls + 1)
             self._running[self._workers.submit(again.task)] = again
             return
@@ -205,7 +205,7 @@ class Scheduler(Generic[C]):
             running.table,
             TargetError(
                 f"{words}, {running.stalls + 1} times; it was given up. What blocks a query shows in "
-                f"sys.dm_exec_requests of the source and in pg_stat_activity of the target; where servers only need "
+                f"sys.dm_exec_requests of the source and in pg_stat_activity of the target; if the servers only need "
                 f"longer, set a larger STALL_TIMEOUT. Then use --resume"
             ),
         )

@@ -73,7 +73,7 @@ class Builder:
             self._transaction(steps)
         except SchemaError as error:
             policy = self._settings.collation_policy
-            raise UsageError(f"COLLATION_POLICY={policy} cannot be had from this PostgreSQL: {error}") from None
+            raise UsageError(f"COLLATION_POLICY={policy} does not work on this PostgreSQL: {error}") from None
 
     def make_domain(self, named: NamedStep) -> None:
         """An alias type as a domain; one of the same base type is used as it is.
@@ -92,7 +92,7 @@ class Builder:
                 words = str(error)
         raise UsageError(
             f"the alias type {named.finding.name} cannot be the domain {named.name} over {named.shape}: {words}. "
-            f'Nothing was made of it; mend that, or let the type map say "base" for its columns'
+            f'No table was created. Fix that, or set "base" for its columns in the type map'
         )
 
     def make_sequence(self, named: NamedStep) -> None:
@@ -161,7 +161,7 @@ class Builder:
         left = [difference.text for difference in unlike if difference not in mended]
         if not left:
             return False
-        hint = "change it, or let --recreate drop it with its rows and make it anew"
+        hint = "change it, or let --recreate drop it with its rows and create it again"
         if not self._options.apply_drift and any(difference.mend for difference in unlike):
             hint = "--apply-drift adds missing columns and widens types; " + hint
         raise SchemaError(f"{plan.target} exists and differs: {'; '.join(left)}. It was left as it is; {hint}.")

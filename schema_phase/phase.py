@@ -202,7 +202,7 @@ def _report(this_run: Run, outcomes: Outcomes) -> tuple[Ending, str]:
     except OSError as error:
         where = error.filename or this_run.tracker.path.parent
         words = f"the report cannot be written: {error.strerror or error} ({where})"
-        this_run.display.say(f"❌ {words}. A run with --resume writes it once that is mended.")
+        this_run.display.say(f"❌ {words}. Once that is fixed, --resume writes it.")
         return failed(words), f"📋 {counts}"
     return Ending(), f"📋 {counts}: see {as_page} and {as_json.name}"
 

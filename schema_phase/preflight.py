@@ -52,8 +52,8 @@ NAMES_SHOWN = 8
 REMARKS_SHOWN = 12
 LARGEST_SHOWN = 5
 TITLES: Mapping[Severity, str] = {
-    "blocks": "❌ IN THE WAY: would fail, or lose or change data",
-    "warns": "⚠️ WARNINGS: goes through, but not as it was",
+    "blocks": "❌ IN THE WAY: would fail, lose data or change it",
+    "warns": "⚠️ WARNINGS: works, but not exactly as on the source",
     "notes": "📋 NOTES",
 }
 #: findings of the plan that have a remark of their own here
@@ -63,9 +63,9 @@ SKIPPED_BY_INTENT = {"table", "schema"}
 
 #: trait of a table → how grave, what becomes of it, what to do
 TRAITS: Mapping[str, tuple[Severity, str, str | None]] = {
-    "temporal": ("notes", "its rows of now are copied; PostgreSQL keeps no versions of them", "triggers can keep them"),
+    "temporal": ("notes", "its current rows are copied; PostgreSQL keeps no old versions", "triggers can keep them"),
     "temporal history": ("notes", "copied as an ordinary table", None),
-    "memory-optimised": ("notes", "an ordinary table in PostgreSQL, which keeps what is used in memory", None),
+    "memory-optimised": ("notes", "an ordinary table; PostgreSQL caches what is used", None),
     "partitioned": ("notes", "one ordinary table in PostgreSQL", "for a huge one, consider declarative partitioning"),
     "tracked by CDC": ("notes", "copied; change capture is not set up in PostgreSQL", "logical replication does that"),
     "ledger": ("warns", "its rows are copied, its proof against tampering is not", "keep the source's digests"),
@@ -75,10 +75,10 @@ TRAITS: Mapping[str, tuple[Severity, str, str | None]] = {
     "ledger history": ("warns", "copied as an ordinary table, which proves nothing", "keep the source's digests"),
     "external": ("warns", "its rows lie outside the database and are read through it", "or --exclude it"),
     "FileTable": ("warns", "its rows are copied with the files' content; the file share is not", "or --exclude it"),
-    "graph node": ("warns", "an ordinary table; $node_id and MATCH have no counterpart", "keys must be made by hand"),
+    "graph node": ("warns", "an ordinary table; $node_id and MATCH have no counterpart", "create keys by hand"),
     "graph edge": ("warns", "an ordinary table; $from_id, $to_id and MATCH have no counterpart",
-                   "references must be made by hand"),
-    "stretched": ("warns", "rows that moved to Azure are read from there, slowly", "bring them back first"),
+                   "create references by hand"),
+    "stretched": ("warns", "rows that moved to Azure are read from there, slowly", "move them back first"),
 }  # fmt: skip
 
 
@@ -156,7 +156,7 @@ def run(script: Script, folder: Path, with_data: bool, foresee: Foresight) -> En
     except OSError as error:
         raise OutputError(f"{as_json} cannot be written: {error.strerror or error}") from None
     found = verdict(remarks)
-    return Ending(reasons=("nothing stands in the way",)) if found == "ready" else failed("something stands in the way")
+    return Ending(reasons=("nothing is in the way",)) if found == "ready" else failed("something is in the way")
 
 
 # -- the target --------------------------------------------------------------------------------
@@ -231,8 +231,8 @@ def structure_remarks(
         )
     for policy in database.security_policies:
         yield Remark(
-            "warns", "row-level security", policy, "is in force and may hide rows from this login, silently",
-            "copy with a login that its predicate lets see all; --check-data counts what is hidden",
+            "warns", "row-level security", policy, "is in force and may silently hide rows from this login",
+            "copy with a login that sees all rows; --check-data counts the hidden ones",
         )  # fmt: skip
     yield from _collisions(tables, settings)
     for table in tables:
@@ -254,7 +254,7 @@ def _target_remarks(tables: Sequence[Table], settings: Settings, target: TargetS
     if target.unreachable is not None:
         yield Remark(
             "warns", "target not reached", label, f"{target.unreachable} A current PostgreSQL is assumed.",
-            "check again when it can be reached",
+            "check again once it can be reached",
         )  # fmt: skip
     if target.encoding not in (None, "UTF8"):
         yield Remark(
@@ -280,7 +280,7 @@ def _target_remarks(tables: Sequence[Table], settings: Settings, target: TargetS
 
 
 def _collisions(tables: Sequence[Table], settings: Settings) -> Iterator[Remark]:
-    advice = "NAMING=preserve keeps case apart, SCHEMA_MAP parts schemas, --exclude leaves tables out"
+    advice = "NAMING=preserve keeps case apart, SCHEMA_MAP keeps schemas apart, --exclude leaves tables out"
     for table in tables:
         for line in column_collisions(table, settings):
             yield Remark("blocks", "name collision", table.full_name, line, advice)
@@ -293,7 +293,7 @@ def _table_remarks(database: Database, table: Table) -> Iterator[Remark]:
         name = f"{table.full_name}.{column.name}"
         if not is_supported(column):
             yield Remark(
-                "blocks", "unsupported type", name, f"{column.type} is a CLR type or not known, and cannot be copied",
+                "blocks", "unsupported type", name, f"{column.type} is a CLR type or unknown, and cannot be copied",
                 "leave the table out with --exclude",
             )  # fmt: skip
         if column.is_encrypted:
@@ -344,26 +344,26 @@ def _key_remarks(tables: Sequence[Table], settings: Settings, target: TargetStat
         yield Remark(
             "notes", "no key", "table", f"{_many(len(keyless), 'table')} without a primary key or unique index:"
             f" {_list(keyless)}",
-            "each is copied in one piece, so a resume begins it anew", len(keyless),
+            "each is copied in one piece, so --resume starts it from scratch", len(keyless),
         )  # fmt: skip
     unique = [pair for table in tables for pair in _unique(table)]
     loose = [name for name, columns in unique if any(map(_ignores_case, columns))]
     if loose and settings.collation_policy == "leave":
         yield Remark(
             "notes", "case-insensitive key", "key",
-            f"{_many(len(loose), 'unique key')} without regard to case or accents on the source;"
-            f" PostgreSQL will let 'A' beside 'a': {_list(loose)}",
-            "COLLATION_POLICY=citext or icu keeps that", len(loose),
+            f"{_many(len(loose), 'unique key')} that ignore case or accents on the source;"
+            f" PostgreSQL will accept 'A' beside 'a': {_list(loose)}",
+            "COLLATION_POLICY=citext or icu prevents that", len(loose),
         )  # fmt: skip
     open_to_nulls = [name for name, columns in unique if any(column.is_nullable for column in columns)]
     if open_to_nulls and target.features.version < NULLS_NOT_DISTINCT_SINCE:
         yield Remark(
             "warns", "several NULLs", "key", "the target is older than PostgreSQL 15, so without NULLS NOT DISTINCT:"
-            f" it will let several NULLs into {_list(open_to_nulls)}", "use PostgreSQL 15 or later", len(open_to_nulls),
+            f" it will allow several NULLs in {_list(open_to_nulls)}", "use PostgreSQL 15 or later", len(open_to_nulls),
         )  # fmt: skip
     for kind, names, advice in (
         ("foreign key", [f"{t.full_name}.{k.name}" for t in tables for k in t.foreign_keys if _is_doubtful(k)],
-         "--check-data counts the rows without a referenced one"),
+         "--check-data counts the rows whose referenced row is missing"),
         ("check", [f"{t.full_name}.{c.name}" for t in tables for c in t.checks if c.is_disabled or not c.is_trusted],
          "rows that violate them are not counted here; DBCC CHECKCONSTRAINTS on the source lists them"),
     ):  # fmt: skip
@@ -406,7 +406,7 @@ def finding_remarks(findings: Iterable[Finding]) -> Iterator[Remark]:
     for kind, group in sorted(skipped.items()):
         by_intent = kind in SKIPPED_BY_INTENT or all(finding.reason == "not looked at" for finding in group)
         severity: Severity = "notes" if by_intent else "warns"
-        advice = None if by_intent else "schema_report.md of a run holds each one's text"
+        advice = None if by_intent else "the schema_report.md of a run holds the text of each"
         name = _many(len(group), kind)
         yield Remark(severity, "not made", kind, f"{name}: {_reasons(group)}", advice, len(group))
     for (kind, _), group in sorted(changed.items()):
@@ -439,7 +439,7 @@ def _data_remarks(database: Database, tables: Sequence[Table], settings: Setting
     )
     limits = Remark(
         "notes", "not looked for", "values",
-        "unpaired surrogates, rows that violate an untrusted check, documents that PostgreSQL's xml refuses",
+        "unpaired surrogates, rows that violate an untrusted check, documents that PostgreSQL's xml rejects",
     )  # fmt: skip
     return [*(data_remark(count, settings) for count in counts), limits]
 
@@ -460,30 +460,31 @@ def data_remark(count: Count, settings: Settings) -> Remark:
         return Remark(severity, "not checked", count.name, settings.secrets.hide(count.words or ""), advice)
     severity, text, advice = _PROBLEMS[count.problem]
     if count.problem == "NUL characters" and settings.nul_policy == "error":
-        severity, advice = "blocks", "NUL_POLICY=strip or replace stores them without it; else remove it there"
+        severity, advice = "blocks", "NUL_POLICY=strip or replace stores them without it; or remove it on the source"
     return Remark(severity, count.problem, count.name, text.format(rows=rows), advice, count.rows)
 
 
 _PROBLEMS: Mapping[str, tuple[Severity, str, str]] = {
     "NUL characters": (
-        "warns", "{rows} with U+0000, which PostgreSQL's text cannot hold", "NUL_POLICY says what becomes of it",
+        "warns", "{rows} with U+0000, which PostgreSQL's text cannot hold", "NUL_POLICY decides what is stored instead",
     ),
     "seventh digit": (
         "warns", "{rows} with a seventh fractional digit, which will be cut", "PostgreSQL keeps microseconds",
     ),
     "duplicates": (
-        "blocks", "{rows} too many: equal to another under PostgreSQL's rules, so the key cannot be made",
+        "blocks", "{rows} too many: equal to another by PostgreSQL's rules, so the key cannot exist",
         "make them differ on the source (digits after the sixth are cut; citext ignores case)",
     ),
     "orphans": (
-        "warns", "{rows} without a referenced one: the key stays NOT VALID", "mend them on either side, then VALIDATE",
+        "warns", "{rows} whose referenced row is missing: the key stays NOT VALID",
+        "fix them on either side, then VALIDATE",
     ),
     "unequal": (
-        "warns", "{rows} equal to the referenced one only without regard to case, accents or trailing blanks: the key"
+        "warns", "{rows} that match the referenced row only if case, accents or trailing blanks are ignored: the key"
         " stays NOT VALID", "write both alike on the source, or see COLLATION_POLICY",
     ),
     "hidden rows": (
-        "blocks", "about {rows} are hidden from this login by row-level security, by the catalog's count",
+        "blocks", "by the catalog's row count, row-level security hides about {rows} from this login",
         "copy with a login that sees all of them",
     ),
 }  # fmt: skip
@@ -531,10 +532,10 @@ def page(source: str, target: str, remarks: Sequence[Remark], with_data: bool, a
     counts = _counts(remarks)
     ending = f"{counts['blocks']} in the way, {counts['warns']} warnings, {counts['notes']} notes"
     if not with_data:
-        ending += "; the values were not looked at (--check-data does)"
+        ending += "; the values were not checked (--check-data does)"
     ready = verdict(remarks) == "ready"
     lines += ["", RULE]
-    lines += [f"✅ READY: nothing stands in the way. {ending}" if ready else f"❌ DECIDE FIRST: {ending}", RULE]
+    lines += [f"✅ READY: nothing is in the way. {ending}" if ready else f"❌ DECIDE FIRST: {ending}", RULE]
     return "\n".join(lines)
 
 

@@ -71,8 +71,8 @@ class KeepAndContinue:
         holds_others = not loader.is_empty(step.target, job.plan)
         if holds_others and job.lacks:
             raise TargetError(
-                f"{job.plan.target} lacks the source's key ({', '.join(job.lacks)}), and no record says why: rows that "
-                f"are there already would be doubled, so none were added. Make the key with replicate-schema.py, or "
+                f"{job.plan.target} lacks the source's key ({', '.join(job.lacks)}), and no record says why: existing "
+                f"rows could be doubled, so none were added. Create the key with replicate-schema.py, or "
                 f"run --resume without --no-truncate to load the table from scratch"
             )
         chunks = chunk_copy.plan_chunks(step)
@@ -135,7 +135,7 @@ def _continued(step: Step, known: Load) -> Begun | str:
     except LoadLostError as lost:
         if not loader.is_empty(step.target, job.plan):
             raise
-        return f"⚠️ {job.table.full_name}: its load begins anew, since {job.plan.target} is empty: {lost}"
+        return f"⚠️ {job.table.full_name}: its load starts from scratch, because {job.plan.target} is empty: {lost}"
     return Begun(job, known.chunks, dict(known.done))
 
 

@@ -139,7 +139,7 @@ class _Parser:
             return Refused("the text ends in the middle of an expression")
         if self._kind is Token.WORD and self._value.upper() in {"SELECT", "EXISTS"}:
             return Refused("it holds a subquery")
-        return Refused(f"{self._value!r} is not understood at this place")
+        return Refused(f"{self._value!r} is not understood here")
 
     def _next(self) -> str:
         value = self._value

@@ -147,7 +147,7 @@ def higher_type(one: SqlType, other: SqlType) -> SqlType:
     """The type of higher precedence ("Data type precedence")."""
     for type_ in (one, other):
         if type_.name not in PRECEDENCE:
-            raise Refused(f"{type_} has no place in an expression")
+            raise Refused(f"{type_} cannot be used in an expression")
     return one if PRECEDENCE.index(one.name) <= PRECEDENCE.index(other.name) else other
 
 

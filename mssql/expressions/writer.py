@@ -136,7 +136,9 @@ class Writer:
         column, sql = self._column_name(node)
         type_ = normalised(column.type)
         if type_.is_clr or type_.name not in PRECEDENCE:
-            raise Refused(f"{column.name} is of type {column.type}, which has no like in PostgreSQL's expressions")
+            raise Refused(
+                f"{column.name} is of type {column.type}, which has no counterpart in PostgreSQL's expressions"
+            )
         return Value(
             sql,
             type_,

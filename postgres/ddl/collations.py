@@ -66,7 +66,7 @@ def collation_findings(context: Context, selected: Sequence[Table]) -> Iterator[
             "collation",
             str(collation),
             "changed",
-            f"{count} columns compare without regard to case or accents on the source, exactly in PostgreSQL",
+            f"{count} columns ignore case or accents on the source, and compare exactly in PostgreSQL",
             suggestion="COLLATION_POLICY=icu, or citext where only case matters",
         )
 

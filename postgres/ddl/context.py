@@ -35,4 +35,4 @@ class Context:
     def renamed(self, source: str, name: str) -> list[str]:
         """The remark that an object could not keep its name, if so."""
         folded = source.lower() if self.settings.naming == "lower" else source
-        return [] if folded == name else [f"named {name}, since its own name is taken in the schema or too long"]
+        return [] if folded == name else [f"named {name}, because its own name is taken in the schema or too long"]

@@ -86,14 +86,14 @@ def _database_findings(context: Context, selected: Sequence[Table], schemas: set
     for other in context.database.others:
         name = f"{other.schema}.{other.name}" if other.schema else other.name
         where = f" on {other.parent}" if other.parent else ""
-        why = "code and objects beside tables are not translated"
+        why = "code and objects other than tables are not translated"
         if other.kind == "comment" or other.kind.startswith("extended property"):
-            why = "there is nothing in PostgreSQL that it could stand on"
+            why = "what it describes is not in PostgreSQL"
         yield Finding(other.kind, name + where, "skipped", why, other.definition)
     for view in context.database.unread:
         yield Finding("catalog view", view.partition(":")[0], "skipped", f"not read:{view.partition(':')[2]}")
     for policy in context.database.security_policies:
-        why = "row-level security is in force on the source: rows it hides from the login are not copied"
+        why = "row-level security is in force on the source: rows that it hides from the login are not copied"
         yield Finding("security policy", policy, "skipped", why)
     yield from collation_findings(context, selected)
     for kind in NOT_LOOKED_AT:

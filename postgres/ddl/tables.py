@@ -68,7 +68,7 @@ def _why_internal(column: Column) -> str:
     if column.type.option == DROP:
         return "dropped by the type map"
     if column.is_column_set:
-        return "a column set: its XML is made of the sparse columns, which are all copied"
+        return "a column set: its XML is made from the sparse columns, which are all copied"
     return "kept by the server for itself (graph)"
 
 

@@ -109,7 +109,7 @@ def test_a_chunk_that_stands_still_is_given_up_and_tried_with_another_connection
         settings = {"MSSQL_PORT": str(proxy.port), "STALL_TIMEOUT": "2", "CHUNK_ROWS": chunk_rows}
         process = big.workplace.with_settings(**settings).start("data", "--no-truncate")
         assert process.stdout is not None
-        assert any("🔁 no row for 2 s; tried anew with another connection" in line for line in process.stdout)
+        assert any("🔁 no row for 2 s; retried with another connection" in line for line in process.stdout)
         # The connection that was given up wakes up as well, beside the new one.
         proxy.resume()
         out, err = process.communicate(timeout=60)

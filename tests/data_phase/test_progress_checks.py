@@ -36,7 +36,7 @@ def test_a_load_is_not_continued_in_another_table_nor_in_an_emptied_one(scene: S
     scene.query(by_hand)
     resumed = scene.run("--resume", "--no-truncate")
     assert resumed.code == 0, resumed.text
-    assert "dbo.Big: its load begins anew, since public.big is empty" in resumed.out
+    assert "dbo.Big: its load starts from scratch, because public.big is empty" in resumed.out
     scene.assert_equal()
 
 
@@ -66,7 +66,7 @@ def test_a_load_is_not_continued_over_rows_that_it_did_not_bring(scene: Scene, b
     before = scene.query("SELECT * FROM big ORDER BY 1")
     refused = scene.run("--resume", "--no-truncate")
     assert refused.code == 1
-    assert re.search(r"dbo\.Big failed: public\.big (holds [\d,]+ rows where|was dropped or made anew)", refused.out)
+    assert re.search(r"dbo\.Big failed: public\.big (holds [\d,]+ rows where|was dropped or recreated)", refused.out)
     assert "Run --resume without --no-truncate to load it from scratch" in refused.out
     assert scene.query("SELECT * FROM big ORDER BY 1") == before
     assert scene.run("--resume").code == 0
@@ -109,7 +109,7 @@ def test_a_table_that_is_emptied_while_it_is_loaded_fails(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("by_hand", "words"),
     [
-        (f"DROP TABLE big; {MAKE_BIG}", "public.big was made anew since"),
+        (f"DROP TABLE big; {MAKE_BIG}", "public.big was recreated since then"),
         ("TRUNCATE big", "public.big is empty now"),
         ("TRUNCATE big; INSERT INTO big VALUES (-1, 'of somebody else')", "public.big holds 1 rows now, not 30,000"),
     ],
@@ -132,7 +132,7 @@ def test_a_completed_table_that_is_gone_fails_until_it_is_made(scene: Scene) -> 
     scene.query("DROP TABLE big")
     resumed = scene.run("--resume")
     assert resumed.code == 1
-    assert "dbo.Big was completed, but public.big is not there any more" in resumed.out
+    assert "dbo.Big was completed, but public.big no longer exists" in resumed.out
     assert "run replicate-schema.py first" in resumed.out
     assert scene.workplace.run("schema", "--tables", "Big").code == 0
     assert scene.run("--resume").code == 0

@@ -152,7 +152,7 @@ def test_bad_rows_at_batch_edges_are_left_out_listed_and_loaded_once_mended(
     scene.source.execute('DELETE FROM dbo."Items" WHERE "Id" = 51')
     partly = scene.run("--retry-rejects")
     assert partly.code == 1
-    assert "1 rejected rows went in, 5 are refused again, 1 are no longer on the source" in partly.out
+    assert "1 rejected rows were loaded, 5 were rejected again, 1 are no longer on the source" in partly.out
     scene.query("ALTER TABLE items DROP CONSTRAINT positive")
     mended = scene.run("--retry-rejects")
     assert mended.code == 0, mended.text

@@ -147,7 +147,7 @@ def job(scene: Scene) -> Job:
         ("DELETE FROM replication.run", "another run has taken public.big over, or its record is gone"),
         ("UPDATE replication.load SET load = 'another one'", "another run has taken public.big over"),
         ("UPDATE replication.load SET chunks = chunks - 0", "cut into other chunks"),
-        ("DROP TABLE big; CREATE TABLE big (id integer, label text)", "was dropped or made anew"),
+        ("DROP TABLE big; CREATE TABLE big (id integer, label text)", "was dropped or recreated"),
         ("TRUNCATE big", "public.big holds 4,000 rows where 8,000 were loaded"),
     ],
 )

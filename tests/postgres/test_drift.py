@@ -190,7 +190,7 @@ def test_a_generated_column_where_values_are_to_go_is_told(drifted: Made) -> Non
     drifted.query("CREATE TABLE fits (id integer NOT NULL, name varchar(10) GENERATED ALWAYS AS ('x') STORED)")
     finished = drifted.workplace.run("schema", "--tables", "Fits")
     assert finished.code == 1
-    assert "column name is generated, and is to receive the source's values" in finished.text
+    assert "column name is generated, but must receive the source's values" in finished.text
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ def test_constraints_and_sequences_whose_names_fall_together(target: EmbeddedTar
     states = {name: entry["state"] for (kind, name), entry in made.entries().items() if kind == "sequence"}
     assert sorted(states.values()) == ["done", "done", "done", "skipped"]
     skipped = next(name for name, state in states.items() if state == "skipped")
-    assert "falls together" in made.entry("sequence", skipped)["reason"]
+    assert "collides" in made.entry("sequence", skipped)["reason"]
 
 
 # -- names with dots in them ----------------------------------------------------------------------------

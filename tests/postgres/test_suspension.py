@@ -397,7 +397,7 @@ def test_a_role_without_rights_is_told_what_it_lacks(scene: Scene) -> None:
     )
     refused = scene.workplace.with_settings(PGUSER="guest").run("data")
     assert refused.code == 1
-    assert "the schema `replication`, where loads keep their checkpoints, cannot be made" in refused.err
+    assert "the schema `replication`, where loads keep their checkpoints, cannot be created" in refused.err
     assert "grant CREATE on the database" in refused.err
     assert "Traceback" not in refused.text
 

@@ -272,11 +272,11 @@ REFUSED: dict[str, tuple[object, str]] = {
     "near column": ({"columns": {"Places.Verison": "drop"}}, "there is no such column. Near: dbo.Places.Version"),
     "another type's option": (
         {"columns": {"Places.Spot": "drop"}},
-        '"Places.Spot": "drop" is not for it; geography can be postgis, ewkb, wkb, wkt',
+        '"Places.Spot": "drop" does not apply; geography can be postgis, ewkb, wkb, wkt',
     ),
     "column without options": ({"columns": {"Places.Id": "drop"}}, "int has no options"),
     "column twice": ({"columns": {"Places.At": "offset", "dbo.places.at": "offset"}}, "names dbo.Places.At twice"),
-    "entry twice": ('{"types": {"json": "json", "JSON": "text"}}', "stands in it twice"),
+    "entry twice": ('{"types": {"json": "json", "JSON": "text"}}', "appears twice"),
 }  # fmt: skip
 
 

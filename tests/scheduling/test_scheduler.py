@@ -199,7 +199,7 @@ def test_a_task_that_stands_still_is_given_up_and_tried_anew() -> None:
     events = work([Sleeper("A", log)], seconds=0.3)
     assert "again: True" in log
     assert [event.words for event in events if isinstance(event, Remarked)] == [
-        "🔁 no row for 0.3 s; tried anew with another connection"
+        "🔁 no row for 0.3 s; retried with another connection"
     ]
     assert TableCompleted("A", 0) in events
 
