@@ -22,7 +22,7 @@ from model.errors import CatalogError
 from mssql.introspection import read_tables
 from mssql.server_version import read_version
 from operations.run_result import RunResult
-from postgres import checkpoints, encryption, suspension_record
+from postgres import checkpoints, encryption, own_schema, suspension_record
 from postgres.introspection import TargetTable, target_schemas
 from postgres.introspection import read_tables as read_target_tables
 from postgres.names import TargetName, target_name
@@ -67,7 +67,7 @@ def run(script: Script, data_options: DataOptions) -> RunResult:
         existing = _target_tables(pair, this_run)
         announce(this_run)
         _tell_of_open_wires(this_run, pair, is_compared=data_options.then_verify == "values")
-        checkpoints.prepare(pair.target, this_run.settings.trusted_roles)
+        own_schema.prepare(pair.target, this_run.settings.trusted_roles)
         if data_options.retry_rejects:
             ending = retry(this_run, existing, pair)
         else:

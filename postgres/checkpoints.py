@@ -1,4 +1,4 @@
-"""Schema `replication` in the target: loads and the checkpoints of their chunks.
+"""Loads, the checkpoints of their chunks, and the sessions that they belong to, as the target records them.
 
 A chunk's rows and its checkpoint commit together, so what stands here is what is there, whatever was
 killed when. The progress file only mirrors it for people.
@@ -18,14 +18,13 @@ from db import target_words
 from model.changes import Counts
 from model.errors import LoadLostError, RecordError
 from model.ranges import Chunk
-from postgres import runs, suspension_record, trust
+from postgres import runs
 from postgres.names import TargetName
 
 #: milliseconds for which a load waits until a transaction of its own, of which it lost the connection, is decided
 LOCK_TIMEOUT_MS = 60_000
 
 CREATE = """
-CREATE SCHEMA IF NOT EXISTS replication;
 CREATE TABLE IF NOT EXISTS replication.load (
     table_schema text NOT NULL,
     table_name text NOT NULL,
@@ -59,22 +58,6 @@ CREATE TABLE IF NOT EXISTS replication.session (
     keeps_rows boolean NOT NULL,
     started_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE TABLE IF NOT EXISTS replication.reject (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    table_schema text NOT NULL,
-    table_name text NOT NULL,
-    chunk integer NOT NULL,
-    key json,
-    column_name text,
-    sqlstate text NOT NULL,
-    reason text NOT NULL,
-    content json NOT NULL,
-    rejected_at timestamptz NOT NULL DEFAULT now(),
-    FOREIGN KEY (table_schema, table_name) REFERENCES replication.load ON DELETE CASCADE
-);
-CREATE INDEX IF NOT EXISTS reject_table ON replication.reject (table_schema, table_name, id);
-COMMENT ON TABLE replication.reject IS
-    'Rows that PostgreSQL refused (--on-error reject), committed with those around them.';
 COMMENT ON TABLE replication.session IS 'Sessions of sync-data.py. keeps_rows: begun with --no-truncate.';
 """
 
@@ -93,11 +76,6 @@ BEGIN
         ALTER TABLE replication.checkpoint DROP COLUMN nuls;
     END IF;
 END $$;
-"""
-IS_CURRENT = """
-SELECT to_regclass('replication.claim') IS NOT NULL AND 2 = (
-    SELECT count(*) FROM pg_attribute WHERE (attrelid, attname) IN (
-        (to_regclass('replication.load'), 'keeps_rows'), (to_regclass('replication.checkpoint'), 'changes')))
 """
 
 #: whether the table of a load is still the one that it began with, neither made anew nor emptied or rewritten

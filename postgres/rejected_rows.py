@@ -35,6 +35,25 @@ ROWS_A_FETCH = 100
 _BAD_FORMAT = "22P04"
 _TOO_LARGE = "54000"
 
+CREATE = """
+CREATE TABLE IF NOT EXISTS replication.reject (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    table_schema text NOT NULL,
+    table_name text NOT NULL,
+    chunk integer NOT NULL,
+    key json,
+    column_name text,
+    sqlstate text NOT NULL,
+    reason text NOT NULL,
+    content json NOT NULL,
+    rejected_at timestamptz NOT NULL DEFAULT now(),
+    FOREIGN KEY (table_schema, table_name) REFERENCES replication.load ON DELETE CASCADE
+);
+CREATE INDEX IF NOT EXISTS reject_table ON replication.reject (table_schema, table_name, id);
+COMMENT ON TABLE replication.reject IS
+    'Rows that PostgreSQL refused (--on-error reject), committed with those around them.';
+"""
+
 RECORD = """
 INSERT INTO replication.reject (table_schema, table_name, chunk, key, column_name, sqlstate, reason, content)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s)

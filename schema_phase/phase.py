@@ -22,7 +22,7 @@ from model.settings import Settings
 from mssql.introspection import read_database
 from mssql.server_version import read_version
 from operations.run_result import RunResult
-from postgres import checkpoints, ddl
+from postgres import ddl, own_schema
 from postgres.ddl import SchemaPlan, TablePlan
 from postgres.introspection import search_path
 from postgres.names import target_name
@@ -105,9 +105,9 @@ def _claimed(this_run: Run, work: Plan, connection: Any) -> LiveRun | None:
     None where the role may not make the schema `replication`: no load can have been there either. Raises
     TablesClaimedError, RecordError, SuspensionError and UnreachableError.
     """
-    if not checkpoints.can_be_made(connection):
+    if not own_schema.can_be_made(connection):
         return None
-    checkpoints.prepare(connection, this_run.settings.trusted_roles)
+    own_schema.prepare(connection, this_run.settings.trusted_roles)
     live = claim(this_run, [target_name(one.table, this_run.settings) for one in work.work])
     try:
         restore(this_run, live, affordable(this_run, this_run.settings.workers, connection))

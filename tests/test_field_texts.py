@@ -177,7 +177,7 @@ def test_values_that_lose_nothing_are_not_spoken_of(copy: Callable[..., Copied])
 
 def test_counts_that_an_older_version_left_in_the_target_are_kept(target: EmbeddedTarget, target_database: str) -> None:
     connection = target.connect(target_database)
-    checkpoints.prepare(connection)
+    own_schema.prepare(connection)
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE replication.checkpoint ADD nuls jsonb NOT NULL DEFAULT '{}', DROP changes")
         cursor.execute("INSERT INTO replication.load VALUES ('public', 'notes', 'session', 'fingerprint', '[]')")
@@ -187,7 +187,7 @@ def test_counts_that_an_older_version_left_in_the_target_are_kept(target: Embedd
         )
     connection.commit()
     for _ in range(2):
-        checkpoints.prepare(connection)
+        own_schema.prepare(connection)
         with connection.cursor() as cursor:
             totals = checkpoints.read_totals(cursor, TargetName("public", "notes"))
         assert (totals.rows, totals.changes) == (10, {"nul_characters": {"a b": 2}})

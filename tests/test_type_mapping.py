@@ -36,7 +36,7 @@ from model.ranges import WHOLE_TABLE
 from model.settings import Settings
 from mssql import native_numbers, reader
 from mssql.introspection import read_tables
-from postgres import checkpoints
+from postgres import own_schema
 from postgres.introspection import read_features, target_schemas
 from postgres.introspection import read_tables as read_target_tables
 from postgres.load_plan import plan_load
@@ -447,7 +447,7 @@ class Road:
         self.tables = {table.name: table for table in tables}
         self.pair = ConnectionPair(self.settings)
         self.target = connect_target(self.settings)
-        checkpoints.prepare(self.target)
+        own_schema.prepare(self.target)
 
     def carry(self, name: str, rows: int = 0) -> list[tuple[Any, ...]]:
         """Load the case's table as one of so many rows; what the target then holds, in the order of the key."""

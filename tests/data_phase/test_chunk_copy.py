@@ -29,7 +29,7 @@ from model.errors import CancelledError, TableError, TargetError, UnreachableErr
 from model.ranges import WHOLE_TABLE, Chunk
 from model.settings import Settings
 from mssql import chunk_planning
-from postgres import checkpoints, loader
+from postgres import checkpoints, loader, own_schema
 from postgres.checkpoints import Totals
 from postgres.introspection import read_tables as read_target_tables
 from postgres.load_plan import plan_load
@@ -193,7 +193,7 @@ def _job(target: EmbeddedTarget, target_database: str, settings: Settings) -> Jo
     (big,) = BIG.tables
     with closing(target.connect(target_database)) as connection:
         connection.autocommit = False
-        checkpoints.prepare(connection)
+        own_schema.prepare(connection)
         there = read_target_tables(connection, ["public"])
         name = TargetName("public", "big")
         run = claimed(connection, name)

@@ -18,7 +18,7 @@ from data_phase.modes.truncate_and_copy import TruncateAndCopy
 from db import load_settings
 from model.errors import LoadLostError
 from model.ranges import WHOLE_TABLE
-from postgres import checkpoints, runs
+from postgres import checkpoints, own_schema, runs
 from postgres.checkpoints import Totals
 from postgres.introspection import read_tables
 from postgres.load_plan import plan_load
@@ -123,7 +123,7 @@ def job(scene: Scene) -> Job:
     """The load of the big table by a run of which only the claim is there."""
     with closing(scene.target.connect(scene.database)) as connection:
         connection.autocommit = False
-        checkpoints.prepare(connection)
+        own_schema.prepare(connection)
         there = read_tables(connection, ["public"])[TargetName("public", "big")]
         run = claimed(connection, there.name)
     settings = load_settings(None, scene.workplace.environment)
@@ -268,7 +268,7 @@ def test_a_run_is_alive_again_though_the_server_noticed_late_that_its_connection
     connect = partial(scene.target.connect, scene.database)
     with closing(connect()) as connection:
         connection.autocommit = False
-        checkpoints.prepare(connection)
+        own_schema.prepare(connection)
     live = runs.LiveRun(connect)
     waiting = f"SELECT pg_advisory_lock({runs.LOCK_CLASS}, {live.number})"
     other = connect()
@@ -293,12 +293,12 @@ def test_a_run_has_no_number_of_another_that_is_alive(scene: Scene) -> None:
     connect = partial(scene.target.connect, scene.database)
     with closing(connect()) as connection:
         connection.autocommit = False
-        checkpoints.prepare(connection)
+        own_schema.prepare(connection)
         first = runs.LiveRun(connect)
         with connection.cursor() as cursor:
             cursor.execute("DROP SCHEMA replication CASCADE")
         connection.commit()
-        checkpoints.prepare(connection)
+        own_schema.prepare(connection)
         second = runs.LiveRun(connect)
     assert second.number != first.number
     second.close()

@@ -18,7 +18,7 @@ from data_phase.phase import DataOptions
 from demo.target import EmbeddedTarget
 from model.catalog import Database
 from model.errors import SuspensionError
-from postgres import checkpoints, restoration, suspension, suspension_record
+from postgres import own_schema, restoration, suspension, suspension_record
 from postgres.names import TargetName
 from postgres.suspension import LoadedTables
 from run.options import Options
@@ -82,7 +82,7 @@ def connection(target: EmbeddedTarget, target_database: str) -> Iterator[Any]:
     query(target, target_database, DDL)
     connection = target.connect(target_database)
     connection.autocommit = False
-    checkpoints.prepare(connection)
+    own_schema.prepare(connection)
     yield connection
     connection.close()
 

@@ -21,7 +21,7 @@ from db import connect_target, load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import AliasType, Column, Database, Index, Key, KeyColumn, SqlType, Table
 from model.errors import TargetError, TypeMapError
-from postgres import checkpoints
+from postgres import own_schema
 from postgres.introspection import read_tables
 from postgres.load_plan import plan_load
 from postgres.names import TargetName
@@ -244,7 +244,7 @@ def test_a_load_that_began_with_another_map_is_not_continued(target: EmbeddedTar
         reached = {**source_settings(source.port, "notes"), **target.environment(target_database)}
         settings = load_settings(None, {**reached, "CHUNK_ROWS": "20"})
         with closing(connect_target(settings)) as connection:
-            checkpoints.prepare(connection)
+            own_schema.prepare(connection)
             there = read_tables(connection, ["public"])[TargetName("public", "notes")]
             run = claimed(connection, there.name)
 
