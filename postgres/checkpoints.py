@@ -217,53 +217,6 @@ class Totals:
     sent: int = 0
 
 
-def can_be_made(connection: Any) -> bool:
-    """Whether the schema `replication` is there, or this role may make it. Raises psycopg2.Error."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT to_regnamespace('replication') IS NOT NULL"
-            " OR has_database_privilege(current_user, current_database(), 'CREATE')"
-        )
-        (found,) = cursor.fetchone()
-    connection.rollback()
-    return bool(found)
-
-
-def prepare(connection: Any, trusted: Sequence[str] = ()) -> None:
-    """Make the schema `replication` where it is missing, or made by an older version.
-
-    `trusted` are roles beside the one that runs whose schema it may be. Raises RecordError, also where it belongs to
-    somebody else, or others may write to it.
-    """
-    try:
-        with connection.cursor() as cursor:
-            problems = trust.problems(cursor, trusted)
-            if problems:
-                raise RecordError(
-                    f"the schema `replication` of the target cannot be trusted: {'; '.join(problems)}. Nothing "
-                    f"in it was read or run. Revoke these rights, or, if the role is yours, name it in "
-                    f"TRUSTED_ROLES; or, if you need nothing in it, drop it: DROP SCHEMA replication CASCADE"
-                )
-            cursor.execute(IS_CURRENT)
-            (is_current,) = cursor.fetchone()
-            if not is_current:
-                cursor.execute(CREATE)
-                cursor.execute(UPGRADE)
-                cursor.execute(suspension_record.CREATE)
-                cursor.execute(runs.CREATE)
-        connection.commit()
-    except RecordError:
-        connection.rollback()
-        raise
-    except psycopg2.Error as error:
-        if not connection.closed:
-            connection.rollback()
-        raise RecordError(
-            f"the schema `replication`, where loads keep their checkpoints, cannot be created: {target_words(error)}. "
-            f"Let a role that may create it run this once, or grant CREATE on the database."
-        ) from None
-
-
 def begin_session(connection: Any, session: str, keeps_rows: bool) -> None:
     """Remember whether a new session keeps the rows that are there, for those who resume it. Raises RecordError."""
     try:

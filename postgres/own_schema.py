@@ -46,9 +46,9 @@ def prepare(connection: Any, trusted: Sequence[str] = ()) -> None:
             problems = trust.problems(cursor, trusted)
             if problems:
                 raise RecordError(
-                    f"the schema `replication` of the target cannot be trusted: {'; '.join(problems)}. Nothing that "
-                    f"stands in it was read or run. Revoke these rights, or, where the role is yours, name it in "
-                    f"TRUSTED_ROLES; or, if nothing of it is needed, drop it: DROP SCHEMA replication CASCADE"
+                    f"the schema `replication` of the target cannot be trusted: {'; '.join(problems)}. Nothing "
+                    f"in it was read or run. Revoke these rights, or, if the role is yours, name it in "
+                    f"TRUSTED_ROLES; or, if you need nothing in it, drop it: DROP SCHEMA replication CASCADE"
                 )
             cursor.execute(IS_CURRENT)
             (is_current,) = cursor.fetchone()
@@ -63,6 +63,6 @@ def prepare(connection: Any, trusted: Sequence[str] = ()) -> None:
         if not connection.closed:
             connection.rollback()
         raise RecordError(
-            f"the schema `replication`, where loads keep their checkpoints, cannot be made: {target_words(error)}. "
+            f"the schema `replication`, where loads keep their checkpoints, cannot be created: {target_words(error)}. "
             f"Let a role that may create it run this once, or grant CREATE on the database."
         ) from None

@@ -25,7 +25,7 @@ from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
 from mssql import reader
 from mssql.wanted_rows import SourceConnections, WantedRows
-from postgres import checkpoints
+from postgres import checkpoints, own_schema
 from postgres.names import TargetName
 from standin.server import StandIn
 from tests.harness import ROOT, Finished, Workplace, clean_environment, source_settings
