@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
@@ -14,6 +16,12 @@ from postgres import runs
 from postgres.names import TargetName
 from standin.server import StandIn
 from tests.harness import Workplace
+
+#: starts a stand-in, as the fixture `serve` does
+Serve = Callable[..., StandIn]
+#: the fixture `make_workplace`
+MakeWorkplace = Callable[[StandIn, Database], Workplace]
+both_scripts = pytest.mark.parametrize("script", ["schema", "data"])
 
 INT = SqlType("int", 4, 10)
 TEXT = SqlType("nvarchar", 100)

@@ -47,7 +47,7 @@ from standin.script import create_script
 from standin.server import StandIn
 from standin.values import Variant
 from tests.harness import drop_database, source_settings
-from tests.samples import claimed
+from tests.samples import TEXT, MakeWorkplace, Serve, both_scripts, claimed, table, target_tables
 from tests.type_values import extended, line, point
 from type_mapping import mapping_of, postgres_type
 
@@ -652,3 +652,29 @@ def test_a_number_of_another_scale_is_refused() -> None:
     column = Column("value", Q("decimal", precision=38, scale=9))
     with pytest.raises(UnknownNumberError, match="value"):
         native_numbers.decoded(structs([Decimal(1)], 10), column)
+
+
+@both_scripts
+def test_types_that_cannot_be_copied_are_refused_by_name_before_anything_is_made(
+    serve: Serve, make_workplace: MakeWorkplace, target: EmbeddedTarget, target_database: str, script: str
+) -> None:
+    database = Database(
+        "shop",
+        (
+            table("Aaa"),
+            table("Places", spot=SqlType("Point3D", -1, is_clr=True), label=TEXT),
+            table("Tree", node=SqlType("Node", 892, is_clr=True)),
+        ),
+    )
+    workplace = make_workplace(serve(database, {}), database)
+    finished = workplace.run(script)
+    assert finished.code == 2, finished.text
+    assert "dbo.Places.spot (Point3D)" in finished.err
+    assert "dbo.Tree.node (Node)" in finished.err
+    assert "CLR type" in finished.err
+    assert "--exclude" in finished.err
+    assert target_tables(target, target_database) == []
+    if script == "schema":
+        without = workplace.run(script, "--exclude", "Tree", "--exclude", "Places")
+        assert without.code == 0, without.text
+        assert target_tables(target, target_database) == ["public.aaa"]

@@ -26,7 +26,19 @@ from standin.server import StandIn
 from tests.handmade import LONG_TWINS, index, primary, required
 from tests.harness import Workplace
 from tests.made_schemas import make, run_on
-from tests.samples import counts, entries, labelled, processed, statuses, table
+from tests.samples import (
+    TEXT,
+    MakeWorkplace,
+    Serve,
+    Shop,
+    counts,
+    entries,
+    labelled,
+    processed,
+    statuses,
+    table,
+    target_tables,
+)
 
 SETTINGS = Settings(Source("", Driver("", ""), ""), Target({}), Secrets())
 BIGINT = SqlType("bigint")
@@ -257,3 +269,71 @@ def test_a_type_map_tells_names_with_dots_apart(entry: str, table_of_it: str) ->
 def test_no_two_tables_share_a_key(names: list[tuple[str, str]]) -> None:
     tables = [Table(schema, name, ()) for schema, name in [*names, *(("dbo", name) for _, name in names)]]
     assert len({table.key for table in tables}) == len({(table.schema, table.name) for table in tables})
+
+
+# -- names that fall together, by a run ---------------------------------------------------------------
+
+
+def test_names_that_fall_together_are_refused_and_preserve_keeps_them_apart(
+    serve: Serve, make_workplace: MakeWorkplace, target: EmbeddedTarget, target_database: str
+) -> None:
+    identity = Column("id", INT, is_nullable=False)
+    twins = Table("dbo", "Twins", (identity, Column("Ä", TEXT), Column("ä", TEXT)))
+    database = Database("shop", (Table("dbo", "Öl", (identity,)), Table("dbo", "öl", (identity,)), twins))
+    workplace = make_workplace(serve(database, {}), database)
+    refused = workplace.run("schema")
+    assert refused.code == 2, refused.text
+    assert "dbo.Öl" in refused.err
+    assert "dbo.öl" in refused.err
+    assert "all become public.öl" in refused.err
+    assert "of dbo.Twins all become ä" in refused.err
+    assert "NAMING=preserve" in refused.err
+    assert target_tables(target, target_database) == []
+    kept = workplace.with_settings(NAMING="preserve").run("schema")
+    assert kept.code == 0, kept.text
+    assert target_tables(target, target_database) == ["public.Twins", "public.Öl", "public.öl"]
+
+
+def test_names_alike_in_their_first_63_bytes_stay_apart(
+    serve: Serve, make_workplace: MakeWorkplace, target: EmbeddedTarget, target_database: str
+) -> None:
+    names = ["ü" * 40 + end for end in ("a", "b")]
+    database = Database("shop", tuple(table(name) for name in names))
+    rows = {f"dbo.{name}": [(1, name[-1])] for name in names}
+    workplace = make_workplace(serve(database, rows), database)
+    assert workplace.run("schema").code == 0
+    assert workplace.run("data").code == 0
+    made = target_tables(target, target_database)
+    assert len(made) == 2
+    assert all(len(name.removeprefix("public.").encode()) <= 63 for name in made)
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({"TARGET_SCHEMA": "shop"}, ["sales.orders", "shop.customers", "shop.orders", "shop.products"]),
+        (
+            {"SCHEMA_MAP": "dbo:a, SALES:sales_eu", "TARGET_SCHEMA": "unused"},
+            ["a.customers", "a.orders", "a.products", "sales_eu.orders"],
+        ),
+        ({"NAMING": "preserve"}, ["public.Customers", "public.Orders", "public.Products", "sales.Orders"]),
+    ],
+    ids=["target schema", "schema map", "preserve"],
+)
+def test_settings_say_where_tables_go_and_both_scripts_agree(
+    shop: Shop, settings: dict[str, str], wanted: list[str]
+) -> None:
+    workplace = shop.workplace.with_settings(**settings)
+    assert workplace.run("schema").code == 0
+    assert shop.tables == wanted
+    copied = workplace.run("data")
+    assert copied.code == 0, copied.text
+    quoted = ['"' + name.replace(".", '"."') + '"' for name in wanted]
+    assert sorted(counts(shop.target, shop.database, *quoted).values()) == [5, 9, 12, 20]
+
+
+def test_a_schema_map_that_brings_two_tables_together_is_refused(shop: Shop) -> None:
+    finished = shop.workplace.with_settings(SCHEMA_MAP="Sales:public").run("schema")
+    assert finished.code == 2, finished.text
+    assert "dbo.Orders, Sales.Orders all become public.orders" in finished.err
+    assert shop.tables == []
