@@ -1,0 +1,287 @@
+"""What is emitted gives the documented value in PostgreSQL, and what is not certain is refused.
+
+The corpus carries the documented values. They are compared with embedded PostgreSQL always, and with a T-SQL server
+when MSSQL_TEST_HOST, MSSQL_TEST_PORT, MSSQL_TEST_USER and MSSQL_TEST_PASSWORD name one (MSSQL_TEST_DATABASE, default
+master; MSSQL_TEST_DRIVER, default the first ODBC driver that is installed).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.expression_corpus import ENTRIES, REFUSED, TRANSLATED, Entry, Kind, Moving, column, sql_type
+from tests.mssql.expressions.translations import bracketed, quote, translate
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as PgConnection  # noqa: N812
+
+
+_POSTGRES = {
+    "bit": "boolean", "tinyint": "smallint", "smallint": "smallint", "int": "integer", "bigint": "bigint",
+    "money": "numeric(19,4)",
+    "smallmoney": "numeric(10,4)", "float": "double precision", "real": "real", "date": "date",
+    "smalldatetime": "timestamp(0)", "datetime": "timestamp(3)", "uniqueidentifier": "uuid", "binary": "bytea",
+    "varbinary": "bytea", "text": "text", "ntext": "text", "xml": "xml",
+}  # fmt: skip
+
+
+def postgres_type(text: str) -> str:
+    """The type that a column of this T-SQL type has in PostgreSQL."""
+    type_ = sql_type(text)
+    if type_.name in _POSTGRES:
+        return _POSTGRES[type_.name]
+    if type_.name in {"decimal", "numeric"}:
+        return f"numeric({type_.precision},{type_.scale})"
+    if type_.name in {"time", "datetime2", "datetimeoffset"}:
+        name = {"time": "time", "datetime2": "timestamp", "datetimeoffset": "timestamptz"}[type_.name]
+        return f"{name}({min(type_.scale, 6)})"
+    if type_.max_length == -1:
+        return "text"
+    return f"{'char' if type_.name in {'char', 'nchar'} else 'varchar'}({type_.characters})"
+
+
+def parameter(value: object) -> object:
+    return str(value) if isinstance(value, uuid.UUID) else value
+
+
+def on_postgres(connection: PgConnection, entry: Entry, sql: str) -> list[object]:
+    """The entry's values where its SQL is meant to stand: in a default, a check, a generated column, an index."""
+    columns = ", ".join(f"{quote(name)} {postgres_type(type_)}" for name, type_ in entry.columns.items())
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS t")
+        cursor.execute(f"CREATE TEMPORARY TABLE t (k_ integer{', ' if columns else ''}{columns})")
+        if entry.kind is Kind.DEFAULT:
+            cursor.execute(f"ALTER TABLE t ADD COLUMN c {postgres_type(entry.column)}")
+            cursor.execute(f"ALTER TABLE t ALTER COLUMN c SET DEFAULT {sql}")
+        elif entry.kind is Kind.COMPUTED:
+            cursor.execute(
+                f"ALTER TABLE t ADD COLUMN c {postgres_type(entry.column)} GENERATED ALWAYS AS ({sql}) STORED"
+            )
+        elif entry.kind is Kind.FILTER:
+            cursor.execute(f"CREATE INDEX ON t (k_) WHERE {sql}")
+        else:
+            cursor.execute(f"ALTER TABLE t ADD CHECK ({sql}) NOT VALID")
+            cursor.execute("ALTER TABLE t DROP CONSTRAINT t_check" if not entry.columns else "SELECT 1")
+        if entry.kind is Kind.CHECK:
+            cursor.execute("DROP TABLE t")
+            cursor.execute(f"CREATE TEMPORARY TABLE t (k_ integer, {columns})")
+        for number, row in enumerate(entry.values):
+            names = "".join(f", {quote(name)}" for name in entry.columns)
+            marks = "".join(", %s" for _ in row)
+            cursor.execute(
+                f"INSERT INTO t (k_{names}) VALUES (%s{marks})", (number, *(parameter(value) for value in row))
+            )
+        wanted = "c" if entry.kind in {Kind.DEFAULT, Kind.COMPUTED} else f"({sql})"
+        cursor.execute(f"SELECT {wanted} FROM t ORDER BY k_")
+        return [row[0] for row in cursor.fetchall()]
+
+
+# --- a T-SQL server ----------------------------------------------------------------------------------------
+
+_SETTINGS = ("MSSQL_TEST_HOST", "MSSQL_TEST_PORT", "MSSQL_TEST_USER", "MSSQL_TEST_PASSWORD")
+
+
+class TsqlServer:
+    """A T-SQL server; an expression that breaks the connection breaks one test, not the rest."""
+
+    def __init__(self, connect: Callable[[], Any]) -> None:
+        self._connect = connect
+        self._connection = connect()
+
+    def cursor(self) -> Any:
+        """A cursor on a connection that answers."""
+        try:
+            self._connection.execute("SELECT 1").fetchall()
+        except Exception:  # whatever the driver calls a dead connection
+            self._connection = self._connect()
+        return self._connection.cursor()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@pytest.fixture(scope="session")
+def tsql_server() -> Iterator[TsqlServer]:
+    """The T-SQL server that the environment names."""
+    missing = [name for name in _SETTINGS if not os.environ.get(name)]
+    if missing:
+        pytest.skip(f"no T-SQL server: {', '.join(missing)} not set")
+    pyodbc = pytest.importorskip("pyodbc", reason="pyodbc or the system's libodbc is missing", exc_type=ImportError)
+    drivers = pyodbc.drivers()
+    if not drivers:
+        pytest.skip("no ODBC driver is installed")
+    driver = os.environ.get("MSSQL_TEST_DRIVER") or next((name for name in drivers if "SQL Server" in name), drivers[0])
+    host, port, user, password = (os.environ[name] for name in _SETTINGS)
+    database = os.environ.get("MSSQL_TEST_DATABASE", "master")
+    where = f"SERVER={host};PORT={port};TDS_Version=7.4;ClientCharset=UTF-8"
+    if "SQL Server" in driver:
+        where = f"SERVER={host},{port};Encrypt=optional;TrustServerCertificate=yes"
+    text = f"DRIVER={driver};{where};DATABASE={database};UID={user};PWD={password}"
+    server = TsqlServer(lambda: pyodbc.connect(text, autocommit=True))
+    server.cursor().execute("IF OBJECT_ID('dbo.corpus_seq') IS NULL CREATE SEQUENCE dbo.corpus_seq START WITH 1")
+    yield server
+    cursor = server.cursor()
+    cursor.execute("IF OBJECT_ID('dbo.expression_corpus') IS NOT NULL DROP TABLE dbo.expression_corpus")
+    cursor.execute("IF OBJECT_ID('dbo.corpus_seq') IS NOT NULL DROP SEQUENCE dbo.corpus_seq")
+    server.close()
+
+
+def tsql_type(text: str) -> str:
+    """A column's type with the collation the corpus gives it."""
+    declared = column("c", text)
+    return f"{text.split(' ', maxsplit=1)[0]} {f'COLLATE {declared.collation}' if declared.collation else ''}"
+
+
+def tsql_literal(value: object) -> str:
+    """A sample value as T-SQL text: bound parameters lose digits in some drivers."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, int | Decimal):
+        return str(value)
+    if isinstance(value, float):
+        return f"{value!r}e0"
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, dt.datetime):
+        return f"'{value.isoformat(timespec='milliseconds')}'"
+    text = str(value).replace("'", "''")
+    return f"N'{text}'"
+
+
+def on_tsql(cursor: Any, entry: Entry) -> list[object]:
+    """The entry's values as the source computes them, a check's as True, False and None."""
+    name = "dbo.expression_corpus"
+    parts = ["k_ int"]
+    parts += [f"{bracketed(column_name)} {tsql_type(type_)} NULL" for column_name, type_ in entry.columns.items()]
+    if entry.kind is Kind.DEFAULT:
+        parts.append(f"c {tsql_type(entry.column)} NULL DEFAULT {entry.text}")
+    cursor.execute(f"IF OBJECT_ID('{name}') IS NOT NULL DROP TABLE {name}")
+    cursor.execute(f"CREATE TABLE {name} ({', '.join(parts)})")
+    for number, row in enumerate(entry.values):
+        names = "".join(f", {bracketed(column_name)}" for column_name in entry.columns)
+        values = "".join(f", {tsql_literal(value)}" for value in row)
+        cursor.execute(f"INSERT INTO {name} (k_{names}) VALUES ({number}{values})")
+    if entry.kind in {Kind.CHECK, Kind.FILTER}:
+        wanted = f"CASE WHEN {entry.text} THEN 1 WHEN NOT {entry.text} THEN 0 END"
+    elif entry.kind is Kind.DEFAULT:
+        wanted = (
+            "CONVERT(datetime2(7), SWITCHOFFSET(c, '+00:00'))" if entry.column.startswith("datetimeoffset") else "c"
+        )
+    else:
+        wanted = entry.text
+    cursor.execute(f"SELECT {wanted} FROM {name} ORDER BY k_")
+    found = [row[0] for row in cursor.fetchall()]
+    if entry.kind in {Kind.CHECK, Kind.FILTER}:
+        return [None if value is None else bool(value) for value in found]
+    return found
+
+
+# --- comparing ---------------------------------------------------------------------------------------------
+
+
+def plain(value: object, type_: str) -> object:
+    """A driver's value in the form the corpus uses."""
+    if isinstance(value, memoryview | bytearray):
+        return bytes(value)
+    if isinstance(value, dt.datetime) and value.tzinfo is None and type_.startswith("datetimeoffset"):
+        return value.replace(tzinfo=dt.timezone.utc)
+    if isinstance(value, dt.datetime) and type_ == "date":
+        return value.date()
+    if isinstance(value, str) and type_ == "uniqueidentifier":
+        return uuid.UUID(value)
+    return value
+
+
+_PATTERNS = {
+    Moving.UUID_TEXT: r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}",
+    Moving.HEX: r"[0-9A-F]{32}",
+    Moving.HEX8: r"[0-9A-F]{8}",
+    Moving.NAME: r".+",
+}
+
+
+def agrees(value: object, expected: object, local_now: dt.datetime) -> bool:
+    """A value is the expected one; of a moving one, that it is of the right kind and near the present."""
+    if not isinstance(expected, Moving):
+        if isinstance(value, float) and isinstance(expected, float):
+            return math.isclose(value, expected, rel_tol=1e-6)
+        return type(value) is type(expected) and value == expected if expected is not None else value is None
+    near = dt.timedelta(minutes=10)
+    if expected is Moving.UUID:
+        return isinstance(value, uuid.UUID)
+    if expected is Moving.NUMBER:
+        return isinstance(value, int)
+    if expected is Moving.TODAY:
+        return isinstance(value, dt.date) and abs(value - local_now.date()) <= dt.timedelta(days=1)
+    if expected is Moving.DAY_TEXT:
+        return value in {(local_now + dt.timedelta(days=days)).strftime("%Y-%m-%d") for days in (-1, 0, 1)}
+    if expected is Moving.INSTANT:
+        return isinstance(value, dt.datetime) and abs(value - dt.datetime.now(dt.timezone.utc)) < near
+    if expected is Moving.UTC_NOW:
+        return (
+            isinstance(value, dt.datetime) and abs(value - dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)) < near
+        )
+    if expected is Moving.LOCAL_NOW:
+        return isinstance(value, dt.datetime) and abs(value - local_now) < near
+    if expected is Moving.TOMORROW:
+        return isinstance(value, dt.datetime) and abs(value - local_now - dt.timedelta(days=1)) < near
+    return isinstance(value, str) and re.fullmatch(_PATTERNS[expected], value) is not None
+
+
+def assert_values(entry: Entry, found: Sequence[object], local_now: dt.datetime) -> None:
+    values = [plain(value, entry.column) for value in found]
+    assert len(values) == len(entry.values)
+    for (row, expected), value in zip(entry.values.items(), values, strict=True):
+        assert agrees(value, expected, local_now), f"{row!r}: {value!r}, documented {expected!r}"
+
+
+# --- the corpus --------------------------------------------------------------------------------------------
+
+
+def test_corpus_is_large_and_without_twins() -> None:
+    assert len(ENTRIES) >= 100
+    names = [entry.name + str(dict(entry.columns)) for entry in ENTRIES]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("entry", REFUSED, ids=lambda entry: entry.name)
+def test_refused_with_its_reason(entry: Entry) -> None:
+    result = translate(entry)
+    assert result.sql is None
+    assert result.original == entry.text
+    assert entry.refused is not None
+    assert entry.refused in (result.reason or "")
+
+
+@pytest.mark.parametrize("entry", TRANSLATED, ids=lambda entry: entry.name)
+def test_translated_gives_the_documented_value_in_postgres(expression_postgres: PgConnection, entry: Entry) -> None:
+    result = translate(entry)
+    assert result.sql is not None, result.reason
+    assert result.reason is None
+    if entry.kind in {Kind.COMPUTED, Kind.FILTER}:
+        assert result.is_immutable
+    with expression_postgres.cursor() as cursor:
+        cursor.execute("SELECT localtimestamp")
+        (local_now,) = cursor.fetchone() or (None,)
+    assert_values(entry, on_postgres(expression_postgres, entry, result.sql), local_now)
+
+
+@pytest.mark.parametrize("entry", TRANSLATED, ids=lambda entry: entry.name)
+def test_documented_value_is_the_server_s(tsql_server: TsqlServer, entry: Entry) -> None:
+    cursor = tsql_server.cursor()
+    cursor.execute("SELECT @@VERSION, GETDATE()")
+    version, local_now = cursor.fetchone()
+    if entry.stand_in_differs and "Babelfish" in version:
+        pytest.skip(f"the stand-in differs: {entry.stand_in_differs}")
+    assert_values(entry, on_tsql(cursor, entry), local_now)
