@@ -505,7 +505,7 @@ def target_advice(words: str) -> str:
         return "Wait until others have ended, or raise max_connections or the CONNECTION LIMIT of the role or database."
     if "permission denied to set parameter" in words:
         return (
-            "This tool relies on its default. Have somebody with the right reset it: ALTER ROLE or DATABASE ... RESET."
+            "This tool relies on its default. Have someone with the right reset it: ALTER ROLE or DATABASE ... RESET."
         )
     if re.search(r"password|authentication|no pg_hba|role .* does not exist", words):
         return "Check PGUSER and PGPASSWORD, and the server's pg_hba.conf."

@@ -123,7 +123,7 @@ def _begin(this_run: Run, plan: Plan, pair: ConnectionPair, consistent: bool | N
     for name in sorted(before - tracker.snapshots):
         consistency.drop(this_run, name)
     if snapshot.level is not None:
-        this_run.display.say(f"📸 One moment of the source: {snapshot}")
+        this_run.display.say(f"📸 The source is read from {snapshot}")
     if plan.is_new:
         checkpoints.begin_session(pair.target, tracker.session_id, keeps_rows=this_run.options.no_truncate)
     keys = [work.table.key for work in plan.work]

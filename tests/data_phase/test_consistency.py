@@ -110,7 +110,7 @@ def test_what_is_written_meanwhile_is_not_seen(scene: Scene, makes_snapshots: bo
         assert scene.snapshot["level"] == "database snapshot"
         assert "was dropped" in out
     else:
-        assert f"📸 One moment of the source: {workers} SNAPSHOT transaction" in out
+        assert f"📸 The source is read from {workers} SNAPSHOT transaction" in out
         assert "no database snapshot: [42000] Database Snapshot is not supported" in out
         assert scene.snapshot["level"] == "snapshot sessions"
     assert scene.source.snapshots == {}
@@ -137,7 +137,7 @@ def test_a_killed_run_goes_on_with_the_same_database_snapshot(scene: Scene, flag
     (name,) = scene.source.snapshots.values()
     resumed = scene.run("--resume", *flags)
     assert resumed.code == 0, resumed.text
-    assert f"📸 One moment of the source: database snapshot {name}, taken at" in resumed.out
+    assert f"📸 The source is read from database snapshot {name}, taken at" in resumed.out
     assert f"The database snapshot {name} was dropped" in resumed.out
     scene.assert_as_before()
     assert scene.source.snapshots == {}
@@ -306,7 +306,7 @@ def test_on_a_server_that_speaks_t_sql(
                 proxy.resume()
                 out, err = process.communicate(timeout=120)
                 assert process.returncode == 0, out + err
-                assert "📸 One moment of the source: " in out
+                assert "📸 The source is read from " in out
                 assert query(target, target_database, "SELECT count(*), max(id) FROM big") == [(ROW_COUNT, ROW_COUNT)]
                 later = "SELECT count(*), count(*) FILTER (WHERE label = 'later ' || id) FROM later"
                 assert query(target, target_database, later) == [(100, 100)]
