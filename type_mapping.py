@@ -120,7 +120,7 @@ _DECIMAL_TEXT = "CAST({c} AS varchar(41))"
 _MICROSECONDS = pa.timestamp("us")
 _INTEGER = Traits(key="integer")
 _EXACT = Traits(key="decimal")
-_FINE_MOMENT = Traits(key="moment", may_have_seventh_digit=True)
+_FINE_TIMESTAMP = Traits(key="timestamp", may_have_seventh_digit=True)
 _TEXT = Traits(key="text", is_text=True)
 _WIDE_TEXT = replace(_TEXT, is_wide=True)
 _LARGE_TEXT = Traits(is_text=True, is_pointer=True)
@@ -158,9 +158,9 @@ def _money(digits: int, size: int) -> TypeMapping:
     return TypeMapping("decimal", _fixed(f"numeric({digits},4)"), _arrow(pa.decimal128(digits, 4)), traits=traits)
 
 
-def _moment_of(digits: int) -> TypeMapping:
+def _timestamp_of(digits: int) -> TypeMapping:
     kind = _fixed(f"timestamp({digits}) without time zone")
-    return TypeMapping("timestamp", kind, _arrow(_MICROSECONDS), traits=Traits(key="moment", own_digits=digits))
+    return TypeMapping("timestamp", kind, _arrow(_MICROSECONDS), traits=Traits(key="timestamp", own_digits=digits))
 
 
 def _spatial(name: str) -> TypeMapping:
@@ -190,11 +190,13 @@ MAPPINGS: Mapping[str, TypeMapping] = {
     "float": TypeMapping("float", _fixed("double precision"), _arrow(pa.float64())),
     "date": TypeMapping("date", _fixed("date"), _arrow(pa.date32()), traits=Traits(key="date")),
     # A time(7) is delivered in nanoseconds all the same; the loader cuts it to microseconds.
-    "time": TypeMapping("time", _fraction("time", "without time zone"), _arrow(pa.time64("us")), traits=_FINE_MOMENT),
-    "smalldatetime": _moment_of(0),
-    "datetime": _moment_of(3),
+    "time": TypeMapping(
+        "time", _fraction("time", "without time zone"), _arrow(pa.time64("us")), traits=_FINE_TIMESTAMP
+    ),
+    "smalldatetime": _timestamp_of(0),
+    "datetime": _timestamp_of(3),
     "datetime2": TypeMapping(
-        "timestamp", _fraction("timestamp", "without time zone"), _arrow(_MICROSECONDS), traits=_FINE_MOMENT
+        "timestamp", _fraction("timestamp", "without time zone"), _arrow(_MICROSECONDS), traits=_FINE_TIMESTAMP
     ),
     # The instant, as UTC: ODBC has no portable type for an offset, and timestamptz keeps none.
     "datetimeoffset": TypeMapping(
@@ -202,7 +204,7 @@ MAPPINGS: Mapping[str, TypeMapping] = {
         _fraction("timestamp", "with time zone"),
         _arrow(_MICROSECONDS),
         select="CAST(SWITCHOFFSET({c}, '+00:00') AS datetime2(7))",
-        traits=replace(_FINE_MOMENT, has_offset=True),
+        traits=replace(_FINE_TIMESTAMP, has_offset=True),
     ),
     "char": _text("character", replace(_TEXT, is_fixed_size=True)),
     "nchar": _text("character", replace(_WIDE_TEXT, is_fixed_size=True)),

@@ -11,7 +11,7 @@ from typing import Literal
 from model.catalog import Form
 
 #: kinds of values that T-SQL can write as literals without loss, so that a table can be cut by a key of them
-KeyKind = Literal["integer", "decimal", "amount", "date", "moment", "uuid", "text"]
+KeyKind = Literal["integer", "decimal", "amount", "date", "timestamp", "uuid", "text"]
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Traits:
     is_fixed_size: bool = False
     #: the old large types, which T-SQL neither compares nor searches; `max_length` is that of a pointer
     is_pointer: bool = False
-    #: a moment that is declared with up to seven fractional digits, of which PostgreSQL keeps six
+    #: a time or timestamp that is declared with up to seven fractional digits, of which PostgreSQL keeps six
     may_have_seventh_digit: bool = False
-    #: fractional digits of a moment that is not declared with a number of them
+    #: fractional digits of a timestamp that is not declared with a number of them
     own_digits: int | None = None
     #: a date and time with an offset, which is read as its instant, with seven digits
     has_offset: bool = False

@@ -20,7 +20,7 @@ _LITERALS: Mapping[KeyKind, tuple[str, str]] = {
     "decimal": ("CAST({c} AS varchar(45))", "CAST('{v}' AS {t})"),
     "amount": ("CAST(CAST({c} AS decimal(19,4)) AS varchar(45))", "CAST('{v}' AS {t})"),
     "date": ("CONVERT(varchar(40), {c}, 23)", "CAST('{v}' AS {t})"),
-    "moment": ("CONVERT(varchar(40), {c}, 121)", "CONVERT({t}, '{v}', 121)"),
+    "timestamp": ("CONVERT(varchar(40), {c}, 121)", "CONVERT({t}, '{v}', 121)"),
     "uuid": ("CAST({c} AS varchar(36))", "CAST('{v}' AS {t})"),
     "text": ("{c}", "CAST(N'{v}'{collate} AS {t})"),
 }
