@@ -1,0 +1,36 @@
+"""A stand-in with the samples, and a connection to it through each driver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyodbc
+import pytest
+
+from standin.server import StandIn
+from tests.standin.clients import connect, freetds_driver, microsoft_driver
+from tests.standin.samples import DATABASE, ROWS
+
+
+@pytest.fixture(params=["microsoft", "freetds"])
+def driver(request: pytest.FixtureRequest) -> str:
+    """Each of the two drivers."""
+    found = microsoft_driver() if request.param == "microsoft" else freetds_driver()
+    if found is None:
+        pytest.skip(f"the {request.param} ODBC driver is not installed")
+    return found
+
+
+@pytest.fixture(scope="module")
+def source() -> Iterator[StandIn]:
+    """A stand-in with one table for the types, one for the catalog, one long one, one that is denied."""
+    with StandIn(DATABASE, ROWS, denied=("dbo.Secret",)) as running:
+        yield running
+
+
+@pytest.fixture
+def connection(source: StandIn, driver: str) -> Iterator[pyodbc.Connection]:
+    """A connection through each driver."""
+    opened = connect(source, driver)
+    yield opened
+    opened.close()
