@@ -28,6 +28,8 @@ SETTINGS = frozenset(re.findall(r"(?m)^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.exam
 #: what names the servers of the tests themselves
 FOR_TESTS = ("MSSQL_TEST_", "ICU_TEST_", "POSTGIS_TEST_")
 DEFAULT_TIMEOUT_S = 120
+#: how a run begins to tell that what the source sends can be read and changed on the way
+OPEN_WIRE = "Not encrypted: the connections to the source (MSSQL_ENCRYPT)"
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,11 @@ def drop_database(admin: pyodbc.Connection, name: str) -> None:
         return True
 
     wait_until(is_dropped, f"database {name} can be dropped")
+
+
+def utf16(text: str) -> bytes:
+    """As the text travels, without the upper half of its last character."""
+    return text.encode("utf-16-le")[:-1]
 
 
 class Proxy:

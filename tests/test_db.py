@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import pyodbc
 import pytest
 
 from db import load_settings
 from demo.target import EmbeddedTarget
 from model.errors import SettingsError
-from standin.server import LOGIN, Access
-from tests.harness import Proxy, wait_until
+from standin.server import LOGIN, PASSWORD, Access
+from tests.harness import OPEN_WIRE, Proxy, utf16, wait_until
 from tests.samples import SHOP, SHOP_ROWS, MakeWorkplace, Serve, Shop, both_scripts, entries, statuses, target_tables
 
 # -- the source cannot be used -------------------------------------------------------------------
@@ -278,3 +279,42 @@ def test_a_whole_connection_string_is_used_and_its_password_never_shown(shop: Sh
     right = shop.workplace.with_settings(**none, MSSQL_CONNECTION_STRING=text).run("schema")
     assert right.code == 0, right.text
     assert shop.source.password not in right.text
+
+
+# -- what of the source's connections is encrypted ----------------------------------------------------
+
+
+@pytest.mark.parametrize("encryption", ["", "Encryption=request;", "Encryption=require;"])
+def test_what_freetds_is_asked_for_is_what_travels(encryption: str, shop: Shop) -> None:
+    if "FreeTDS" not in pyodbc.drivers():
+        pytest.skip("FreeTDS is not installed")
+    with Proxy(("127.0.0.1", shop.source.port)) as source:
+        source.flip_a_bit(utf16("sale 5"))
+        text = f"Driver=FreeTDS;Server=127.0.0.1;Port={source.port};TDS_Version=7.4;ClientCharset=UTF-8;{encryption}"
+        workplace = shop.ready("data").workplace.with_settings(
+            MSSQL_HOST="", MSSQL_CONNECTION_STRING=f"{text}Database=shop;UID={LOGIN};PWD={PASSWORD}"
+        )
+        finished = workplace.run("data")
+    assert finished.code == 0, finished.text
+    is_open = "require" not in encryption
+    assert (OPEN_WIRE in finished.out) == is_open
+    label = "sale 4 ü€" if is_open else "sale 5 ü€"
+    assert shop.query("SELECT label FROM sales.orders WHERE id = 5") == [(label,)]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_encrypted"),
+    [
+        ("Driver={ODBC Driver 18 for SQL Server};Server=s;Database=d", True),
+        ("Driver={ODBC Driver 17 for SQL Server};Server=s;Database=d", False),
+        ("Driver={ODBC Driver 17 for SQL Server};Server=s;Database=d;Encrypt=yes", True),
+        ("Driver={ODBC Driver 18 for SQL Server};Server=s;Database=d;Encrypt=optional", False),
+        ("Driver=/opt/lib/libmsodbcsql.17.dylib;Server=s;Database=d", False),
+        ("Driver=/opt/lib/libmsodbcsql-18.6.so.2.1;Server=s;Database=d;Encrypt=false", False),
+        ("Driver=FreeTDS;Server=s;Database=d", False),
+        ("Driver=FreeTDS;Server=s;Database=d;Encryption=require", True),
+    ],
+)
+def test_a_whole_connection_string_is_read_as_its_driver_reads_it(text: str, is_encrypted: bool) -> None:
+    settings = load_settings(None, {"MSSQL_CONNECTION_STRING": text, "PGDATABASE": "d"})
+    assert settings.source.is_encrypted is is_encrypted
