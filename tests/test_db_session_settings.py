@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Computed, Database, Default, SqlType
-from standin.server import StandIn
 from tests.harness import DEFAULT_TIMEOUT_S, Finished, Workplace, clean_environment
 from tests.made_schemas import dump
-from tests.samples import INT, TEXT, query, table, target_tables
-
-Serve = Callable[..., StandIn]
-MakeWorkplace = Callable[[StandIn, Database], Workplace]
+from tests.samples import INT, TEXT, MakeWorkplace, Serve, query, table, target_tables
 
 #: what somebody may have set for a database, a role or a session, and what would then be read or done otherwise
 HOSTILE = {

@@ -19,10 +19,7 @@ from model.errors import LockHeldError, ProgressFileError
 from model.visible import json_text
 from progress import STATUSES, Phase, ProgressTracker, Summary, write_atomically
 from tests.harness import ROOT
-from tests.samples import SHOP_COUNTS, SHOP_KEYS, Shop, entries, processed, set_status, write_progress
-
-both_scripts = pytest.mark.parametrize("script", ["schema", "data"])
-
+from tests.samples import SHOP_COUNTS, SHOP_KEYS, Shop, both_scripts, entries, processed, set_status, write_progress
 
 # -- its shape -----------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,14 +18,23 @@ from model.catalog import Check, Database
 from model.errors import SettingsError
 from model.settings import Secrets
 from model.visible import json_text, on_one_line, visible
-from standin.server import PASSWORD, StandIn
+from standin.server import PASSWORD
 from tests.harness import ROOT, Workplace, clean_environment, wait_until
-from tests.samples import SHOP_KEYS, TEXT, Shop, labelled, processed, query, statuses, table, write_progress
+from tests.samples import (
+    SHOP_KEYS,
+    TEXT,
+    MakeWorkplace,
+    Serve,
+    Shop,
+    both_scripts,
+    labelled,
+    processed,
+    query,
+    statuses,
+    table,
+    write_progress,
+)
 from tests.terminals import on_terminal
-
-Serve = Callable[..., StandIn]
-MakeWorkplace = Callable[[StandIn, Database], Workplace]
-both_scripts = pytest.mark.parametrize("script", ["schema", "data"])
 
 
 def rights(file: Path) -> int:

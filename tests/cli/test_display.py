@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 
@@ -12,12 +11,13 @@ from demo.target import EmbeddedTarget
 from model.catalog import Database
 from progress import Summary
 from run.display import RULE, closing_block, summary_banner
-from standin.server import StandIn
-from tests.harness import Proxy, Workplace, wait_until
+from tests.harness import Proxy, wait_until
 from tests.samples import (
     SHOP,
     SHOP_DDL,
     SHOP_ROWS,
+    MakeWorkplace,
+    Serve,
     Shop,
     entries,
     labelled,
@@ -28,9 +28,6 @@ from tests.samples import (
     write_progress,
 )
 from tests.terminals import on_terminal
-
-Serve = Callable[..., StandIn]
-MakeWorkplace = Callable[[StandIn, Database], Workplace]
 
 
 def blocks(text: str, title: str) -> list[list[str]]:

@@ -11,9 +11,18 @@ import pytest
 from model.catalog import Database
 from standin.server import StandIn
 from tests.harness import Workplace
-from tests.samples import EARLIER, SHOP_COUNTS, SHOP_KEYS, Shop, counts, entries, processed, statuses, write_progress
-
-both_scripts = pytest.mark.parametrize("script", ["schema", "data"])
+from tests.samples import (
+    EARLIER,
+    SHOP_COUNTS,
+    SHOP_KEYS,
+    Shop,
+    both_scripts,
+    counts,
+    entries,
+    processed,
+    statuses,
+    write_progress,
+)
 
 ALL_TARGETS = sorted(SHOP_COUNTS)
 NOTHING_LEFT = "Nothing left to do"
