@@ -22,7 +22,7 @@ def plan_sequences(context: Context, findings: list[Finding]) -> Iterator[NamedS
     for sequence in context.database.sequences:
         target = sequence_target(sequence, context.settings)
         if target in used:
-            why = f"its name falls together with another's: {target}"
+            why = f"its name collides with another's: {target}"
             findings.append(Finding("sequence", f"{sequence.schema}.{sequence.name}", "skipped", why))
             continue
         used.add(target)

@@ -25,4 +25,4 @@ def test_an_open_wire_to_the_target_is_told(shop: Shop) -> None:
         assert "use --then-verify" in loaded.out
         compared = workplace.run("data", "--verify")
     assert compared.code == 0, compared.text
-    assert "goes unnoticed by the load.\n" in compared.out
+    assert "does not notice a bit that is flipped on the way.\n" in compared.out
