@@ -259,7 +259,7 @@ def test_tables_of_sessions_with_different_snapshots_are_not_mixed(scene: Scene)
     refused = scene.run("--resume")
     assert refused.code == 2
     assert "belong to sessions that read different snapshots" in refused.err
-    assert "Later: of no one moment" in refused.err
+    assert "Later: not of one moment" in refused.err
     assert scene.run("--resume", "--tables", "Big").code == 0
     assert scene.run("--resume").code == 0
     assert scene.source.snapshots == {}

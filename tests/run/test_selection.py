@@ -109,7 +109,7 @@ def test_rejected_rows_are_tried_again_from_there_on(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("script", "arguments", "words"),
     [
-        ("data", ("--retry-rejects", "--consistent"), "--retry-rejects loads rejected rows alone"),
+        ("data", ("--retry-rejects", "--consistent"), "--retry-rejects loads rejected rows only"),
         (
             "data",
             ("--retry-rejects", "--resume", "--no-truncate"),
@@ -117,13 +117,37 @@ def test_rejected_rows_are_tried_again_from_there_on(shop: Shop) -> None:
         ),
         ("data", ("--verify", "--no-consistent"), "so it cannot be combined with --consistent"),
         ("data", ("--verify=counts", "--on-error", "reject"), "so it cannot be combined with --on-error"),
-        ("data", ("--reset", "--tables", "Orders"), "--reset moves the progress file aside and ends, so --tables"),
-        ("schema", ("--dry-run", "--resume"), "--dry-run prints the DDL and touches nothing, so --resume"),
-        ("schema", ("--dry-run", "--recreate"), "--dry-run prints the DDL and touches nothing, so --recreate"),
-        ("schema", ("--check", "--reset"), "--check touches nothing, so --reset"),
-        ("schema", ("--check-data", "--apply-drift"), "--check-data touches nothing, so --apply-drift"),
-        ("schema", ("--recreate", "--apply-drift"), "--recreate makes tables that differ anew, so --apply-drift"),
-        ("schema", ("--reset", "--recreate"), "--reset moves the progress file aside and ends, so --recreate"),
+        (
+            "data",
+            ("--reset", "--tables", "Orders"),
+            "--reset moves the progress file aside and ends, so it cannot be combined with --tables",
+        ),
+        (
+            "schema",
+            ("--dry-run", "--resume"),
+            "--dry-run prints the DDL and touches nothing, so it cannot be combined with --resume",
+        ),
+        (
+            "schema",
+            ("--dry-run", "--recreate"),
+            "--dry-run prints the DDL and touches nothing, so it cannot be combined with --recreate",
+        ),
+        ("schema", ("--check", "--reset"), "--check touches nothing, so it cannot be combined with --reset"),
+        (
+            "schema",
+            ("--check-data", "--apply-drift"),
+            "--check-data touches nothing, so it cannot be combined with --apply-drift",
+        ),
+        (
+            "schema",
+            ("--recreate", "--apply-drift"),
+            "--recreate drops and creates tables that differ, so it cannot be combined with --apply-drift",
+        ),
+        (
+            "schema",
+            ("--reset", "--recreate"),
+            "--reset moves the progress file aside and ends, so it cannot be combined with --recreate",
+        ),
     ],
 )
 def test_flags_that_mean_nothing_together_are_refused_before_anything_is_read(
