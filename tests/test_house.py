@@ -124,3 +124,8 @@ def test_no_test_module_imports_from_another() -> None:
         if other.rpartition(".")[2].startswith("test_")
     ]
     assert wrong == []
+
+
+def test_no_module_grows_beyond_what_a_person_can_hold() -> None:
+    long = {module: path.read_text(encoding="utf-8").count("\n") for module, path in MODULES.items()}
+    assert {module: lines for module, lines in long.items() if lines > 700} == {}
