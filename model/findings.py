@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 State = Literal["done", "changed", "skipped"]
+#: "unsure": disabled or not trusted on the source, and nothing else about it; "not looked at": kinds that are not read
+Cause = Literal["unsure", "not looked at"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Finding:
 
     `kind` is a word for a person ("index", "default"); `name` says where it stands on the source
     (`dbo.Orders.IX_Date`). `changed` says in `reason` how it differs, `skipped` why it is not there;
-    `original` is then the source's own text, and `suggestion` what a person could do.
+    `original` is then the source's own text, and `suggestion` what a person could do. `cause` is set where others need
+    to tell such findings apart; the report does not have it.
     """
 
     kind: str
@@ -40,3 +43,9 @@ class Finding:
     reason: str | None = None
     original: str | None = None
     suggestion: str | None = None
+    cause: Cause | None = None
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What is written of it in JSON: its members by their names."""
+        return {name: value for name, value in asdict(self).items() if name != "cause"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import psycopg2
@@ -238,7 +238,7 @@ class Builder:
         self._outcomes.note(refused)
         known = self._refused.setdefault(key, [])
         known += refused
-        self._run.tracker.record(key, refused=[asdict(finding) for finding in known])
+        self._run.tracker.record(key, refused=[finding.document for finding in known])
         for finding in refused:
             self._run.display.say(f"⚠️ {finding.kind} {finding.name}: {finding.reason}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from model.findings import Finding
@@ -23,7 +22,7 @@ def write_report(folder: Path, source: str, target: str, findings: Sequence[Find
         "target": target,
         "summary": {state: counts[state] for state in ("done", "changed", "skipped")},
         "objects": [
-            {name: value for name, value in asdict(finding).items() if value is not None} for finding in findings
+            {name: value for name, value in finding.document.items() if value is not None} for finding in findings
         ],
     }
     as_json, as_page = folder / JSON_FILE, folder / PAGE_FILE

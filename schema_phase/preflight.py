@@ -404,7 +404,7 @@ def finding_remarks(findings: Iterable[Finding]) -> Iterator[Remark]:
         elif finding.state == "changed" and finding.kind != "table" and not _is_told(finding):
             changed[(finding.kind, (finding.reason or "") if finding.kind == "column" else "")].append(finding)
     for kind, group in sorted(skipped.items()):
-        by_intent = kind in SKIPPED_BY_INTENT or all(finding.reason == "not looked at" for finding in group)
+        by_intent = kind in SKIPPED_BY_INTENT or all(finding.cause == "not looked at" for finding in group)
         severity: Severity = "notes" if by_intent else "warns"
         advice = None if by_intent else "the schema_report.md of a run holds the text of each"
         name = _many(len(group), kind)
@@ -415,7 +415,7 @@ def finding_remarks(findings: Iterable[Finding]) -> Iterator[Remark]:
 
 
 def _is_told(finding: Finding) -> bool:
-    return finding.kind in ("check", "foreign key") and (finding.reason or "").endswith("so NOT VALID in PostgreSQL")
+    return finding.cause == "unsure"
 
 
 def _reasons(findings: Sequence[Finding]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from model.catalog import ForeignKey, Table
-from model.findings import Finding
+from model.findings import Cause, Finding
 from postgres.ddl.context import Context
 from postgres.ddl.plan import NamedStep, Step, state, untranslated
 from postgres.ddl.statements import comment
@@ -31,7 +31,8 @@ def checks(context: Context, table: Table, target: TargetName, findings: list[Fi
         changes = [] if is_valid else [_not_valid(check.is_disabled)]
         changes += context.renamed(check.name, folded)
         if changes:
-            finding = replace(finding, state="changed", reason="; ".join(changes))
+            cause = _cause(is_valid, changes)
+            finding = replace(finding, state="changed", reason="; ".join(changes), cause=cause)
         yield Step(
             f"ALTER TABLE {target.quoted} ADD CONSTRAINT {constraint} CHECK ({translation.sql})"
             + ("" if is_valid else " NOT VALID"),
@@ -72,6 +73,7 @@ def _foreign_key(
     remarks = [] if is_valid else [_not_valid(key.is_disabled)]
     remarks += context.renamed(key.name, name)
     finding = Finding("foreign key", source_name, state(remarks), "; ".join(remarks) or None, spelled)
+    finding = replace(finding, cause=_cause(is_valid, remarks))
     shape = (
         f"FOREIGN KEY ({columns}) REFERENCES {other.quoted} ({others})"
         f" ON DELETE {_ACTIONS[key.on_delete]} ON UPDATE {_ACTIONS[key.on_update]}"
@@ -101,6 +103,10 @@ def _constraint_names(context: Context, table: Table) -> dict[str, str]:
         used.add(candidate)
         names[name] = candidate
     return names
+
+
+def _cause(is_valid: bool, remarks: Sequence[str]) -> Cause | None:
+    return "unsure" if not is_valid and len(remarks) == 1 else None
 
 
 def _not_valid(is_disabled: bool) -> str:

@@ -97,7 +97,7 @@ def _database_findings(context: Context, selected: Sequence[Table], schemas: set
         yield Finding("security policy", policy, "skipped", why)
     yield from collation_findings(context, selected)
     for kind in NOT_LOOKED_AT:
-        yield Finding(kind, context.database.name, "skipped", "not looked at")
+        yield Finding(kind, context.database.name, "skipped", "not looked at", cause="not looked at")
 
 
 def _is_system_schema(name: str) -> bool:
