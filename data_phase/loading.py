@@ -134,11 +134,11 @@ def _suspend(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPa
 
 def _jobs(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPair) -> dict[str, Job | TableError]:
     """What each table's tasks are given, or why it cannot be loaded."""
-    settings = loading.run.settings
+    settings, targets = loading.run.settings, loading.targets
     suspended = {one.table for one in suspension_record.read(pair.target) if one.kind in suspension_record.BUILT}
 
     def job(work: Work) -> Job | TableError:
-        key, target = work.table.key, loading.targets[work.table.key]
+        key, target = work.table.key, targets[work.table.key]
         there = loading.existing.get(target)
         if there is None:
             return UnfitTargetError(f"the target table {target} does not exist; run replicate-schema.py first")
