@@ -126,7 +126,7 @@ def _snapshot_of(run: Run, plan: Plan) -> Mapping[str, str]:
         tables.setdefault(tuple(sorted(snapshot.items())), []).append(work.table.key)
     if len(tables) > 1:
         listed = [
-            f"  {', '.join(keys)}: {'as of ' + dict(snapshot).get('taken_at', '?') if snapshot else 'of no one moment'}"
+            f"  {', '.join(keys)}: {'as of ' + dict(snapshot).get('taken_at', '?') if snapshot else 'of no one snapshot'}"
             for snapshot, keys in tables.items()
         ]
         raise UsageError(

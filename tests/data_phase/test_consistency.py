@@ -106,7 +106,7 @@ def test_what_is_written_meanwhile_is_not_seen(scene: Scene, makes_snapshots: bo
     assert process.returncode == 0, out + err
     scene.assert_as_before()
     if makes_snapshots:
-        assert "📸 One moment of the source: database snapshot moments_replication_2" in out
+        assert "📸 The source is read from database snapshot moments_replication_2" in out
         assert scene.snapshot["level"] == "database snapshot"
         assert "was dropped" in out
     else:
@@ -209,7 +209,7 @@ def test_where_neither_can_be_had_nothing_is_touched(scene: Scene) -> None:
     assert refused.code == 2
     assert "--consistent: no snapshot of the source can be had, and nothing was copied" in refused.err
     assert "database snapshot: [42000] Database Snapshot is not supported" in refused.err
-    assert "SNAPSHOT sessions: others wrote to the tables" in refused.err
+    assert "SNAPSHOT transactions: others wrote to the tables" in refused.err
     assert not scene.workplace.data_progress.exists()
 
 
@@ -259,7 +259,7 @@ def test_tables_of_sessions_with_different_snapshots_are_not_mixed(scene: Scene)
     refused = scene.run("--resume")
     assert refused.code == 2
     assert "belong to sessions that read different snapshots" in refused.err
-    assert "Later: not of one moment" in refused.err
+    assert "Later: of no one snapshot" in refused.err
     assert scene.run("--resume", "--tables", "Big").code == 0
     assert scene.run("--resume").code == 0
     assert scene.source.snapshots == {}

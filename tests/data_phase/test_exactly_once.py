@@ -133,7 +133,7 @@ def test_a_lost_checkpoint_is_not_taken_for_a_whole_table(scene: Scene) -> None:
         scene.proxy.resume()
         process.wait(60)
     assert process.returncode == 1
-    assert "chunks of it are missing" in entries(scene.workplace.data_progress)["Big"]["error"]
+    assert "some of its chunks have no checkpoint" in entries(scene.workplace.data_progress)["Big"]["error"]
     assert scene.run("--resume").code == 0
     scene.assert_equal()
 

@@ -247,7 +247,7 @@ def test_too_many_rejects_fail_the_table(make: Callable[..., Scene]) -> None:
     scene.query(POSITIVE)
     finished = scene.run("--on-error", "reject")
     assert finished.code == 1
-    assert "more than 20 rows are refused (REJECT_LIMIT)" in finished.out
+    assert "more than 20 rows were rejected (REJECT_LIMIT)" in finished.out
     assert statuses(scene.workplace.data_progress) == {"Items": "failed"}
     assert scene.query("SELECT count(*) FROM replication.reject") == [(0,)]
 

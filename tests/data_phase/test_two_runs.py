@@ -142,11 +142,11 @@ def job(scene: Scene) -> Job:
     [
         (
             "UPDATE replication.claim SET run = (SELECT max(run) FROM replication.run)",
-            "another run has taken public.big over",
+            "another run has taken over public.big",
         ),
-        ("DELETE FROM replication.run", "another run has taken public.big over, or its record is gone"),
-        ("UPDATE replication.load SET load = 'another one'", "another run has taken public.big over"),
-        ("UPDATE replication.load SET chunks = chunks - 0", "cut into other chunks"),
+        ("DELETE FROM replication.run", "another run has taken over public.big, or its record is gone"),
+        ("UPDATE replication.load SET load = 'another one'", "another run has taken over public.big"),
+        ("UPDATE replication.load SET chunks = chunks - 0", "has other chunks than this run"),
         ("DROP TABLE big; CREATE TABLE big (id integer, label text)", "was dropped or recreated"),
         ("TRUNCATE big", "public.big holds 4,000 rows where 8,000 were loaded"),
     ],

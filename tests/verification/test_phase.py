@@ -555,7 +555,8 @@ def test_start_from_table_and_flags_that_cannot_stand_beside_it(shop: Shop) -> N
     for flag in ("--resume", "--reset", "--no-truncate", "--consistent", "--retry-rejects"):
         refused = workplace.run("data", "--verify", flag)
         assert refused.code == 2
-        assert f"--verify copies nothing (--then-verify compares after a load), so {flag} cannot" in refused.err
+        why = "--verify copies nothing (--then-verify compares after a load)"
+        assert f"{why}, so it cannot be combined with {flag}" in refused.err
 
 
 def test_a_connection_that_breaks_is_tried_again(shop: Shop) -> None:
