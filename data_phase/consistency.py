@@ -126,8 +126,8 @@ def _snapshot_of(run: Run, plan: Plan) -> Mapping[str, str]:
         tables.setdefault(tuple(sorted(snapshot.items())), []).append(work.table.key)
     if len(tables) > 1:
         listed = [
-            f"  {', '.join(keys)}: {'as of ' + dict(snapshot).get('taken_at', '?') if snapshot else 'of no one snapshot'}"
-            for snapshot, keys in tables.items()
+            f"  {', '.join(keys)}: {f'as of {taken_at}' if taken_at else 'of no one snapshot'}"
+            for taken_at, keys in ((dict(snapshot).get("taken_at"), keys) for snapshot, keys in tables.items())
         ]
         raise UsageError(
             "the tables that are left belong to sessions that read different snapshots:\n" + "\n".join(listed)
