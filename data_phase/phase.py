@@ -67,8 +67,8 @@ def run(script: Script, data_options: DataOptions) -> RunResult:
         existing = _target_tables(pair, this_run)
         announce(this_run)
         _tell_of_open_wires(this_run, pair, is_compared=data_options.then_verify == "values")
-        own_schema.prepare(pair.target, this_run.settings.trusted_roles)
         if data_options.retry_rejects:
+            own_schema.prepare(pair.target, this_run.settings.trusted_roles)
             ending = retry(this_run, existing, pair)
         else:
             ending = _run(this_run, existing, pair, data_options)
@@ -78,7 +78,9 @@ def run(script: Script, data_options: DataOptions) -> RunResult:
 def _run(
     this_run: Run, existing: Mapping[TargetName, TargetTable], pair: ConnectionPair, data_options: DataOptions
 ) -> Ending:
-    plan = believed(this_run, plan_run(this_run), existing, pair)
+    plan = plan_run(this_run)
+    own_schema.prepare(pair.target, this_run.settings.trusted_roles)
+    plan = believed(this_run, plan, existing, pair)
     live = claim(this_run, [target_name(work.table, this_run.settings) for work in plan.work])
     try:
         workers = affordable(this_run, data_options.workers or this_run.settings.workers, pair.target)

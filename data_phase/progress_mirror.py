@@ -59,7 +59,7 @@ class ProgressMirror:
             return
         self._recorded_at = now
         for table, under_way in rows.items():
-            if table in self._committed:
+            if under_way and table in self._committed:
                 self._tracker.record(table, rows_copied=self._committed[table] + under_way)
 
     def _complete(self, event: TableCompleted) -> None:

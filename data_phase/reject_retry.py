@@ -59,12 +59,20 @@ class RetryRejects(LoadTask):
         step, done, after = self.step(worker), list[Retried](), 0
         last = tried(step, lambda _: rejected_rows.last_id(step.target, self.job.plan.target))
         while True:
-            rows = tried(step, lambda _, after=after: self._next_rows(step, after, last))  # type: ignore[misc]
-            if not rows:
+            some = tried(step, lambda _, after=after: self._load_next(step, after, last))  # type: ignore[misc]
+            if some is None:
                 break
-            done.append(tried(step, lambda _, rows=rows: self._load(step, rows)))  # type: ignore[misc]
-            after = rows[-1].id
+            retried, after = some
+            done.append(retried)
         return Retried(sum(r.loaded for r in done), sum(r.refused for r in done), sum(r.gone for r in done))
+
+    def _load_next(self, step: Step, after: int, last: int) -> tuple[Retried, int] | None:
+        """The next few rows, and the last one's number; None where none is left.
+
+        Each attempt reads the record anew: rows whose commit was not heard of are no longer in it.
+        """
+        rows = self._next_rows(step, after, last)
+        return (self._load(step, rows), rows[-1].id) if rows else None
 
     def _next_rows(self, step: Step, after: int, last: int) -> Sequence[Recorded]:
         """Rows of one chunk, whose checkpoint counts them, and either all with a key or all without."""

@@ -19,7 +19,7 @@ import psycopg2
 
 from db import target_words
 from model.changes import Changes
-from model.errors import TargetError, ValueRefusedError
+from model.errors import LoadLostError, TargetError, ValueRefusedError
 from model.long_rows import LongRow, Part
 from postgres import loader
 from postgres.checkpoints import Totals
@@ -246,8 +246,12 @@ def read(connection: Any, table: TargetName, after: int, last: int) -> list[Reco
 
 
 def forget(cursor: Any, rows: Sequence[Recorded]) -> None:
-    """Take rows out of the record, in the caller's transaction."""
+    """Take rows out of the record, in the caller's transaction. Raises LoadLostError where one is gone from it."""
     cursor.execute(FORGET, ([row.id for row in rows],))
+    if cursor.rowcount != len(rows):
+        raise LoadLostError(
+            "rejected rows were loaded or removed by another run meanwhile; --retry-rejects tries again"
+        )
 
 
 def lines(connection: Any, table: TargetName, full_name: str) -> Iterator[str]:

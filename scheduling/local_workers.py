@@ -17,7 +17,6 @@ from scheduling.tasks import C, Label, Task
 
 #: threads that may hang in a driver for ever before a run does
 MOST_HANGING = 1000
-SECONDS_TO_STOP = 10.0
 
 
 @dataclass(frozen=True)
@@ -47,14 +46,14 @@ class LocalWorkers(Generic[C]):
         self._rows: dict[Label, int] = {}
         self._moved_at: dict[Label, float] = {}
         self._given_up: set[Label] = set()
-        self._futures: set[Future[object]] = set()
+        self._futures: dict[Label, Future[object]] = {}
         self._stopping = threading.Event()
         self._remarks: queue.SimpleQueue[Remark] = queue.SimpleQueue()
 
     def submit(self, task: Task[C, object]) -> Future[object]:
         """Have a task done, as soon as a thread is free."""
         future = self._executor.submit(self._run, task)
-        self._futures = {one for one in self._futures if not one.done()} | {future}
+        self._futures = {label: one for label, one in self._futures.items() if not one.done()} | {task.label: future}
         return future
 
     def remarks(self) -> list[Remark]:
@@ -85,15 +84,17 @@ class LocalWorkers(Generic[C]):
         if connections is not None:
             connections.give_up()
         self._given_up.add(label)
+        # It may never end.
+        self._futures.pop(label, None)
         self._rows.pop(label, None)
         self._moved_at.pop(label, None)
 
-    def stop(self) -> None:
-        """End all tasks, and wait for a bounded time; what they had not committed is rolled back."""
+    def stop(self, seconds: float) -> None:
+        """End all tasks, and wait so long for them at most; what they had not committed is rolled back."""
         self._stopping.set()
         for connections in list(self._busy.values()):
             connections.give_up()
-        _, left = wait(self._futures, timeout=SECONDS_TO_STOP)
+        _, left = wait(self._futures.values(), timeout=seconds)
         for future in left:
             future.cancel()
 

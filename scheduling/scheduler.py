@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
-from model.errors import CancelledError, ReplicationError, ServerError, TargetError
+from model.errors import CancelledError, ReplicationError, ServerError, TableError
 from model.events import Event, Remarked, RowsUnderWay, TriedAgain
 from scheduling.local_workers import Remark
 from scheduling.tasks import C, Label, Task
@@ -43,8 +43,8 @@ class Workers(Protocol[C]):
     def give_up(self, label: Label) -> None:
         """End a task that stands still, so that it cannot commit any more."""
 
-    def stop(self) -> None:
-        """End all tasks."""
+    def stop(self, seconds: float) -> None:
+        """End all tasks, and wait so long for them at most."""
 
 
 class TableTasks(Protocol[C]):
@@ -76,10 +76,15 @@ class TableTasks(Protocol[C]):
 
 @dataclass(frozen=True)
 class Limits:
-    """After how many seconds a task stands still, and how often one may before its table fails."""
+    """After how many seconds a task stands still, and how often one may before its table fails.
+
+    `seconds_to_stop` is how long tasks get to end when the run ends before its time; tasks that only read get none, and
+    are not waited for where a server is gone.
+    """
 
     stall_seconds: float
     attempts: int
+    seconds_to_stop: float = 10.0
 
 
 @dataclass
@@ -102,6 +107,8 @@ class Scheduler(Generic[C]):
         self._running: dict[Future[object], _Running[C]] = {}
         self._events: list[Event] = []
         self._server_error: ServerError | None = None
+        #: kept, since letting go of an error frees what its worker hangs in, and waits with it
+        self._errors: list[BaseException] = []
 
     def run(self, tables: Iterable[TableTasks[C]]) -> None:
         """Work until every table is over. Raises ServerError, once the tasks that run have ended, and Stopped."""
@@ -112,6 +119,8 @@ class Scheduler(Generic[C]):
                 self._tell_remarks()
                 for future in done:
                     self._take(self._running.pop(future), future)
+                if self._server_error is not None and not self._limits.seconds_to_stop:
+                    raise self._server_error
                 self._look_for_standstill()
                 chosen = self._choose()
                 if under_way := self._workers.rows_under_way():
@@ -124,7 +133,7 @@ class Scheduler(Generic[C]):
                     break
                 done, _ = wait(self._running, timeout=SECONDS_A_ROUND, return_when=FIRST_COMPLETED)
         except BaseException:
-            self._workers.stop()
+            self._workers.stop(self._limits.seconds_to_stop)
             raise
         if self._server_error is not None:
             raise self._server_error
@@ -159,6 +168,8 @@ class Scheduler(Generic[C]):
 
     def _take(self, running: _Running[C], future: Future[object]) -> None:
         table, error = running.table, future.exception()
+        if error is not None:
+            self._errors.append(error)
         if error is None:
             if not table.is_over:
                 self._follow(table, lambda: table.take(running.task, future.result()))
@@ -203,7 +214,7 @@ class Scheduler(Generic[C]):
             return
         self._fail(
             running.table,
-            TargetError(
+            TableError(
                 f"{words}, {running.stalls + 1} times; it was given up. What blocks a query shows in "
                 f"sys.dm_exec_requests of the source and in pg_stat_activity of the target; if the servers only need "
                 f"longer, set a larger STALL_TIMEOUT. Then use --resume"

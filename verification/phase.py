@@ -78,7 +78,7 @@ def compare(
     for table in tables:
         name = target_name(table, settings)
         comparing.append(kind(settings, table, existing.get(name), blocks.get(name, ()), seed))
-    do_all(comparing, workers, Limits(settings.stall_timeout, settings.retry_attempts), publish)
+    do_all(comparing, workers, Limits(settings.stall_timeout, settings.retry_attempts, seconds_to_stop=0), publish)
     return [one.result for one in comparing if one.result is not None]
 
 

@@ -166,6 +166,9 @@ class TableComparison:
 
     def _end(self, result: Comparison) -> None:
         self.result = result
+        # Sums and rows take megabytes, and there may be thousands of tables.
+        self._source = self._there = None
+        self._found, self._chunks = (None, None), ()
         self._events.append(TableCompared(self.key, result.is_equal, result.source, result.describe(), result.problem))
 
 

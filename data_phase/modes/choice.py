@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from data_phase.modes.interface import LoadMode
-from data_phase.modes.keep_and_continue import AddToRows, KeepAndContinue
+from data_phase.modes.keep_and_continue import AddToRows, ContinueBesideRows, KeepAndContinue
 from data_phase.modes.truncate_and_copy import TruncateAndCopy
 from run.options import Options
 from run.plan import Work
@@ -14,5 +14,5 @@ def mode_of(work: Work, options: Options, session_keeps_rows: bool) -> LoadMode:
     if not options.no_truncate:
         return TruncateAndCopy()
     if session_keeps_rows:
-        return AddToRows()
+        return ContinueBesideRows() if work.is_partial else AddToRows()
     return KeepAndContinue() if work.is_partial else TruncateAndCopy()

@@ -104,12 +104,26 @@ class KeepAndContinue:
 
 
 @dataclass(frozen=True)
+class ContinueBesideRows(KeepAndContinue):
+    """The same in a session that began with --no-truncate: the table keeps its rows, whoever brought them."""
+
+    def prepare(self, pair: ConnectionPair, target: TargetName, settings: Settings, run: int) -> bool:
+        """Rows stay, and so do the keys that guard them."""
+        super().prepare(pair, target, settings, run)
+        return False
+
+
+@dataclass(frozen=True)
 class AddToRows(KeepAndContinue):
-    """The same in a session that began with --no-truncate: every table keeps its rows, whoever brought them."""
+    """A table that is begun, or begun again, in such a session: its load joins the rows that are there."""
 
     def prepare(self, pair: ConnectionPair, target: TargetName, settings: Settings, run: int) -> bool:  # noqa: ARG002
         """Rows stay, and so do the keys that guard them."""
         return False
+
+    def begin(self, step: Step) -> Begun:
+        """Nothing is continued: what an earlier load brought stays like any other row."""
+        return self._begin_beside_others(step)
 
 
 def _continued(step: Step, known: Load) -> Begun | str:

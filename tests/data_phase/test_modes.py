@@ -10,7 +10,7 @@ from data_phase.job import Begun, Job
 from data_phase.load_tasks import AbandonLoad, BeginLoad, CopyChunk, FinishLoad
 from data_phase.modes.choice import mode_of
 from data_phase.modes.interface import LoadMode
-from data_phase.modes.keep_and_continue import AddToRows, KeepAndContinue
+from data_phase.modes.keep_and_continue import AddToRows, ContinueBesideRows, KeepAndContinue
 from data_phase.modes.truncate_and_copy import TruncateAndCopy
 from data_phase.table_load import TableLoad
 from model.errors import TargetError, UnfitTargetError
@@ -39,7 +39,8 @@ CHUNKS = tuple(Chunk(number, ("id",), None, None) for number in range(3))
         (Options(no_truncate=True), False, True, AddToRows()),
         (Options(resume=True, no_truncate=True), True, False, KeepAndContinue()),
         (Options(resume=True, no_truncate=True), False, False, TruncateAndCopy()),
-        (Options(resume=True, no_truncate=True), True, True, AddToRows()),
+        (Options(resume=True, no_truncate=True), True, True, ContinueBesideRows()),
+        (Options(resume=True, no_truncate=True), False, True, AddToRows()),
     ],
 )
 def test_a_table_s_mode(options: Options, is_partial: bool, session_keeps_rows: bool, mode: LoadMode) -> None:

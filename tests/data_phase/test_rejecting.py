@@ -8,6 +8,7 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_phase.job import Job
+from data_phase.modes.keep_and_continue import AddToRows
 from data_phase.reject_files import file_name
+from data_phase.reject_retry import RetryRejects
+from db import load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
 from model.errors import TargetError
 from model.long_rows import LongRow, spool
 from postgres import copy_stream, loader
-from postgres.load_plan import LoadColumn, LoadPlan
+from postgres.introspection import read_tables
+from postgres.load_plan import LoadColumn, LoadPlan, plan_load
 from postgres.names import TargetName
 from postgres.recorded_rows import read_rows, write_row
+from scheduling.tasks import run_unwatched
 from standin.server import StandIn
 from tests.harness import Finished, Proxy, Workplace, source_settings, wait_until
-from tests.samples import INT, entries, query, statuses
+from tests.samples import INT, claimed, entries, query, statuses
 from type_mapping import read_type
 
 ITEMS = Table(
@@ -188,6 +195,33 @@ def test_a_table_without_a_key_is_retried_from_what_was_written_down(
     assert [(at, None if raw is None else bytes(raw), doc) for at, raw, doc in found] == [
         (at, raw, doc) for at, raw, doc in (LOG_ROWS[3], LOG_ROWS[0], LOG_ROWS[1], LOG_ROWS[2])
     ]
+
+
+def test_rows_whose_commit_was_not_heard_of_are_not_loaded_again(
+    make: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a key nothing else would keep them from being there twice."""
+    scene = make([LOG], {"dbo.Log": LOG_ROWS})
+    scene.query("ALTER TABLE log ADD CONSTRAINT closed CHECK (right(doc::text, 1) = '>')")
+    assert scene.run("--on-error", "reject").code == 1
+    scene.query("ALTER TABLE log DROP CONSTRAINT closed")
+    settings = load_settings(None, scene.workplace.environment)
+    with closing(scene.target.connect(scene.database)) as connection:
+        connection.autocommit = False
+        there = read_tables(connection, ["public"])[TargetName("public", "log")]
+        run = claimed(connection, there.name)
+    job = Job(LOG, plan_load(LOG, there, settings), AddToRows(), session="", run=run, reject_limit=0)
+    load = loader.load
+
+    def commit_and_break(*arguments: Any, **more: Any) -> Any:
+        monkeypatch.setattr(loader, "load", load)
+        load(*arguments, **more)
+        raise TargetError("the connection broke", is_temporary=True)
+
+    monkeypatch.setattr(loader, "load", commit_and_break)
+    run_unwatched(RetryRejects(settings, job))
+    assert scene.query("SELECT count(*), count(DISTINCT at) FROM log") == [(4, 3)]
+    assert scene.query("SELECT count(*) FROM replication.reject") == [(0,)]
 
 
 def test_rows_are_found_again_by_keys_of_other_types(make: Callable[..., Scene]) -> None:

@@ -271,3 +271,49 @@ def test_a_stop_ends_the_tasks_and_breaks_their_connections() -> None:
         Scheduler(workers, Limits(60, 2), publish).run([Endless("A", []), Endless("B", [])])
     workers.close()
     assert ends == [True]
+
+
+def test_tasks_that_only_read_are_not_waited_for_when_a_server_is_gone() -> None:
+    """A count on the other server may take hours."""
+    over = threading.Event()
+
+    class Slow(Table):
+        def do(self, name: str, worker: Worker[NoConnections]) -> object:
+            if name == "two":
+                worker.may_take_long()
+                over.wait(60)
+            return super().do(name, worker)
+
+    workers = LocalWorkers[NoConnections](2)
+    try:
+        with pytest.raises(UnreachableError, match="gone"):
+            Scheduler(workers, Limits(60, 2, seconds_to_stop=0), lambda _: None).run(
+                [Slow("A", [], {"one": UnreachableError("gone")})]
+            )
+        assert not over.is_set()
+    finally:
+        over.set()
+        workers.close()
+
+
+def test_a_task_that_was_given_up_is_not_waited_for_at_the_end() -> None:
+    wakes_up = threading.Event()
+
+    class Hanging(Table):
+        def do(self, name: str, worker: Worker[NoConnections]) -> object:
+            if name == "two" and not worker.tries_again:
+                wakes_up.wait(60)
+            if name == "last":
+                raise UnreachableError("gone")
+            return super().do(name, worker)
+
+    workers = LocalWorkers[NoConnections](2)
+    try:
+        with pytest.raises(UnreachableError):
+            Scheduler(workers, Limits(0.3, 2), lambda _: None).run([Hanging("A", [])])
+        assert not wakes_up.is_set()
+        workers.stop(60)
+        assert not wakes_up.is_set()
+    finally:
+        wakes_up.set()
+        workers.close()
