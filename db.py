@@ -26,6 +26,7 @@ from dotenv import dotenv_values
 from model.errors import NoMoreConnectionsError, OdbcDiagnosis, SettingsError, UnreachableError, is_temporary_sqlstate
 from model.settings import SECRET_PARAMETERS, Driver, Secrets, Settings, Source, Target
 from model.settings_table import fields_of, read
+from model.utf8 import as_utf8
 
 #: libpq's environment variables and the keyword each stands for
 #: (PostgreSQL documentation, "Environment Variables" of libpq).
@@ -62,11 +63,6 @@ UTF8_LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8")
 
 
 # -- reading the settings --------------------------------------------------------------------
-
-
-def as_utf8(text: str) -> str:
-    """An argument or environment value as the UTF-8 that it was typed in, whatever Python's locale took it for."""
-    return os.fsencode(text).decode("utf-8", errors="replace")
 
 
 def find_env_file(named: Path | None) -> Path | None:

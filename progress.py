@@ -22,8 +22,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from model.errors import LockHeldError, ProgressFileError
 from model.visible import json_text
 
@@ -102,6 +100,9 @@ class ProgressTracker:
         Raises LockHeldError at once, naming the holder, when another process has it, and
         ProgressFileError when the folder cannot be written to.
         """
+        # Here, since --help and --status need nothing that is installed.
+        from filelock import FileLock, Timeout  # noqa: PLC0415
+
         self._refuse_other_kinds()
         lock = FileLock(self._beside(".lock"), mode=PRIVATE)
         try:

@@ -1,10 +1,19 @@
 #!/usr/bin/env python3
 """Recreate a SQL Server database's tables in PostgreSQL."""
 
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
 from cli.flags import ScriptParser, add_shared_arguments, progress_folder, refuse_together, shared_options
+from cli.installed import needed_packages
 from cli.run_script import end_with, run_script, script_of
-from schema_phase import phase as schema_replication
 from schema_phase.options import SchemaOptions
+
+if TYPE_CHECKING:
+    from operations.run_result import RunResult
+    from run.script import Script
 
 EXAMPLES = """\
 examples:
@@ -67,7 +76,15 @@ def main() -> int:
     )
     script = script_of("replicate-schema.py", options)
     folder = None if schema_options.dry_run else progress_folder(options, "schema")
-    return run_script(script, folder, lambda script: schema_replication.run(script, schema_options))
+    return run_script(script, folder, partial(_run, schema_options))
+
+
+def _run(schema_options: SchemaOptions, script: Script) -> RunResult:
+    # Here, since flags are read, and mistakes in them told, without the packages that the phase needs.
+    with needed_packages():
+        from schema_phase import phase  # noqa: PLC0415
+
+    return phase.run(script, schema_options)
 
 
 if __name__ == "__main__":

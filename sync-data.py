@@ -1,16 +1,25 @@
 #!/usr/bin/env python3
 """Copy the rows of a SQL Server database into PostgreSQL."""
 
+from __future__ import annotations
+
 import argparse
 import os
+from functools import partial
+from typing import TYPE_CHECKING
 
 # numpy would start threads for linear algebra, which costs a fifth of a second and is not used here.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from cli.flags import ScriptParser, add_shared_arguments, positive, progress_folder, refuse_together, shared_options
+from cli.installed import needed_packages
 from cli.run_script import end_with, run_script, script_of
-from data_phase import phase as data_sync
-from data_phase.phase import DataOptions
+from data_phase.options import DataOptions
+
+if TYPE_CHECKING:
+    from operations.run_result import RunResult
+    from run.script import Script
+    from verification.table_comparison import Mode
 
 EXAMPLES = """\
 examples:
@@ -76,14 +85,28 @@ def main() -> int:
     options = shared_options(arguments)
     script, folder = script_of("sync-data.py", options), progress_folder(options, "data")
     if arguments.verify:
-        return run_script(
-            script, folder, lambda script: data_sync.verify(script, arguments.verify, arguments.workers),
-            "Nothing was changed.",
-        )  # fmt: skip
+        return run_script(script, folder, partial(_verify, arguments.verify, arguments.workers), "Nothing was changed.")
     data_options = DataOptions(
         arguments.workers, arguments.on_error, arguments.retry_rejects, arguments.then_verify, arguments.consistent
     )
-    return run_script(script, folder, lambda script: data_sync.run(script, data_options))
+    return run_script(script, folder, partial(_run, data_options))
+
+
+# Flags are read, and mistakes in them told, without the packages that the phase needs; which are missing is told then.
+
+
+def _run(data_options: DataOptions, script: Script) -> RunResult:
+    with needed_packages():
+        from data_phase import phase  # noqa: PLC0415
+
+    return phase.run(script, data_options)
+
+
+def _verify(mode: Mode, workers: int | None, script: Script) -> RunResult:
+    with needed_packages():
+        from data_phase import phase  # noqa: PLC0415
+
+    return phase.verify(script, mode, workers)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from cli.display.plain import PlainDisplay
 from model.errors import ALL_DONE, BAD_ARGUMENTS, SOME_FAILED, ReplicationError, ServerError, Stopped
 from operations.recorder import Recorder
 from operations.run_result import FILE, RunResult, keep
-from run.context import Script
 from run.options import Options
+from run.script import Script
 
 SAVED = "Progress is saved; --resume continues from here."
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import psycopg2
 
@@ -14,6 +14,7 @@ from data_phase import consistency
 from data_phase.connection_pair import ConnectionPair
 from data_phase.consistency import SourceSnapshot
 from data_phase.loading import Loading, load
+from data_phase.options import DataOptions
 from data_phase.progress_checks import believed, lacking_keys
 from data_phase.reject_files import write_files
 from data_phase.reject_retry import retry
@@ -28,30 +29,15 @@ from postgres.introspection import read_tables as read_target_tables
 from postgres.names import TargetName, target_name
 from progress import DEFAULT_FILES, ProgressTracker
 from run.closing import Ending, failed
-from run.context import Run, Script, announce, load_run_settings, reset, run_over
+from run.context import Run, announce, load_run_settings, reset, run_over
 from run.display import Display
 from run.plan import Plan, begin_session, plan_run
 from run.restoring import as_noted, claim, restore
+from run.script import Script
 from run.target_connections import affordable
 
 if TYPE_CHECKING:
     from verification.table_comparison import Mode
-
-
-@dataclass(frozen=True)
-class DataOptions:
-    """The flags that only the data phase has.
-
-    `workers` overrides the setting. `on_error` says what a row does that PostgreSQL refuses: fail its table, or be
-    recorded and left out. With `then_verify` the tables that are completed are compared afterwards.
-    `consistent` asks for one snapshot of the source, or, where it is False, gives up a session's own.
-    """
-
-    workers: int | None = None
-    on_error: Literal["fail", "reject"] = "fail"
-    retry_rejects: bool = False
-    then_verify: Mode | None = None
-    consistent: bool | None = None
 
 
 def run(script: Script, data_options: DataOptions) -> RunResult:

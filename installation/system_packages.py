@@ -38,12 +38,25 @@ MANAGERS = (
 )
 
 
+#: the library that pyodbc and arrow-odbc are linked with
+DRIVER_MANAGER = "libodbc.2.dylib" if sys.platform == "darwin" else "libodbc.so.2"
+
+
+def _manager() -> Manager | None:
+    return next((manager for manager in MANAGERS if shutil.which(manager.program)), None)
+
+
+def how_to_install() -> str:
+    """The commands that install the driver manager on this system, as a person types them."""
+    manager = _manager()
+    return manager.spoken if manager else "your system's package of unixODBC"
+
+
 def has_driver_manager() -> bool:
     """Whether pyodbc and arrow-odbc will find the library they are linked with."""
     if sys.platform == "win32":
         return True
-    name = "libodbc.2.dylib" if sys.platform == "darwin" else "libodbc.so.2"
-    for library in (name, ctypes.util.find_library("odbc")):
+    for library in (DRIVER_MANAGER, ctypes.util.find_library("odbc")):
         if library is None:
             continue
         try:
@@ -73,11 +86,13 @@ def main() -> int:
     """Install what is missing; returns the exit code."""
     if has_driver_manager():
         return 0
-    manager = next((manager for manager in MANAGERS if shutil.which(manager.program)), None)
+    manager = _manager()
     if manager is not None and install(manager) and has_driver_manager():
         return 0
-    how = manager.spoken if manager else "your system's package of unixODBC"
-    print(f"The system's ODBC driver manager (libodbc) is missing. Install it, as root: {how}", file=sys.stderr)
+    print(
+        f"The system's ODBC driver manager (libodbc) is missing. Install it, as root: {how_to_install()}",
+        file=sys.stderr,
+    )
     return 1
 
 

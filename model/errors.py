@@ -85,6 +85,10 @@ class TypeMapError(SettingsError):
     """The type map cannot be read or carried out; the message names the entry."""
 
 
+class NotInstalledError(RunRefusedError):
+    """A package or a library that the run needs is missing; the message says how it is installed."""
+
+
 class ProgressFileError(RunRefusedError):
     """The progress file cannot be used as it is; the message names the line and the way out."""
 

@@ -13,22 +13,10 @@ from postgres.names import check_collisions, check_schemas
 from progress import ProgressTracker
 from run.display import Display
 from run.options import Options
+from run.script import Script
 from run.selection import select
 from run.type_map import TypeMap, read_type_map
 from type_mapping import check_types
-
-
-@dataclass(frozen=True)
-class Script:
-    """What a script hands to its phase: the flags, where it says what it does, and what notes it.
-
-    `beside` is standard error, so that what a run prints can be sent to a file while somebody watches.
-    """
-
-    options: Options
-    display: Display
-    beside: Display
-    recorder: Recorder
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,11 @@ from postgres.names import target_name
 from postgres.runs import LiveRun
 from progress import DEFAULT_FILES, ProgressTracker
 from run.closing import Closing, Ending, close_run, failed
-from run.context import Run, Script, announce, load_run_settings, reset, run_over
+from run.context import Run, announce, load_run_settings, reset, run_over
 from run.output import write_out
 from run.plan import Plan, begin_session, plan_run
 from run.restoring import claim, restore
+from run.script import Script
 from run.target_connections import affordable
 from schema_phase import preflight
 from schema_phase.builder import Builder

@@ -34,8 +34,9 @@ from postgres.introspection import TargetTable, has_citext, has_icu, read_featur
 from postgres.names import MAX_BYTES, TargetName, column_collisions, table_collisions
 from progress import write_atomically
 from run.closing import Ending, failed
-from run.context import Script, load_run_settings
+from run.context import load_run_settings
 from run.display import RULE, Display
+from run.script import Script
 from run.selection import select
 from run.type_map import read_type_map
 from type_mapping import TargetFeatures, mapping_of

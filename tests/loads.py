@@ -11,8 +11,8 @@ from model.ranges import Chunk
 from model.settings import Settings
 from operations.recorder import Recorder
 from postgres.checkpoints import Totals
-from run.context import Script
 from run.options import Options
+from run.script import Script
 from scheduling.tasks import run_unwatched
 
 

@@ -15,8 +15,8 @@ import pytest
 from cli.run_script import run_script
 from model.errors import SourceError
 from operations.run_result import FILE
-from run.context import Script
 from run.options import Options
+from run.script import Script
 from tests.harness import ROOT, Workplace
 from tests.loads import script_for
 from tests.samples import SHOP_COUNTS, Shop, query, set_status, write_progress

@@ -14,7 +14,7 @@ import pytest
 from bench.arena import OBJECTS
 from data_phase import loading
 from data_phase import phase as data_sync
-from data_phase.phase import DataOptions
+from data_phase.options import DataOptions
 from demo.target import EmbeddedTarget
 from model.catalog import Database
 from model.errors import SuspensionError

@@ -12,9 +12,10 @@ from model.errors import UsageError
 from model.settings import Driver, Secrets, Settings, Source, Target
 from operations.recorder import Recorder
 from progress import ProgressTracker
-from run.context import Run, Script
+from run.context import Run
 from run.options import Options
 from run.plan import Plan, begin_session, plan_run
+from run.script import Script
 from run.selection import select
 from run.type_map import TypeMap
 from tests.samples import table, write_progress

@@ -1,0 +1,25 @@
+"""The flags that only the data phase has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from verification.table_comparison import Mode
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """The flags that only the data phase has.
+
+    `workers` overrides the setting. `on_error` says what a row does that PostgreSQL refuses: fail its table, or be
+    recorded and left out. With `then_verify` the tables that are completed are compared afterwards.
+    `consistent` asks for one snapshot of the source, or, where it is False, gives up a session's own.
+    """
+
+    workers: int | None = None
+    on_error: Literal["fail", "reject"] = "fail"
+    retry_rejects: bool = False
+    then_verify: Mode | None = None
+    consistent: bool | None = None
