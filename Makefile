@@ -1,30 +1,37 @@
-# Two commands on a fresh machine: `make demo` and `make test`. Each sets up what it needs.
+# Two commands on a fresh machine: `make demo` and `make test`. Each sets up what it needs. `make setup` installs what
+# a user needs, `make dev` what the demo and the tests need besides.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench setup odbc clean
+.PHONY: demo test lint bench setup dev odbc clean
 
-demo: $(VENV)/.ready odbc
+demo: dev
 	$(BIN)/python -m demo
 
-test: $(VENV)/.ready odbc
+test: dev
 	$(BIN)/python -m pytest -n auto --dist loadscope
 
-lint: $(VENV)/.ready
+lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 # Needs a T-SQL server and a PostgreSQL named by .env; see docs/performance.md.
-bench: $(VENV)/.ready odbc
+bench: dev
 	$(BIN)/python -m bench.speed
 
 setup: $(VENV)/.ready odbc
 
-$(VENV)/.ready: requirements.txt requirements-dev.txt
+dev: $(VENV)/.dev odbc
+
+$(VENV)/.ready: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed; name one with PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.ready requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
