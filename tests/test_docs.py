@@ -1,8 +1,8 @@
 """Every example in README.md and docs/ runs, in the order in which it is read.
 
 A fenced block says by its second word what its lines need: `scripts` the two scripts between a stand-in
-and an empty target, `progress` a progress file, `tsql` a T-SQL server (there, the flags that the lines
-use are checked against the programs' own help).
+and an empty target, `progress` a progress file, `setup` nothing (they are what the Makefile runs), `tsql` a
+T-SQL server (there, the flags that the lines use are checked against the programs' own help).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from model.catalog import Database
 from standin.server import StandIn
 from tests.harness import DEFAULT_TIMEOUT_S, ROOT, Workplace, clean_environment
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-KINDS = {"scripts", "progress", "tsql", ""}
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+KINDS = {"scripts", "progress", "setup", "tsql", ""}
 
 
 def blocks(page: Path) -> list[tuple[str, list[str]]]:
@@ -61,6 +61,16 @@ def test_the_examples_with_the_scripts_run(
             finished = run_line(line, workplace)
             assert finished.returncode == 0, f"{line}\n{finished.stdout}\n{finished.stderr}"
             assert finished.stdout, line
+
+
+def test_the_set_up_without_make_is_what_make_does() -> None:
+    (lines,) = [lines for kind, lines in blocks(ROOT / "docs" / "install.md") if kind == "setup"]
+    made = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for variable, value in (("PYTHON", "python3"), ("BIN", ".venv/bin"), ("VENV", ".venv")):
+        made = made.replace(f"$({variable})", value)
+    made = made.replace("python -m pip install --quiet --disable-pip-version-check", "pip install")
+    for line in lines:
+        assert f"\t{line}\n" in made
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
