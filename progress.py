@@ -10,7 +10,6 @@ import contextlib
 import errno
 import json
 import os
-import re
 import socket
 import stat
 import sys
@@ -20,15 +19,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from hand_edits.shape import WrongShapeError, checked
+from hand_edits.statuses import Phase, Status
 from model.errors import LockHeldError, ProgressFileError
 from model.visible import json_text
 
-Status = Literal["pending", "in_progress", "completed", "failed", "skipped"]
-Phase = Literal["schema", "data"]
-
-STATUSES: tuple[Status, ...] = ("pending", "in_progress", "completed", "failed", "skipped")
 #: rights of a new file, which may hold what only its owner should read
 PRIVATE = 0o600
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
@@ -66,10 +63,6 @@ class Summary:
 
 def _now() -> str:
     return datetime.now().isoformat(timespec="seconds")
-
-
-def _whole_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 class ProgressTracker:
@@ -191,9 +184,11 @@ class ProgressTracker:
         except ValueError:
             # Python's own limit to what it takes for a number.
             raise ProgressFileError(self._refused("it holds a number of thousands of digits")) from None
-        self._check_shape(document, text)
-        self._document = document
-        if document.get("keys") != KEYS:
+        try:
+            self._document = checked(document, self.phase, text)
+        except WrongShapeError as error:
+            raise ProgressFileError(self._refused(str(error))) from None
+        if self._document.get("keys") != KEYS:
             self._read_bare_keys()
         self._texts.clear()
         return True
@@ -222,52 +217,6 @@ class ProgressTracker:
             f"{self.path} is not a progress file that can be trusted: {what}. It was left as it is. Fix it by "
             f"hand, or move it aside and start over with: python {script} --reset"
         )
-
-    def _check_shape(self, document: object, text: str) -> None:
-        def refuse(what: str, needle: str | None = None) -> ProgressFileError:
-            return ProgressFileError(self._refused(f"{_line_of(text, needle)}{what}"))
-
-        if not isinstance(document, dict):
-            raise refuse("the whole must be a JSON object")
-        options = document.get("type_map", {})
-        if not isinstance(options, dict) or not all(isinstance(part, dict) for part in options.values()):
-            raise refuse('"type_map" must be an object like the type map itself', '"type_map"')
-        snapshot = document.get("consistency", {})
-        if not isinstance(snapshot, dict) or not all(isinstance(part, str) for part in snapshot.values()):
-            raise refuse('"consistency" must be an object of texts, as sync-data.py wrote it', '"consistency"')
-        suspended = document.get("suspended", [])
-        if not isinstance(suspended, list) or not all(
-            isinstance(one, dict) and all(isinstance(part, (str, type(None))) for part in one.values())
-            for one in suspended
-        ):
-            raise refuse('"suspended" must be a list of objects of texts, as sync-data.py wrote it', '"suspended"')
-        earlier = document.get("earlier_sessions", {})
-        if not isinstance(earlier, dict) or not all(_is_earlier_session(part) for part in earlier.values()):
-            raise refuse('"earlier_sessions" must be as sync-data.py wrote it', '"earlier_sessions"')
-        tables = document.get("tables")
-        if not isinstance(tables, dict):
-            raise refuse('"tables" must be an object with an entry for each table', '"tables"')
-        for table, entry in tables.items():
-            name = json.dumps(table, ensure_ascii=False)
-            if not isinstance(entry, dict):
-                raise refuse(f"the entry of table {name} must be an object", name)
-            part = entry.get(self.phase)
-            if part is None and self.phase not in entry:
-                raise refuse(f'the entry of table {name} has no "{self.phase}" part', name)
-            if not isinstance(part, dict):
-                raise refuse(f'"{self.phase}" of table {name} must be an object', name)
-            status = part.get("status")
-            if status not in STATUSES:
-                raise refuse(
-                    f"table {name} has the status {json.dumps(status, ensure_ascii=False)}; "
-                    f"known are {', '.join(STATUSES)}",
-                    name,
-                )
-            if "rows_synced" in part and not _whole_number(part["rows_synced"]):
-                raise refuse(f'"rows_synced" of table {name} must be a whole number', name)
-        facts = [document.get("session_id"), *snapshot.values()]
-        if any(isinstance(fact, str) and re.search("[\x00\ud800-\udfff]", fact) for fact in facts):
-            raise refuse("a text in it holds half a character, or U+0000", '"session_id"')
 
     # -- sessions ---------------------------------------------------------------------------
 
@@ -523,18 +472,6 @@ class ProgressTracker:
         return "{\n" + ",\n".join(members) + "\n}"
 
 
-def _is_earlier_session(part: object) -> bool:
-    if not isinstance(part, dict) or part.keys() != {"tables", "consistency"}:
-        return False
-    tables, snapshot = part["tables"], part["consistency"]
-    return (
-        isinstance(tables, list)
-        and all(isinstance(name, str) for name in tables)
-        and isinstance(snapshot, dict)
-        and all(isinstance(value, str) for value in snapshot.values())
-    )
-
-
 def _member(name: str, value: object, depth: int) -> str:
     """A member of a JSON object, so deep in the document."""
     indent = "  " * depth
@@ -595,12 +532,6 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _line_of(text: str, name: str | None) -> str:
-    """Where a quoted name stands as the key of something, `line 12: `, or nothing where it cannot be seen."""
-    found = re.search(re.escape(name) + r"\s*:", text) if name is not None else None
-    return f"line {text[: found.start()].count(chr(10)) + 1}: " if found else ""
 
 
 def _cannot_write(path: Path, error: OSError) -> str:

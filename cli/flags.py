@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from hand_edits.statuses import Phase
 from model.errors import BAD_ARGUMENTS
 from model.utf8 import as_utf8
 from operations.recorder import Recorder
 from operations.run_result import FILE, keep
-from progress import DEFAULT_FILES, Phase
+from progress import DEFAULT_FILES
 from run.options import Options
 
 

@@ -44,6 +44,10 @@ class Recorder:
         for key in tables:
             self._tables.setdefault(key, TableResult(key, "pending"))
 
+    def leaves_out(self, skipped: Sequence[str], gone: Mapping[str, str]) -> None:
+        """Tables that a person marked as skipped, and those that the source no longer has, since when."""
+        self._result = replace(self._result, skipped=tuple(skipped), gone=dict(gone))
+
     def suspended(self, count: int) -> None:
         """So many keys, indexes and triggers are suspended for the load."""
         self._result = replace(self._result, suspended=self._result.suspended + count)

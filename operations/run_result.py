@@ -39,7 +39,9 @@ class RunResult:
     """What a run did.
 
     `ended_because` is the reason in words, the same that a person read. `suspended` and `restored` count keys, indexes
-    and triggers; `not_restored` names those that are not back. `settings` hold no secret. Times are local, ISO 8601.
+    and triggers; `not_restored` names those that are not back. `skipped` names the tables left out because a
+    person marked them so; `gone` those that the source no longer has, and when a run first missed them. `settings` hold
+    no secret. Times are local, ISO 8601.
     """
 
     script: str
@@ -54,6 +56,8 @@ class RunResult:
     suspended: int = 0
     restored: int = 0
     not_restored: Sequence[str] = ()
+    skipped: Sequence[str] = ()
+    gone: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, object] = field(default_factory=dict)
 

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hand_edits.statuses import STATUSES, Phase
 from model.errors import LockHeldError, ProgressFileError
 from model.visible import json_text
-from progress import STATUSES, Phase, ProgressTracker, Summary, write_atomically
+from progress import ProgressTracker, Summary, write_atomically
 from tests.harness import ROOT
 from tests.samples import SHOP_COUNTS, SHOP_KEYS, Shop, both_scripts, entries, processed, set_status, write_progress
 

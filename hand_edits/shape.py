@@ -1,0 +1,92 @@
+"""Whether a document is a progress file: its members, its entries, their statuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from hand_edits.statuses import STATUSES, Phase
+
+
+class WrongShapeError(Exception):
+    """The document is no progress file; the message says where and why."""
+
+
+def checked(document: object, phase: Phase, text: str) -> dict[str, Any]:
+    """The document, once all of it is as a phase writes it; `text` is what it was read from.
+
+    Raises WrongShapeError.
+    """
+    if not isinstance(document, dict):
+        raise WrongShapeError("the whole must be a JSON object")
+    _check_members(document, text)
+    tables = document.get("tables")
+    if not isinstance(tables, dict):
+        raise _wrong(text, '"tables"', '"tables" must be an object with an entry for each table')
+    for table, entry in tables.items():
+        _check_entry(table, entry, phase, text)
+    facts = [document.get("session_id"), *document.get("consistency", {}).values()]
+    if any(isinstance(fact, str) and re.search("[\x00\ud800-\udfff]", fact) for fact in facts):
+        raise _wrong(text, '"session_id"', "a text in it holds half a character, or U+0000")
+    return document
+
+
+def _check_members(document: dict[str, Any], text: str) -> None:
+    """Raise WrongShapeError where what the tool keeps beside the tables is not as it wrote it."""
+    options = document.get("type_map", {})
+    if not isinstance(options, dict) or not all(isinstance(part, dict) for part in options.values()):
+        raise _wrong(text, '"type_map"', '"type_map" must be an object like the type map itself')
+    snapshot = document.get("consistency", {})
+    if not isinstance(snapshot, dict) or not all(isinstance(part, str) for part in snapshot.values()):
+        raise _wrong(text, '"consistency"', '"consistency" must be an object of texts, as sync-data.py wrote it')
+    suspended = document.get("suspended", [])
+    if not isinstance(suspended, list) or not all(
+        isinstance(one, dict) and all(isinstance(part, (str, type(None))) for part in one.values()) for one in suspended
+    ):
+        raise _wrong(text, '"suspended"', '"suspended" must be a list of objects of texts, as sync-data.py wrote it')
+    earlier = document.get("earlier_sessions", {})
+    if not isinstance(earlier, dict) or not all(_is_earlier_session(part) for part in earlier.values()):
+        raise _wrong(text, '"earlier_sessions"', '"earlier_sessions" must be as sync-data.py wrote it')
+
+
+def _check_entry(table: str, entry: object, phase: Phase, text: str) -> None:
+    name = json.dumps(table, ensure_ascii=False)
+    if not isinstance(entry, dict):
+        raise _wrong(text, name, f"the entry of table {name} must be an object")
+    part = entry.get(phase)
+    if part is None and phase not in entry:
+        raise _wrong(text, name, f'the entry of table {name} has no "{phase}" part')
+    if not isinstance(part, dict):
+        raise _wrong(text, name, f'"{phase}" of table {name} must be an object')
+    status = part.get("status")
+    if status not in STATUSES:
+        raise _wrong(
+            text, name,
+            f"table {name} has the status {json.dumps(status, ensure_ascii=False)}; known are {', '.join(STATUSES)}",
+        )  # fmt: skip
+    if "rows_synced" in part and not _is_whole_number(part["rows_synced"]):
+        raise _wrong(text, name, f'"rows_synced" of table {name} must be a whole number')
+
+
+def _is_earlier_session(part: object) -> bool:
+    if not isinstance(part, dict) or part.keys() != {"tables", "consistency"}:
+        return False
+    tables, snapshot = part["tables"], part["consistency"]
+    return (
+        isinstance(tables, list)
+        and all(isinstance(name, str) for name in tables)
+        and isinstance(snapshot, dict)
+        and all(isinstance(value, str) for value in snapshot.values())
+    )
+
+
+def _is_whole_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _wrong(text: str, name: str, words: str) -> WrongShapeError:
+    """What is wrong, and in which line where the quoted name can be seen there as the key of something."""
+    found = re.search(re.escape(name) + r"\s*:", text)
+    line = f"line {text[: found.start()].count(chr(10)) + 1}: " if found else ""
+    return WrongShapeError(line + words)
