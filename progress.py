@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import socket
 import stat
@@ -21,7 +20,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hand_edits.shape import WrongShapeError, checked
+from hand_edits.reading import HandEditError, decoded, parsed
+from hand_edits.shape import checked
 from hand_edits.statuses import Phase, Status
 from model.errors import LockHeldError, ProgressFileError
 from model.visible import json_text
@@ -169,24 +169,15 @@ class ProgressTracker:
         """
         self._refuse_other_kinds()
         try:
-            text = self.path.read_text(encoding="utf-8-sig")
+            content = self.path.read_bytes()
         except FileNotFoundError:
             return False
-        except (OSError, UnicodeDecodeError) as error:
-            raise ProgressFileError(self._refused(f"it cannot be read: {error}")) from None
+        except OSError as error:
+            raise ProgressFileError(_cannot_read(self.path, error)) from None
         try:
-            document = json.loads(text)
-        except RecursionError:
-            raise ProgressFileError(self._refused("its brackets are nested too deep")) from None
-        except json.JSONDecodeError as error:
-            what = "it is empty" if not text.strip() else f"line {error.lineno}, column {error.colno}: {error.msg}"
-            raise ProgressFileError(self._refused(what)) from None
-        except ValueError:
-            # Python's own limit to what it takes for a number.
-            raise ProgressFileError(self._refused("it holds a number of thousands of digits")) from None
-        try:
-            self._document = checked(document, self.phase, text)
-        except WrongShapeError as error:
+            text = decoded(content)
+            self._document = checked(parsed(text), self.phase, text)
+        except HandEditError as error:
             raise ProgressFileError(self._refused(str(error))) from None
         if self._document.get("keys") != KEYS:
             self._read_bare_keys()
@@ -213,9 +204,11 @@ class ProgressTracker:
 
     def _refused(self, what: str) -> str:
         script = "replicate-schema.py" if self.phase == "schema" else "sync-data.py"
+        named = "" if self.path == Path(DEFAULT_FILES[self.phase]) else f" --progress-file {self.path}"
         return (
-            f"{self.path} is not a progress file that can be trusted: {what}. It was left as it is. Fix it by "
-            f"hand, or move it aside and start over with: python {script} --reset"
+            f"{self.path} cannot be used as it is: {what}. Nothing was changed. Mend that in an editor and run again. "
+            f"Only if it cannot be mended: python {script} --reset{named} moves the file aside, and the next run does "
+            f"every table anew."
         )
 
     # -- sessions ---------------------------------------------------------------------------
@@ -532,6 +525,13 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _cannot_read(path: Path, error: OSError) -> str:
+    return (
+        f"the progress file {path} cannot be read: {error.strerror or error}. Nothing was changed. Fix its rights, or "
+        f"name another path with --progress-file."
+    )
 
 
 def _cannot_write(path: Path, error: OSError) -> str:

@@ -6,34 +6,33 @@ import json
 import re
 from typing import Any
 
-from hand_edits.statuses import STATUSES, Phase
-
-
-class WrongShapeError(Exception):
-    """The document is no progress file; the message says where and why."""
+from hand_edits.reading import HandEditError
+from hand_edits.statuses import STATUSES, Phase, near_status, read_status
+from model.visible import json_text
 
 
 def checked(document: object, phase: Phase, text: str) -> dict[str, Any]:
-    """The document, once all of it is as a phase writes it; `text` is what it was read from.
+    """The document with all of it as a phase writes it: statuses that people spell otherwise are spelled so.
 
-    Raises WrongShapeError.
+    `text` is what it was read from.
+
+    Raises HandEditError.
     """
     if not isinstance(document, dict):
-        raise WrongShapeError("the whole must be a JSON object")
+        raise HandEditError("the whole must be a JSON object")
     _check_members(document, text)
     tables = document.get("tables")
     if not isinstance(tables, dict):
         raise _wrong(text, '"tables"', '"tables" must be an object with an entry for each table')
-    for table, entry in tables.items():
-        _check_entry(table, entry, phase, text)
+    read = {table: _entry(table, entry, phase, text) for table, entry in tables.items()}
     facts = [document.get("session_id"), *document.get("consistency", {}).values()]
     if any(isinstance(fact, str) and re.search("[\x00\ud800-\udfff]", fact) for fact in facts):
         raise _wrong(text, '"session_id"', "a text in it holds half a character, or U+0000")
-    return document
+    return {**document, "tables": read}
 
 
 def _check_members(document: dict[str, Any], text: str) -> None:
-    """Raise WrongShapeError where what the tool keeps beside the tables is not as it wrote it."""
+    """Raise HandEditError where what the tool keeps beside the tables is not as it wrote it."""
     options = document.get("type_map", {})
     if not isinstance(options, dict) or not all(isinstance(part, dict) for part in options.values()):
         raise _wrong(text, '"type_map"', '"type_map" must be an object like the type map itself')
@@ -50,23 +49,43 @@ def _check_members(document: dict[str, Any], text: str) -> None:
         raise _wrong(text, '"earlier_sessions"', '"earlier_sessions" must be as sync-data.py wrote it')
 
 
-def _check_entry(table: str, entry: object, phase: Phase, text: str) -> None:
+def _entry(table: str, entry: object, phase: Phase, text: str) -> dict[str, Any]:
     name = json.dumps(table, ensure_ascii=False)
     if not isinstance(entry, dict):
-        raise _wrong(text, name, f"the entry of table {name} must be an object")
+        raise _wrong(text, name, f"the entry of table {name} must be an object{_example(name, phase, entry)}")
     part = entry.get(phase)
     if part is None and phase not in entry:
-        raise _wrong(text, name, f'the entry of table {name} has no "{phase}" part')
+        other = next((known for known in ("schema", "data") if known in entry), None)
+        why = (
+            f'; it has "{other}", as the other script writes it'
+            if other
+            else _example(name, phase, entry.get("status"))
+        )
+        raise _wrong(text, name, f'the entry of table {name} has no "{phase}" part{why}')
     if not isinstance(part, dict):
-        raise _wrong(text, name, f'"{phase}" of table {name} must be an object')
-    status = part.get("status")
-    if status not in STATUSES:
-        raise _wrong(
-            text, name,
-            f"table {name} has the status {json.dumps(status, ensure_ascii=False)}; known are {', '.join(STATUSES)}",
-        )  # fmt: skip
+        raise _wrong(text, name, f'"{phase}" of table {name} must be an object{_example(name, phase, part)}')
+    status = read_status(part.get("status"))
+    if status is None:
+        raise _wrong(text, name, _no_status(name, part))
     if "rows_synced" in part and not _is_whole_number(part["rows_synced"]):
-        raise _wrong(text, name, f'"rows_synced" of table {name} must be a whole number')
+        raise _wrong(
+            text, name, f'"rows_synced" of table {name} must be a whole number, without quotes, or be left out'
+        )
+    return {**entry, phase: {**part, "status": status}}
+
+
+def _no_status(name: str, part: dict[str, Any]) -> str:
+    known = f"known are {', '.join(STATUSES)}"
+    if "status" not in part:
+        return f'table {name} has no "status"; {known}'
+    near = near_status(part["status"])
+    hint = f'. Did you mean "{near}"?' if near else ""
+    return f"table {name} has the status {json_text(part['status'])}; {known}{hint}"
+
+
+def _example(name: str, phase: Phase, written: object) -> str:
+    """How an entry is written, with the status that somebody wrote in another place."""
+    return f': {name}: {{"{phase}": {{"status": "{read_status(written) or "skipped"}"}}}}'
 
 
 def _is_earlier_session(part: object) -> bool:
@@ -85,8 +104,8 @@ def _is_whole_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
-def _wrong(text: str, name: str, words: str) -> WrongShapeError:
+def _wrong(text: str, name: str, words: str) -> HandEditError:
     """What is wrong, and in which line where the quoted name can be seen there as the key of something."""
     found = re.search(re.escape(name) + r"\s*:", text)
     line = f"line {text[: found.start()].count(chr(10)) + 1}: " if found else ""
-    return WrongShapeError(line + words)
+    return HandEditError(line + words)

@@ -125,6 +125,17 @@ def test_a_table_marked_skipped_is_counted_as_such(shop: Shop) -> None:
     assert "📈 Progress:      4/4 (100%)" in finished.out
 
 
+@both_scripts
+@pytest.mark.parametrize("spelled", ["Skip", " SKIPPED "])
+def test_a_status_is_read_however_it_is_spelled(shop: Shop, script: str, spelled: str) -> None:
+    shop.ready(script)
+    write_progress(shop.progress(script), script, Orders=spelled)
+    finished = shop.workplace.run(script, "--resume")
+    assert finished.code == 0, finished.text
+    assert "Orders" not in processed(finished.out)
+    assert entries(shop.progress(script), script)["Orders"]["status"] == "skipped"
+
+
 def test_a_completed_table_edited_to_pending_is_loaded_again(own_shop: Shop) -> None:
     own_shop.ready("data")
     assert own_shop.workplace.run("data").code == 0
@@ -179,12 +190,20 @@ GOOD = """\
 
 #: what was done to the file, and what the refusal must name
 BROKEN = {
-    "a comma too much": (GOOD.replace('"error": null', '"error": null,'), "line 11"),
-    "half written": (GOOD[: GOOD.index('"rows_synced"')], "line 9"),
+    "a comma too much": (
+        GOOD.replace('"error": null', '"error": null,'),
+        "line 10, column 22: there is a comma before }",
+    ),
+    "half written": (GOOD[: GOOD.index('"rows_synced"')], "line 8, column 45: the file ends before it is complete"),
+    "a table twice": (
+        GOOD.replace("    }\n  }", '    },\n    "Customers": {}\n  }'),
+        "stands in line 5 and again here",
+    ),
+    "single quotes": (GOOD.replace('"completed"', "'skipped'"), 'Write "skipped"'),
     "empty": ("", "it is empty"),
     "only blanks": (" \n\n", "it is empty"),
     "an unknown status": (GOOD.replace('"completed"', '"done"'), '"Customers" has the status "done"'),
-    "a status in capitals": (GOOD.replace('"completed"', '"Completed"'), "line 5"),
+    "a status with a slip": (GOOD.replace('"completed"', '"complet"'), 'Did you mean "completed"?'),
     "a status that is a list": (GOOD.replace('"completed"', "[]"), '"Customers"'),
     "no status": (GOOD.replace('"status": "completed",', ""), '"Customers"'),
     "a list as the whole": ("[]", "JSON object"),
@@ -223,6 +242,8 @@ def test_a_file_of_nothing_but_brackets_is_refused(tmp_path: Path) -> None:
         ("data", ["--resume"], "a comma too much"),
         ("data", ["--resume"], "an unknown status"),
         ("data", [], "empty"),
+        ("data", [], "a table twice"),
+        ("schema", [], "single quotes"),
         ("schema", ["--resume"], "half written"),
     ],
 )

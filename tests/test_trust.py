@@ -407,7 +407,7 @@ def test_odd_values_in_the_progress_file_are_refused_in_words(shop: Shop, text: 
     shop.workplace.data_progress.write_text(text, encoding="utf-8")
     finished = shop.workplace.run("data", "--resume")
     assert finished.code == 2, finished.text
-    assert "data_sync_progress.json is not a progress file that can be trusted" in finished.err
+    assert "data_sync_progress.json cannot be used as it is" in finished.err
     assert "Traceback" not in finished.text
     assert shop.workplace.data_progress.read_text(encoding="utf-8") == text
 
