@@ -276,6 +276,21 @@ class ProgressTracker:
         return moved
 
     @property
+    def begun_at(self) -> datetime | None:
+        """When the session began; None where a person has made something else of it."""
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            # An offset, if somebody has added one, is not among what is compared with it.
+            return datetime.fromisoformat(self._document["session_start"]).replace(tzinfo=None)
+        return None
+
+    @property
+    def ended_at(self) -> str:
+        """When the session's last table was completed, as it stands in the file; else when that was last written."""
+        stamps = [self.entry(table).get("completed_at") for table in self._tables]
+        known = [stamp for stamp in stamps if isinstance(stamp, str)]
+        return max(known, default=str(self._document.get("last_updated", "?")))
+
+    @property
     def session_id(self) -> str:
         """What the target's checkpoints know this session by; kept by `--resume`."""
         if not isinstance(self._document.get("session_id"), str):

@@ -63,7 +63,8 @@ def main() -> int:
         ("--check-data", ("--reset", "--recreate", "--apply-drift", "--dry-run", "--resume"), "touches nothing"),
         ("--dry-run", ("--reset", "--recreate", "--apply-drift", "--resume"), "prints the DDL and touches nothing"),
         ("--recreate", ("--apply-drift",), "drops and creates tables that differ"),
-        ("--reset", ("--resume", *WORK_FLAGS), "moves the progress file aside and ends"),
+        ("--new-session", ("--resume",), "begins anew"),
+        ("--reset", ("--resume", "--new-session", *WORK_FLAGS), "moves the progress file aside and ends"),
     ):
         refuse_together(parser, arguments, flag, others, why)
     options = shared_options(arguments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ examples:
   python sync-data.py                            copy every table
   python sync-data.py --resume                   continue where the last run stopped
   python sync-data.py --resume --no-truncate     keep the rows of partial tables
+  python sync-data.py --nightly                  from cron: continue what is unfinished, else start anew
   python sync-data.py --start-from-table Orders  Orders and all tables after it
   python sync-data.py --tables 'Sales.*' --exclude '*Log'
   python sync-data.py --workers 4                four tables or chunks at a time
@@ -50,6 +52,11 @@ def main() -> int:
     """Parse the arguments and run the data phase."""
     parser = ScriptParser(__doc__, EXAMPLES, "data")
     add_shared_arguments(parser, "data")
+    parser.add_argument(
+        "--nightly", action="store_true",
+        help="for cron: continue the last session if it is unfinished and younger than SESSION_MAX_AGE hours, else "
+        "begin a new one",
+    )  # fmt: skip
     comparing = parser.add_mutually_exclusive_group()
     for flag, words in (
         ("--verify", "copy nothing; compare every value on both sides, or with =counts the row counts"),
@@ -81,8 +88,17 @@ def main() -> int:
         parser, arguments, "--retry-rejects",
         ("--resume", "--reset", "--no-truncate", "--then-verify", "--consistent"), "loads rejected rows only",
     )  # fmt: skip
-    refuse_together(parser, arguments, "--reset", ("--resume", *WORK_FLAGS), "moves the progress file aside and ends")
-    options = shared_options(arguments)
+    refuse_together(
+        parser, arguments, "--nightly",
+        ("--resume", "--new-session", "--no-truncate", "--start-from-table", "--retry-rejects", "--verify", "--reset"),
+        "finds out by itself what is to be done",
+    )  # fmt: skip
+    refuse_together(parser, arguments, "--new-session", ("--resume",), "begins anew")
+    refuse_together(
+        parser, arguments, "--reset", ("--resume", "--new-session", *WORK_FLAGS),
+        "moves the progress file aside and ends",
+    )  # fmt: skip
+    options = replace(shared_options(arguments), nightly=arguments.nightly)
     script, folder = script_of("sync-data.py", options), progress_folder(options, "data")
     if arguments.verify:
         return run_script(script, folder, partial(_verify, arguments.verify, arguments.workers), "Nothing was changed.")

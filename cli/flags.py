@@ -50,6 +50,7 @@ def _named_folder(words: Sequence[str]) -> Path | None:
 def add_shared_arguments(parser: argparse.ArgumentParser, phase: Phase) -> None:
     """Declare the flags of DESIGN §3."""
     parser.add_argument("--resume", action="store_true", help="continue the last session, skip completed tables")
+    parser.add_argument("--new-session", action="store_true", help="begin a new session, as without --resume")
     parser.add_argument("--start-from-table", metavar="T", help="begin with table T, leave the tables before it alone")
     parser.add_argument("--reset", action="store_true", help="move the progress file aside and exit")
     parser.add_argument("--no-truncate", action="store_true", help=_NO_TRUNCATE[phase])

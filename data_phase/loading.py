@@ -19,7 +19,7 @@ from data_phase.table_load import TableLoad
 from model import changes
 from model.errors import SuspensionError, TableError, UnfitTargetError
 from model.events import Event, TableFailed
-from postgres import checkpoints, suspension, suspension_record
+from postgres import sessions, suspension, suspension_record
 from postgres.introspection import TargetTable
 from postgres.load_plan import plan_load
 from postgres.names import TargetName, target_name
@@ -93,8 +93,8 @@ def load(loading: Loading, pairs: Sequence[ConnectionPair]) -> Ending:
 
 def _modes(loading: Loading, pair: ConnectionPair) -> dict[str, LoadMode]:
     tracker, options = loading.run.tracker, loading.run.options
-    sessions = {tracker.session_of(work.table.key) for work in loading.plan.work} if options.no_truncate else set()
-    keeping = {session for session in sessions if checkpoints.keeps_rows(pair.target, session)}
+    begun_as = {tracker.session_of(work.table.key) for work in loading.plan.work} if options.no_truncate else set()
+    keeping = {session for session in begun_as if sessions.keeps_rows(pair.target, session)}
 
     def mode(work: Work) -> LoadMode:
         return mode_of(work, options, tracker.session_of(work.table.key) in keeping)

@@ -23,7 +23,7 @@ from model.errors import CatalogError
 from mssql.introspection import read_tables
 from mssql.server_version import read_version
 from operations.run_result import RunResult
-from postgres import checkpoints, encryption, own_schema, suspension_record
+from postgres import encryption, own_schema, suspension_record
 from postgres.introspection import TargetTable, target_schemas
 from postgres.introspection import read_tables as read_target_tables
 from postgres.names import TargetName, target_name
@@ -34,6 +34,7 @@ from run.display import Display
 from run.plan import Plan, begin_session, plan_run
 from run.restoring import as_noted, claim, restore
 from run.script import Script
+from run.sessions import note_end, note_session, refuse_elsewhere, refuse_without_folder
 from run.target_connections import affordable
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def run(script: Script, data_options: DataOptions) -> RunResult:
     Raises ReplicationError where the run ends for that, and Stopped.
     """
     tracker = _tracker(script)
+    refuse_without_folder(script.options, tracker)
     with tracker.lock():
         if script.options.reset:
             return script.recorder.ended(0, reset(script, tracker))
@@ -66,6 +68,7 @@ def _run(
 ) -> Ending:
     plan = plan_run(this_run)
     own_schema.prepare(pair.target, this_run.settings.trusted_roles)
+    refuse_elsewhere(this_run, plan, pair.target)
     plan = believed(this_run, plan, existing, pair)
     live = claim(this_run, [target_name(work.table, this_run.settings) for work in plan.work])
     try:
@@ -80,6 +83,7 @@ def _run(
                 ending += _compare_completed(loading, snapshot, data_options.then_verify)
         finally:
             consistency.end(this_run, snapshot)
+        note_end(this_run)
     except BaseException:
         live.abandon()
         _tell_what_is_suspended(this_run.display, this_run.tracker.suspended)
@@ -112,8 +116,7 @@ def _begin(this_run: Run, plan: Plan, pair: ConnectionPair, consistent: bool | N
         consistency.drop(this_run, name)
     if snapshot.level is not None:
         this_run.display.say(f"📸 The source is read from {snapshot}")
-    if plan.is_new:
-        checkpoints.begin_session(pair.target, tracker.session_id, keeps_rows=this_run.options.no_truncate)
+    note_session(this_run, plan, pair.target)
     keys = [work.table.key for work in plan.work]
     this_run.recorder.plans(tracker.session_id, keys, len(plan.tables) - len(keys))
     return snapshot

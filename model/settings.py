@@ -124,6 +124,8 @@ class Settings:
     reject_limit: int = 10_000
     #: seconds for which a step that needs a strong lock on a table waits for others, in short attempts
     lock_wait: int = 300
+    #: hours after which --nightly begins a new session rather than continue one that was not finished
+    session_max_age: int = 20
     #: whether keys that the source has and a target's table lacks are an error, or only told
     missing_keys: MissingKeys = "error"
     #: roles beside the one that runs to which the target's schema `replication` may belong

@@ -380,6 +380,14 @@ TABLE: tuple[Group, ...] = (
                     field="lock_wait",
                 ),
                 Setting(
+                    "SESSION_MAX_AGE",
+                    "20",
+                    "With --nightly: hours after which a session that was not finished is not continued, but "
+                    "followed by a new one, so that every night copies all tables. 0: never continue.",
+                    Whole(20, 0, 8_760),
+                    field="session_max_age",
+                ),
+                Setting(
                     "MISSING_KEYS",
                     "error",
                     "If the target's table lacks a key that the source has, and there is no record of "

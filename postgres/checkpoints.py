@@ -1,4 +1,4 @@
-"""Loads, the checkpoints of their chunks, and the sessions that they belong to, as the target records them.
+"""Loads and the checkpoints of their chunks, as the target records them.
 
 A chunk's rows and its checkpoint commit together, so what stands here is what is there, whatever was
 killed when. The progress file only mirrors it for people.
@@ -53,12 +53,6 @@ CREATE TABLE IF NOT EXISTS replication.checkpoint (
     FOREIGN KEY (table_schema, table_name) REFERENCES replication.load ON DELETE CASCADE
 );
 COMMENT ON TABLE replication.checkpoint IS 'Chunks that are whole in the target, committed with their rows.';
-CREATE TABLE IF NOT EXISTS replication.session (
-    session text PRIMARY KEY,
-    keeps_rows boolean NOT NULL,
-    started_at timestamptz NOT NULL DEFAULT now()
-);
-COMMENT ON TABLE replication.session IS 'Sessions of sync-data.py. keeps_rows: begun with --no-truncate.';
 """
 
 # What versions before had in other words: `checkpoint` counted NUL characters only, by column.
@@ -215,30 +209,6 @@ class Totals:
     #: `relation/filenode` of the table that holds it, once its load is finished
     loaded_as: str | None = None
     sent: int = 0
-
-
-def begin_session(connection: Any, session: str, keeps_rows: bool) -> None:
-    """Remember whether a new session keeps the rows that are there, for those who resume it. Raises RecordError."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO replication.session (session, keeps_rows) VALUES (%s, %s)", (session, keeps_rows)
-            )
-        connection.commit()
-    except psycopg2.Error as error:
-        raise RecordError(f"the session cannot be recorded: {target_words(error)}") from None
-
-
-def keeps_rows(connection: Any, session: str) -> bool:
-    """Whether a session was begun with --no-truncate; False where that is not known. Raises RecordError."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT keeps_rows FROM replication.session WHERE session = %s", (session,))
-            found = cursor.fetchone()
-        connection.rollback()
-    except psycopg2.Error as error:
-        raise RecordError(f"the session cannot be read: {target_words(error)}") from None
-    return found is not None and bool(found[0])
 
 
 def is_known(connection: Any, table: TargetName) -> bool:

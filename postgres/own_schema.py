@@ -9,17 +9,19 @@ import psycopg2
 
 from db import target_words
 from model.errors import RecordError
-from postgres import checkpoints, rejected_rows, runs, suspension_record, trust
+from postgres import checkpoints, rejected_rows, runs, sessions, suspension_record, trust
 
 CREATE = "CREATE SCHEMA IF NOT EXISTS replication"
 #: in this order, since one table refers to another
 EVERYTHING = (
-    CREATE, checkpoints.CREATE, checkpoints.UPGRADE, rejected_rows.CREATE, suspension_record.CREATE, runs.CREATE,
+    CREATE, checkpoints.CREATE, checkpoints.UPGRADE, sessions.CREATE, sessions.UPGRADE, rejected_rows.CREATE,
+    suspension_record.CREATE, runs.CREATE,
 )  # fmt: skip
 IS_CURRENT = """
-SELECT to_regclass('replication.claim') IS NOT NULL AND 2 = (
+SELECT to_regclass('replication.claim') IS NOT NULL AND 3 = (
     SELECT count(*) FROM pg_attribute WHERE (attrelid, attname) IN (
-        (to_regclass('replication.load'), 'keeps_rows'), (to_regclass('replication.checkpoint'), 'changes')))
+        (to_regclass('replication.load'), 'keeps_rows'), (to_regclass('replication.checkpoint'), 'changes'),
+        (to_regclass('replication.session'), 'progress_file')))
 """
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Options:
-    """The flags that both scripts share."""
+    """The flags that both scripts share, and `nightly`, with which a run finds out by itself whether it resumes."""
 
     resume: bool = False
     no_truncate: bool = False
@@ -20,6 +20,7 @@ class Options:
     progress_file: Path | None = None
     type_map: Path | None = None
     debug: bool = False
+    nightly: bool = False
 
     @property
     def is_partial(self) -> bool:

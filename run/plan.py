@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from model.catalog import Table
 from model.errors import UsageError
 from progress import ProgressTracker
 from run.context import Run
 from run.display import Display, summary_banner
+from run.nightly import LastSession, decide
 from run.options import Options
 from run.type_map import difference
 
@@ -68,8 +70,8 @@ def plan_run(run: Run) -> Plan:
     is_known = tracker.load()
     done: set[str] = set()
     partial: set[str] = set()
-    is_new = not (options.resume and is_known)
-    for bare, keys in tracker.ambiguous.items() if options.resume else ():
+    is_new = not (_goes_on_tonight(run, is_known=is_known) if options.nightly else options.resume and is_known)
+    for bare, keys in tracker.ambiguous.items() if options.resume or not is_new else ():
         run.display.say(
             f"⚠️ {bare} in {tracker.path} may mean any of {', '.join(keys)}: none of them counts as done, so each is "
             f"done again."
@@ -91,6 +93,28 @@ def plan_run(run: Run) -> Plan:
     return Plan(tables, work, affected, is_new, is_known)
 
 
+def _goes_on_tonight(run: Run, *, is_known: bool) -> bool:
+    """Whether a nightly run goes on with the session in the progress file; said with the reason."""
+    tracker, last = run.tracker, None
+    if is_known:
+        statuses = [tracker.status(table.key) for table in run.affected]
+        is_closed_because = None
+        if difference(tracker.type_map, run.type_map):
+            is_closed_because = "it has another type map"
+        elif tracker.consistency and "database" not in tracker.consistency:
+            is_closed_because = "the snapshot of the source that it read ended with its run"
+        last = LastSession(
+            tracker.begun_at,
+            len(statuses) - statuses.count("completed") - statuses.count("skipped"),
+            statuses.count("failed"),
+            tracker.ended_at.replace("T", " "),
+            is_closed_because,
+        )
+    decision = decide(last, datetime.now(), run.settings.session_max_age)
+    run.display.say(f"🌙 {decision.words}")
+    return decision.continues
+
+
 def begin_session(run: Run, plan: Plan) -> None:
     """Say what the last session left, and begin or continue a session in the progress file.
 
@@ -98,7 +122,7 @@ def begin_session(run: Run, plan: Plan) -> None:
     """
     tracker, options, keys = run.tracker, run.options, [table.key for table in plan.affected]
     if plan.is_new:
-        if plan.is_known:
+        if plan.is_known and not options.nightly:
             _tell_about_last_session(tracker, options, run.display)
         elif options.resume:
             run.display.say(f"There is no progress file {tracker.path}: this is a new session.")
@@ -113,7 +137,19 @@ def begin_session(run: Run, plan: Plan) -> None:
             "⚠️ The source shows no table to this login: check MSSQL_DATABASE, and the login's rights (db_datareader)."
         )
     elif not plan.work:
-        run.display.say("✅ Nothing left to do: every table is completed.")
+        run.display.say(_nothing_left(run, plan))
+
+
+def _nothing_left(run: Run, plan: Plan) -> str:
+    """That all is done, since when, and how it is done once more."""
+    statuses = {run.tracker.status(table.key) for table in plan.affected}
+    done = "completed or skipped" if "skipped" in statuses else "completed"
+    ended = run.tracker.ended_at.replace("T", " ")
+    again = "look at every table again" if run.tracker.phase == "schema" else "copy every table again"
+    return (
+        f"✅ Nothing left to do: every table is {done}. This session ended at {ended}. To {again}, run without "
+        "--resume; for a few of them, name these with --tables instead."
+    )
 
 
 def _refuse_other_types(run: Run) -> None:

@@ -34,6 +34,7 @@ from run.output import write_out
 from run.plan import Plan, begin_session, plan_run
 from run.restoring import claim, restore
 from run.script import Script
+from run.sessions import note_end, note_session, refuse_elsewhere, refuse_without_folder
 from run.target_connections import affordable
 from schema_phase import preflight
 from schema_phase.builder import Builder
@@ -56,6 +57,7 @@ def run(script: Script, schema_options: SchemaOptions) -> RunResult:
     elif schema_options.dry_run:
         ending = _print_ddl(script, tracker)
     else:
+        refuse_without_folder(script.options, tracker)
         with tracker.lock():
             if script.options.reset:
                 return script.recorder.ended(0, reset(script, tracker))
@@ -84,12 +86,17 @@ def _run(script: Script, tracker: ProgressTracker, schema_options: SchemaOptions
             target = Target.read(connection, this_run)
             plan = plan_schema(this_run, database, this_run.tables, target)
             begin_session(this_run, work)
+            if live is not None:
+                note_session(this_run, work, connection)
             keys = [one.table.key for one in work.work]
             this_run.recorder.plans(tracker.session_id, keys, len(work.tables) - len(keys))
             outcomes = Outcomes()
             outcomes.planned(plan)
             builder = Builder(this_run, target, outcomes, schema_options, _chosen(plan, work))
-            return _replicate(this_run, plan, work, builder, outcomes)
+            ending = _replicate(this_run, plan, work, builder, outcomes)
+            if live is not None:
+                note_end(this_run)
+            return ending
         finally:
             if live is not None:
                 live.close()
@@ -109,6 +116,7 @@ def _claimed(this_run: Run, work: Plan, connection: Any) -> LiveRun | None:
     if not own_schema.can_be_made(connection):
         return None
     own_schema.prepare(connection, this_run.settings.trusted_roles)
+    refuse_elsewhere(this_run, work, connection)
     live = claim(this_run, [target_name(one.table, this_run.settings) for one in work.work])
     try:
         restore(this_run, live, affordable(this_run, this_run.settings.workers, connection))

@@ -14,7 +14,7 @@ from data_phase.modes.truncate_and_copy import TruncateAndCopy
 from model.errors import LoadLostError, TargetError
 from model.ranges import Chunk
 from model.settings import Settings
-from postgres import checkpoints, loader, restoration, suspension_record
+from postgres import checkpoints, loader, restoration, sessions, suspension_record
 from postgres.checkpoints import Load, Totals
 from postgres.load_plan import LoadPlan
 from postgres.names import TargetName
@@ -60,7 +60,7 @@ class KeepAndContinue:
                 return begun
             remarks = (begun,)
             step.worker.moved()
-        if known is not None and not checkpoints.keeps_rows(step.target, step.job.session):
+        if known is not None and not sessions.keeps_rows(step.target, step.job.session):
             begun = TruncateAndCopy().begin(step)
         else:
             begun = self._begin_beside_others(step)
