@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cli.flags import ScriptParser, add_shared_arguments, progress_folder, refuse_together, shared_options
+from cli.flags import ScriptParser, add_shared_arguments, progress_folder, refuse_together, shared_options, wishes_of
 from cli.installed import needed_packages
 from cli.run_script import end_with, run_script, script_of
 from schema_phase.options import SchemaOptions
@@ -75,7 +75,7 @@ def main() -> int:
         check=arguments.check or arguments.check_data,
         check_data=arguments.check_data,
     )
-    script = script_of("replicate-schema.py", options)
+    script = script_of("replicate-schema.py", options, wishes_of(arguments))
     folder = None if schema_options.dry_run else progress_folder(options, "schema")
     return run_script(script, folder, partial(_run, schema_options))
 

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 # numpy would start threads for linear algebra, which costs a fifth of a second and is not used here.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from cli.flags import ScriptParser, add_shared_arguments, positive, progress_folder, refuse_together, shared_options
+from cli.flags import (
+    ScriptParser,
+    add_shared_arguments,
+    positive,
+    progress_folder,
+    refuse_together,
+    shared_options,
+    wishes_of,
+)
 from cli.installed import needed_packages
 from cli.run_script import end_with, run_script, script_of
 from data_phase.options import DataOptions
@@ -99,7 +107,7 @@ def main() -> int:
         "moves the progress file aside and ends",
     )  # fmt: skip
     options = replace(shared_options(arguments), nightly=arguments.nightly)
-    script, folder = script_of("sync-data.py", options), progress_folder(options, "data")
+    script, folder = script_of("sync-data.py", options, wishes_of(arguments)), progress_folder(options, "data")
     if arguments.verify:
         return run_script(script, folder, partial(_verify, arguments.verify, arguments.workers), "Nothing was changed.")
     data_options = DataOptions(

@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from cli.display.choice import Wishes
+from cli.display.plain import Taste, Verbosity
 from hand_edits.statuses import Phase
 from model.errors import BAD_ARGUMENTS
 from model.utf8 import as_utf8
+from model.version import __version__
 from operations.recorder import Recorder
 from operations.run_result import FILE, keep
 from progress import DEFAULT_FILES
@@ -77,6 +80,29 @@ def add_shared_arguments(parser: argparse.ArgumentParser, phase: Phase) -> None:
         "--type-map", type=Path, metavar="FILE", help="a JSON file that gives types or columns another PostgreSQL type"
     )
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
+    _add_telling(parser)
+
+
+def _add_telling(parser: argparse.ArgumentParser) -> None:
+    """Declare how a person wants to be told."""
+    how_much = parser.add_mutually_exclusive_group()
+    how_much.add_argument("-q", "--quiet", action="store_true", help="say only what is wrong, and how it ended")
+    how_much.add_argument("-v", "--verbose", action="store_true", help="say every step and every chunk, also in a log")
+    parser.add_argument(
+        "--log-file", type=Path, metavar="FILE", help="add what is said to FILE as well, each line with time and run"
+    )
+    parser.add_argument(
+        "--log-format", choices=("text", "json"), default="text",
+        help="lines of a log, which is what a pipe, a file and cron get, as text or as JSON objects",
+    )  # fmt: skip
+    parser.add_argument("--no-emoji", action="store_true", help="words instead of emoji")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+
+
+def wishes_of(arguments: argparse.Namespace) -> Wishes:
+    """How a person wants to be told."""
+    verbosity: Verbosity = "quiet" if arguments.quiet else "verbose" if arguments.verbose else "usual"
+    return Wishes(Taste(verbosity, not arguments.no_emoji), arguments.log_file, arguments.log_format)
 
 
 _NO_TRUNCATE: dict[Phase, str] = {

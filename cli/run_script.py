@@ -12,15 +12,17 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from cli.display.choice import choose_display
+from cli.display.choice import Wishes, choose_displays
 from cli.display.plain import PlainDisplay
-from model.errors import ALL_DONE, BAD_ARGUMENTS, SOME_FAILED, ReplicationError, ServerError, Stopped
+from model.errors import ALL_DONE, BAD_ARGUMENTS, SOME_FAILED, OutputError, ReplicationError, ServerError, Stopped
 from operations.recorder import Recorder
 from operations.run_result import FILE, RunResult, keep
+from run.display import Line, line_of, tell_failures
 from run.options import Options
 from run.script import Script
 
@@ -44,9 +46,15 @@ def stop_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def script_of(name: str, options: Options) -> Script:
-    """What a script hands to its phase."""
-    return Script(options, choose_display(), choose_display(sys.stderr), Recorder(name, sys.argv[1:]))
+def script_of(name: str, options: Options, wishes: Wishes) -> Script:
+    """What a script hands to its phase. Ends the process where a log file cannot be written."""
+    recorder = Recorder(name, sys.argv[1:])
+    try:
+        displays = choose_displays(wishes, recorder.run)
+    except OutputError as error:
+        PlainDisplay(sys.stderr).say(f"❌ {error}. Nothing was done.")
+        leave(error.exit_code)
+    return Script(options, displays.out, displays.err, recorder)
 
 
 def run_script(
@@ -55,43 +63,55 @@ def run_script(
     """Run a phase; every error that ends it becomes words on standard error and its exit code.
 
     On every way out a line about the run is added to `runs.jsonl` in `folder`; None for a run that is to leave nothing
-    behind. `after_stop` is what a person is told
-    when a signal stopped it.
+    behind. `after_stop` is what a person is told when a signal stopped it.
     """
-    debug = script.options.debug
+    ending = _Ending(script, folder)
     try:
         with stop_on_signals():
             result = phase(script)
-        return _kept(result, folder)
+        return ending.kept(result)
     except Stopped as stop:
         name = "Ctrl-C" if stop.number == signal.SIGINT else signal.Signals(stop.number).name
-        _complain(f"🛑 Stopped by {name}. {after_stop}")
-        leave(_kept(script.recorder.ended(128 + stop.number, f"stopped by {name}"), folder))
+        ending.complain(f"🛑 Stopped by {name}. {after_stop}")
+        leave(ending.kept(script.recorder.ended(128 + stop.number, f"stopped by {name}")))
     except ServerError as error:
-        _complain(f"❌ {error}")
-        _trace(debug)
+        ending.complain(f"❌ {error}")
         # While the error is still held: letting go of it frees what a worker hangs in.
-        leave(_kept(script.recorder.ended(error.exit_code, str(error)), folder))
+        leave(ending.kept(script.recorder.ended(error.exit_code, str(error))))
     except ReplicationError as error:
-        _complain(f"❌ {error}")
-        _trace(debug)
-        return _kept(script.recorder.ended(error.exit_code, str(error)), folder)
+        ending.complain(f"❌ {error}")
+        return ending.kept(script.recorder.ended(error.exit_code, str(error)))
     except Exception as error:
         words = f"Error in this tool: {type(error).__name__}: {error}"
-        _complain(f"❌ {words}. --resume continues; --debug shows where it happened.")
-        _trace(debug)
-        return _kept(script.recorder.ended(SOME_FAILED, words), folder)
+        ending.complain(f"❌ {words}. --resume continues; --debug shows where it happened.")
+        return ending.kept(script.recorder.ended(SOME_FAILED, words))
 
 
-def _kept(result: RunResult, folder: Path | None) -> int:
-    """Keep a run's result; returns its exit code, also where it cannot be kept."""
-    if folder is None:
+class _Ending:
+    """What is said and kept where a run ends before its time."""
+
+    def __init__(self, script: Script, folder: Path | None) -> None:
+        self._script = script
+        self._folder = folder
+
+    def complain(self, text: str) -> None:
+        """Say why the run ends, which tables failed until then, and with --debug where it happened."""
+        script = self._script
+        script.beside.tell(replace(line_of(text), level="error", event="run ended"))
+        tell_failures(script.beside, script.recorder.failed)
+        if script.options.debug and not isinstance(sys.exc_info()[1], Stopped):
+            script.beside.tell(Line(traceback.format_exc().rstrip(), "error", event="trace"))
+
+    def kept(self, result: RunResult) -> int:
+        """Keep a run's result; returns its exit code, also where it cannot be kept."""
+        if self._folder is None:
+            return result.exit_code
+        try:
+            keep(result, self._folder)
+        except OSError as error:
+            path, why = self._folder / FILE, error.strerror or error
+            self._script.beside.say(f"⚠️ WARNING: {path} cannot be written: {why}. This run is not in it.")
         return result.exit_code
-    try:
-        keep(result, folder)
-    except OSError as error:
-        _complain(f"⚠️ WARNING: {folder / FILE} cannot be written: {error.strerror or error}. This run is not in it.")
-    return result.exit_code
 
 
 def end_with(main: Callable[[], int]) -> NoReturn:
@@ -121,12 +141,3 @@ def leave(code: int) -> NoReturn:
             with suppress(OSError, ValueError):
                 stream.flush()
     os._exit(code)
-
-
-def _trace(debug: bool) -> None:
-    if debug:
-        _complain(traceback.format_exc().rstrip())
-
-
-def _complain(text: str) -> None:
-    PlainDisplay(sys.stderr).say(text)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from model import changes
 from model.events import (
@@ -18,11 +20,10 @@ from model.events import (
     TriedAgain,
 )
 from model.visible import on_one_line
-from run.closing import summary_lines
 from run.context import Run
-from run.display import Bars
+from run.display import Bars, Line, banner_line, line_of
 from run.plan import Plan
-from run.table_lines import LinesInOrder, again_in_words
+from run.table_lines import BlockLines, LiveLines, TableLines, again_in_words
 
 TABLES_BETWEEN_BANNERS = 10
 
@@ -30,13 +31,15 @@ TABLES_BETWEEN_BANNERS = 10
 class LoadDisplay:
     """Says events as lines."""
 
-    def __init__(self, run: Run, plan: Plan, bars: Bars) -> None:
+    def __init__(self, run: Run, plan: Plan, bars: Bars, workers: int) -> None:
         self._run = run
         self._plan = plan
         self._bars = bars
         self._numbers = {work.table.key: work.number for work in plan.work}
         self._names = {work.table.key: work.table.full_name for work in plan.work}
-        self._lines = LinesInOrder(run.display, [work.table.key for work in plan.work], self._banner)
+        self._lines: TableLines = BlockLines(run.display) if workers > 1 else LiveLines(run.display)
+        self._begun_at: dict[str, float] = {}
+        self._over = 0
         #: rows that are committed of the tables that are under way
         self._committed: dict[str, int] = {}
 
@@ -44,62 +47,119 @@ class LoadDisplay:
         """Say what happened."""
         for event in events:
             self._take(event)
-        self._lines.show()
 
-    def _banner(self, shown: int) -> None:
-        if shown % TABLES_BETWEEN_BANNERS == 0 and shown < len(self._plan.work):
-            self._run.display.say("\n" + summary_lines(self._run, self._plan))
+    def _banner(self) -> None:
+        if self._over % TABLES_BETWEEN_BANNERS == 0 and self._over < len(self._plan.work):
+            self._run.display.tell(banner_line(self._run.tracker.summary(self._plan.keys)))
 
     def _take(self, event: Event) -> None:
         if isinstance(event, TableStarted):
-            self._bars.start(event.table, event.expected)
-            title = f"[{self._numbers[event.table]}/{len(self._plan.tables)}] Processing: {on_one_line(event.table)}"
-            self._lines.add(event.table, f"\n{title}", f"📊 Syncing {event.full_name} → {event.target}")
+            self._start(event)
         elif isinstance(event, LoadBegun):
             self._committed[event.table] = event.rows
-            self._lines.add(event.table, *self._begun(event))
+            self._begin(event)
         elif isinstance(event, ChunkCommitted):
             self._committed[event.table] = event.rows
             self._bars.rows(event.table, event.rows)
+            words = f"   … {self._names[event.table]}: {event.rows:,} rows are committed"
+            facts = {"rows": event.rows}
+            self._run.display.tell(Line(words, "chunk", event="chunk committed", table=event.table, facts=facts))
         elif isinstance(event, RowsUnderWay):
             for table, rows in event.rows.items():
                 self._bars.rows(table, self._committed.get(table, 0) + rows)
         elif isinstance(event, KeysAreBuilt):
-            self._lines.add(event.table, "🔑 Building its keys and indexes...")
+            self._detail(event.table, "🔑 Building its keys and indexes...")
         elif isinstance(event, Remarked):
-            self._lines.add(event.table, event.words)
+            self._remark(event.table, event.words, "remark")
         elif isinstance(event, TriedAgain):
-            self._lines.add(event.table, self._run.settings.secrets.hide(again_in_words(event)))
+            self._remark(event.table, self._run.settings.secrets.hide(again_in_words(event)), "tried again")
         elif isinstance(event, TableCompleted):
-            self._lines.add(event.table, *self._completed(event))
-            self._end(event.table)
+            self._complete(event)
         elif isinstance(event, TableFailed):
-            self._lines.add(event.table, *([event.trace] if self._run.options.debug else []))
-            self._lines.add(event.table, f"❌ {self._names[event.table]} failed: {on_one_line(event.error)}")
-            self._end(event.table)
+            self._fail(event)
+
+    def _detail(self, table: str, *texts: str, event: str = "detail") -> None:
+        self._lines.add(table, *(Line(text, "detail", event=event, table=table) for text in texts))
+
+    def _warn(self, table: str, text: str, event: str) -> None:
+        """Words of a table's own lines, which a log gives with its name."""
+        told = line_of(text)
+        self._lines.add(table, replace(told, in_log=self._named(table, text), event=event, table=table))
+
+    def _remark(self, table: str, text: str, event: str) -> None:
+        told = line_of(text)
+        level = "warning" if text.startswith("🔁") else told.level
+        self._lines.remark(table, replace(told, level=level, in_log=self._named(table, text), event=event, table=table))
+
+    def _named(self, table: str, text: str) -> str:
+        sign, blank, words = text.partition(" ")
+        name = on_one_line(self._names[table])
+        return f"{sign} {name}: {words}" if blank and not sign.isascii() else f"{name}: {text}"
+
+    def _start(self, event: TableStarted) -> None:
+        self._bars.start(event.table, event.expected)
+        self._begun_at[event.table] = time.monotonic()
+        title = f"[{self._numbers[event.table]}/{len(self._plan.tables)}] Processing: {on_one_line(event.table)}"
+        told = f"📊 Syncing {event.full_name} → {event.target}"
+        self._lines.remark(event.table, Line(f"\n{title}", "detail", event="table started", table=event.table))
+        self._detail(event.table, told)
+
+    def _begin(self, event: LoadBegun) -> None:
+        for remark in event.remarks:
+            self._warn(event.table, remark, "remark")
+        self._detail(event.table, "🔍 Reading from MS SQL...")
+        if event.done:
+            done = f"⏭️ {event.done} of {event.chunks} chunks are there already, {event.rows:,} rows"
+            self._warn(event.table, done, "chunks are there")
+        elif event.empties:
+            self._detail(event.table, "🗑️ Truncating target table...")
+        self._detail(event.table, "📝 Writing to PostgreSQL...")
+
+    def _complete(self, event: TableCompleted) -> None:
+        for kind, columns in event.changes.items():
+            for column, count in columns.items():
+                words = changes.describe(kind, column, count, self._run.settings.nul_policy)
+                self._warn(event.table, f"⚠️ {words}", "values changed")
+        if event.rejected:
+            self._warn(event.table, f"⚠️ {event.rejected:,} rows were rejected", "rows rejected")
+        seconds, rows = self._seconds(event.table), event.rows or 0
+        name, number = on_one_line(self._names[event.table]), self._numbers[event.table]
+        self._lines.add(
+            event.table,
+            Line(
+                f"✅ {rows:,} rows synced successfully",
+                in_log=f"✅ [{number}/{len(self._plan.tables)}] {name}: {rows:,} rows in {seconds:.1f} s",
+                event="table completed", table=event.table,
+                facts={"rows": rows, "seconds": round(seconds, 3), "rejected": event.rejected, "bytes": event.bytes},
+            ),
+        )  # fmt: skip
+        self._end(event.table)
+
+    def _fail(self, event: TableFailed) -> None:
+        if self._run.options.debug:
+            self._lines.add(event.table, Line(event.trace, "error", event="trace", table=event.table))
+        name, number = on_one_line(self._names[event.table]), self._numbers[event.table]
+        words, seconds = on_one_line(event.error), self._seconds(event.table)
+        self._lines.add(
+            event.table,
+            Line(
+                f"❌ {self._names[event.table]} failed: {words}", "error",
+                f"❌ [{number}/{len(self._plan.tables)}] {name} failed: {words}", "table failed", event.table,
+                {"error": event.error, "seconds": round(seconds, 3)},
+            ),
+        )  # fmt: skip
+        self._end(event.table)
+
+    def _seconds(self, table: str) -> float:
+        now = time.monotonic()
+        return now - self._begun_at.get(table, now)
 
     def _end(self, table: str) -> None:
         self._committed.pop(table, None)
         self._lines.end(table)
         self._bars.end(table)
-
-    def _begun(self, event: LoadBegun) -> list[str]:
-        lines = [*event.remarks, "🔍 Reading from MS SQL..."]
-        if event.done:
-            lines.append(f"⏭️ {event.done} of {event.chunks} chunks are there already, {event.rows:,} rows")
-        elif event.empties:
-            lines.append("🗑️ Truncating target table...")
-        return [*lines, "📝 Writing to PostgreSQL..."]
-
-    def _completed(self, event: TableCompleted) -> list[str]:
-        lines = [
-            f"⚠️ {changes.describe(kind, column, count, self._run.settings.nul_policy)}"
-            for kind, columns in event.changes.items()
-            for column, count in columns.items()
-        ]
-        if event.rejected:
-            lines.append(f"⚠️ {event.rejected:,} rows were rejected")
-        return [*lines, f"✅ {event.rows:,} rows synced successfully"]
+        self._over += 1
+        self._banner()
 
 
 class LoadTotals:

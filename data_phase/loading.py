@@ -26,7 +26,7 @@ from postgres.names import TargetName, target_name
 from postgres.runs import LiveRun
 from run.closing import Closing, Ending, close_run, failed
 from run.context import Run
-from run.display import Bars
+from run.display import Bars, Whole
 from run.plan import Plan, Work
 from run.restoring import note_suspended, restore
 from scheduling.scheduler import Limits
@@ -70,7 +70,8 @@ def load(loading: Loading, pairs: Sequence[ConnectionPair]) -> Ending:
     count = _suspend(loading, modes, pairs[0])
     jobs = _jobs(loading, modes, pairs[0])
     totals = LoadTotals({work.table.key: work.table.full_name for work in loading.plan.work})
-    with this_run.display.bars() as bars:
+    whole = Whole(len(loading.plan.work), sum(work.table.row_count for work in loading.plan.work))
+    with this_run.display.bars(whole) as bars:
         _copy(loading, jobs, pairs, _observers(loading, totals, bars))
     is_restored = restore(this_run, loading.live, loading.workers, count)
     _fail_what_is_gone(loading, totals)
@@ -169,7 +170,7 @@ def _observers(loading: Loading, totals: LoadTotals, bars: Bars) -> list[Observe
         ProgressMirror(loading.run.tracker, loading.targets),
         loading.run.recorder,
         totals,
-        LoadDisplay(loading.run, loading.plan, bars),
+        LoadDisplay(loading.run, loading.plan, bars, loading.workers),
     ]
 
 

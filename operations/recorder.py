@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -24,7 +25,8 @@ class Recorder:
     """A run's result as far as it is known. Listens to events; what no event says is told to it."""
 
     def __init__(self, script: str, arguments: Sequence[str]) -> None:
-        self._result = RunResult(script, tuple(arguments), None, _now(), "", 0, "")
+        self.run = uuid.uuid4().hex
+        self._result = RunResult(script, tuple(arguments), None, _now(), "", 0, "", run=self.run)
         self._tables: dict[str, TableResult] = {}
         self._started: dict[str, float] = {}
         self._hide: Callable[[str], str] = lambda text: text
@@ -102,6 +104,11 @@ class Recorder:
         started = self._started.pop(table, None)
         if started is not None:
             self._note(table, seconds=round(time.monotonic() - started, 3))
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """The tables that have failed so far, and why."""
+        return {key: one.error or "" for key, one in self._tables.items() if one.status == "failed"}
 
     def ended(self, exit_code: int, because: str) -> RunResult:
         """The result of a run that ends like this."""

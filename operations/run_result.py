@@ -42,6 +42,7 @@ class RunResult:
     and triggers; `not_restored` names those that are not back. `skipped` names the tables left out because a
     person marked them so; `gone` those that the source no longer has, and when a run first missed them. `settings` hold
     no secret. Times are local, ISO 8601.
+    `run` tells it from all others; the lines of its log begin with the first signs of it.
     """
 
     script: str
@@ -60,6 +61,7 @@ class RunResult:
     gone: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, object] = field(default_factory=dict)
+    run: str = ""
 
     @property
     def line(self) -> str:

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model.errors import ALL_DONE, SOME_FAILED, ReplicationError
-from model.visible import on_one_line
 from run.context import Run
-from run.display import closing_block, summary_banner
+from run.display import Line, banner_line, closing_block, tell_failures
 from run.plan import Plan
 
 
@@ -52,11 +51,6 @@ def unexpected(error: Exception) -> str:
     )
 
 
-def summary_lines(run: Run, plan: Plan) -> str:
-    """The banner over the run's tables as they stand now."""
-    return summary_banner(run.tracker.summary(plan.keys))
-
-
 @dataclass(frozen=True)
 class Closing:
     """The words in which a phase's summary is said: its title, and what its tables failed to do."""
@@ -67,19 +61,20 @@ class Closing:
 
 def close_run(run: Run, plan: Plan, failed_keys: Sequence[str], words: Closing, extra: list[tuple[str, str]]) -> Ending:
     """Say how the run ended, with each failed table and its error. `extra` lines follow the counts."""
-    run.display.say("\n" + summary_lines(run, plan))
+    run.display.tell(banner_line(run.tracker.summary(plan.keys)))
     counts = [
         ("Total tables", str(len(plan.tables))),
         ("Successful", str(len(plan.work) - len(failed_keys))),
         ("Skipped", str(len(plan.tables) - len(plan.work))),
-        ("Failed", str(len(failed_keys))),
+        *([("Failed", str(len(failed_keys)))] if failed_keys else []),
     ]
-    run.display.say("\n" + closing_block(words.title, counts + extra))
+    rows = counts + extra
+    in_log = f"{'❌' if failed_keys else '✅'} {words.title}: " + ", ".join(f"{name} {value}" for name, value in rows)
+    run.display.tell(Line("\n" + closing_block(words.title, rows), "end", in_log, "summary", None, dict(rows)))
     if not failed_keys:
         return Ending(ALL_DONE, ("nothing was left to do" if not plan.work else "all tables are completed",))
     told = f"{len(failed_keys)} table{'s' if len(failed_keys) != 1 else ''} failed to {words.verb}"
     run.display.say(f"⚠️ {told}")
-    for key in failed_keys:
-        run.display.say(f"   ❌ {on_one_line(key)}: {on_one_line(run.tracker.error(key) or '')}")
+    tell_failures(run.display, {key: run.tracker.error(key) or "" for key in failed_keys})
     run.display.say("💡 Use --resume to continue from failure point")
     return failed(told)

@@ -10,7 +10,7 @@ from model.catalog import Table
 from model.errors import UsageError
 from progress import ProgressTracker
 from run.context import Run
-from run.display import Display, summary_banner
+from run.display import Display, Line, summary_banner, summary_line
 from run.nightly import LastSession, decide
 from run.options import Options
 from run.type_map import difference
@@ -129,7 +129,8 @@ def begin_session(run: Run, plan: Plan) -> None:
         tracker.start_session(keys, keep_others=options.is_partial, type_map=run.type_map.document)
     else:
         tracker.add_tables(keys)
-        run.display.say(summary_banner(tracker.summary(plan.keys)))
+        summary = tracker.summary(plan.keys)
+        run.display.tell(Line(summary_banner(summary), in_log=summary_line(summary), event="progress"))
     if not plan.tables and (options.tables or options.exclude):
         run.display.say("⚠️ --tables and --exclude leave no table to work on.")
     elif not plan.tables:

@@ -1,11 +1,11 @@
-"""What is said of tables, in their order, though several are worked on at a time."""
+"""What is said of tables while several are worked on at a time: never the lines of two mixed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from model.events import TriedAgain
-from run.display import Display
+from run.display import Display, Line
 
 
 def again_in_words(event: TriedAgain) -> str:
@@ -14,34 +14,54 @@ def again_in_words(event: TriedAgain) -> str:
     return f"🔁 {where}{event.error}; attempt {event.attempt} of {event.attempts} in {event.seconds:.1f} s"
 
 
-class LinesInOrder:
-    """Says each table's lines when all tables before it are over."""
+class TableLines(Protocol):
+    """Says the lines of tables."""
 
-    def __init__(self, display: Display, keys: Sequence[str], on_over: Callable[[int], None] = lambda _: None) -> None:
-        """`on_over` is told how many tables have been shown to their end, after each."""
-        self._display = display
-        self._keys = keys
-        self._lines: dict[str, list[str]] = {key: [] for key in keys}
-        self._over: set[str] = set()
-        self._on_over = on_over
-        self._shown = 0
-
-    def add(self, key: str, *lines: str) -> None:
+    def add(self, key: str, *lines: Line) -> None:
         """Lines of a table."""
-        self._lines[key] += lines
+
+    def remark(self, key: str, line: Line) -> None:
+        """Something about a table that a person should know now."""
 
     def end(self, key: str) -> None:
         """Nothing more is said of the table."""
-        self._over.add(key)
 
-    def show(self) -> None:
-        """Say what is new of the table whose turn it is, and go on to the next when it is over."""
-        while self._shown < len(self._keys):
-            key = self._keys[self._shown]
-            for line in self._lines[key]:
-                self._display.say(line)
-            self._lines[key].clear()
-            if key not in self._over:
-                return
-            self._shown += 1
-            self._on_over(self._shown)
+
+class LiveLines:
+    """Says everything at once: for one table at a time."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+
+    def add(self, key: str, *lines: Line) -> None:  # noqa: ARG002
+        """Say them."""
+        for line in lines:
+            self._display.tell(line)
+
+    def remark(self, key: str, line: Line) -> None:
+        """Say it."""
+        self.add(key, line)
+
+    def end(self, key: str) -> None:
+        """Nothing is kept."""
+
+
+class BlockLines:
+    """Says a table's lines together when it ends, and what cannot wait at once, with the table's name."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self._lines: dict[str, list[Line]] = {}
+
+    def add(self, key: str, *lines: Line) -> None:
+        """Keep them until the table ends."""
+        self._lines.setdefault(key, []).extend(lines)
+
+    def remark(self, key: str, line: Line) -> None:  # noqa: ARG002
+        """Say it as a log does, which names the table."""
+        self._display.tell(Line(line.in_log or line.text, line.level, None, line.event, line.table, line.facts))
+
+    def end(self, key: str) -> None:
+        """Say what was kept."""
+        for line in self._lines.pop(key, []):
+            self._display.tell(line)

@@ -26,6 +26,7 @@ from postgres.introspection import (
 )
 from postgres.names import TargetName, fold
 from run.context import Run
+from run.display import Line
 from run.plan import Work
 from schema_phase.options import SchemaOptions
 from schema_phase.outcomes import Outcomes, findings_of
@@ -123,7 +124,8 @@ class Builder:
         if there is not None:
             replaces = self._reconcile(plan, there)
         if there is None or replaces:
-            self._run.display.say(f"🏗️ Creating {plan.table.full_name} → {plan.target}")
+            told = f"🏗️ Creating {plan.table.full_name} → {plan.target}"
+            self._run.display.tell(Line(told, "detail", event="table started", table=key))
             drop = self._drop(plan) if replaces else []
             refused = self._transaction([*drop, *plan.create, *plan.details], plan.target if replaces else None)
             if replaces:
@@ -135,9 +137,15 @@ class Builder:
         self._keep_refused(key, refused)
         if not self._complete_if_last(plan, "table"):
             tracker.record(key, steps={"table": "completed"})
-        told = f"{len(plan.table.columns)} columns"
+        columns = len(plan.table.columns)
         is_made = there is None or replaces
-        self._run.display.say(f"✅ {told}" if is_made else f"✅ {plan.target} exists already and fits")
+        self._run.display.tell(
+            Line(
+                f"✅ {columns} columns" if is_made else f"✅ {plan.target} exists already and fits",
+                in_log=f"✅ {plan.target}: {columns} columns" if is_made else None,
+                event="table made" if is_made else "table fits", table=key, facts={"columns": columns},
+            )
+        )  # fmt: skip
 
     def _drop(self, plan: TablePlan) -> list[Step]:
         """DROP TABLE, after the foreign keys to it that this run makes again. Never CASCADE."""

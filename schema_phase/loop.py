@@ -8,8 +8,9 @@ from model.errors import ProgressFileError, ServerError
 from model.events import TableFailed, TableStarted
 from model.visible import on_one_line
 from postgres.names import target_name
-from run.closing import in_words, summary_lines, traced
+from run.closing import in_words, traced
 from run.context import Run
+from run.display import Line, banner_line
 from run.plan import Plan, Work
 
 TABLES_BETWEEN_BANNERS = 10
@@ -24,9 +25,11 @@ def work_through(run: Run, plan: Plan, do_table: Callable[[Work], None]) -> list
     failed: list[str] = []
     for done, work in enumerate(plan.work):
         if done and done % TABLES_BETWEEN_BANNERS == 0:
-            run.display.say("\n" + summary_lines(run, plan))
+            run.display.tell(banner_line(run.tracker.summary(plan.keys)))
         table = work.table
-        run.display.say(f"\n[{work.number}/{len(plan.tables)}] Processing: {on_one_line(table.key)}")
+        place = f"[{work.number}/{len(plan.tables)}]"
+        title = f"\n{place} Processing: {on_one_line(table.key)}"
+        run.display.tell(Line(title, "detail", event="table started", table=table.key))
         run.recorder([TableStarted(table.key, table.full_name, str(target_name(table, run.settings)))])
         try:
             do_table(work)
@@ -39,5 +42,11 @@ def work_through(run: Run, plan: Plan, do_table: Callable[[Work], None]) -> list
             run.tracker.fail(table.key, words)
             run.recorder([TableFailed(table.key, words)])
             failed.append(table.key)
-            run.display.say(f"❌ {table.full_name} failed: {on_one_line(words)}")
+            run.display.tell(
+                Line(
+                    f"❌ {table.full_name} failed: {on_one_line(words)}", "error",
+                    f"❌ {place} {table.full_name} failed: {on_one_line(words)}", "table failed", table.key,
+                    {"error": words},
+                )
+            )  # fmt: skip
     return failed

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -52,17 +52,19 @@ class Workplace:
 
     folder: Path
     environment: Mapping[str, str]
+    #: how the scripts tell what they do: every step, so that tests see all of it
+    told: Sequence[str] = ("-v",)
 
     def with_settings(self, **settings: str) -> Workplace:
         """The same folder with other settings; an empty value unsets one."""
         merged = {**self.environment, **settings}
-        return Workplace(self.folder, {name: value for name, value in merged.items() if value != ""})
+        return replace(self, environment={name: value for name, value in merged.items() if value != ""})
 
     def start(self, script: str, *arguments: str) -> subprocess.Popen[str]:
         """Start `schema` or `data` in a process group of its own, without waiting."""
         name = {"schema": "replicate-schema.py", "data": "sync-data.py"}[script]
         return subprocess.Popen(
-            [sys.executable, str(ROOT / name), *arguments],
+            [sys.executable, str(ROOT / name), *arguments, *self.told],
             cwd=self.folder, env=clean_environment(self.environment), text=True, encoding="utf-8",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
@@ -76,7 +78,7 @@ class Workplace:
             process.kill()
             out, err = process.communicate()
             raise AssertionError(f"{script} {arguments} did not end within {timeout} s:\n{out}\n{err}") from None
-        return Finished(process.returncode, out, err)
+        return Finished(process.returncode, bare(out), bare(err))
 
     @property
     def data_progress(self) -> Path:
@@ -95,6 +97,11 @@ def source_settings(port: int, database: str) -> dict[str, str]:
         "MSSQL_HOST": "127.0.0.1", "MSSQL_PORT": str(port), "MSSQL_DATABASE": database, "MSSQL_USER": LOGIN,
         "MSSQL_PASSWORD": PASSWORD, "MSSQL_TRUST_SERVER_CERTIFICATE": "yes",
     }  # fmt: skip
+
+
+def bare(log: str) -> str:
+    """The words of a log, without the time and the run that each line begins with."""
+    return re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [0-9a-f]{8} ?", "", log, flags=re.MULTILINE)
 
 
 def is_setting(name: str) -> bool:

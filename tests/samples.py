@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,8 +119,9 @@ def set_status(progress: Path, key: str, status: str, phase: str = "data") -> No
 
 
 def processed(text: str) -> list[str]:
-    """The keys of the tables that a run's output says it processed, in order."""
-    return [line.partition("Processing: ")[2] for line in text.splitlines() if "] Processing: " in line]
+    """The keys of the tables that a run's output says it processed, by their numbers."""
+    found = re.findall(r"^\[(\d+)/\d+\] Processing: (.*)$", text, re.MULTILINE)
+    return [key for _, key in sorted(found, key=lambda one: int(one[0]))]
 
 
 SHOP_DDL = """

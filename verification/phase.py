@@ -24,8 +24,8 @@ from postgres.names import TargetName, target_name
 from postgres.reader import BlockRange
 from run.closing import Ending, failed
 from run.context import Run
-from run.display import Bars, closing_block
-from run.table_lines import LinesInOrder, again_in_words
+from run.display import Bars, Line, Whole, closing_block
+from run.table_lines import again_in_words
 from scheduling.scheduler import Limits
 from scheduling.work import do_all
 from verification.comparison import Comparison
@@ -35,7 +35,8 @@ from verification.table_comparison import Mode, TableComparison, TableCount
 def run(this_run: Run, mode: Mode, workers: int) -> Ending:
     """Compare the tables that a run is about, and say what was found. Raises ServerError and Stopped."""
     started = time.monotonic()
-    with this_run.display.bars() as bars:
+    whole = Whole(len(this_run.affected), sum(table.row_count for table in this_run.affected))
+    with this_run.display.bars(whole) as bars:
         observers: list[Callable[[Sequence[Event]], None]] = [this_run.recorder, ComparisonDisplay(this_run, bars)]
 
         def publish(events: Sequence[Event]) -> None:
@@ -52,7 +53,7 @@ def run(this_run: Run, mode: Mode, workers: int) -> Ending:
             [
                 ("Total tables", str(len(found))),
                 ("Equal", str(equal)),
-                ("Different", str(len(found) - equal)),
+                *([("Different", str(len(found) - equal))] if equal < len(found) else []),
                 ("Rows compared" if mode == "values" else "Rows counted", f"{rows:,}"),
                 ("Duration", f"{time.monotonic() - started:.2f} seconds"),
             ],
@@ -95,12 +96,11 @@ def _read_target(
 
 
 class ComparisonDisplay:
-    """Says events as lines: what was found in the tables' order, what is tried again at once."""
+    """Says events as lines, each when it happens."""
 
     def __init__(self, run: Run, bars: Bars) -> None:
         self._run = run
         self._bars = bars
-        self._lines = LinesInOrder(run.display, [table.key for table in run.affected])
         self._names = {table.key: table.full_name for table in run.affected}
         #: rows that were read of the tables that are under way
         self._read: dict[str, int] = {}
@@ -109,7 +109,6 @@ class ComparisonDisplay:
         """Say what happened."""
         for event in events:
             self._take(event)
-        self._lines.show()
 
     def _take(self, event: Event) -> None:
         if isinstance(event, ComparisonStarted):
@@ -126,6 +125,9 @@ class ComparisonDisplay:
             words = self._run.settings.secrets.hide(again_in_words(event))
             self._run.display.say(f"{self._names[event.table]}: {words}")
         elif isinstance(event, TableCompared):
-            self._lines.add(event.table, event.words)
-            self._lines.end(event.table)
+            level = "info" if event.is_equal else "error"
+            facts = {"is_equal": event.is_equal, "rows": event.rows, "error": event.error}
+            self._run.display.tell(
+                Line(event.words, level, event="table compared", table=event.table, facts=facts)  # type: ignore[arg-type]
+            )
             self._bars.end(event.table)

@@ -1,22 +1,38 @@
-"""What a person sees: banners, one block a table, live bars on a terminal, plain lines for cron.
-
-The texts are the same everywhere. A terminal adds bars; a pipe or cron gets whole lines without
-control characters; an output whose encoding has no emoji gets words instead.
-"""
+"""Whole lines, for people and for what they use: texts as an output can show them, words instead of emoji."""
 
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TextIO
+from dataclasses import dataclass
+from typing import Literal, TextIO
 
-from model.visible import on_one_line, visible
-from run.display import Bars
+from cli.display.line_bars import LineBars
+from model.visible import visible
+from run.display import LEVELS, Bars, Level, Line, Whole, line_of
 
-SECONDS_BETWEEN_LINES = 30.0
+Verbosity = Literal["quiet", "usual", "verbose"]
+
+
+@dataclass(frozen=True)
+class Taste:
+    """What somebody wants to see: how much, and whether with emoji."""
+
+    verbosity: Verbosity = "usual"
+    has_emoji: bool = True
+
+    def wants(self, line: Line, usual: Level) -> bool:
+        """Whether a line is shown, where usually those of a level and above are."""
+        least: Mapping[Verbosity, Level] = {"quiet": "warning", "usual": usual, "verbose": "chunk"}
+        return LEVELS.index(line.level) >= LEVELS.index(least[self.verbosity])
+
+    def shown(self, text: str) -> str:
+        """A text as it is shown."""
+        return text if self.has_emoji else without_emoji(text)
+
+
+USUAL = Taste()
 
 #: emoji → the word that stands for it where the output's encoding has no emoji
 WORDS: dict[str, str] = {
@@ -57,46 +73,14 @@ def in_words(text: str, encoding: str) -> str:
         return text
     except UnicodeEncodeError:
         pass
+    return without_emoji(text).encode(encoding, errors="backslashreplace").decode(encoding)
+
+
+def without_emoji(text: str) -> str:
+    """`text` with a word for each of our emoji."""
     for emoji, word in WORDS.items():
         text = text.replace(emoji, word)
-    return text.encode(encoding, errors="backslashreplace").decode(encoding)
-
-
-@dataclass
-class _Counted:
-    """A table's rows since it began."""
-
-    expected: int
-    copied: int = 0
-    started: float = field(default_factory=time.monotonic)
-
-
-class _LineBars:
-    """A line every half minute about each table under way."""
-
-    def __init__(self, display: PlainDisplay) -> None:
-        self._display = display
-        self._tables: dict[str, _Counted] = {}
-        self._last = time.monotonic()
-
-    def start(self, table: str, expected: int) -> None:
-        self._tables[table] = _Counted(expected)
-
-    def rows(self, table: str, copied: int) -> None:
-        now = time.monotonic()
-        if table not in self._tables:
-            return
-        self._tables[table].copied = copied
-        if now - self._last < SECONDS_BETWEEN_LINES:
-            return
-        self._last = now
-        for name, counted in self._tables.items():
-            share = f" of about {counted.expected:,}" if counted.expected > 0 else ""
-            rate = counted.copied / max(now - counted.started, 0.001)
-            self._display.say(f"   … {on_one_line(name)}: {counted.copied:,}{share} rows, {rate:,.0f} rows/second")
-
-    def end(self, table: str) -> None:
-        self._tables.pop(table, None)
+    return text
 
 
 class SteadyStream:
@@ -135,15 +119,20 @@ class SteadyStream:
 
 
 class PlainDisplay:
-    """Whole lines, nothing else: for pipes, files and cron."""
+    """Whole lines, nothing else: for terminals that cannot draw."""
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, stream: TextIO | None, taste: Taste = USUAL) -> None:
         self._stream = SteadyStream(stream)
+        self._taste = taste
 
     def say(self, text: str = "") -> None:
-        self._stream.write(in_words(text, self._stream.encoding) + "\n")
-        self._stream.flush()
+        self.tell(line_of(text))
+
+    def tell(self, line: Line) -> None:
+        if self._taste.wants(line, "detail"):
+            self._stream.write(in_words(self._taste.shown(line.text), self._stream.encoding) + "\n")
+            self._stream.flush()
 
     @contextmanager
-    def bars(self) -> Iterator[Bars]:
-        yield _LineBars(self)
+    def bars(self, whole: Whole) -> Iterator[Bars]:
+        yield LineBars(self, whole)

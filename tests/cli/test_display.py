@@ -82,7 +82,6 @@ def test_the_progress_summary_has_its_lines_and_numbers(shop: Shop) -> None:
     ]
     assert last[1:] == [
         "✅ Completed:     4",
-        "❌ Failed:        0",
         "⏳ In Progress:   0",
         "📋 Remaining:     0",
         "📈 Progress:      4/4 (100%)",

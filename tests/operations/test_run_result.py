@@ -42,7 +42,7 @@ def test_a_night_leaves_two_lines_that_say_all(shop: Shop) -> None:
     assert shop.workplace.run("schema").code == 0
     assert shop.workplace.run("data", "--exclude", "Products").code == 0
     schema, data = lines(shop.workplace.folder)
-    assert (schema["script"], schema["arguments"], schema["exit_code"]) == ("replicate-schema.py", [], 0)
+    assert (schema["script"], schema["arguments"], schema["exit_code"]) == ("replicate-schema.py", ["-v"], 0)
     assert set(statuses(schema).values()) == {"completed"}
     assert (data["script"], data["arguments"]) == ("sync-data.py", ["--exclude", "Products"])
     assert (data["exit_code"], data["ended_because"]) == (0, "all tables are completed")
@@ -144,7 +144,7 @@ def test_arguments_that_cannot_be_read_are_told_where_runs_are_kept_and_nowhere_
     assert not (shop.workplace.folder / FILE).exists()
     write_progress(shop.workplace.data_progress, "data", Orders="completed")
     assert shop.workplace.run("data", "--resum").code == 2
-    assert (last(shop.workplace)["exit_code"], last(shop.workplace)["arguments"]) == (2, ["--resum"])
+    assert (last(shop.workplace)["exit_code"], last(shop.workplace)["arguments"]) == (2, ["--resum", "-v"])
     assert "--resum" in last(shop.workplace)["ended_because"]
     assert shop.workplace.run("data", "--help").code == 0
     assert len(lines(shop.workplace.folder)) == 1
