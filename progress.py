@@ -101,9 +101,9 @@ class ProgressTracker:
         try:
             lock.acquire(timeout=0)
         except Timeout:
+            holder = f"another run is using {self.path}: {self._holder()}"
             raise LockHeldError(
-                f"another run is using {self.path}: {self._holder()}. Wait for it to end, or stop it; "
-                f"nothing was changed."
+                f"{holder}. Wait for it to end (--wait MINUTES does), or stop it; nothing was changed.", holder=holder
             ) from None
         except OSError as error:
             raise ProgressFileError(_cannot_write(self.path, error)) from None
@@ -141,7 +141,7 @@ class ProgressTracker:
 
     def _write_holder(self) -> None:
         command = " ".join(Path(word).name if position == 0 else word for position, word in enumerate(sys.argv))
-        text = f"process {os.getpid()} on {socket.gethostname()}, started {_now()} ({command})"
+        text = f"process {os.getpid()} on {socket.gethostname()} in {Path.cwd()}, since {_now()} ({command})"
         try:
             # A new file, whatever somebody has put there.
             self._holder_path.unlink(missing_ok=True)

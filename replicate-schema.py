@@ -57,7 +57,7 @@ def main() -> int:
     parser.add_argument(
         "--check-data", action="store_true", help="--check, and count values that PostgreSQL cannot hold"
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse()
     for flag, others, why in (
         ("--check", ("--reset", "--recreate", "--apply-drift", "--dry-run", "--resume"), "touches nothing"),
         ("--check-data", ("--reset", "--recreate", "--apply-drift", "--dry-run", "--resume"), "touches nothing"),

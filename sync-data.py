@@ -86,7 +86,7 @@ def main() -> int:
         help="read all tables from one snapshot of the source (a database snapshot, else SNAPSHOT transactions), or "
         "refuse to run; --no-consistent lets --resume continue without the session's snapshot",
     )  # fmt: skip
-    arguments = parser.parse_args()
+    arguments = parser.parse()
     refuse_together(
         parser, arguments, "--verify",
         ("--resume", "--reset", "--no-truncate", "--retry-rejects", "--consistent", "--on-error"),

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from cli.display.choice import Wishes
 from cli.display.plain import Taste, Verbosity
+from cli.slips import given, given_path, meant
 from hand_edits.statuses import Phase
 from model.errors import BAD_ARGUMENTS
 from model.utf8 import as_utf8
@@ -30,6 +31,13 @@ class ScriptParser(argparse.ArgumentParser):
             allow_abbrev=False,
         )  # fmt: skip
         self._phase = phase
+
+    def parse(self) -> argparse.Namespace:
+        """The process's arguments; of those that no flag takes it is said what was probably meant."""
+        arguments, extras = self.parse_known_args()
+        if extras:
+            self.error(meant(extras, self._option_string_actions))
+        return arguments
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and end with exit code 2."""
@@ -54,31 +62,45 @@ def add_shared_arguments(parser: argparse.ArgumentParser, phase: Phase) -> None:
     """Declare the flags of DESIGN §3."""
     parser.add_argument("--resume", action="store_true", help="continue the last session, skip completed tables")
     parser.add_argument("--new-session", action="store_true", help="begin a new session, as without --resume")
-    parser.add_argument("--start-from-table", metavar="T", help="begin with table T, leave the tables before it alone")
+    parser.add_argument(
+        "--start-from-table", type=given, metavar="T", help="begin with table T, leave the tables before it alone"
+    )
     parser.add_argument("--reset", action="store_true", help="move the progress file aside and exit")
     parser.add_argument("--no-truncate", action="store_true", help=_NO_TRUNCATE[phase])
     parser.add_argument(
-        "--tables", action="append", default=[], metavar="GLOB",
+        "--tables", type=given, action="append", default=[], metavar="GLOB",
         help="only these tables (Orders, Sales.*, *Log); separate several by commas, or repeat the flag",
     )  # fmt: skip
     parser.add_argument(
-        "--exclude", action="append", default=[], metavar="GLOB", help="all but these tables, written the same way"
+        "--exclude",
+        type=given,
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="all but these tables, written the same way",
     )
     parser.add_argument(
         "--env-file",
-        type=Path,
+        type=given_path,
         metavar="FILE",
         help="read the settings from FILE (default: .env here, else beside the script)",
     )
     parser.add_argument(
         "--progress-file",
-        type=Path,
+        type=given_path,
         metavar="FILE",
         help=f"keep the progress in FILE (default: {DEFAULT_FILES[phase]})",
     )
     parser.add_argument(
-        "--type-map", type=Path, metavar="FILE", help="a JSON file that gives types or columns another PostgreSQL type"
+        "--type-map",
+        type=given_path,
+        metavar="FILE",
+        help="a JSON file that gives types or columns another PostgreSQL type",
     )
+    parser.add_argument(
+        "--wait", type=minutes, default=0, metavar="MINUTES",
+        help="if another run is at work, wait so long for it to end (default: end at once with exit code 4)",
+    )  # fmt: skip
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     _add_telling(parser)
 
@@ -89,7 +111,10 @@ def _add_telling(parser: argparse.ArgumentParser) -> None:
     how_much.add_argument("-q", "--quiet", action="store_true", help="say only what is wrong, and how it ended")
     how_much.add_argument("-v", "--verbose", action="store_true", help="say every step and every chunk, also in a log")
     parser.add_argument(
-        "--log-file", type=Path, metavar="FILE", help="add what is said to FILE as well, each line with time and run"
+        "--log-file",
+        type=given_path,
+        metavar="FILE",
+        help="add what is said to FILE as well, each line with time and run",
     )
     parser.add_argument(
         "--log-format", choices=("text", "json"), default="text",
@@ -120,6 +145,14 @@ def positive(text: str) -> int:
     return number
 
 
+def minutes(text: str) -> int:
+    """Minutes to wait, for argparse: a week at most."""
+    number = int(text)
+    if not 0 <= number <= 7 * 24 * 60:
+        raise argparse.ArgumentTypeError("must be a number of minutes from 0 to 10080")
+    return number
+
+
 def shared_options(arguments: argparse.Namespace) -> Options:
     """The parsed flags as plain data."""
     return Options(
@@ -133,6 +166,7 @@ def shared_options(arguments: argparse.Namespace) -> Options:
         progress_file=arguments.progress_file,
         type_map=arguments.type_map,
         debug=arguments.debug,
+        wait_minutes=arguments.wait,
     )
 
 

@@ -36,6 +36,7 @@ from run.restoring import as_noted, claim, restore
 from run.script import Script
 from run.sessions import note_end, note_session, refuse_elsewhere, refuse_without_folder
 from run.target_connections import affordable
+from run.waiting import locked
 
 if TYPE_CHECKING:
     from verification.table_comparison import Mode
@@ -48,7 +49,7 @@ def run(script: Script, data_options: DataOptions) -> RunResult:
     """
     tracker = _tracker(script)
     refuse_without_folder(script.options, tracker)
-    with tracker.lock():
+    with locked(script, tracker):
         if script.options.reset:
             return script.recorder.ended(0, reset(script, tracker))
         this_run, pair = _read(script, tracker)

@@ -140,9 +140,13 @@ class RecordError(ReplicationError):
 
 
 class OthersAtWorkError(ReplicationError):
-    """Another run that is alive works on the same."""
+    """Another run that is alive works on the same. `holder` says which run, and on what, in one line."""
 
     exit_code = LOCKED
+
+    def __init__(self, words: str, holder: str = "") -> None:
+        super().__init__(words)
+        self.holder = holder
 
 
 class LockHeldError(OthersAtWorkError):

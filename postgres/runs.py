@@ -145,7 +145,11 @@ class LiveRun:
             cursor.execute(CLAIMED_BY_OTHERS, wanted)
             others = cursor.fetchall()
             if others:
-                raise TablesClaimedError(_refusal(others))
+                holders = _holders(others)
+                raise TablesClaimedError(
+                    f"{holders}. Wait for it to end (--wait MINUTES does), or stop it; nothing was changed.",
+                    holder=holders,
+                )
             cursor.execute(CLAIM, wanted)
 
         self._judge(take)
@@ -255,7 +259,7 @@ def holder(cursor: Any, table: TargetName) -> Holder | None:
     return None if found is None else Holder(*found)
 
 
-def _refusal(others: Sequence[tuple[Any, ...]]) -> str:
+def _holders(others: Sequence[tuple[Any, ...]]) -> str:
     by_holder: dict[Holder, list[str]] = {}
     for schema, table, host, pid, folder, command, started_at, _ in others:
         by_holder.setdefault(Holder(host, pid, folder, command, started_at), []).append(f"{schema}.{table}")
@@ -263,7 +267,7 @@ def _refusal(others: Sequence[tuple[Any, ...]]) -> str:
     for who, names in by_holder.items():
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         parts.append(f"another run works on {', '.join(names[:NAMED])}{more}: {who}")
-    return "; ".join(parts) + ". Wait for it to end, or stop it; nothing was changed."
+    return "; ".join(parts)
 
 
 def _command() -> str:

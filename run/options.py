@@ -20,6 +20,8 @@ class Options:
     progress_file: Path | None = None
     type_map: Path | None = None
     debug: bool = False
+    #: for how long a run that is at work is waited for
+    wait_minutes: int = 0
     nightly: bool = False
 
     @property

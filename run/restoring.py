@@ -19,6 +19,7 @@ from postgres.suspension_record import Suspended
 from progress import ProgressTracker
 from run.context import Run
 from run.target_connections import TargetConnections
+from run.waiting import waited
 
 NOT_VALID = " NOT VALID"
 
@@ -28,7 +29,7 @@ def claim(this_run: Run, tables: Sequence[TargetName]) -> LiveRun:
     try:
         live = LiveRun(partial(connect_target, this_run.settings))
         try:
-            live.claim(tables)
+            waited(this_run.script, lambda: live.claim(tables))
         except BaseException:
             live.close()
             raise

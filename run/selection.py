@@ -27,11 +27,24 @@ class Selection:
 
 def select(tables: Iterable[Table], options: Options) -> Selection:
     """What the options ask for of the source's tables. Raises UsageError."""
-    chosen = select_tables(tables, options)
+    everything = tuple(tables)
+    chosen = select_tables(everything, options)
     if options.start_from_table is None:
         return Selection(chosen, chosen)
-    start = find_table(chosen, options.start_from_table)
+    start = _start_among(everything, chosen, options.start_from_table)
     return Selection(chosen, tuple(table for table in chosen if table.sort_key >= start.sort_key))
+
+
+def _start_among(everything: Sequence[Table], chosen: Sequence[Table], name: str) -> Table:
+    """The table that a run starts from. Raises UsageError, also where the globs leave it out."""
+    try:
+        return find_table(chosen, name)
+    except UsageError:
+        # Where it is a table all the same, the globs are the reason; where it is none, this says so.
+        left_out = find_table(everything, name)
+    raise UsageError(
+        f"--start-from-table {name}: {left_out.full_name} is left out by --tables or --exclude, so nothing starts there"
+    )
 
 
 def select_tables(tables: Iterable[Table], options: Options) -> tuple[Table, ...]:

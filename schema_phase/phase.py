@@ -36,6 +36,7 @@ from run.restoring import claim, restore
 from run.script import Script
 from run.sessions import note_end, note_session, refuse_elsewhere, refuse_without_folder
 from run.target_connections import affordable
+from run.waiting import locked
 from schema_phase import preflight
 from schema_phase.builder import Builder
 from schema_phase.fidelity_report import write_report
@@ -58,7 +59,7 @@ def run(script: Script, schema_options: SchemaOptions) -> RunResult:
         ending = _print_ddl(script, tracker)
     else:
         refuse_without_folder(script.options, tracker)
-        with tracker.lock():
+        with locked(script, tracker):
             if script.options.reset:
                 return script.recorder.ended(0, reset(script, tracker))
             ending = _run(script, tracker, schema_options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from contextlib import closing
 from dataclasses import replace
@@ -79,6 +80,27 @@ def test_a_second_run_over_a_table_is_refused_with_who_holds_it(
         scene.proxy.resume()
         out, err = process.communicate(timeout=120)
     assert process.returncode == 0, out + err
+    scene.assert_equal()
+
+
+@pytest.mark.parametrize("place", ["the same folder", "elsewhere"])
+def test_a_second_run_waits_for_the_first_and_says_for_whom(scene: Scene, elsewhere: Workplace, place: str) -> None:
+    workplace = scene.workplace if place == "the same folder" else elsewhere
+    with scene.stopped_in_the_big_table() as process:
+        second = workplace.with_settings(MSSQL_PORT=str(scene.source.port)).start("data", "--wait", "5")
+        assert second.stdout is not None
+        said = ""
+        while "Waiting, 5 min at most" not in said:
+            line = second.stdout.readline()
+            assert line, said
+            said += line
+        assert f"process {process.pid} on {socket.gethostname()} in {scene.workplace.folder}, since 20" in said
+        assert second.poll() is None
+        scene.proxy.resume()
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, out + err
+        out, err = second.communicate(timeout=120)
+        assert second.returncode == 0, out + err
     scene.assert_equal()
 
 

@@ -44,7 +44,7 @@ def test_a_night_leaves_two_lines_that_say_all(shop: Shop) -> None:
     schema, data = lines(shop.workplace.folder)
     assert (schema["script"], schema["arguments"], schema["exit_code"]) == ("replicate-schema.py", ["-v"], 0)
     assert set(statuses(schema).values()) == {"completed"}
-    assert (data["script"], data["arguments"]) == ("sync-data.py", ["--exclude", "Products"])
+    assert (data["script"], data["arguments"]) == ("sync-data.py", ["--exclude", "Products", "-v"])
     assert (data["exit_code"], data["ended_because"]) == (0, "all tables are completed")
     document = json.loads(shop.workplace.data_progress.read_text(encoding="utf-8"))
     assert data["session"] == document["session_id"]
