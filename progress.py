@@ -17,12 +17,16 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hand_edits.entries import KnownTables, meaning
+from hand_edits.names import origin
 from hand_edits.reading import HandEditError, decoded, parsed
-from hand_edits.shape import checked
-from hand_edits.statuses import Phase, Status
+from hand_edits.shape import checked, line_of_entry
+from hand_edits.statuses import GONE, OVER, Phase, Status
+from model.catalog import Table
 from model.errors import LockHeldError, ProgressFileError
 from model.visible import json_text
 
@@ -80,9 +84,11 @@ class ProgressTracker:
         self._texts: dict[str, str] = {}
         self._gathers = False
         self._has_changed = False
-        self._bare_keys: dict[str, list[str]] = {}
+        self._known: KnownTables | None = None
+        #: names as somebody wrote them → the keys of the tables that they were taken for
+        self.respelled: Mapping[str, str] = {}
         #: names of an older file that may mean several tables → those tables' keys
-        self.ambiguous: dict[str, list[str]] = {}
+        self.ambiguous: Mapping[str, Sequence[str]] = {}
 
     # -- the lock ---------------------------------------------------------------------------
 
@@ -176,31 +182,23 @@ class ProgressTracker:
             raise ProgressFileError(_cannot_read(self.path, error)) from None
         try:
             text = decoded(content)
-            self._document = checked(parsed(text), self.phase, text)
+            document = checked(parsed(text), self.phase, text)
+            self._document = document if self._known is None else self._understood(document, text, self._known)
         except HandEditError as error:
             raise ProgressFileError(self._refused(str(error))) from None
-        if self._document.get("keys") != KEYS:
-            self._read_bare_keys()
         self._texts.clear()
         return True
 
-    def know_bare_keys(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Tell which tables older files may mean, as `Table.bare_key` and `Table.key`, before `load`."""
-        self._bare_keys = {}
-        for bare, key in pairs:
-            self._bare_keys.setdefault(bare, []).append(key)
+    def know_tables(self, tables: Iterable[Table]) -> None:
+        """Tell which tables the source has, before `load`: it then takes each entry for the one that it means."""
+        self._known = KnownTables(tables)
 
-    def _read_bare_keys(self) -> None:
-        """Read names without brackets; an entry that may mean two tables is taken for neither."""
-        tables: dict[str, Any] = {}
-        for name, entry in self._tables.items():
-            keys = self._bare_keys.get(name, [name])
-            if len(keys) > 1:
-                self.ambiguous[name] = keys
-            elif keys[0] not in tables:
-                tables[keys[0]] = entry
-        self._document["tables"] = tables
-        self._document["keys"] = KEYS
+    def _understood(self, document: dict[str, Any], text: str, known: KnownTables) -> dict[str, Any]:
+        """The document with its entries by their tables' keys. Raises HandEditError."""
+        is_bare = document.get("keys") != KEYS
+        found = meaning(document["tables"], self.phase, known, is_bare, _now(), partial(line_of_entry, text))
+        self.respelled, self.ambiguous = found.respelled, found.ambiguous
+        return {**document, "tables": dict(found.tables), "keys": KEYS}
 
     def _refused(self, what: str) -> str:
         script = "replicate-schema.py" if self.phase == "schema" else "sync-data.py"
@@ -215,8 +213,18 @@ class ProgressTracker:
 
     @property
     def unfinished(self) -> int:
-        """How many tables of the loaded session are neither completed nor skipped."""
-        return sum(self.status(table) not in ("completed", "skipped") for table in self._tables)
+        """How many tables of the loaded session are left to do: not completed, skipped or gone."""
+        return sum(self.status(table) not in OVER for table in self._tables)
+
+    @property
+    def gone(self) -> Mapping[str, str]:
+        """The tables that the source no longer has, and since when they were missed, until somebody decides."""
+        return {table: self.entry(table).get("gone_since", "") for table in self._tables if self.status(table) == GONE}
+
+    @property
+    def skipped(self) -> Sequence[str]:
+        """The tables that a person marked as skipped."""
+        return [table for table in self._tables if self.status(table) == "skipped"]
 
     def start_session(
         self,
@@ -224,16 +232,19 @@ class ProgressTracker:
         keep_others: bool = False,
         type_map: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        """Begin a new session in which every one of `tables` is pending.
+        """Begin a new session in which every one of `tables` is pending that is not skipped.
 
-        With `keep_others` (a start in mid-list), the entries of all other tables stay as they are, of the session
-        that they belong to. `type_map` is a `TypeMap.document`.
+        What a person marked as skipped stays so, and what is gone stays told. With `keep_others` (a start in mid-list),
+        the entries of all other tables stay as they are, of the session that they belong to. `type_map` is a
+        `TypeMap.document`.
         """
-        begun = {table: {self.phase: {"status": "pending", "error": None}} for table in tables}
+        begun = {table: self._begun(table) for table in tables}
+        others = {name: entry for name, entry in self._tables.items() if name not in begun}
+        left = {name: entry for name, entry in others.items() if self.status(name) in ("skipped", GONE)}
         kept = dict(self._tables) if keep_others else {}
         earlier: dict[str, Any] = {}
         for name in kept if self.phase == "data" else ():
-            if name not in begun and self.status(name) not in ("completed", "skipped"):
+            if name not in begun and self.status(name) not in OVER:
                 session = self.session_of(name)
                 snapshot = dict(self.consistency_of(session))
                 earlier.setdefault(session, {"tables": [], "consistency": snapshot})["tables"].append(name)
@@ -246,16 +257,23 @@ class ProgressTracker:
             **({"type_map": {name: dict(part) for name, part in type_map.items()}} if type_map else {}),
             **({"earlier_sessions": earlier} if earlier else {}),
             **({"suspended": suspended} if suspended else {}),
-            "tables": {**kept, **begun},
+            "tables": {**kept, **begun, **left},
         }
         self._texts.clear()
         self._write()
 
     def add_tables(self, tables: Iterable[str]) -> None:
         """Give tables that the session does not know yet a pending entry (a resumed run's new tables)."""
-        new = {name: {self.phase: {"status": "pending", "error": None}} for name in tables if name not in self._tables}
+        new = {name: self._begun(name) for name in tables if name not in self._tables}
         self._document["tables"] = {**self._tables, **new}
         self._write()
+
+    def _begun(self, table: str) -> dict[str, Any]:
+        """The entry with which a table begins a session."""
+        if self.status(table) == "skipped":
+            entry = self._tables[table]
+            return {**entry, self.phase: {**entry[self.phase], "source": origin(table)}}
+        return {self.phase: {"status": "pending", "error": None, "source": origin(table)}}
 
     def reset(self) -> Path | None:
         """Rename the file with a timestamp, whatever it holds; None where there is none."""
@@ -337,8 +355,7 @@ class ProgressTracker:
     def is_read_still(self, database: str) -> bool:
         """Whether tables are left that are to be read from this database snapshot."""
         return any(
-            self.status(table) not in ("completed", "skipped")
-            and self.consistency_of(self.session_of(table)).get("database") == database
+            self.status(table) not in OVER and self.consistency_of(self.session_of(table)).get("database") == database
             for table in self._tables
         )
 
@@ -451,7 +468,8 @@ class ProgressTracker:
 
     def _set(self, table: str, entry: Mapping[str, object]) -> None:
         others = {name: part for name, part in self._tables.get(table, {}).items() if name != self.phase}
-        self._tables[table] = {**others, self.phase: dict(entry)}
+        facts = {name: value for name, value in entry.items() if name != "source"}
+        self._tables[table] = {**others, self.phase: {**facts, "source": origin(table)}}
         self._texts.pop(table, None)
         self._write()
 

@@ -15,7 +15,7 @@ from data_phase.connection_pair import ConnectionPair
 from data_phase.consistency import SourceSnapshot
 from data_phase.loading import Loading, load
 from data_phase.options import DataOptions
-from data_phase.progress_checks import believed, contradicted, lacking_keys, unfinished_loads
+from data_phase.progress_checks import believed, contradicted, lacking_keys, left_unfinished, unfinished_loads
 from data_phase.reject_files import write_files
 from data_phase.reject_retry import retry
 from db import connect_target, target_words
@@ -80,7 +80,7 @@ def _run(
         lacking = lacking_keys(this_run, plan, existing, pair)
         limit = this_run.settings.reject_limit if data_options.on_error == "reject" else None
         loading = Loading(this_run, plan, existing, live, lacking, limit, workers)
-        ending = _load(loading, snapshot, pair)
+        ending = _load(loading, snapshot, pair) + left_unfinished(this_run)
         if doubted:
             ending += failed(f"completed by hand, but not loaded to the end: {', '.join(doubted)}")
         try:

@@ -11,11 +11,13 @@ from data_phase.connection_pair import ConnectionPair
 from db import target_words
 from model.catalog import Table
 from model.errors import CatalogError, UnfitTargetError
+from model.visible import listed
 from postgres import checkpoints, suspension_record
 from postgres.checkpoints import Unfinished
 from postgres.introspection import Standing, TargetTable, count_rows, missing_key, read_standing
 from postgres.load_plan import plan_load
 from postgres.names import TargetName, target_name
+from run.closing import Ending, failed
 from run.context import Run
 from run.plan import Plan
 
@@ -116,6 +118,17 @@ def contradicted(this_run: Run, plan: Plan, unfinished: Mapping[str, Unfinished]
                 f"{'are' if count > 1 else 'is'} still suspended: this run brings {'them' if count > 1 else 'it'} back."
             )
     return found
+
+
+def left_unfinished(this_run: Run) -> Ending:
+    """Told as a failure: tables that the source no longer has, and whose last load did not finish."""
+    tracker = this_run.tracker
+    tables = [table for table in tracker.gone if tracker.entry(table).get("was") in ("in_progress", "failed")]
+    if not tables:
+        return Ending()
+    words = f"the last load of {listed(tables)} did not finish, and the source no longer has that table"
+    this_run.display.say(f"❌ {words}: the target may hold a part of its rows. What to do about it is yours to decide.")
+    return failed(words)
 
 
 def lacking_keys(

@@ -106,6 +106,15 @@ def _is_whole_number(value: object) -> bool:
 
 def _wrong(text: str, name: str, words: str) -> HandEditError:
     """What is wrong, and in which line where the quoted name can be seen there as the key of something."""
-    found = re.search(re.escape(name) + r"\s*:", text)
-    line = f"line {text[: found.start()].count(chr(10)) + 1}: " if found else ""
-    return HandEditError(line + words)
+    return HandEditError(_line_of(text, name) + words)
+
+
+def line_of_entry(text: str, table: str) -> str:
+    """Where a table's entry stands, `line 12: `; nothing where it cannot be seen."""
+    tables = re.search(r'"tables"\s*:', text)
+    return _line_of(text, json.dumps(table, ensure_ascii=False), tables.end() if tables else 0)
+
+
+def _line_of(text: str, name: str, start: int = 0) -> str:
+    found = re.compile(re.escape(name) + r"\s*:").search(text, start)
+    return f"line {text.count(chr(10), 0, found.start()) + 1}: " if found else ""

@@ -8,12 +8,17 @@ from collections.abc import Mapping
 from typing import Literal
 
 Phase = Literal["schema", "data"]
-Status = Literal["pending", "in_progress", "completed", "failed", "skipped"]
+Status = Literal["pending", "in_progress", "completed", "failed", "skipped", "gone"]
 
+#: those that a person may set
 STATUSES: tuple[Status, ...] = ("pending", "in_progress", "completed", "failed", "skipped")
+#: of a table that the source no longer has
+GONE: Status = "gone"
+#: nothing is left to do about a table of such a status
+OVER: tuple[Status, ...] = ("completed", "skipped", "gone")
 #: other forms of the same words, which can mean nothing else
 _FORMS: Mapping[str, Status] = {
-    **{status: status for status in STATUSES},
+    **{status: status for status in (*STATUSES, GONE)},
     "skip": "skipped", "complete": "completed", "fail": "failed", "inprogress": "in_progress",
 }  # fmt: skip
 #: words that people try; what they mean is not certain enough to act on it

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 # C0 but for the newline, DEL, C1; line and paragraph separators; bidirectional marks and overrides; half characters.
 _UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -32,6 +33,14 @@ def json_text(value: object, indent: int | None = None) -> str:
 def visible_json(written: str) -> str:
     """The same for what is JSON already."""
     return _BEYOND_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
+
+
+def listed(names: Sequence[str], limit: int = 10) -> str:
+    """Names within a sentence: all of a few, of many the first and how many there are besides."""
+    shown = [on_one_line(name) for name in names[:limit]]
+    if len(names) > limit:
+        return f"{', '.join(shown)} and {len(names) - limit} more"
+    return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
 
 
 def _escape(found: re.Match[str]) -> str:

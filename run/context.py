@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 
 from db import find_env_file, load_settings
 from model.catalog import Table
+from model.errors import ProgressFileError
 from model.settings import Settings
+from model.visible import listed
 from operations.recorder import Recorder
 from postgres.names import check_collisions, check_schemas
 from progress import ProgressTracker
@@ -78,7 +81,7 @@ def run_over(script: Script, tables: Sequence[Table], settings: Settings, tracke
     """
     type_map = read_type_map(settings.type_map).resolved(tables)
     selection = select(type_map.apply(tables), script.options)
-    tracker.know_bare_keys((table.bare_key, table.key) for table in tables)
+    tracker.know_tables(tables)
     check_types(selection.tables)
     check_collisions(selection.tables, settings)
     check_schemas(selection.tables, settings)
@@ -97,7 +100,15 @@ def announce(run: Run) -> None:
 
 def reset(script: Script, tracker: ProgressTracker) -> str:
     """Rename the progress file, whatever it holds; returns what was done, which is said as well."""
+    with suppress(ProgressFileError):
+        tracker.load()
+    skipped = tracker.skipped
     moved = tracker.reset()
     words = f"Progress file moved to {moved}" if moved else f"There is no progress file {tracker.path}"
     script.display.say(words)
+    if skipped:
+        script.display.say(
+            f'⚠️ It had {listed(skipped)} set to "skipped": the next run does not leave them out. EXCLUDE in the '
+            f"settings does, whatever becomes of the file."
+        )
     return words

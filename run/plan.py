@@ -8,6 +8,7 @@ from datetime import datetime
 
 from model.catalog import Table
 from model.errors import UsageError
+from model.visible import listed, on_one_line
 from progress import ProgressTracker
 from run.context import Run
 from run.display import Display, Line, summary_banner, summary_line
@@ -71,19 +72,21 @@ def plan_run(run: Run) -> Plan:
     done: set[str] = set()
     partial: set[str] = set()
     is_new = not (_goes_on_tonight(run, is_known=is_known) if options.nightly else options.resume and is_known)
-    for bare, keys in tracker.ambiguous.items() if options.resume or not is_new else ():
+    for name, key in tracker.respelled.items():
+        run.display.say(f"📋 {on_one_line(name)} in {tracker.path} is taken for {on_one_line(key)}")
+    for bare, keys in tracker.ambiguous.items():
         run.display.say(
             f"⚠️ {bare} in {tracker.path} may mean any of {', '.join(keys)}: none of them counts as done, so each is "
             f"done again."
         )
     if not is_new:
         _refuse_other_types(run)
-        for table in affected:
-            status = tracker.status(table.key)
-            if status in ("completed", "skipped"):
-                done.add(table.key)
-            elif status in ("in_progress", "failed"):
-                partial.add(table.key)
+    for table in affected:
+        status = tracker.status(table.key)
+        if status == "skipped" or (status == "completed" and not is_new):
+            done.add(table.key)
+        elif status in ("in_progress", "failed") and not is_new:
+            partial.add(table.key)
     affected_keys = {table.key for table in affected}
     work = tuple(
         Work(number, table, table.key in partial)
@@ -131,6 +134,7 @@ def begin_session(run: Run, plan: Plan) -> None:
         tracker.add_tables(keys)
         summary = tracker.summary(plan.keys)
         run.display.tell(Line(summary_banner(summary), in_log=summary_line(summary), event="progress"))
+    _tell_what_is_left_out(run, plan)
     if not plan.tables and (options.tables or options.exclude):
         run.display.say("⚠️ --tables and --exclude leave no table to work on.")
     elif not plan.tables:
@@ -153,13 +157,32 @@ def _nothing_left(run: Run, plan: Plan) -> str:
     )
 
 
+def _tell_what_is_left_out(run: Run, plan: Plan) -> None:
+    """Say which tables a person marked as skipped, and which the source no longer has."""
+    tracker, gone = run.tracker, run.tracker.gone
+    skipped = [table.key for table in plan.affected if tracker.status(table.key) == "skipped"]
+    run.recorder.leaves_out(skipped, gone)
+    if skipped:
+        run.display.say(
+            f'⏭️ Left out, since {tracker.path} has {"it" if len(skipped) == 1 else "them"} as "skipped": '
+            f'{listed(skipped)}. To have a table done again, set it to "pending" there, or remove its entry.'
+        )
+    if gone:
+        names = [f"{key} (since {since.replace('T', ' ')})" for key, since in gone.items()]
+        run.display.say(
+            f"⚠️ The source no longer has, or no longer shows to this login: {listed(names)}. What the target has of "
+            f"{'it' if len(gone) == 1 else 'them'} stays as it is. Remove the entry from {tracker.path}, or set it to "
+            f'"skipped", and this is no longer said.'
+        )
+
+
 def _refuse_other_types(run: Run) -> None:
     """Raise UsageError where the session was begun with other type options: its tables would not fit the rest."""
     unlike = difference(run.tracker.type_map, run.type_map)
     if unlike:
-        listed = "\n  ".join(unlike)
+        told = "\n  ".join(unlike)
         raise UsageError(
-            f"--resume: the session in {run.tracker.path} was begun with another type map:\n  {listed}\n"
+            f"--resume: the session in {run.tracker.path} was begun with another type map:\n  {told}\n"
             f"Nothing was changed. Resume with the type map of that session, or start over without --resume."
         )
 

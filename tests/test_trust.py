@@ -21,6 +21,7 @@ from model.visible import json_text, on_one_line, visible
 from standin.server import PASSWORD
 from tests.harness import ROOT, Workplace, clean_environment, wait_until
 from tests.samples import (
+    EARLIER,
     SHOP_KEYS,
     TEXT,
     MakeWorkplace,
@@ -414,8 +415,8 @@ def test_odd_values_in_the_progress_file_are_refused_in_words(shop: Shop, text: 
 
 def test_half_a_character_in_a_name_or_an_error_does_no_harm(shop: Shop) -> None:
     shop.ready("data")
-    entry = {"status": "failed", "error": "half \ud800 of it"}
-    old = {"tables": {"\udc80": {"data": entry}, "Orders": {"data": entry}}}
+    entry = {"status": "skipped", "error": "half \ud800 of it", "started_at": EARLIER}
+    old = {"tables": {"\udc80": {"data": entry}, "Orders": {"data": {**entry, "status": "failed"}}}}
     shop.workplace.data_progress.write_text(json.dumps(old), encoding="utf-8")
     finished = shop.workplace.run("data", "--resume")
     assert finished.code == 0, finished.text

@@ -46,12 +46,14 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
-def test_a_plain_run_does_everything_anew(file: Path) -> None:
-    plan = plan_run(run_with(file, Options())[0])
-    assert shown(plan) == [
-        (1, "Customers", False), (2, "Orders", False), (3, "Products", False), (4, "Sales.Orders", False),
-    ]  # fmt: skip
+def test_a_plain_run_does_everything_anew_but_what_a_person_marked_as_skipped(file: Path) -> None:
+    run, said = run_with(file, Options())
+    plan = plan_run(run)
+    assert shown(plan) == [(1, "Customers", False), (2, "Orders", False), (4, "Sales.Orders", False)]
     assert (plan.is_new, plan.is_known) == (True, True)
+    begin_session(run, plan)
+    assert [run.tracker.status(key) for key in plan.keys] == ["pending", "pending", "skipped", "pending"]
+    assert '"skipped": Products. ' in said.getvalue()
 
 
 def test_a_resume_does_what_is_left_and_knows_what_was_begun(file: Path) -> None:
@@ -70,13 +72,14 @@ def test_a_resume_without_a_file_is_a_new_session_and_says_so(tmp_path: Path) ->
 
 
 def test_a_start_leaves_the_entries_before_it_as_they_are(file: Path) -> None:
-    run, _ = run_with(file, Options(start_from_table="Products"))
+    run, said = run_with(file, Options(start_from_table="Products"))
     plan = plan_run(run)
-    assert shown(plan) == [(3, "Products", False), (4, "Sales.Orders", False)]
+    assert shown(plan) == [(4, "Sales.Orders", False)]
     begin_session(run, plan)
     assert {key: run.tracker.status(key) for key in plan.keys} == {
-        "Customers": "completed", "Orders": "in_progress", "Products": "pending", "Sales.Orders": "pending",
+        "Customers": "completed", "Orders": "in_progress", "Products": "skipped", "Sales.Orders": "pending",
     }  # fmt: skip
+    assert '"skipped": Products. ' in said.getvalue()
 
 
 def test_tables_that_were_taken_for_done_join_the_work_in_their_place(file: Path) -> None:
