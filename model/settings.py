@@ -132,5 +132,8 @@ class Settings:
     trusted_roles: tuple[str, ...] = ()
     #: PostgreSQL's memory for building each index that a load suspended
     maintenance_work_mem: str = "256MB"
+    #: the only tables that runs are about, as globs, where not all; those that they never are about
+    tables: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     #: the file that says how types cross, where not as usual
     type_map: Path | None = None

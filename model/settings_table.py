@@ -308,6 +308,27 @@ TABLE: tuple[Group, ...] = (
         ),
     ),
     Group(
+        "Tables",
+        (
+            (
+                Setting(
+                    "TABLES",
+                    "Orders,Sales.*",
+                    "Runs are about these tables only, as --tables has them; that flag wins over it.",
+                    Names(),
+                    field="tables",
+                ),
+                Setting(
+                    "EXCLUDE",
+                    "AuditLog,*_tmp",
+                    "Runs leave these tables out, whatever --tables says; --exclude leaves out more.",
+                    Names(),
+                    field="exclude",
+                ),
+            ),
+        ),
+    ),
+    Group(
         "Copying",
         (
             (

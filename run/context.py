@@ -27,7 +27,7 @@ class Run:
     """What a run works with, once its settings and the source's catalog are read.
 
     `tables` are numbered by their position among all that the globs leave; `affected` are those of them that the
-    run is about.
+    run is about. `remarks` say what the settings leave out.
     """
 
     script: Script
@@ -36,6 +36,7 @@ class Run:
     tables: tuple[Table, ...]
     affected: tuple[Table, ...]
     type_map: TypeMap = field(default_factory=TypeMap)
+    remarks: tuple[str, ...] = ()
 
     @property
     def options(self) -> Options:
@@ -80,12 +81,12 @@ def run_over(script: Script, tables: Sequence[Table], settings: Settings, tracke
     UnsupportedTypeError and NameCollisionError.
     """
     type_map = read_type_map(settings.type_map).resolved(tables)
-    selection = select(type_map.apply(tables), script.options)
+    selection = select(type_map.apply(tables), script.options, settings)
     tracker.know_tables(tables)
     check_types(selection.tables)
     check_collisions(selection.tables, settings)
     check_schemas(selection.tables, settings)
-    return Run(script, settings, tracker, selection.tables, selection.affected, type_map)
+    return Run(script, settings, tracker, selection.tables, selection.affected, type_map, selection.remarks)
 
 
 def announce(run: Run) -> None:
@@ -96,6 +97,8 @@ def announce(run: Run) -> None:
         entries = len(run.type_map.lines)
         run.display.say(f"📋 Type map: {run.type_map.path} ({entries} entr{'y' if entries == 1 else 'ies'})")
     run.display.say(f"📋 Progress: {run.tracker.path}")
+    for remark in run.remarks:
+        run.display.say(remark)
 
 
 def reset(script: Script, tracker: ProgressTracker) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from hand_edits.statuses import OVER
 from model.catalog import Table
 from model.errors import UsageError
 from model.visible import listed, on_one_line
@@ -126,7 +127,7 @@ def begin_session(run: Run, plan: Plan) -> None:
     tracker, options, keys = run.tracker, run.options, [table.key for table in plan.affected]
     if plan.is_new:
         if plan.is_known and not options.nightly:
-            _tell_about_last_session(tracker, options, run.display)
+            _tell_about_last_session(tracker, keys, options, run.display)
         elif options.resume:
             run.display.say(f"There is no progress file {tracker.path}: this is a new session.")
         tracker.start_session(keys, keep_others=options.is_partial, type_map=run.type_map.document)
@@ -137,6 +138,8 @@ def begin_session(run: Run, plan: Plan) -> None:
     _tell_what_is_left_out(run, plan)
     if not plan.tables and (options.tables or options.exclude):
         run.display.say("⚠️ --tables and --exclude leave no table to work on.")
+    elif not plan.tables and (run.settings.tables or run.settings.exclude):
+        run.display.say("⚠️ TABLES and EXCLUDE in the settings leave no table to work on.")
     elif not plan.tables:
         run.display.say(
             "⚠️ The source shows no table to this login: check MSSQL_DATABASE, and the login's rights (db_datareader)."
@@ -187,9 +190,11 @@ def _refuse_other_types(run: Run) -> None:
         )
 
 
-def _tell_about_last_session(tracker: ProgressTracker, options: Options, display: Display) -> None:
-    if tracker.unfinished and not options.is_partial:
+def _tell_about_last_session(tracker: ProgressTracker, keys: Sequence[str], options: Options, display: Display) -> None:
+    # What a setting leaves out since then is not left to do.
+    left = sum(tracker.status(key) not in OVER for key in keys if tracker.entry(key))
+    if left and not options.is_partial:
         display.say(
-            f"⚠️ The last session did not finish ({tracker.unfinished} tables left); --resume would have continued it. "
+            f"⚠️ The last session did not finish ({left} tables left); --resume would have continued it. "
             f"This run starts over."
         )

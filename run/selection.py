@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from model.catalog import Table
 from model.errors import UsageError
+from model.settings import Settings
+from model.visible import listed, on_one_line
 from run.options import Options
 
 
@@ -18,21 +20,22 @@ class Selection:
     """The tables of a run, in the fixed order.
 
     `tables` are those that the globs leave, by which tables are numbered; `affected` those among them that the run is
-    about, from the one that --start-from-table names on.
+    about, from the one that --start-from-table names on. `remarks` say what the settings leave out.
     """
 
     tables: tuple[Table, ...]
     affected: tuple[Table, ...]
+    remarks: tuple[str, ...] = ()
 
 
-def select(tables: Iterable[Table], options: Options) -> Selection:
-    """What the options ask for of the source's tables. Raises UsageError."""
+def select(tables: Iterable[Table], options: Options, settings: Settings) -> Selection:
+    """What options and settings ask for of the source's tables. Raises UsageError."""
     everything = tuple(tables)
-    chosen = select_tables(everything, options)
+    chosen, remarks = select_tables(everything, options, settings)
     if options.start_from_table is None:
-        return Selection(chosen, chosen)
+        return Selection(chosen, chosen, remarks)
     start = _start_among(everything, chosen, options.start_from_table)
-    return Selection(chosen, tuple(table for table in chosen if table.sort_key >= start.sort_key))
+    return Selection(chosen, tuple(table for table in chosen if table.sort_key >= start.sort_key), remarks)
 
 
 def _start_among(everything: Sequence[Table], chosen: Sequence[Table], name: str) -> Table:
@@ -43,30 +46,60 @@ def _start_among(everything: Sequence[Table], chosen: Sequence[Table], name: str
         # Where it is a table all the same, the globs are the reason; where it is none, this says so.
         left_out = find_table(everything, name)
     raise UsageError(
-        f"--start-from-table {name}: {left_out.full_name} is left out by --tables or --exclude, so nothing starts there"
+        f"--start-from-table {name}: {left_out.full_name} is left out by --tables or --exclude, or by TABLES or "
+        f"EXCLUDE in the settings, so nothing starts there"
     )
 
 
-def select_tables(tables: Iterable[Table], options: Options) -> tuple[Table, ...]:
-    """The tables that `--tables` and `--exclude` leave, in the fixed order.
+def select_tables(
+    everything: Sequence[Table], options: Options, settings: Settings
+) -> tuple[tuple[Table, ...], tuple[str, ...]]:
+    """The tables that are asked for, in the fixed order, and what is to be said of how the settings chose them.
 
-    A glob without a dot matches bare names in any schema; with one, `schema.table`; both without case. One that is a
-    table's name as the progress file has it (`[a.b]`) means that table. Raises UsageError for a glob that matches
-    nothing, so that a typing error is not a silent no-op.
+    `--tables` wins over TABLES; EXCLUDE holds whatever the flags say, and `--exclude` adds to it. A glob without a dot
+    matches bare names in any schema; with one, `schema.table`; both without case. One that is a table's name as the
+    progress file has it (`[a.b]`) means that table. Raises UsageError for a glob that matches nothing, so that a typing
+    error is not a silent no-op; only patterns of the settings may wait for tables that are still to come.
     """
-    everything = tuple(tables)
-    chosen: dict[str, set[str]] = {}
-    for option, globs in (("--tables", options.tables), ("--exclude", options.exclude)):
-        found = [_matching(everything, glob) for glob in globs]
-        for glob, some in zip(globs, found, strict=True):
-            if not some:
-                raise UsageError(f"{option} {glob}: no table matches{_near(glob, everything)}")
-        chosen[option] = {table.key for some in found for table in some}
-    return tuple(
-        table
-        for table in everything
-        if (not options.tables or table.key in chosen["--tables"]) and table.key not in chosen["--exclude"]
-    )
+    remarks: list[str] = []
+    wanted = everything
+    if options.tables:
+        wanted = _named(everything, "--tables", options.tables)
+    elif settings.tables:
+        wanted = _named_by_setting(everything, "TABLES", settings.tables, remarks)
+        remarks.append(f"📋 TABLES in the settings: {len(wanted)} of {len(everything)} tables of the source")
+    out = {table.key for table in _named(everything, "--exclude", options.exclude)}
+    excluded = {table.key for table in _named_by_setting(everything, "EXCLUDE", settings.exclude, remarks)}
+    left_out = [table.key for table in wanted if table.key in excluded]
+    if left_out:
+        remarks.append(f"⏭️ Left out by EXCLUDE in the settings: {listed(left_out)}")
+    kept = {table.key for table in wanted} - out - excluded
+    return tuple(table for table in everything if table.key in kept), tuple(remarks)
+
+
+def _named(tables: Sequence[Table], option: str, globs: Sequence[str]) -> Sequence[Table]:
+    """The tables that globs of a flag match. Raises UsageError."""
+    found = {glob: _matching(tables, glob) for glob in globs}
+    for glob, some in found.items():
+        if not some:
+            raise UsageError(f"{option} {glob}: no table matches{_near(glob, tables)}")
+    return [table for some in found.values() for table in some]
+
+
+def _named_by_setting(
+    tables: Sequence[Table], setting: str, globs: Sequence[str], remarks: list[str]
+) -> Sequence[Table]:
+    """The tables that globs of a setting match; a pattern without any is told. Raises UsageError."""
+    found = {glob: _matching(tables, glob) for glob in globs}
+    for glob, some in found.items():
+        if not some and not any(sign in glob for sign in "*?"):
+            raise UsageError(
+                f"{setting} in the settings: {glob}: no table matches{_near(glob, tables)}. Nothing was done. Correct "
+                f"the name, or take it out of {setting}."
+            )
+        if not some:
+            remarks.append(f"⚠️ {setting} in the settings: {on_one_line(glob)} matches no table")
+    return [table for some in found.values() for table in some]
 
 
 def _matching(tables: Sequence[Table], glob: str) -> list[Table]:

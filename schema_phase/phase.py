@@ -68,6 +68,8 @@ def run(script: Script, schema_options: SchemaOptions) -> RunResult:
 
 def _print_ddl(script: Script, tracker: ProgressTracker) -> Ending:
     this_run, database = _read(script, tracker)
+    for remark in this_run.remarks:
+        script.beside.say(remark)
     with closing(connect_target(this_run.settings)) as connection:
         plan = plan_schema(this_run, database, this_run.affected, Target.read(connection, this_run))
         path = search_path(connection)

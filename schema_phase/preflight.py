@@ -129,7 +129,10 @@ def run(script: Script, folder: Path, with_data: bool, foresee: Foresight) -> En
         script.recorder.works_with(source=read_version(source))
         database = read_database(source)
     database = replace(database, tables=type_map.resolved(database.tables).apply(database.tables))
-    tables = select(database.tables, script.options).affected
+    selection = select(database.tables, script.options, settings)
+    for remark in selection.remarks:
+        script.display.say(remark)
+    tables = selection.affected
     target = read_target(settings, tables)
     stripped, unsupported = without_unsupported(database)
     kept = {(table.schema, table.name) for table in tables}

@@ -140,6 +140,47 @@ def test_a_reset_says_what_is_no_longer_left_out(shop: Shop) -> None:
     assert 'It had Products and Sales.Orders set to "skipped"' in finished.out
 
 
+# -- left out by the settings ---------------------------------------------------------------------
+
+
+@both_scripts
+def test_settings_leave_tables_out_as_the_flags_do_and_say_so(shop: Shop, script: str) -> None:
+    shop.ready(script)
+    workplace = shop.workplace.with_settings(EXCLUDE="orders, *_tmp")
+    finished = workplace.run(script)
+    assert finished.code == 0, finished.text
+    assert processed(finished.out) == ["Customers", "Products"]
+    assert "⏭️ Left out by EXCLUDE in the settings: Orders and Sales.Orders" in finished.out
+    assert "EXCLUDE in the settings: *_tmp matches no table" in finished.out
+    assert list(entries(shop.progress(script), script)) == ["Customers", "Products"]
+    finished = workplace.with_settings(TABLES="Customers,Sales.*").run(script)
+    assert processed(finished.out) == ["Customers"]
+    assert "did not finish" not in finished.out
+    finished = workplace.with_settings(TABLES="Customers").run(script, "--tables", "Products,Orders")
+    assert processed(finished.out) == ["Products"]
+
+
+@both_scripts
+@pytest.mark.parametrize("setting", ["TABLES", "EXCLUDE"])
+def test_a_slip_in_these_settings_is_refused(shop: Shop, script: str, setting: str) -> None:
+    finished = shop.workplace.with_settings(**{setting: "Customers,Prodcuts"}).run(script)
+    assert finished.code == 2
+    assert f"{setting} in the settings: Prodcuts: no table matches. Near: dbo.Products" in finished.err
+    assert not shop.progress(script).exists()
+
+
+def test_what_a_setting_leaves_out_since_then_is_not_left_to_do(shop: Shop) -> None:
+    shop.ready("data")
+    write_progress(
+        shop.workplace.data_progress, "data",
+        Customers="completed", Orders="failed", Products="completed", Sales_Orders="completed",
+    )  # fmt: skip
+    workplace = shop.workplace.with_settings(EXCLUDE="dbo.Orders")
+    resumed = workplace.run("data", "--resume")
+    assert (resumed.code, processed(resumed.out)) == (0, []), resumed.text
+    assert "did not finish" not in workplace.run("data").out
+
+
 # -- gone ----------------------------------------------------------------------------------------
 
 

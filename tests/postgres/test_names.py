@@ -232,7 +232,7 @@ def test_a_table_with_a_dot_in_its_name_and_one_of_another_schema_are_two(
 def test_flags_tell_names_with_dots_apart(arguments: tuple[str, str], wanted: list[str]) -> None:
     start = arguments[1] if arguments[0] == "--start-from-table" else None
     options = Options(**({arguments[0][2:]: (arguments[1],)} if start is None else {}))  # type: ignore[arg-type]
-    tables = select_tables(sorted(DOTTED.tables, key=lambda table: table.sort_key), options)
+    tables, _ = select_tables(sorted(DOTTED.tables, key=lambda table: table.sort_key), options, SETTINGS)
     first = find_table(tables, start).sort_key if start else tables[0].sort_key
     assert [table.key for table in tables if table.sort_key >= first] == wanted
 

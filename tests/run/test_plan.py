@@ -28,7 +28,7 @@ def run_with(file: Path, options: Options, type_map: TypeMap | None = None) -> t
     """A run over the tables, and what it says."""
     said = io.StringIO()
     script = Script(options, PlainDisplay(said), PlainDisplay(None), Recorder("a script", ()))
-    chosen = select(TABLES, options)
+    chosen = select(TABLES, options, SETTINGS)
     tracker = ProgressTracker(file, "data")
     return Run(script, SETTINGS, tracker, chosen.tables, chosen.affected, type_map or TypeMap()), said
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from model.errors import UsageError
+from model.settings import Driver, Secrets, Settings, Source, Target
 from run.options import Options
 from run.selection import Selection, find_table, select
 from tests.harness import Finished
 from tests.samples import SHOP_ROWS, Shop, query, table
 
+SETTINGS = Settings(Source("", Driver("", ""), ""), Target({}), Secrets())
 TABLES = (
     table("Customers"), table("Orders"), table("OrderLog"), table("Products"),
     table("Orders", schema="Sales"), table("a.b", schema="Sales"),
@@ -23,7 +28,7 @@ def keys(selection: Selection) -> tuple[list[str], list[str]]:
 
 def test_without_flags_a_run_is_about_everything() -> None:
     everything = [one.key for one in TABLES]
-    assert keys(select(TABLES, Options())) == (everything, everything)
+    assert keys(select(TABLES, Options(), SETTINGS)) == (everything, everything)
 
 
 @pytest.mark.parametrize(
@@ -37,11 +42,40 @@ def test_without_flags_a_run_is_about_everything() -> None:
     ],
 )
 def test_globs_without_case(tables: tuple[str, ...], exclude: tuple[str, ...], wanted: list[str]) -> None:
-    assert keys(select(TABLES, Options(tables=tables, exclude=exclude)))[0] == wanted
+    assert keys(select(TABLES, Options(tables=tables, exclude=exclude), SETTINGS))[0] == wanted
+
+
+@pytest.mark.parametrize(
+    ("setting", "flags", "wanted", "said"),
+    [
+        ({"tables": ("orders",)}, Options(), ["Orders", "Sales.Orders"], "TABLES in the settings: 2 of 6 tables"),
+        ({"tables": ("orders",)}, Options(tables=("Customers",)), ["Customers"], ""),
+        ({"tables": ("sales.*",)}, Options(exclude=("orders",)), ["Sales.[a.b]"], "TABLES in the settings: 2 of 6"),
+        ({"exclude": ("sales.*", "*LOG")}, Options(), ["Customers", "Orders", "Products"],
+         "Left out by EXCLUDE in the settings: OrderLog, Sales.Orders and Sales.[a.b]"),
+        ({"exclude": ("sales.*",)}, Options(exclude=("*LOG", "orders")), ["Customers", "Products"], "Left out by"),
+        ({"exclude": ("Customers",)}, Options(tables=("Customers",)), [], "EXCLUDE in the settings: Customers"),
+        ({"exclude": ("*_tmp",)}, Options(tables=("Customers",)), ["Customers"], "*_tmp matches no table"),
+    ],
+)  # fmt: skip
+def test_settings_choose_tables_before_the_flags_do(
+    setting: dict[str, Any], flags: Options, wanted: list[str], said: str
+) -> None:
+    chosen = select(TABLES, flags, replace(SETTINGS, **setting))
+    assert keys(chosen)[0] == wanted
+    assert said in "\n".join(chosen.remarks)
+    assert bool(chosen.remarks) == bool(said)
+
+
+@pytest.mark.parametrize("setting", ["tables", "exclude"])
+def test_a_name_in_the_settings_that_is_no_table_is_refused_with_near_ones(setting: str) -> None:
+    both: dict[str, Any] = {setting: ("Customers", "Ordrs")}
+    with pytest.raises(UsageError, match=rf"{setting.upper()} in the settings: Ordrs: no table matches\. Near: "):
+        select(TABLES, Options(), replace(SETTINGS, **both))
 
 
 def test_a_start_leaves_the_tables_before_it_alone_and_their_numbers_as_they_are() -> None:
-    chosen, affected = keys(select(TABLES, Options(exclude=("Customers",), start_from_table="products")))
+    chosen, affected = keys(select(TABLES, Options(exclude=("Customers",), start_from_table="products"), SETTINGS))
     assert chosen == ["Orders", "OrderLog", "Products", "Sales.Orders", "Sales.[a.b]"]
     assert affected == ["Products", "Sales.Orders", "Sales.[a.b]"]
 
@@ -58,7 +92,7 @@ def test_a_start_leaves_the_tables_before_it_alone_and_their_numbers_as_they_are
 )
 def test_a_slip_is_refused_with_what_was_meant(options: Options, words: str) -> None:
     with pytest.raises(UsageError, match=words.replace(".", r"\.")):
-        select(TABLES, options)
+        select(TABLES, options, SETTINGS)
 
 
 @pytest.mark.parametrize("name", ["sales.a.b", "[Sales].[a.b]", "a.b", "[a.b]"])
