@@ -6,7 +6,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cli.flags import ScriptParser, add_shared_arguments, progress_folder, refuse_together, shared_options, wishes_of
+from cli.flags import (
+    ScriptParser,
+    add_shared_arguments,
+    asks_for_history,
+    progress_folder,
+    refuse_together,
+    shared_options,
+    wishes_of,
+)
+from cli.history import show_history
 from cli.installed import needed_packages
 from cli.run_script import end_with, run_script, script_of
 from schema_phase.options import SchemaOptions
@@ -27,6 +36,7 @@ examples:
   python replicate-schema.py --check-data               the same, and problems in the values
   python replicate-schema.py --dry-run > schema.sql     the DDL, for reading or for psql
   python replicate-schema.py --reset                    move the progress file aside
+  python replicate-schema.py --history                  what the last runs came to
 
 exit codes: 0 all done, 1 some tables failed (--check: something is in the way),
 2 bad arguments or settings, 3 a server cannot be reached, 4 another run is active, 130/143 stopped (progress is saved)
@@ -58,6 +68,8 @@ def main() -> int:
         "--check-data", action="store_true", help="--check, and count values that PostgreSQL cannot hold"
     )
     arguments = parser.parse()
+    if asks_for_history(parser, arguments):
+        return show_history(progress_folder(shared_options(arguments), "schema"), arguments.history, arguments.json)
     for flag, others, why in (
         ("--check", ("--reset", "--recreate", "--apply-drift", "--dry-run", "--resume"), "touches nothing"),
         ("--check-data", ("--reset", "--recreate", "--apply-drift", "--dry-run", "--resume"), "touches nothing"),

@@ -15,12 +15,14 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 from cli.flags import (
     ScriptParser,
     add_shared_arguments,
+    asks_for_history,
     positive,
     progress_folder,
     refuse_together,
     shared_options,
     wishes_of,
 )
+from cli.history import show_history
 from cli.installed import needed_packages
 from cli.run_script import end_with, run_script, script_of
 from data_phase.options import DataOptions
@@ -45,6 +47,7 @@ examples:
   python sync-data.py --on-error reject          leave out rows that PostgreSQL rejects, list them in rejects/
   python sync-data.py --retry-rejects            load them again, once the cause is fixed
   python sync-data.py --reset                    move the progress file aside
+  python sync-data.py --history                  what the last runs came to
 
 exit codes: 0 all done, 1 some tables failed or differ or rows were rejected, 2 bad arguments or settings, 3 a server
 cannot be reached, 4 another run is active, 130/143 stopped (progress is saved)
@@ -87,6 +90,8 @@ def main() -> int:
         "refuse to run; --no-consistent lets --resume continue without the session's snapshot",
     )  # fmt: skip
     arguments = parser.parse()
+    if asks_for_history(parser, arguments):
+        return show_history(progress_folder(shared_options(arguments), "data"), arguments.history, arguments.json)
     refuse_together(
         parser, arguments, "--verify",
         ("--resume", "--reset", "--no-truncate", "--retry-rejects", "--consistent", "--on-error"),

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from cli import history
 from cli.display.choice import Wishes
 from cli.display.plain import Taste, Verbosity
 from cli.slips import given, given_path, meant
@@ -102,6 +103,11 @@ def add_shared_arguments(parser: argparse.ArgumentParser, phase: Phase) -> None:
         help="if another run is at work, wait so long for it to end (default: end at once with exit code 4)",
     )  # fmt: skip
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
+    parser.add_argument(
+        "--history", type=positive, nargs="?", const=history.USUAL, metavar="N",
+        help=f"do nothing; show the last N runs of both scripts here (default {history.USUAL})",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="with --history: as JSON")
     _add_telling(parser)
 
 
@@ -188,6 +194,26 @@ def refuse_together(
     given = [other for other in others if _is_given(arguments, other)]
     if given:
         parser.error(f"{flag} {why}, so it cannot be combined with {' and '.join(given)}")
+
+
+#: flags that say where and how, and go with those that only look
+BESIDE_LOOKING = frozenset({"progress_file", "env_file", "debug", "json", "quiet", "verbose", "no_emoji"})
+
+
+def asks_for_history(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> bool:
+    """Whether the last runs are asked for. Ends with argparse's exit code where work is asked for as well."""
+    if arguments.history is None:
+        if arguments.json:
+            parser.error("--json is for --history: `--history --json`")
+        return False
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name, value in vars(arguments).items()
+        if name != "history" and name not in BESIDE_LOOKING and value != parser.get_default(name)
+    ]
+    if given:
+        parser.error(f"--history only shows the runs that were, so it cannot be combined with {' and '.join(given)}")
+    return True
 
 
 def _is_given(arguments: argparse.Namespace, flag: str) -> bool:

@@ -13,13 +13,16 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from cli.display.choice import Wishes, choose_displays
+from cli.display.noting import NotingDisplay
 from cli.display.plain import PlainDisplay
 from model.errors import ALL_DONE, BAD_ARGUMENTS, SOME_FAILED, OutputError, ReplicationError, ServerError, Stopped
+from operations.history import Limits, rotate
 from operations.recorder import Recorder
 from operations.run_result import FILE, RunResult, keep
 from run.display import Line, line_of, tell_failures
@@ -54,7 +57,8 @@ def script_of(name: str, options: Options, wishes: Wishes) -> Script:
     except OutputError as error:
         PlainDisplay(sys.stderr).say(f"❌ {error}. Nothing was done.")
         leave(error.exit_code)
-    return Script(options, displays.out, displays.err, recorder)
+    out, err = (NotingDisplay(display, recorder.warned) for display in (displays.out, displays.err))
+    return Script(options, out, err, recorder)
 
 
 def run_script(
@@ -108,10 +112,18 @@ class _Ending:
             return result.exit_code
         try:
             keep(result, self._folder)
+            self._rotate(result, self._folder)
         except OSError as error:
             path, why = self._folder / FILE, error.strerror or error
             self._script.beside.say(f"⚠️ WARNING: {path} cannot be written: {why}. This run is not in it.")
         return result.exit_code
+
+    @staticmethod
+    def _rotate(result: RunResult, folder: Path) -> None:
+        """Once the settings are known, let the history be no longer than they say. Raises OSError."""
+        runs, days = (result.settings.get(name) for name in ("history_runs", "history_days"))
+        if isinstance(runs, int) and isinstance(days, int):
+            rotate(folder, Limits(runs, days), datetime.now())
 
 
 def end_with(main: Callable[[], int]) -> NoReturn:

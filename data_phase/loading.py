@@ -24,6 +24,7 @@ from postgres.introspection import TargetTable
 from postgres.load_plan import plan_load
 from postgres.names import TargetName, target_name
 from postgres.runs import LiveRun
+from postgres.suspension_record import Suspended
 from run.closing import Closing, Ending, close_run, failed
 from run.context import Run
 from run.display import Bars, Whole
@@ -119,7 +120,7 @@ def _suspend(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPa
         count = suspension.suspend(
             pair.target,
             tables,
-            on_suspend=partial(note_suspended, this_run.tracker),
+            on_suspend=partial(_note_suspended, this_run),
             patience=this_run.settings.lock_wait,
         )
     except SuspensionError:
@@ -131,6 +132,11 @@ def _suspend(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPa
     if count:
         this_run.display.say(f"🔗 {count} keys, indexes and triggers are suspended for the load")
     return count
+
+
+def _note_suspended(this_run: Run, things: Sequence[Suspended]) -> None:
+    note_suspended(this_run.tracker, things)
+    this_run.recorder.suspends([str(one) for one in things])
 
 
 def _jobs(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPair) -> dict[str, Job | TableError]:

@@ -91,7 +91,11 @@ def _run(
         note_end(this_run)
     except BaseException:
         live.abandon()
-        _tell_what_is_suspended(this_run.display, this_run.tracker.suspended)
+        left = this_run.tracker.suspended
+        _tell_what_is_suspended(this_run.display, left)
+        this_run.recorder.leaves_suspended(
+            [f"{one['kind']} {one['schema']}.{one['table']}.{one['name']}" for one in left]
+        )
         raise
     live.close()
     return ending

@@ -14,6 +14,7 @@ import psycopg2
 from db import connect_target, target_words
 from model.catalog import Table
 from model.visible import visible_json
+from operations.run_result import RejectReason
 from postgres import rejected_rows
 from postgres.names import target_name
 from progress import write_lines_atomically
@@ -22,6 +23,8 @@ from run.context import Run
 #: characters; with what is added to them, file systems take 255 bytes
 LONGEST_FILE_NAME = 200
 FOLDER = "rejects"
+#: reasons of a table that the run's result keeps
+MOST_REASONS = 5
 
 
 def write_files(this_run: Run, tables: Sequence[Table]) -> int:
@@ -32,6 +35,7 @@ def write_files(this_run: Run, tables: Sequence[Table]) -> int:
     folder = this_run.tracker.path.parent / FOLDER
     connection = connect_target(this_run.settings)
     total = 0
+    reasons: dict[str, list[RejectReason]] = {}
     try:
         counts = rejected_rows.count_all(connection)
         for table in tables:
@@ -41,6 +45,8 @@ def write_files(this_run: Run, tables: Sequence[Table]) -> int:
                 file.unlink(missing_ok=True)
                 continue
             total += counts[target]
+            found = rejected_rows.reasons(connection, target, MOST_REASONS)
+            reasons[table.key] = [RejectReason(*one) for one in found]
             folder.mkdir(mode=0o700, exist_ok=True)
             write_lines_atomically(file, map(visible_json, rejected_rows.lines(connection, target, table.full_name)))
             this_run.display.say(
@@ -55,6 +61,7 @@ def write_files(this_run: Run, tables: Sequence[Table]) -> int:
         )
     finally:
         connection.close()
+        this_run.recorder.rejects(reasons)
     if total:
         this_run.display.say("💡 Use --retry-rejects once the cause is fixed")
     return total

@@ -31,6 +31,22 @@ class TableEvent(Event):
 
 
 @dataclass(frozen=True)
+class TaskBegun(TableEvent):
+    """A worker, counted from 1, takes up a part of a table's work; `task` says which of them."""
+
+    worker: int
+    task: str
+
+
+@dataclass(frozen=True)
+class TaskEnded(TableEvent):
+    """The worker is done with it, whatever came of it."""
+
+    worker: int
+    task: str
+
+
+@dataclass(frozen=True)
 class TableStarted(TableEvent):
     """A table's turn has come. `expected` is the catalog's estimate of its rows, 0 if unknown."""
 

@@ -135,5 +135,8 @@ class Settings:
     #: the only tables that runs are about, as globs, where not all; those that they never are about
     tables: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    #: lines that `runs.jsonl` keeps at least, and days; 0 for no limit
+    history_runs: int = 200
+    history_days: int = 400
     #: the file that says how types cross, where not as usual
     type_map: Path | None = None

@@ -433,6 +433,28 @@ TABLE: tuple[Group, ...] = (
             ),
         ),
     ),
+    Group(
+        "What runs leave behind",
+        (
+            (
+                Setting(
+                    "HISTORY_RUNS",
+                    "200",
+                    "runs.jsonl has a line about each run. Once it holds so many, it is set aside under a name "
+                    "with the date, and the one set aside before is removed. 0: no limit.",
+                    Whole(200, 0, 1_000_000),
+                    field="history_runs",
+                ),
+                Setting(
+                    "HISTORY_DAYS",
+                    "400",
+                    "The same by age: a line stays for so many days, and for twice as many at most. 0: no limit.",
+                    Whole(400, 0, 36_500),
+                    field="history_days",
+                ),
+            ),
+        ),
+    ),
 )
 
 SETTINGS: Mapping[str, Setting] = {setting.name: setting for group in TABLE for part in group.parts for setting in part}

@@ -16,9 +16,16 @@ from model.events import (
     TableCompleted,
     TableFailed,
     TableStarted,
+    TaskBegun,
+    TaskEnded,
     TriedAgain,
 )
-from operations.run_result import RunResult, TableResult
+from operations.run_result import RejectReason, RunResult, TableResult
+from operations.timeline import Timeline
+
+#: so many warnings, suspended objects and tables with rejected rows are named at most: a line of `runs.jsonl` is read
+#: by people, too
+MOST_WARNINGS, MOST_SUSPENDED, MOST_REJECTING = 100, 500, 100
 
 
 class Recorder:
@@ -29,6 +36,9 @@ class Recorder:
         self._result = RunResult(script, tuple(arguments), None, _now(), "", 0, "", run=self.run)
         self._tables: dict[str, TableResult] = {}
         self._started: dict[str, float] = {}
+        self._timeline = Timeline()
+        self._warnings: list[str] = []
+        self._began = time.monotonic()
         self._hide: Callable[[str], str] = lambda text: text
 
     def is_about(self, settings: Mapping[str, object], hide: Callable[[str], str]) -> None:
@@ -54,6 +64,24 @@ class Recorder:
         """So many keys, indexes and triggers are suspended for the load."""
         self._result = replace(self._result, suspended=self._result.suspended + count)
 
+    def suspends(self, names: Sequence[str]) -> None:
+        """The names of what is suspended for the load."""
+        known = (*self._result.suspended_objects, *names)
+        self._result = replace(self._result, suspended_objects=known[:MOST_SUSPENDED])
+
+    def leaves_suspended(self, names: Sequence[str]) -> None:
+        """The names of what the run leaves suspended, since it ends before its time."""
+        self._result = replace(self._result, not_restored=tuple(names))
+
+    def rejects(self, reasons: Mapping[str, Sequence[RejectReason]]) -> None:
+        """Why rows were rejected that the target has recorded, by table."""
+        first = dict(list(reasons.items())[:MOST_REJECTING])
+        self._result = replace(self._result, rejects=first)
+
+    def warned(self, words: str) -> None:
+        """A person was warned of something."""
+        self._warnings.append(words)
+
     def restored(self, count: int, left: Sequence[str]) -> None:
         """So many are back; `left` names those that are not."""
         self._result = replace(self._result, restored=self._result.restored + count, not_restored=tuple(left))
@@ -67,7 +95,13 @@ class Recorder:
         if isinstance(event, TableStarted):
             self._started[event.table] = time.monotonic()
             self._note(event.table, status="in_progress", error=None)
-        elif isinstance(event, (LoadBegun, ChunkCommitted)):
+        elif isinstance(event, TaskBegun):
+            self._timeline.begin(event.worker, event.table, self._seconds)
+        elif isinstance(event, TaskEnded):
+            self._timeline.end(event.worker, self._seconds)
+        elif isinstance(event, LoadBegun):
+            self._note(event.table, rows=event.rows, rows_before=event.rows)
+        elif isinstance(event, ChunkCommitted):
             self._note(event.table, rows=event.rows)
         elif isinstance(event, TriedAgain):
             self._note(event.table, retries=self._of(event.table).retries + 1)
@@ -106,15 +140,26 @@ class Recorder:
             self._note(table, seconds=round(time.monotonic() - started, 3))
 
     @property
+    def _seconds(self) -> float:
+        """Since the run began."""
+        return time.monotonic() - self._began
+
+    @property
     def failed(self) -> dict[str, str]:
         """The tables that have failed so far, and why."""
         return {key: one.error or "" for key, one in self._tables.items() if one.status == "failed"}
 
     def ended(self, exit_code: int, because: str) -> RunResult:
         """The result of a run that ends like this."""
-        tables = tuple(self._tables.values())
         return replace(
-            self._result, ended_at=_now(), exit_code=exit_code, ended_because=self._hide(because), tables=tables
+            self._result,
+            ended_at=_now(),
+            exit_code=exit_code,
+            ended_because=self._hide(because),
+            tables=tuple(self._tables.values()),
+            spans=self._timeline.spans(self._seconds),
+            warnings=tuple(self._hide(words) for words in self._warnings[:MOST_WARNINGS]),
+            more_warnings=max(0, len(self._warnings) - MOST_WARNINGS),
         )
 
 

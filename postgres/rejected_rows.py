@@ -70,6 +70,10 @@ LINES = """
 SELECT key::text, column_name, reason, sqlstate, content::text, rejected_at::text
 FROM replication.reject WHERE table_schema = %s AND table_name = %s ORDER BY id
 """
+REASONS = """
+SELECT column_name, sqlstate, count(*), min(reason) FROM replication.reject
+WHERE table_schema = %s AND table_name = %s GROUP BY column_name, sqlstate ORDER BY count(*) DESC, 1, 2 LIMIT %s
+"""
 TABLES = "SELECT table_schema, table_name, count(*) FROM replication.reject GROUP BY 1, 2"
 
 
@@ -223,6 +227,18 @@ def count_all(connection: Any) -> dict[TargetName, int]:
     with connection.cursor() as cursor:
         cursor.execute(TABLES)
         found = {TargetName(schema, table): int(rows) for schema, table, rows in cursor.fetchall()}
+    connection.rollback()
+    return found
+
+
+def reasons(connection: Any, table: TargetName, most: int) -> list[tuple[str | None, str, int, str]]:
+    """Why a table's recorded rows were rejected, the most frequent first: column, code, rows, the words of one of them.
+
+    Raises psycopg2.Error.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(REASONS, (table.schema, table.table, most))
+        found = [(column, str(code), int(rows), str(words)) for column, code, rows, words in cursor.fetchall()]
     connection.rollback()
     return found
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol
 
 from model.errors import CancelledError, ReplicationError, ServerError, TableError
-from model.events import Event, Remarked, RowsUnderWay, TriedAgain
+from model.events import Event, Remarked, RowsUnderWay, TaskBegun, TaskEnded, TriedAgain
 from scheduling.local_workers import Remark
 from scheduling.tasks import C, Label, Task
 
@@ -89,9 +89,19 @@ class Limits:
 
 @dataclass
 class _Running(Generic[C]):
+    #: counted from 1
+    worker: int
     table: TableTasks[C]
     task: Task[C, object]
     stalls: int = 0
+
+    @property
+    def begun(self) -> Event:
+        return TaskBegun(self.table.key, self.worker, self.task.label.task)
+
+    @property
+    def ended(self) -> Event:
+        return TaskEnded(self.table.key, self.worker, self.task.label.task)
 
 
 class Scheduler(Generic[C]):
@@ -141,9 +151,12 @@ class Scheduler(Generic[C]):
     def _choose(self) -> list[_Running[C]]:
         """What the workers that are free do next: what was begun before what waits."""
         chosen: list[_Running[C]] = []
-        while len(self._running) + len(chosen) < self._workers.count and self._server_error is None:
+        busy = {one.worker for one in self._running.values()}
+        free = deque(number for number in range(1, self._workers.count + 1) if number not in busy)
+        while free and self._server_error is None:
             if self._ready:
-                chosen.append(_Running(*self._ready.popleft()))
+                chosen.append(_Running(free.popleft(), *self._ready.popleft()))
+                self._events.append(chosen[-1].begun)
             elif self._waiting:
                 table = self._waiting.popleft()
                 self._follow(table, table.begin)
@@ -168,6 +181,7 @@ class Scheduler(Generic[C]):
 
     def _take(self, running: _Running[C], future: Future[object]) -> None:
         table, error = running.table, future.exception()
+        self._events.append(running.ended)
         if error is not None:
             self._errors.append(error)
         if error is None:
@@ -209,9 +223,10 @@ class Scheduler(Generic[C]):
         words = f"no row for {self._limits.stall_seconds:g} s"
         if running.stalls + 1 < self._limits.attempts:
             self._events.append(Remarked(running.table.key, f"🔁 {words}; retried with another connection"))
-            again = _Running(running.table, running.task, running.stalls + 1)
+            again = replace(running, stalls=running.stalls + 1)
             self._running[self._workers.submit(again.task)] = again
             return
+        self._events.append(running.ended)
         self._fail(
             running.table,
             TableError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from model.errors import ProgressFileError, ServerError
-from model.events import TableFailed, TableStarted
+from model.events import TableFailed, TableStarted, TaskBegun, TaskEnded
 from model.visible import on_one_line
 from postgres.names import target_name
 from run.closing import in_words, traced
@@ -30,7 +30,8 @@ def work_through(run: Run, plan: Plan, do_table: Callable[[Work], None]) -> list
         place = f"[{work.number}/{len(plan.tables)}]"
         title = f"\n{place} Processing: {on_one_line(table.key)}"
         run.display.tell(Line(title, "detail", event="table started", table=table.key))
-        run.recorder([TableStarted(table.key, table.full_name, str(target_name(table, run.settings)))])
+        started = TableStarted(table.key, table.full_name, str(target_name(table, run.settings)))
+        run.recorder([started, TaskBegun(table.key, 1, "table")])
         try:
             do_table(work)
         except (ServerError, ProgressFileError):
@@ -49,4 +50,6 @@ def work_through(run: Run, plan: Plan, do_table: Callable[[Work], None]) -> list
                     {"error": words},
                 )
             )  # fmt: skip
+        finally:
+            run.recorder([TaskEnded(table.key, 1, "table")])
     return failed

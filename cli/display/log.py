@@ -47,7 +47,7 @@ class JsonLog:
 
     def written(self, line: Line, at: datetime) -> Iterator[str]:
         """The line of text for it."""
-        message = _without_sign(line.in_log if line.in_log is not None else line.text).strip()
+        message = without_sign(line.in_log if line.in_log is not None else line.text).strip()
         if not message:
             return
         document: dict[str, Any] = {
@@ -87,7 +87,7 @@ class LogDisplay:
         yield LineBars(self, whole)
 
 
-def _without_sign(text: str) -> str:
+def without_sign(text: str) -> str:
     """Words without the emoji that they begin with, which `level` says for machines."""
     text = text.lstrip()
     for emoji in WORDS:

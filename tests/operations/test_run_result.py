@@ -14,7 +14,8 @@ import pytest
 
 from cli.run_script import run_script
 from model.errors import SourceError
-from operations.run_result import FILE
+from operations.recorder import Recorder
+from operations.run_result import FILE, keep
 from run.options import Options
 from run.script import Script
 from tests.harness import ROOT, Workplace
@@ -178,6 +179,31 @@ def test_a_file_that_cannot_be_written_costs_a_warning_and_no_exit_code(
     told = capsys.readouterr().err
     assert "the source is asleep" in told
     assert f"{folder / FILE} cannot be written" in told
+
+
+def test_a_line_that_a_full_disk_cut_off_does_not_spoil_the_next(tmp_path: Path) -> None:
+    keep(Recorder("x", ()).ended(0, "well"), tmp_path)
+    whole = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(whole + whole[:50])
+    keep(Recorder("x", ()).ended(0, "well"), tmp_path)
+    first, cut, last_one = (tmp_path / FILE).read_text(encoding="utf-8").splitlines()
+    assert cut == first[:50]
+    assert json.loads(last_one)["ended_because"] == "well"
+
+
+def test_the_result_says_who_did_what_when_and_what_people_were_warned_of(shop: Shop) -> None:
+    shop.ready("data")
+    query(shop.target, shop.database, "ALTER TABLE products ADD CONSTRAINT few CHECK (id < 3)")
+    query(shop.target, shop.database, "ALTER TABLE orders ADD FOREIGN KEY (id) REFERENCES customers NOT VALID")
+    assert shop.workplace.run("data", "--on-error", "reject", "--workers", "2").code == 1
+    result = last(shop.workplace)
+    assert {span["table"] for span in result["spans"]} == {table["table"] for table in result["tables"]}
+    assert all(0 <= span["begin"] <= span["end"] and span["worker"] in (1, 2) for span in result["spans"])
+    (reason,) = result["rejects"]["Products"]
+    assert (reason["sqlstate"], reason["rows"]) == ("23514", SHOP_COUNTS["public.products"] - 2)
+    assert 'check constraint "few"' in reason["words"]
+    assert [name.split()[0] for name in result["suspended_objects"]] == ["foreign"]
+    assert any("rejects/Products.jsonl" in words for words in result["warnings"])
 
 
 def test_runs_that_end_at_the_same_time_do_not_mix_their_lines(tmp_path: Path) -> None:

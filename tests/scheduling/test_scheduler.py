@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 
 from model.errors import Stopped, TargetError, UnreachableError
-from model.events import Event, Remarked, RowsUnderWay, TableCompleted, TableFailed, TableStarted, TriedAgain
+from model.events import (
+    Event,
+    Remarked,
+    RowsUnderWay,
+    TableCompleted,
+    TableFailed,
+    TableStarted,
+    TaskBegun,
+    TaskEnded,
+    TriedAgain,
+)
 from scheduling.local_workers import LocalWorkers
 from scheduling.retry import RetryPolicy, with_retries
 from scheduling.scheduler import Limits, Scheduler
@@ -103,11 +113,32 @@ def work(tables: Sequence[Table], count: int = 1, seconds: float = 60, attempts:
     return events
 
 
+def of_tables(events: Sequence[Event]) -> list[Event]:
+    """The events that say what became of tables, not who did it."""
+    return [event for event in events if not isinstance(event, (TaskBegun, TaskEnded))]
+
+
 def test_one_worker_ends_a_table_before_it_begins_the_next() -> None:
     log: list[str] = []
     events = work([Table("A", log), Table("B", log)])
     assert log == ["A one", "A two", "A last", "B one", "B two", "B last"]
-    assert [type(event).__name__ for event in events] == ["TableStarted", "TableCompleted"] * 2
+    assert [type(event).__name__ for event in of_tables(events)] == ["TableStarted", "TableCompleted"] * 2
+
+
+def test_who_takes_up_which_task_is_told_before_and_after_it() -> None:
+    events = [event for event in work([Table("A", [])]) if isinstance(event, (TaskBegun, TaskEnded))]
+    assert events == [kind("A", 1, task) for task in ("one", "two", "last") for kind in (TaskBegun, TaskEnded)]
+
+
+def test_no_two_tasks_are_in_the_same_worker_s_hands() -> None:
+    busy: dict[int, str] = {}
+    for event in work([Table(key, []) for key in "ABCDEF"], count=3):
+        if isinstance(event, TaskBegun):
+            assert 1 <= event.worker <= 3
+            assert busy.setdefault(event.worker, event.table + event.task) == event.table + event.task
+        elif isinstance(event, TaskEnded):
+            assert busy.pop(event.worker) == event.table + event.task
+    assert busy == {}
 
 
 def test_a_table_that_fails_costs_no_other_and_is_cleaned_up() -> None:
@@ -120,7 +151,7 @@ def test_a_table_that_fails_costs_no_other_and_is_cleaned_up() -> None:
 
 def test_a_table_that_cannot_begin_fails_with_its_start_told() -> None:
     events = work([Table("A", [], {"begin": TargetError("no such table")})])
-    assert events == [TableStarted("A", "A", "A"), TableFailed("A", "no such table")]
+    assert of_tables(events) == [TableStarted("A", "A", "A"), TableFailed("A", "no such table")]
 
 
 def test_a_fault_of_ours_fails_its_table_alone() -> None:

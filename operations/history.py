@@ -1,0 +1,137 @@
+"""The runs that were: read from `runs.jsonl` and what was set aside of it, and kept from growing for ever.
+
+Setting aside is a rename, so a crash loses nothing, and a run that adds its line at the same time adds it to the file
+under its old name or its new one, both of which are read. Nothing is ever rewritten. Only whole files are removed, once
+the files after them hold enough.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from operations.run_result import FILE, RunResult
+from operations.stored_run import run_of
+
+#: names of what was set aside: the time of it, and a few signs so that two runs never take the same name
+_SET_ASIDE = re.compile(r"runs-\d{8}-\d{6}-\d{6}-[0-9a-f]{4}\.jsonl")
+
+
+@dataclass(frozen=True)
+class BrokenLine:
+    """A line that is not about a run: where it stands, and why it is none."""
+
+    file: str
+    line: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is kept: so many runs, and so many days, at least, and twice as much at most. 0 for no limit."""
+
+    runs: int
+    days: int
+
+
+def newest_first(folder: Path) -> Iterator[RunResult | BrokenLine]:
+    """All runs that a folder knows, one at a time, since there may be many of many tables. Raises OSError."""
+    for file in _files(folder):
+        with file.open("rb") as opened:
+            if not file.stat().st_size:
+                continue
+            with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as text:
+                yield from _runs_in(text, file.name)
+
+
+def last_runs(folder: Path, most: int) -> tuple[list[RunResult], list[BrokenLine]]:
+    """The last runs, the newest last, and the lines among them that could not be read. Raises OSError."""
+    runs: list[RunResult] = []
+    broken: list[BrokenLine] = []
+    for one in newest_first(folder):
+        if isinstance(one, BrokenLine):
+            broken.insert(0, one)
+        else:
+            runs.insert(0, one)
+            if len(runs) == most:
+                break
+    return runs, broken
+
+
+def rotate(folder: Path, limits: Limits, now: datetime) -> None:
+    """Set `runs.jsonl` aside where it is full or old, and remove what was set aside and is not needed. Raises OSError.
+
+    Beside other runs that do the same, or add their lines, nothing is lost.
+    """
+    current = folder / FILE
+    if current.exists() and (_is_full(current, limits) or _is_before(_first(current), limits, now)):
+        # Another run may have set it aside a moment ago.
+        with contextlib.suppress(FileNotFoundError):
+            current.rename(folder / f"runs-{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}.jsonl")
+    newer = 0
+    for file in _files(folder):
+        is_enough = limits.runs and newer >= limits.runs
+        if file.name != FILE and (is_enough or _is_before(_last(file), limits, now)):
+            file.unlink(missing_ok=True)
+        else:
+            newer += _lines(file)
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files that hold runs, the newest first."""
+    aside = (path for path in folder.glob("runs-*.jsonl") if _SET_ASIDE.fullmatch(path.name))
+    files = [folder / FILE, *sorted(aside, key=lambda path: path.name, reverse=True)]
+    return [path for path in files if path.is_file()]
+
+
+def _runs_in(text: mmap.mmap, file: str) -> Iterator[RunResult | BrokenLine]:
+    end = len(text)
+    while end > 0:
+        start = text.rfind(b"\n", 0, end - 1) + 1
+        line = text[start:end].strip()
+        if line:
+            try:
+                yield run_of(line)
+            except ValueError as error:
+                yield BrokenLine(file, text[:start].count(b"\n") + 1, str(error))
+        end = start
+
+
+def _lines(file: Path) -> int:
+    with file.open("rb") as opened:
+        return sum(1 for line in opened if line.strip())
+
+
+def _is_full(file: Path, limits: Limits) -> bool:
+    return bool(limits.runs) and _lines(file) >= limits.runs
+
+
+def _is_before(ended: datetime | None, limits: Limits, now: datetime) -> bool:
+    """Whether a run ended longer ago than runs are kept; not where nobody knows when that was."""
+    return bool(limits.days) and ended is not None and now - ended > timedelta(days=limits.days)
+
+
+def _first(file: Path) -> datetime | None:
+    """When the first run of a file that can be read ended."""
+    with file.open("rb") as opened:
+        for line in opened:
+            with contextlib.suppress(ValueError):
+                return datetime.fromisoformat(run_of(line).ended_at)
+    return None
+
+
+def _last(file: Path) -> datetime | None:
+    """When the last one did; where none can be read, when the file was written last."""
+    with file.open("rb") as opened:
+        if file.stat().st_size:
+            with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as text:
+                for one in _runs_in(text, file.name):
+                    if isinstance(one, RunResult):
+                        return datetime.fromisoformat(one.ended_at)
+    return datetime.fromtimestamp(file.stat().st_mtime)

@@ -1,0 +1,44 @@
+"""How a run ended, in one word, and what it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+
+from model.errors import ALL_DONE, BAD_ARGUMENTS, LOCKED, SOME_FAILED, UNREACHABLE
+from operations.run_result import RunResult
+
+Verdict = Literal["done", "failed", "refused", "unreachable", "busy", "stopped"]
+
+_VERDICTS: Mapping[int, Verdict] = {
+    ALL_DONE: "done", SOME_FAILED: "failed", BAD_ARGUMENTS: "refused", UNREACHABLE: "unreachable", LOCKED: "busy",
+}  # fmt: skip
+
+
+def verdict(result: RunResult) -> Verdict:
+    """The word for a run's exit code; whatever else ends a run stops it."""
+    return _VERDICTS.get(result.exit_code, "stopped")
+
+
+def done(result: RunResult) -> int:
+    """The tables that the run completed, or compared and found equal."""
+    return sum(
+        one.status == "completed" or (one.status, one.compared) == ("compared", "equal") for one in result.tables
+    )
+
+
+def failed(result: RunResult) -> int:
+    """The tables that failed, or differ."""
+    return sum(one.status == "failed" or one.compared == "different" for one in result.tables)
+
+
+def rows(result: RunResult) -> int:
+    """The rows that the run brought into tables, or compared."""
+    return sum(max(0, (one.rows or 0) - one.rows_before) for one in result.tables)
+
+
+def seconds(result: RunResult) -> float:
+    """How long the run took, by its times, which are whole seconds."""
+    ended, started = datetime.fromisoformat(result.ended_at), datetime.fromisoformat(result.started_at)
+    return max(0.0, (ended - started).total_seconds())
