@@ -14,13 +14,14 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from cli.flags import (
     ScriptParser,
+    add_neighbour_flags,
     add_shared_arguments,
     asks_for_history,
-    positive,
     progress_folder,
     refuse_together,
     shared_options,
     wishes_of,
+    workers,
 )
 from cli.history import show_history
 from cli.installed import needed_packages
@@ -46,11 +47,13 @@ examples:
   python sync-data.py --resume --then-verify     continue, then compare the completed tables
   python sync-data.py --on-error reject          leave out rows that PostgreSQL rejects, list them in rejects/
   python sync-data.py --retry-rejects            load them again, once the cause is fixed
+  python sync-data.py --stop-at 06:00            end after the chunks under way at six; --resume goes on
+  python sync-data.py --restore-keys             bring back what a stopped load had suspended
   python sync-data.py --reset                    move the progress file aside
   python sync-data.py --history                  what the last runs came to
 
 exit codes: 0 all done, 1 some tables failed or differ or rows were rejected, 2 bad arguments or settings, 3 a server
-cannot be reached, 4 another run is active, 130/143 stopped (progress is saved)
+cannot be reached, 4 another run is active, 5 --stop-at came first, 130/143 stopped (progress is saved)
 """
 
 
@@ -76,7 +79,8 @@ def main() -> int:
         comparing.add_argument(
             flag, nargs="?", const="values", choices=("values", "counts"), metavar="counts", help=words
         )
-    parser.add_argument("--workers", type=positive, metavar="N", help="tables and chunks copied at the same time")
+    parser.add_argument("--workers", type=workers, metavar="N", help="tables and chunks copied at the same time")
+    add_neighbour_flags(parser)
     parser.add_argument(
         "--on-error", choices=("fail", "reject"), default="fail",
         help="a row that PostgreSQL rejects fails its table (default), or is left out and listed in rejects/",
@@ -106,6 +110,12 @@ def main() -> int:
         ("--resume", "--new-session", "--no-truncate", "--start-from-table", "--retry-rejects", "--verify", "--reset"),
         "finds out by itself what is to be done",
     )  # fmt: skip
+    refuse_together(
+        parser, arguments, "--restore-keys",
+        ("--resume", "--new-session", "--nightly", "--retry-rejects", "--verify", "--reset", "--max-rate", "--stop-at",
+         *WORK_FLAGS), "brings back keys, indexes and triggers, and does nothing else",
+    )  # fmt: skip
+    refuse_together(parser, arguments, "--verify", ("--max-rate", "--stop-at"), "copies nothing")
     refuse_together(parser, arguments, "--new-session", ("--resume",), "begins anew")
     refuse_together(
         parser, arguments, "--reset", ("--resume", "--new-session", *WORK_FLAGS),
@@ -115,9 +125,12 @@ def main() -> int:
     script, folder = script_of("sync-data.py", options, wishes_of(arguments)), progress_folder(options, "data")
     if arguments.verify:
         return run_script(script, folder, partial(_verify, arguments.verify, arguments.workers), "Nothing was changed.")
+    if arguments.restore_keys:
+        return run_script(script, folder, partial(_restore_keys, arguments.workers))
     data_options = DataOptions(
-        arguments.workers, arguments.on_error, arguments.retry_rejects, arguments.then_verify, arguments.consistent
-    )
+        arguments.workers, arguments.on_error, arguments.retry_rejects, arguments.then_verify, arguments.consistent,
+        arguments.max_rate, arguments.stop_at,
+    )  # fmt: skip
     return run_script(script, folder, partial(_run, data_options))
 
 
@@ -129,6 +142,13 @@ def _run(data_options: DataOptions, script: Script) -> RunResult:
         from data_phase import phase  # noqa: PLC0415
 
     return phase.run(script, data_options)
+
+
+def _restore_keys(workers: int | None, script: Script) -> RunResult:
+    with needed_packages():
+        from data_phase import phase  # noqa: PLC0415
+
+    return phase.restore_keys(script, workers)
 
 
 def _verify(mode: Mode, workers: int | None, script: Script) -> RunResult:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,7 +16,9 @@ from cli.display.choice import Wishes
 from cli.display.plain import Taste, Verbosity
 from cli.slips import given, given_path, meant
 from hand_edits.statuses import Phase
-from model.errors import BAD_ARGUMENTS
+from model.errors import BAD_ARGUMENTS, SettingsError
+from model.rates import MaxRate, parse_rate
+from model.settings_table import SETTINGS
 from model.utf8 import as_utf8
 from model.version import __version__
 from operations.recorder import Recorder
@@ -130,6 +134,22 @@ def _add_telling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
 
 
+def add_neighbour_flags(parser: argparse.ArgumentParser) -> None:
+    """Declare how a load spares others: its pace, its end, and what it owes the target."""
+    parser.add_argument(
+        "--max-rate", type=rate, metavar="RATE",
+        help="move at most so many rows (50000rows) or so much (20MB) a second, all workers together",
+    )  # fmt: skip
+    parser.add_argument(
+        "--stop-at", type=next_time, metavar="HH:MM",
+        help="begin no chunk after this time, end with exit code 5, and leave the rest to --resume",
+    )  # fmt: skip
+    parser.add_argument(
+        "--restore-keys", action="store_true",
+        help="copy nothing; bring back the keys, indexes and triggers that a load suspended and that are not back",
+    )  # fmt: skip
+
+
 def wishes_of(arguments: argparse.Namespace) -> Wishes:
     """How a person wants to be told."""
     verbosity: Verbosity = "quiet" if arguments.quiet else "verbose" if arguments.verbose else "usual"
@@ -149,6 +169,33 @@ def positive(text: str) -> int:
     if number < 1:
         raise ValueError(text)
     return number
+
+
+def workers(text: str) -> int:
+    """A number of workers as the setting WORKERS has it, for argparse."""
+    kind = SETTINGS["WORKERS"].kind
+    try:
+        return int(kind.read("WORKERS", given(text)))
+    except SettingsError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("WORKERS ")) from None
+
+
+def rate(text: str) -> MaxRate:
+    """A rate, for argparse."""
+    try:
+        return parse_rate(given(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def next_time(text: str) -> datetime:
+    """The next moment at which a local clock shows the time, for argparse."""
+    found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", text.strip())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"must be a time like 06:00, not {text!r}")
+    now = datetime.now()
+    then = now.replace(hour=int(found[1]), minute=int(found[2]), second=int(found[3] or 0), microsecond=0)
+    return then if then > now else then + timedelta(days=1)
 
 
 def minutes(text: str) -> int:

@@ -1,7 +1,7 @@
 """A script from its arguments to its exit code.
 
 Exit codes: 0 all done · 1 some tables failed · 2 bad arguments or settings · 3 a server cannot be
-reached or refuses the login · 4 another run holds the lock · 130/143 stopped by a signal.
+reached or refuses the login · 4 another run holds the lock · 5 --stop-at came first · 130/143 stopped by a signal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,16 @@ from typing import NoReturn
 from cli.display.choice import Wishes, choose_displays
 from cli.display.noting import NotingDisplay
 from cli.display.plain import PlainDisplay
-from model.errors import ALL_DONE, BAD_ARGUMENTS, SOME_FAILED, OutputError, ReplicationError, ServerError, Stopped
+from model.errors import (
+    ALL_DONE,
+    BAD_ARGUMENTS,
+    SOME_FAILED,
+    OutputError,
+    ReplicationError,
+    ServerError,
+    Stopped,
+    TimeIsUpError,
+)
 from operations.history import Limits, rotate
 from operations.recorder import Recorder
 from operations.run_result import FILE, RunResult, keep
@@ -78,6 +87,11 @@ def run_script(
         name = "Ctrl-C" if stop.number == signal.SIGINT else signal.Signals(stop.number).name
         ending.complain(f"🛑 Stopped by {name}. {after_stop}")
         leave(ending.kept(script.recorder.ended(128 + stop.number, f"stopped by {name}")))
+    except TimeIsUpError as error:
+        done, left = script.recorder.progress
+        told = f"{error}. {done} tables are done, {left} are left; --resume --no-truncate goes on after the last chunk"
+        ending.complain(f"🛑 {told}.")
+        return ending.kept(script.recorder.ended(error.exit_code, told))
     except ServerError as error:
         ending.complain(f"❌ {error}")
         # While the error is still held: letting go of it frees what a worker hangs in.
@@ -101,7 +115,7 @@ class _Ending:
     def complain(self, text: str) -> None:
         """Say why the run ends, which tables failed until then, and with --debug where it happened."""
         script = self._script
-        script.beside.tell(replace(line_of(text), level="error", event="run ended"))
+        script.beside.tell(replace(line_of(text), event="run ended"))
         tell_failures(script.beside, script.recorder.failed)
         if script.options.debug and not isinstance(sys.exc_info()[1], Stopped):
             script.beside.tell(Line(traceback.format_exc().rstrip(), "error", event="trace"))

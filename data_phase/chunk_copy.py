@@ -7,6 +7,7 @@ what died in between.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,6 +17,7 @@ import psycopg2
 from data_phase.job import Job, Step
 from model.changes import Changes, Kind
 from model.errors import TargetError
+from model.long_rows import LongRow, Part
 from model.ranges import WHOLE_TABLE, Chunk
 from mssql import chunk_keys, chunk_planning, native_numbers, reader
 from mssql.wanted_rows import SourceConnections, WantedRows
@@ -62,10 +64,20 @@ def bring(step: Step, chunk: Chunk, *, empties_first: bool) -> Totals:
 
     raw = native_numbers.ask_for(step.source, job.plan.sources, job.table.row_count)
     source = SourceConnections(step.source, step.settings, step.pair.by_value)
-    batches = reader.read_batches(source, WantedRows(job.table, job.plan.sources, chunk, raw), count)
-    work = LoadTransaction(job.plan, finish, begin, step.worker.moved, empties_first, step.settings.lock_wait)
+    batches = _paced(step, reader.read_batches(source, WantedRows(job.table, job.plan.sources, chunk, raw), count))
+    work = LoadTransaction(
+        job.plan, finish, begin, step.worker.moved, empties_first, step.settings.lock_wait, step.worker.remark
+    )
     brought = loader.load(step.target, work, batches, _writer(job, chunk), changes)
     return replace(brought, loaded_as=next(iter(loaded_as), None))
+
+
+def _paced(step: Step, parts: Iterable[Part]) -> Iterator[Part]:
+    """The same parts, no faster than the run may be."""
+    for part in parts:
+        yield part
+        batch = part.batch if isinstance(part, LongRow) else part
+        step.worker.keep_pace(batch.num_rows, batch.nbytes)
 
 
 def committed(step: Step, chunk: Chunk) -> Totals | None:
@@ -108,7 +120,12 @@ def restore_keys(step: Step) -> None:
 def _restore(step: Step, one: Suspended) -> None:
     try:
         restoration.restore_one(
-            step.target, one, step.settings.maintenance_work_mem, run=step.job.run, patience=step.settings.lock_wait
+            step.target,
+            one,
+            step.settings.maintenance_work_mem,
+            run=step.job.run,
+            patience=step.settings.lock_wait,
+            tell=step.worker.remark,
         )
     except psycopg2.Error as error:
         loader.roll_back(step.target)

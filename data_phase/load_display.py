@@ -14,6 +14,7 @@ from model.events import (
     LoadBegun,
     Remarked,
     RowsUnderWay,
+    Stopping,
     TableCompleted,
     TableFailed,
     TableStarted,
@@ -69,6 +70,8 @@ class LoadDisplay:
                 self._bars.rows(table, self._committed.get(table, 0) + rows)
         elif isinstance(event, KeysAreBuilt):
             self._detail(event.table, "🔑 Building its keys and indexes...")
+        elif isinstance(event, Stopping):
+            self._run.display.say(stopping_in_words(event))
         elif isinstance(event, Remarked):
             self._remark(event.table, event.words, "remark")
         elif isinstance(event, TriedAgain):
@@ -160,6 +163,13 @@ class LoadDisplay:
         self._bars.end(table)
         self._over += 1
         self._banner()
+
+
+def stopping_in_words(event: Stopping) -> str:
+    """Why no more begins, and how long what runs may take."""
+    if event.seconds is None:
+        return f"🛑 {event.because}."
+    return f"🛑 {event.because}, {event.seconds:.0f} s at most; a second signal stops at once."
 
 
 class LoadTotals:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
+from data_phase.blocked_display import BlockedDisplay
 from data_phase.connection_pair import ConnectionPair
 from data_phase.job import Job
 from data_phase.load_display import LoadDisplay, LoadTotals
@@ -52,6 +54,7 @@ class Loading:
     lacking: Mapping[str, tuple[str, ...]]
     reject_limit: int | None
     workers: int
+    stop_at: datetime | None = None
 
     @property
     def targets(self) -> dict[str, TargetName]:
@@ -122,6 +125,7 @@ def _suspend(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPa
             tables,
             on_suspend=partial(_note_suspended, this_run),
             patience=this_run.settings.lock_wait,
+            tell=this_run.display.say,
         )
     except SuspensionError:
         # What was suspended before that must not stay so.
@@ -177,6 +181,7 @@ def _observers(loading: Loading, totals: LoadTotals, bars: Bars) -> list[Observe
         loading.run.recorder,
         totals,
         LoadDisplay(loading.run, loading.plan, bars, loading.workers),
+        BlockedDisplay(loading.run),
     ]
 
 
@@ -196,7 +201,8 @@ def _copy(
         for observer in observers:
             observer(events)
 
-    do_all(loads, loading.workers, Limits(settings.stall_timeout, settings.retry_attempts), publish, pairs)
+    limits = Limits(settings.stall_timeout, settings.retry_attempts, stop_at=loading.stop_at)
+    do_all(loads, loading.workers, limits, publish, pairs, settings.max_rate)
 
 
 def _fail_what_is_gone(loading: Loading, totals: LoadTotals) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
+
+from model.rates import MaxRate
 
 if TYPE_CHECKING:
     from verification.table_comparison import Mode
@@ -23,3 +26,7 @@ class DataOptions:
     retry_rejects: bool = False
     then_verify: Mode | None = None
     consistent: bool | None = None
+    #: overrides the setting
+    max_rate: MaxRate | None = None
+    #: the moment from which no chunk begins any more
+    stop_at: datetime | None = None

@@ -53,8 +53,12 @@ def run(script: Script, data_options: DataOptions) -> RunResult:
         if script.options.reset:
             return script.recorder.ended(0, reset(script, tracker))
         this_run, pair = _read(script, tracker)
+        if data_options.max_rate is not None:
+            this_run = replace(this_run, settings=replace(this_run.settings, max_rate=data_options.max_rate))
         existing = _target_tables(pair, this_run)
         announce(this_run)
+        if this_run.settings.max_rate is not None:
+            this_run.display.say(f"🐢 At most {this_run.settings.max_rate}")
         _tell_of_open_wires(this_run, pair, is_compared=data_options.then_verify == "values")
         if data_options.retry_rejects:
             own_schema.prepare(pair.target, this_run.settings.trusted_roles)
@@ -79,7 +83,7 @@ def _run(
         snapshot = _begin(this_run, plan, pair, data_options.consistent, workers)
         lacking = lacking_keys(this_run, plan, existing, pair)
         limit = this_run.settings.reject_limit if data_options.on_error == "reject" else None
-        loading = Loading(this_run, plan, existing, live, lacking, limit, workers)
+        loading = Loading(this_run, plan, existing, live, lacking, limit, workers, data_options.stop_at)
         ending = _load(loading, snapshot, pair) + left_unfinished(this_run)
         if doubted:
             ending += failed(f"completed by hand, but not loaded to the end: {', '.join(doubted)}")
@@ -179,6 +183,34 @@ def _compare(this_run: Run, mode: Mode, workers: int) -> Ending:
     return verification.run(this_run, mode, workers)
 
 
+def restore_keys(script: Script, workers: int | None = None) -> RunResult:
+    """Bring back what loads suspended and did not restore, and nothing else; the source is not asked.
+
+    Raises what `run` raises.
+    """
+    tracker = _tracker(script)
+    with locked(script, tracker):
+        tracker.load()
+        settings = load_run_settings(script)
+        this_run = Run(script, settings, tracker, (), ())
+        announce(this_run)
+        with closing(connect_target(settings)) as target:
+            own_schema.prepare(target, settings.trusted_roles)
+            wanted = len(suspension_record.read(target))
+            count = affordable(this_run, workers or settings.workers, target)
+        live = claim(this_run, [])
+        try:
+            is_restored = restore(this_run, live, count)
+        finally:
+            live.close()
+    if not wanted and is_restored:
+        script.display.say("✅ Nothing to do: nothing is suspended.")
+        return script.recorder.ended(0, "nothing was suspended")
+    if is_restored:
+        return script.recorder.ended(0, "all that was suspended is back")
+    return script.recorder.ended(1, "keys, indexes or triggers could not be restored")
+
+
 def verify(script: Script, mode: Mode, workers: int | None = None) -> RunResult:
     """Copy nothing; compare both sides of all tables that the options ask for.
 
@@ -233,8 +265,8 @@ def _tell_what_is_suspended(display: Display, things: Sequence[Mapping[str, str 
         tables = {(one.get("schema"), one.get("table")) for one in things}
         display.say(
             f"⚠️ {len(things)} keys, indexes and triggers of {len(tables)} table{'s' if len(tables) > 1 else ''} were "
-            f"suspended for a load and are not back. The next run of either script restores them; --resume continues "
-            f"the load."
+            f"suspended for a load and are not back. --resume continues the load and brings them; --restore-keys "
+            f"brings only them."
         )
 
 

@@ -16,6 +16,7 @@ from typing import ClassVar
 from model.catalog import Column
 
 ALL_DONE, SOME_FAILED, BAD_ARGUMENTS, UNREACHABLE, LOCKED = range(5)
+TIME_IS_UP = 5
 
 
 class ReplicationError(Exception):
@@ -155,6 +156,12 @@ class LockHeldError(OthersAtWorkError):
 
 class TablesClaimedError(OthersAtWorkError):
     """Another run works on these tables in the target; the message says which run, and on what."""
+
+
+class TimeIsUpError(ReplicationError):
+    """The time that --stop-at names has come; what is left waits for the next run."""
+
+    exit_code = TIME_IS_UP
 
 
 # -- one table fails, the run goes on ------------------------------------------------------------------

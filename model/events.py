@@ -24,6 +24,14 @@ class RowsUnderWay(Event):
 
 
 @dataclass(frozen=True)
+class Stopping(Event):
+    """No task begins any more; those that run may end within so many seconds. `because` says why, for a person."""
+
+    because: str
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class TableEvent(Event):
     """Something that happened to a table."""
 
@@ -149,4 +157,18 @@ class TriedAgain(TableEvent):
     error: str
     attempt: int
     attempts: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StandsStill(TableEvent):
+    """A task of the table has not moved for so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class MovesAgain(TableEvent):
+    """It moves again, after so many seconds."""
+
     seconds: float

@@ -10,6 +10,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from model.changes import NulPolicy
+from model.rates import MaxRate
 
 Naming = Literal["lower", "preserve"]
 CollationPolicy = Literal["leave", "citext", "icu"]
@@ -120,6 +121,8 @@ class Settings:
     retry_seconds: float = 1.0
     #: seconds without a row after which a chunk is given up
     stall_timeout: int = 600
+    #: how fast a load may be at most, over all workers
+    max_rate: MaxRate | None = None
     #: rejected rows of a table beyond which it fails (--on-error reject); 0 for no limit
     reject_limit: int = 10_000
     #: seconds for which a step that needs a strong lock on a table waits for others, in short attempts

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from model.errors import SettingsError
+from model.rates import MaxRate, parse_rate
 
 #: characters of a line of comment, and of a title, in `.env.example`
 WIDTH, RULE_WIDTH = 112, 91
@@ -89,6 +90,18 @@ class File:
     def read(self, name: str, text: str) -> Path | None:  # noqa: ARG002
         """Blanks around it do not count."""
         return Path(text.strip()) if text.strip() else None
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Rows or bytes a second, or none."""
+
+    def read(self, name: str, text: str) -> MaxRate | None:
+        """As of `model.rates`."""
+        try:
+            return parse_rate(text) if text.strip() else None
+        except ValueError as error:
+            raise SettingsError(f"{name} {error}") from None
 
 
 @dataclass(frozen=True)
@@ -354,6 +367,14 @@ TABLE: tuple[Group, ...] = (
                     "--workers overrides it.",
                     Whole(default_workers(), 1, 64),
                     field="workers",
+                ),
+                Setting(
+                    "MAX_RATE",
+                    "50000rows",
+                    "A load moves at most so many rows (50000rows) or so much (20MB) a second, all workers together; "
+                    "--max-rate overrides it. Default: as fast as it can.",
+                    Rate(),
+                    field="max_rate",
                 ),
                 Setting(
                     "NUL_POLICY",

@@ -149,6 +149,12 @@ class Recorder:
         """The tables that have failed so far, and why."""
         return {key: one.error or "" for key, one in self._tables.items() if one.status == "failed"}
 
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many tables are done so far, and how many are not."""
+        done = sum(one.status == "completed" for one in self._tables.values())
+        return done, len(self._tables) - done
+
     def ended(self, exit_code: int, because: str) -> RunResult:
         """The result of a run that ends like this."""
         return replace(

@@ -30,8 +30,9 @@ class LoadTransaction:
     """What one transaction does beside bringing rows into a table.
 
     With `empties_first` the table is emptied in it, so readers see the old rows or all of the new ones; `patience` is
-    how many seconds that waits for others. `begin` is called with the cursor before the first row, `finish` before the
-    commit, with what was brought. `on_rows` is told the rows sent so far, which are not committed yet.
+    how many seconds that waits for others, and `tell` is told of them. `begin` is called with the cursor before the
+    first row, `finish` before the commit, with what was brought. `on_rows` is told the rows sent so far, which are not
+    committed yet.
     """
 
     plan: LoadPlan
@@ -40,6 +41,7 @@ class LoadTransaction:
     on_rows: Callable[[int], None] = _nothing
     empties_first: bool = False
     patience: float = locks.PATIENCE_S
+    tell: Callable[[str], None] = _nothing
 
 
 class Writer(Protocol):
@@ -77,7 +79,7 @@ def load(
     """
     with transaction(connection) as cursor:
         if work.empties_first:
-            truncate(connection, work.plan, work.patience, lambda: work.on_rows(0))
+            truncate(connection, work.plan, work.patience, lambda: work.on_rows(0), work.tell)
         work.begin(cursor)
         brought = writer.write(cursor, work, batches, changes or Changes())
         work.finish(cursor, brought)
@@ -129,14 +131,18 @@ def copy_rows(
 
 
 def truncate(
-    connection: Any, plan: LoadPlan, patience: float = locks.PATIENCE_S, on_wait: Callable[[], None] = lambda: None
+    connection: Any,
+    plan: LoadPlan,
+    patience: float = locks.PATIENCE_S,
+    on_wait: Callable[[], None] = _nothing,
+    tell: Callable[[str], None] = _nothing,
 ) -> None:
     """Empty a table at the beginning of a transaction, which stays open; waits for others in short attempts.
 
     Tables that inherit from it are not ours, and keep their rows. Raises psycopg2.Error.
     """
     statement = f"TRUNCATE TABLE {plan.rows}"
-    locks.execute_patiently(connection, [plan.target], statement, patience, on_wait)
+    locks.execute_patiently(connection, [plan.target], statement, patience, on_wait, tell)
 
 
 def is_empty(connection: Any, plan: LoadPlan) -> bool:

@@ -30,6 +30,8 @@ ATTEMPT_MS = 300
 BEHIND_VACUUM_MS = 500
 #: seconds between two attempts, at least and at most
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 1.0
+#: seconds after which it is told who is waited for, and again
+TOLD_AFTER_S, TOLD_AGAIN_S = 10.0, 60.0
 #: lock_not_available, deadlock_detected
 NOT_HAD = ("55P03", "40P01")
 
@@ -85,12 +87,14 @@ def patiently(
     step: Callable[[Any], T],
     patience: float = PATIENCE_S,
     on_wait: Callable[[], None] = lambda: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> T:
     """Run `step` with a cursor at the beginning of a transaction, again and again until it has its locks.
 
     `tables` are those whose locks it takes, for telling who holds them. The transaction stays open behind it, without
-    a lock timeout. `on_wait` is called before each further attempt. Raises psycopg2.Error: what is no matter of locks
-    at once, the rest, with who holds the tables in its words, after `patience` seconds.
+    a lock timeout. `on_wait` is called before each further attempt; `tell` is given words about who is waited for,
+    after `TOLD_AFTER_S` seconds, each `TOLD_AGAIN_S`, and when it is over. Raises psycopg2.Error: what is no matter of
+    locks at once, the rest, with who holds the tables in its words, after `patience` seconds.
     """
 
     def attempt(cursor: Any, timeout: str) -> T:
@@ -99,7 +103,7 @@ def patiently(
         cursor.execute(NO_TIMEOUT)
         return result
 
-    return _until_locked(connection, tables, attempt, patience, on_wait)
+    return _until_locked(connection, tables, attempt, patience, _Told(tables, on_wait, tell))
 
 
 def execute_patiently(
@@ -108,13 +112,40 @@ def execute_patiently(
     statement: str,
     patience: float = PATIENCE_S,
     on_wait: Callable[[], None] = lambda: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Like `patiently`, for one statement without values: all in one message to the server."""
 
     def attempt(cursor: Any, timeout: str) -> None:
         cursor.execute(f"{timeout}; {statement}; {NO_TIMEOUT}")
 
-    _until_locked(connection, tables, attempt, patience, on_wait)
+    _until_locked(connection, tables, attempt, patience, _Told(tables, on_wait, tell))
+
+
+class _Told:
+    """Says whom a step waits for, not at once and not each time."""
+
+    def __init__(self, tables: Sequence[TargetName], on_wait: Callable[[], None], tell: Callable[[str], None]) -> None:
+        self._tables = ", ".join(map(str, tables))
+        self._on_wait = on_wait
+        self._tell = tell
+        self._started = time.monotonic()
+        self._due = self._started + TOLD_AFTER_S
+        self._is_told = False
+
+    def waits(self, others: Sequence[Holder]) -> None:
+        """Another attempt follows."""
+        self._on_wait()
+        now = time.monotonic()
+        if now >= self._due:
+            self._due, self._is_told = now + TOLD_AGAIN_S, True
+            who = "; ".join(map(str, others)) or "somebody who has gone by now"
+            self._tell(f"⏳ waiting {now - self._started:.0f} s for a lock on {self._tables}, held by {who}")
+
+    def ends(self) -> None:
+        """The locks were had."""
+        if self._is_told:
+            self._tell(f"⏳ {self._tables}: the lock was had after {time.monotonic() - self._started:.0f} s")
 
 
 def _until_locked(
@@ -122,7 +153,7 @@ def _until_locked(
     tables: Sequence[TargetName],
     attempt: Callable[[Any, str], T],
     patience: float,
-    on_wait: Callable[[], None],
+    told: _Told,
 ) -> T:
     deadline = time.monotonic() + patience
     pause = SHORTEST_PAUSE_S
@@ -130,7 +161,9 @@ def _until_locked(
     while True:
         try:
             with connection.cursor() as cursor:
-                return attempt(cursor, timeout)
+                result = attempt(cursor, timeout)
+            told.ends()
+            return result
         except psycopg2.Error as error:
             if error.pgcode not in NOT_HAD or connection.closed:
                 raise
@@ -138,7 +171,7 @@ def _until_locked(
             others = holders(connection, tables)
             if time.monotonic() >= deadline:
                 raise LockNotHadError(tables, patience, others, error) from None
-        on_wait()
+        told.waits(others)
         is_vacuum = any(other.mode == "ShareUpdateExclusiveLock" for other in others)
         # With more than one table a lock may be held already while the next one is waited for.
         timeout = TIMEOUT_BEHIND_VACUUM if is_vacuum and len(tables) == 1 else ATTEMPT_TIMEOUT

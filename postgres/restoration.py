@@ -57,21 +57,28 @@ def groups(found: Iterable[Suspended], kind: Kind) -> list[Sequence[Suspended]]:
     return [chosen[start : start + size] for start in range(0, len(chosen), size)]
 
 
-def restore(connect: Callable[[], Any], group: Sequence[Suspended], memory: str, *, run: int = 0) -> list[str]:
+def restore(
+    connect: Callable[[], Any],
+    group: Sequence[Suspended],
+    memory: str,
+    *,
+    run: int = 0,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[str]:
     """Restore a group as `restore_one` does; returns what is wrong, in the server's words.
 
     What is wrong with one of them does not keep the others away. `connect` gives a connection that is open.
     """
     if len(group) > 1 and _restore_together(connect(), group, run):
         return []
-    problems = (_problem_with(connect(), one, memory, run) for one in group)
+    problems = (_problem_with(connect(), one, memory, run, tell) for one in group)
     return [problem for problem in problems if problem is not None]
 
 
-def _problem_with(connection: Any, one: Suspended, memory: str, run: int) -> str | None:
+def _problem_with(connection: Any, one: Suspended, memory: str, run: int, tell: Callable[[str], None]) -> str | None:
     """Restore something; returns why it could not be."""
     try:
-        restore_one(connection, one, memory, run=run)
+        restore_one(connection, one, memory, run=run, tell=tell)
     except (psycopg2.Error, SuspensionError) as error:
         if not connection.closed:
             connection.rollback()
@@ -107,7 +114,13 @@ def _restore_together(connection: Any, group: Sequence[Suspended], run: int) -> 
 
 
 def restore_one(
-    connection: Any, one: Suspended, memory: str, *, run: int = 0, patience: float = locks.PATIENCE_S
+    connection: Any,
+    one: Suspended,
+    memory: str,
+    *,
+    run: int = 0,
+    patience: float = locks.PATIENCE_S,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Restore something, and validate it if it was valid. Raises psycopg2.Error, SuspensionError.
 
@@ -122,12 +135,12 @@ def restore_one(
             _make(cursor, one)
 
     if one.kind in BUILT:
-        locks.patiently(connection, [one.table], lambda cursor: _build(cursor, one, memory), patience)
+        locks.patiently(connection, [one.table], lambda cursor: _build(cursor, one, memory), patience, tell=tell)
     else:
-        locks.patiently(connection, one.tables, make, patience)
+        locks.patiently(connection, one.tables, make, patience, tell=tell)
         if one.kind == "foreign key" and one.is_validated:
             connection.commit()
-            locks.patiently(connection, one.tables, lambda cursor: _validate(cursor, one), patience)
+            locks.patiently(connection, one.tables, lambda cursor: _validate(cursor, one), patience, tell=tell)
     connection.commit()
 
 

@@ -115,15 +115,20 @@ Note = Callable[[Sequence[Suspended]], None]
 
 
 def suspend(
-    connection: Any, loaded: LoadedTables, *, on_suspend: Note = lambda _: None, patience: float = locks.PATIENCE_S
+    connection: Any,
+    loaded: LoadedTables,
+    *,
+    on_suspend: Note = lambda _: None,
+    patience: float = locks.PATIENCE_S,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Record and drop what is in the way of a load; returns how many things.
 
     Foreign keys from and to the tables, their triggers, and keys and indexes as `LoadedTables` says. `on_suspend` is
-    told of things before they are committed. Raises SuspensionError; what was suspended until then is recorded, and
-    to be restored.
+    told of things before they are committed, `tell` of whoever is waited for. Raises SuspensionError; what was
+    suspended until then is recorded, and to be restored.
     """
-    suspender = _Suspender(connection, loaded.keeps_unique, on_suspend, patience)
+    suspender = _Suspender(connection, loaded.keeps_unique, on_suspend, patience, tell)
     return suspender.suspend(
         {"foreign key": loaded.tables},
         # Foreign keys rest on them.
@@ -152,6 +157,7 @@ class _Suspender:
     keeps_unique: bool
     on_suspend: Note
     patience: float
+    tell: Callable[[str], None] = lambda _: None
 
     def suspend(self, *stages: Mapping[Kind, Sequence[TargetName]]) -> int:
         """Suspend, one stage after the other, what stands of these kinds on these tables; returns how many things.
@@ -223,7 +229,7 @@ class _Suspender:
             order.reverse()
             return self._take(cursor, unit)
 
-        count = locks.patiently(self.connection, unit.locked, step, self.patience)
+        count = locks.patiently(self.connection, unit.locked, step, self.patience, tell=self.tell)
         self.connection.commit()
         return count
 

@@ -87,7 +87,7 @@ def restore(this_run: Run, live: LiveRun, workers: int, suspended: int = 0) -> b
 
     def restore_group(group: Sequence[Suspended]) -> list[str]:
         with connections.one() as connect:
-            return restoration.restore(connect, group, memory, run=live.number)
+            return restoration.restore(connect, group, memory, run=live.number, tell=display.say)
 
     problems: list[str] = []
     for kind in suspension_record.KINDS:

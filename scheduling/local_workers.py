@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from model.errors import CancelledError
+from model.rates import MaxRate
+from scheduling.pace import Pace
 from scheduling.retry import Again
 from scheduling.tasks import C, Label, Task
 
 #: threads that may hang in a driver for ever before a run does
 MOST_HANGING = 1000
+#: seconds of a wait for the pace after which a worker looks whether it is to end
+LONGEST_PAUSE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,10 @@ class LocalWorkers(Generic[C]):
     A thread that hangs in a driver is left behind, its connections broken: the next task gets a new one.
     """
 
-    def __init__(self, count: int, connections: Iterable[C] = ()) -> None:
-        """`connections` are those with which the first workers go on."""
+    def __init__(self, count: int, connections: Iterable[C] = (), rate: MaxRate | None = None) -> None:
+        """`connections` are those with which the first workers go on; `rate` is kept by all together."""
         self.count = count
+        self._pace = None if rate is None else Pace(rate)
         # Far more threads than workers, made when needed: one that hangs must not keep another from beginning.
         self._executor = ThreadPoolExecutor(count + MOST_HANGING, thread_name_prefix="worker")
         self._idle: queue.SimpleQueue[C] = queue.SimpleQueue()
@@ -74,6 +79,11 @@ class LocalWorkers(Generic[C]):
         """Whether a task has not moved for so long."""
         moved_at = self._moved_at.get(label)
         return moved_at is not None and time.monotonic() - moved_at > seconds
+
+    def seconds_still(self, label: Label) -> float:
+        """For how long a task has not moved; 0 where it may take long."""
+        moved_at = self._moved_at.get(label)
+        return 0.0 if moved_at is None else max(time.monotonic() - moved_at, 0.0)
 
     def give_up(self, label: Label) -> None:
         """End a task that stands still.
@@ -145,6 +155,17 @@ class LocalWorkers(Generic[C]):
             self._moved_at[worker.label] = time.monotonic()
         self._end_if_stopping(worker)
 
+    def _keep_pace(self, worker: _Watched[C], rows: int, size: int) -> None:
+        left = 0.0 if self._pace is None else self._pace.seconds_for(rows, size)
+        while left > 0:
+            # Whoever waits for the pace does not stand still.
+            if self._is_watched(worker):
+                self._moved_at[worker.label] = time.monotonic()
+            self._end_if_stopping(worker)
+            self._stopping.wait(min(left, LONGEST_PAUSE_S))
+            left -= LONGEST_PAUSE_S
+        self._end_if_stopping(worker)
+
     def _pause_watching(self, worker: _Watched[C]) -> None:
         if self._is_watched(worker):
             self._moved_at.pop(worker.label, None)
@@ -179,6 +200,9 @@ class _Watched(Generic[C]):
 
     def moved(self, rows: int = 0) -> None:
         self._of._note(self, rows)
+
+    def keep_pace(self, rows: int, size: int) -> None:
+        self._of._keep_pace(self, rows, size)
 
     def may_take_long(self) -> None:
         self._of._pause_watching(self)

@@ -6,19 +6,33 @@ events, in one thread, to whoever listens.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Generic, Protocol
 
-from model.errors import CancelledError, ReplicationError, ServerError, TableError
-from model.events import Event, Remarked, RowsUnderWay, TaskBegun, TaskEnded, TriedAgain
+from model.errors import CancelledError, ReplicationError, ServerError, Stopped, TableError, TimeIsUpError
+from model.events import (
+    Event,
+    MovesAgain,
+    Remarked,
+    RowsUnderWay,
+    StandsStill,
+    Stopping,
+    TaskBegun,
+    TaskEnded,
+    TriedAgain,
+)
 from scheduling.local_workers import Remark
 from scheduling.tasks import C, Label, Task
 
 #: seconds after which events of standing tasks, rows under way and remarks are looked at
 SECONDS_A_ROUND = 0.25
+#: seconds without a row after which a task is not expected to end soon
+STILL_SECONDS = 2.0
 
 
 class Workers(Protocol[C]):
@@ -39,6 +53,9 @@ class Workers(Protocol[C]):
 
     def stands_still(self, label: Label, seconds: float) -> bool:
         """Whether a task has not moved for so long."""
+
+    def seconds_still(self, label: Label) -> float:
+        """For how long a task has not moved; 0 where it may take long."""
 
     def give_up(self, label: Label) -> None:
         """End a task that stands still, so that it cannot commit any more."""
@@ -85,6 +102,13 @@ class Limits:
     stall_seconds: float
     attempts: int
     seconds_to_stop: float = 10.0
+    #: tasks that run when a signal comes get so long to end by themselves, as long as they move
+    seconds_to_end: float = 10.0
+    #: the moment from which no task begins any more, and its words for a person
+    stop_at: datetime | None = None
+    #: seconds after which it is told that a task does not move, and again
+    told_after: float = 10.0
+    told_again: float = 60.0
 
 
 @dataclass
@@ -94,6 +118,8 @@ class _Running(Generic[C]):
     table: TableTasks[C]
     task: Task[C, object]
     stalls: int = 0
+    #: seconds of standing still at which it was told last; 0 where it moves
+    told_at: float = 0.0
 
     @property
     def begun(self) -> Event:
@@ -117,6 +143,7 @@ class Scheduler(Generic[C]):
         self._running: dict[Future[object], _Running[C]] = {}
         self._events: list[Event] = []
         self._server_error: ServerError | None = None
+        self._is_time_up = False
         #: kept, since letting go of an error frees what its worker hangs in, and waits with it
         self._errors: list[BaseException] = []
 
@@ -132,6 +159,7 @@ class Scheduler(Generic[C]):
                 if self._server_error is not None and not self._limits.seconds_to_stop:
                     raise self._server_error
                 self._look_for_standstill()
+                self._look_at_the_clock()
                 chosen = self._choose()
                 if under_way := self._workers.rows_under_way():
                     self._events.append(RowsUnderWay(under_way))
@@ -142,18 +170,46 @@ class Scheduler(Generic[C]):
                 if not self._running:
                     break
                 done, _ = wait(self._running, timeout=SECONDS_A_ROUND, return_when=FIRST_COMPLETED)
-        except BaseException:
-            self._workers.stop(self._limits.seconds_to_stop)
+        except BaseException as error:
+            try:
+                if isinstance(error, Stopped):
+                    self._let_end()
+            finally:
+                self._workers.stop(self._limits.seconds_to_stop)
             raise
         if self._server_error is not None:
             raise self._server_error
+        if self._is_time_up and (self._waiting or self._ready):
+            raise TimeIsUpError(f"it is {self._limits.stop_at:%H:%M}, at which --stop-at ends the run")
+
+    def _look_at_the_clock(self) -> None:
+        stop_at = self._limits.stop_at
+        if stop_at is not None and not self._is_time_up and datetime.now() >= stop_at:
+            self._is_time_up = True
+            if self._running:
+                self._events.append(Stopping(f"It is {stop_at:%H:%M}: the chunks under way are brought to their end"))
+
+    def _let_end(self) -> None:
+        """Let tasks that run end by themselves, if that is soon: what they have brought by then is not lost."""
+        deadline = time.monotonic() + self._limits.seconds_to_end
+        if self._limits.seconds_to_stop and self._moving():
+            self._publish([Stopping("Stopping once the chunks under way are through", self._limits.seconds_to_end)])
+        while self._limits.seconds_to_stop and time.monotonic() < deadline and self._moving():
+            done, _ = wait(self._running, timeout=SECONDS_A_ROUND, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._take(self._running.pop(future), future)
+            events, self._events = self._events, []
+            self._publish(events)
+
+    def _moving(self) -> list[_Running[C]]:
+        return [one for one in self._running.values() if self._workers.seconds_still(one.task.label) < STILL_SECONDS]
 
     def _choose(self) -> list[_Running[C]]:
         """What the workers that are free do next: what was begun before what waits."""
         chosen: list[_Running[C]] = []
         busy = {one.worker for one in self._running.values()}
         free = deque(number for number in range(1, self._workers.count + 1) if number not in busy)
-        while free and self._server_error is None:
+        while free and self._server_error is None and not self._is_time_up:
             if self._ready:
                 chosen.append(_Running(free.popleft(), *self._ready.popleft()))
                 self._events.append(chosen[-1].begun)
@@ -214,10 +270,21 @@ class Scheduler(Generic[C]):
     def _look_for_standstill(self) -> None:
         for future, running in list(self._running.items()):
             label = running.task.label
+            self._tell_standstill(running)
             if self._workers.stands_still(label, self._limits.stall_seconds) and not future.done():
                 del self._running[future]
                 self._workers.give_up(label)
                 self._try_anew(running)
+
+    def _tell_standstill(self, running: _Running[C]) -> None:
+        seconds, table = self._workers.seconds_still(running.task.label), running.table.key
+        due = running.told_at + self._limits.told_again if running.told_at else self._limits.told_after
+        if seconds >= due:
+            running.told_at = seconds
+            self._events.append(StandsStill(table, seconds))
+        elif running.told_at and seconds < running.told_at:
+            self._events.append(MovesAgain(table, running.told_at))
+            running.told_at = 0.0
 
     def _try_anew(self, running: _Running[C]) -> None:
         words = f"no row for {self._limits.stall_seconds:g} s"

@@ -55,6 +55,12 @@ class Worker(Protocol[C_co]):
     def moved(self, rows: int = 0) -> None:
         """The task has moved on, and so many rows are under way. Raises CancelledError where it is to end."""
 
+    def keep_pace(self, rows: int, size: int) -> None:
+        """So many rows of so many bytes were read: wait where the run is faster than it may be.
+
+        Raises CancelledError where the task is to end.
+        """
+
     def may_take_long(self) -> None:
         """What follows takes as long as it takes, and is no standstill."""
 
@@ -105,6 +111,9 @@ class Unwatched(Generic[C]):
 
     def moved(self, rows: int = 0) -> None:
         """Nobody asks."""
+
+    def keep_pace(self, rows: int, size: int) -> None:
+        """Whoever runs several processes sees to their pace."""
 
     def may_take_long(self) -> None:
         """Nobody asks."""

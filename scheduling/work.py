@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from model.events import Event
+from model.rates import MaxRate
 from scheduling.local_workers import LocalWorkers
 from scheduling.scheduler import Limits, Scheduler, TableTasks
 from scheduling.tasks import C
@@ -16,12 +17,13 @@ def do_all(
     limits: Limits,
     publish: Callable[[Sequence[Event]], None],
     connections: Iterable[C] = (),
+    rate: MaxRate | None = None,
 ) -> None:
     """Have all tables done by so many workers, the first of them with `connections`; `publish` as of `Scheduler`.
 
-    Raises ServerError and Stopped.
+    All together keep below `rate`. Raises ServerError, Stopped and TimeIsUpError.
     """
-    threads = LocalWorkers(workers, connections)
+    threads = LocalWorkers(workers, connections, rate)
     try:
         Scheduler(threads, limits, publish).run(tables)
     finally:

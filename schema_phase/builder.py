@@ -267,7 +267,9 @@ class Builder:
             return refused
 
         try:
-            refused = locks.patiently(connection, [dropped] if dropped else [], run_all, self._settings.lock_wait)
+            refused = locks.patiently(
+                connection, [dropped] if dropped else [], run_all, self._settings.lock_wait, tell=self._run.display.say
+            )
             connection.commit()
         except psycopg2.Error as error:
             if connection.closed:

@@ -56,6 +56,7 @@ WORDS: dict[str, str] = {
     "🔁": "[RETRY]",
     "🔑": "[KEYS]",
     "📸": "[SNAPSHOT]",
+    "🐢": "[SLOWLY]",
     "→": "->",
     "…": "...",
     "·": "-",

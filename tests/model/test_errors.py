@@ -35,7 +35,7 @@ def test_what_a_refused_value_knows_of_its_column_travels_with_it() -> None:
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_the_exit_code_of_an_error_is_that_of_its_branch(kind: type[ReplicationError]) -> None:
-    branches = {RunRefusedError: 2, ServerError: 3, errors.OthersAtWorkError: 4, TableError: 1}
+    branches = {RunRefusedError: 2, ServerError: 3, errors.OthersAtWorkError: 4, errors.TimeIsUpError: 5, TableError: 1}
     expected = next((code for branch, code in branches.items() if issubclass(kind, branch)), 1)
     assert kind("").exit_code == expected
 

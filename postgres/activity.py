@@ -1,0 +1,47 @@
+"""Who is in the way of this tool's sessions in PostgreSQL, as they wait now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from model.visible import on_one_line
+
+APPLICATION = "mssql-to-postgres"
+
+BLOCKED = """
+SELECT a.pid, left(regexp_replace(a.query, '\\s+', ' ', 'g'), 60),
+       b.pid, coalesce(b.usename, ''), coalesce(nullif(b.application_name, ''), b.backend_type, ''),
+       left(regexp_replace(coalesce(b.query, ''), '\\s+', ' ', 'g'), 80)
+FROM pg_stat_activity AS a
+CROSS JOIN LATERAL unnest(pg_blocking_pids(a.pid)) AS p (pid)
+JOIN pg_stat_activity AS b ON b.pid = p.pid
+WHERE a.application_name = %s AND a.datname = current_database() AND b.application_name <> %s
+ORDER BY a.pid, b.pid
+"""
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """A session of ours that waits, and the one that it waits for."""
+
+    pid: int
+    query: str
+    blocker: int
+    user: str
+    application: str
+    blocking_query: str
+
+    def __str__(self) -> str:
+        who = ", ".join(part for part in (f"user {self.user}" if self.user else "", self.application) if part)
+        query = f": {on_one_line(self.blocking_query)}" if self.blocking_query else ""
+        return f"pid {self.blocker} ({who}) blocks {on_one_line(self.query)}{query}"
+
+
+def blocked(connection: Any) -> list[Blocked]:
+    """What waits for others now. Raises psycopg2.Error; ends the transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(BLOCKED, (APPLICATION, APPLICATION))
+        found = [Blocked(*row) for row in cursor.fetchall()]
+    connection.rollback()
+    return found
