@@ -7,12 +7,10 @@ reader, or a run that starts after a kill, sees either the state before it or th
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import socket
 import stat
 import sys
-import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,12 +24,13 @@ from hand_edits.names import origin
 from hand_edits.reading import HandEditError, decoded, parsed
 from hand_edits.shape import checked, line_of_entry
 from hand_edits.statuses import GONE, OVER, Phase, Status
+from hand_edits.watch import Watch
+from hand_edits.while_running import REVISION, revision_of
+from hand_edits.whole_files import PRIVATE, TouchedError, real_path, signature_of, write_lines_atomically
 from model.catalog import Table
 from model.errors import LockHeldError, ProgressFileError
 from model.visible import json_text
 
-#: rights of a new file, which may hold what only its owner should read
-PRIVATE = 0o600
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
     (stat.S_ISSOCK, "a socket"),
@@ -73,15 +72,18 @@ class ProgressTracker:
     """The statuses of one phase's tables, mirrored in a JSON file after every change.
 
     `path` is the file; `phase` is the key under which a table's entry keeps its status. Nothing is
-    read or written before `load` or `start_session`. All times are local, ISO 8601, to the second.
+    read or written before `load` or `start_session`. All times are local, ISO 8601, to the second. What people do to
+    the file meanwhile is told by `say`.
     """
 
-    def __init__(self, path: Path, phase: Phase) -> None:
+    def __init__(self, path: Path, phase: Phase, say: Callable[[str], None] = print) -> None:
         self.path = path
         self.phase = phase
+        self._watch = Watch(path, phase, self._read, say)
         self._document: dict[str, Any] = {}
         #: tables' entries as they stand in the file: of thousands, a change is to one
         self._texts: dict[str, str] = {}
+        self._changed: set[str] = set()
         self._gathers = False
         self._has_changed = False
         self._known: KnownTables | None = None
@@ -174,20 +176,27 @@ class ProgressTracker:
         this tool's. The file is never changed by this.
         """
         self._refuse_other_kinds()
+        signature = signature_of(self.path)
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
+            self._watch.begin({"tables": {}}, None)
             return False
         except OSError as error:
             raise ProgressFileError(_cannot_read(self.path, error)) from None
         try:
-            text = decoded(content)
-            document = checked(parsed(text), self.phase, text)
-            self._document = document if self._known is None else self._understood(document, text, self._known)
+            self._document = self._read(content)
         except HandEditError as error:
             raise ProgressFileError(self._refused(str(error))) from None
         self._texts.clear()
+        self._watch.begin(self._document, signature)
         return True
+
+    def _read(self, content: bytes) -> dict[str, Any]:
+        """The document that a file's content is, its entries by their tables' keys. Raises HandEditError."""
+        text = decoded(content)
+        document = checked(parsed(text), self.phase, text)
+        return document if self._known is None else self._understood(document, text, self._known)
 
     def know_tables(self, tables: Iterable[Table]) -> None:
         """Tell which tables the source has, before `load`: it then takes each entry for the one that it means."""
@@ -238,6 +247,11 @@ class ProgressTracker:
         the entries of all other tables stay as they are, of the session that they belong to. `type_map` is a
         `TypeMap.document`.
         """
+        if self._watch.is_touched():
+            raise ProgressFileError(
+                f"{self.path} was changed while this run was about to begin. Nothing was done. Run again: what was "
+                f"changed is then read."
+            )
         begun = {table: self._begun(table) for table in tables}
         others = {name: entry for name, entry in self._tables.items() if name not in begun}
         left = {name: entry for name, entry in others.items() if self.status(name) in ("skipped", GONE)}
@@ -254,12 +268,14 @@ class ProgressTracker:
             "last_updated": _now(),
             "session_id": uuid.uuid4().hex,
             "keys": KEYS,
+            REVISION: revision_of(self._document),
             **({"type_map": {name: dict(part) for name, part in type_map.items()}} if type_map else {}),
             **({"earlier_sessions": earlier} if earlier else {}),
             **({"suspended": suspended} if suspended else {}),
             "tables": {**kept, **begun, **left},
         }
         self._texts.clear()
+        self._watch.begin(self._document, signature_of(self.path))
         self._write()
 
     def add_tables(self, tables: Iterable[str]) -> None:
@@ -415,8 +431,22 @@ class ProgressTracker:
         rows: int = self._tables.get(table, {}).get(self.phase, {}).get("rows_synced", 0)
         return rows
 
+    def know_unfinished(self, why: Mapping[str, str]) -> None:
+        """Tell which tables nobody can complete by hand from now on, and why."""
+        self._watch.unfinished = why
+
+    def left_out(self, table: str) -> Status | None:
+        """What a person has set a table to since this run began, so that it is not to be begun.
+
+        The file is looked at for it. Raises ProgressFileError.
+        """
+        if self._watch.is_touched():
+            self._write()
+        return self._watch.left_out(table)
+
     def start(self, table: str) -> None:
         """The table is being worked on from now."""
+        self._watch.starts(table)
         entry: dict[str, Any] = {"status": "in_progress", "started_at": _now()}
         if self.phase == "data":
             entry["rows_synced"] = 0
@@ -471,18 +501,35 @@ class ProgressTracker:
         facts = {name: value for name, value in entry.items() if name != "source"}
         self._tables[table] = {**others, self.phase: {**facts, "source": origin(table)}}
         self._texts.pop(table, None)
+        self._changed.add(table)
         self._write()
 
     def _write(self) -> None:
         self._has_changed = True
         if self._gathers:
             return
-        self._document["last_updated"] = _now()
-        try:
-            write_atomically(self.path, self._text() + "\n")
-        except OSError as error:
-            raise ProgressFileError(_cannot_write(self.path, error)) from None
-        self._has_changed = False
+        while self._has_changed:
+            if self._watch.is_touched():
+                self._take_edits()
+            revision = revision_of(self._document) + 1
+            self._document |= {"last_updated": _now(), REVISION: revision}
+            try:
+                signature = write_lines_atomically(self.path, (self._text(), "\n"), self._watch.is_touched)
+            except TouchedError:
+                continue
+            except OSError as error:
+                raise ProgressFileError(_cannot_write(self.path, error)) from None
+            self._has_changed = False
+            self._watch.wrote(signature, revision, {table: self.status(table) for table in self._changed})
+            self._changed.clear()
+
+    def _take_edits(self) -> None:
+        verdict = self._watch.look(self._document)
+        self._document |= verdict.members
+        self._tables.update(verdict.entries)
+        for table in verdict.entries:
+            self._texts.pop(table, None)
+            self._changed.add(table)
 
     def _text(self) -> str:
         """The document as `json.dumps` with an indent of two has it."""
@@ -504,60 +551,6 @@ def _member(name: str, value: object, depth: int) -> str:
     # No line ends within a JSON text's strings.
     text = json_text(value, indent=2).replace("\n", f"\n{indent}")
     return f"{indent}{json_text(name)}: {text}"
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content so that no reader and no kill ever sees half of it. Raises OSError."""
-    write_lines_atomically(path, (text,))
-
-
-def write_lines_atomically(path: Path, lines: Iterable[str]) -> None:
-    """The same for a content that comes line by line. Raises OSError, and what `lines` raises.
-
-    A new file is its owner's alone, since it may hold rows; rights that somebody gave a file stay. Through a symbolic
-    link the file that it names is written.
-    """
-    path = real_path(path)
-    handle, name = tempfile.mkstemp(prefix=path.name + ".", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(_mode_of(path))
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    _sync_folder(path.parent)
-
-
-def _mode_of(path: Path) -> int:
-    try:
-        return path.stat().st_mode & 0o777
-    except OSError:
-        return PRIVATE
-
-
-def real_path(path: Path) -> Path:
-    """The file that a path means, through symbolic links. Raises OSError for links that lead in a circle."""
-    try:
-        return path.resolve() if path.is_symlink() else path
-    except RuntimeError as error:
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    # The rename itself is durable only once the folder is synced; Windows has no such call.
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _cannot_read(path: Path, error: OSError) -> str:

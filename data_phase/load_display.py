@@ -17,6 +17,7 @@ from model.events import (
     Stopping,
     TableCompleted,
     TableFailed,
+    TableLeftOut,
     TableStarted,
     TriedAgain,
 )
@@ -80,6 +81,10 @@ class LoadDisplay:
             self._complete(event)
         elif isinstance(event, TableFailed):
             self._fail(event)
+        elif isinstance(event, TableLeftOut):
+            words = f"⏭️ {on_one_line(self._names[event.table])} was set to {event.status}: left alone"
+            self._lines.add(event.table, Line(words, event="table left out", table=event.table))
+            self._end(event.table)
 
     def _detail(self, table: str, *texts: str, event: str = "detail") -> None:
         self._lines.add(table, *(Line(text, "detail", event=event, table=table) for text in texts))
@@ -183,12 +188,16 @@ class LoadTotals:
         #: values that were changed on their way, by kind, table and column
         self.changes = changes.Changes()
         self.failed: list[str] = []
+        #: tables that a person has taken from the run
+        self.left_out: set[str] = set()
 
     def __call__(self, events: Sequence[Event]) -> None:
         """Count what happened."""
         for event in events:
-            if isinstance(event, TableFailed):
+            if isinstance(event, TableFailed) or (isinstance(event, TableLeftOut) and event.status == "failed"):
                 self.failed.append(event.table)
+            elif isinstance(event, TableLeftOut):
+                self.left_out.add(event.table)
             elif isinstance(event, TableCompleted):
                 self.rows += event.rows or 0
                 self.rejected += event.rejected

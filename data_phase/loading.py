@@ -78,7 +78,8 @@ def load(loading: Loading, pairs: Sequence[ConnectionPair]) -> Ending:
     with this_run.display.bars(whole) as bars:
         _copy(loading, jobs, pairs, _observers(loading, totals, bars))
     is_restored = restore(this_run, loading.live, loading.workers, count)
-    _fail_what_is_gone(loading, totals)
+    done = loading.plan.without(totals.left_out)
+    _fail_what_is_gone(loading, done, totals)
     write_files(this_run, this_run.tables)
     seconds = time.monotonic() - started
     lines = [
@@ -88,7 +89,7 @@ def load(loading: Loading, pairs: Sequence[ConnectionPair]) -> Ending:
         ("Duration", f"{seconds:.2f} seconds"),
         ("Throughput", f"{totals.rows / max(seconds, 0.001):,.0f} rows/second"),
     ]
-    ending = close_run(this_run, loading.plan, totals.failed, Closing("Synchronization Summary", "sync"), lines)
+    ending = close_run(this_run, done, totals.failed, Closing("Synchronization Summary", "sync"), lines)
     if not is_restored:
         ending += failed("keys, indexes or triggers could not be restored")
     if totals.rejected:
@@ -195,7 +196,8 @@ def _copy(
     tables = [work.table for work in loading.plan.work]
     if loading.workers > 1:
         tables.sort(key=lambda table: -table.row_count)
-    loads = [TableLoad(settings, table, targets[table.key], jobs[table.key]) for table in tables]
+    left_out = loading.run.tracker.left_out
+    loads = [TableLoad(settings, table, targets[table.key], jobs[table.key], left_out) for table in tables]
 
     def publish(events: Sequence[Event]) -> None:
         for observer in observers:
@@ -205,11 +207,11 @@ def _copy(
     do_all(loads, loading.workers, limits, publish, pairs, settings.max_rate)
 
 
-def _fail_what_is_gone(loading: Loading, totals: LoadTotals) -> None:
+def _fail_what_is_gone(loading: Loading, plan: Plan, totals: LoadTotals) -> None:
     """Let tables fail that this run completed and that are not there any more at its end."""
     this_run, pair = loading.run, ConnectionPair(loading.run.settings)
     try:
-        changed = changed_since(this_run, [work.table for work in loading.plan.work], loading.existing, pair)
+        changed = changed_since(this_run, [work.table for work in plan.work], loading.existing, pair)
     finally:
         pair.disconnect()
     for table, words in changed.items():

@@ -82,6 +82,7 @@ def _run(
         workers = affordable(this_run, data_options.workers or this_run.settings.workers, pair.target)
         snapshot = _begin(this_run, plan, pair, data_options.consistent, workers)
         lacking = lacking_keys(this_run, plan, existing, pair)
+        this_run.tracker.know_unfinished({key: str(load) for key, load in unfinished.items()})
         limit = this_run.settings.reject_limit if data_options.on_error == "reject" else None
         loading = Loading(this_run, plan, existing, live, lacking, limit, workers, data_options.stop_at)
         ending = _load(loading, snapshot, pair) + left_unfinished(this_run)
@@ -227,7 +228,7 @@ def verify(script: Script, mode: Mode, workers: int | None = None) -> RunResult:
 
 
 def _tracker(script: Script) -> ProgressTracker:
-    return ProgressTracker(script.options.progress_file or Path(DEFAULT_FILES["data"]), "data")
+    return ProgressTracker(script.options.progress_file or Path(DEFAULT_FILES["data"]), "data", script.display.say)
 
 
 def _read(script: Script, tracker: ProgressTracker) -> tuple[Run, ConnectionPair]:

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import psycopg2
 
 from db import connect_target, target_words
+from hand_edits.whole_files import write_lines_atomically
 from model.catalog import Table
 from model.visible import visible_json
 from operations.run_result import RejectReason
 from postgres import rejected_rows
 from postgres.names import target_name
-from progress import write_lines_atomically
 from run.context import Run
 
 #: characters; with what is added to them, file systems take 255 bytes

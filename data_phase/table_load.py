@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from data_phase.job import Begun, Job
 from data_phase.load_tasks import AbandonLoad, BeginLoad, CopyChunk, FinishLoad
 from model.catalog import Table
 from model.errors import TableError
-from model.events import ChunkCommitted, Event, KeysAreBuilt, LoadBegun, TableCompleted, TableFailed, TableStarted
+from model.events import (
+    ChunkCommitted,
+    Event,
+    KeysAreBuilt,
+    LoadBegun,
+    TableCompleted,
+    TableFailed,
+    TableLeftOut,
+    TableStarted,
+)
 from model.settings import Settings
 from postgres.checkpoints import Totals
 from postgres.names import TargetName
@@ -20,12 +29,23 @@ from scheduling.tasks import Task
 class TableLoad:
     """Where one table's load stands. What happens to it is told in events; nothing here touches a server."""
 
-    def __init__(self, settings: Settings, table: Table, target: TargetName, job: Job | TableError) -> None:
-        """`job` is what it cannot be loaded for, where it cannot."""
+    def __init__(
+        self,
+        settings: Settings,
+        table: Table,
+        target: TargetName,
+        job: Job | TableError,
+        left_out: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
+        """`job` is what it cannot be loaded for, where it cannot.
+
+        `left_out` says, when the table's turn comes, to which status a person has set it, so that it is left alone.
+        """
         self._settings = settings
         self._table = table
         self._target = target
         self._job = job
+        self._left_out = left_out
         self._left: set[int] = set()
         self._rows = 0
         self._bytes: int | None = 0
@@ -50,7 +70,12 @@ class TableLoad:
         return events
 
     def begin(self) -> Sequence[Task[Any, object]]:
-        """Raises TableError."""
+        """Raises TableError, and what `left_out` raises."""
+        status = self._left_out(self.key)
+        if status is not None:
+            self._events.append(TableLeftOut(self.key, status))
+            self.is_over = True
+            return []
         self._events.append(TableStarted(self.key, self._table.full_name, str(self._target), self._table.row_count))
         return [BeginLoad(self._settings, self.job)]
 

@@ -116,6 +116,13 @@ class TableFailed(TableEvent):
 
 
 @dataclass(frozen=True)
+class TableLeftOut(TableEvent):
+    """A person has taken a table from the run before its turn came, by setting it to this status."""
+
+    status: str
+
+
+@dataclass(frozen=True)
 class ComparisonStarted(TableEvent):
     """Both sides of a table are being read. `expected` is the catalog's estimate of its rows, 0 if unknown."""
 

@@ -15,6 +15,7 @@ from model.events import (
     TableCompared,
     TableCompleted,
     TableFailed,
+    TableLeftOut,
     TableStarted,
     TaskBegun,
     TaskEnded,
@@ -119,6 +120,8 @@ class Recorder:
         elif isinstance(event, TableFailed):
             self._note(event.table, status="failed", error=event.error)
             self._end(event.table)
+        elif isinstance(event, TableLeftOut):
+            self._note(event.table, status=event.status)
         elif isinstance(event, TableCompared):
             self._compared(event)
 

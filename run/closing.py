@@ -75,6 +75,6 @@ def close_run(run: Run, plan: Plan, failed_keys: Sequence[str], words: Closing, 
         return Ending(ALL_DONE, ("nothing was left to do" if not plan.work else "all tables are completed",))
     told = f"{len(failed_keys)} table{'s' if len(failed_keys) != 1 else ''} failed to {words.verb}"
     run.display.say(f"⚠️ {told}")
-    tell_failures(run.display, {key: run.tracker.error(key) or "" for key in failed_keys})
+    tell_failures(run.display, {key: run.tracker.error(key) or "set to failed by hand" for key in failed_keys})
     run.display.say("💡 Use --resume to continue from failure point")
     return failed(told)

@@ -62,6 +62,10 @@ class Plan:
         )
         return replace(self, work=work)
 
+    def without(self, keys: Set[str]) -> Plan:
+        """The same, without tables that a person has taken from the run."""
+        return replace(self, work=tuple(one for one in self.work if one.table.key not in keys))
+
 
 def plan_run(run: Run) -> Plan:
     """Read the progress file and see what is to be done. Changes nothing.

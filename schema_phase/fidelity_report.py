@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from hand_edits.whole_files import write_atomically
 from model.findings import Finding
 from model.visible import json_text, on_one_line, visible
-from progress import write_atomically
 
 JSON_FILE = "schema_report.json"
 PAGE_FILE = "schema_report.md"

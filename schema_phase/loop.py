@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from model.errors import ProgressFileError, ServerError
-from model.events import TableFailed, TableStarted, TaskBegun, TaskEnded
+from model.events import TableFailed, TableLeftOut, TableStarted, TaskBegun, TaskEnded
 from model.visible import on_one_line
 from postgres.names import target_name
 from run.closing import in_words, traced
@@ -16,17 +17,34 @@ from run.plan import Plan, Work
 TABLES_BETWEEN_BANNERS = 10
 
 
-def work_through(run: Run, plan: Plan, do_table: Callable[[Work], None]) -> list[str]:
-    """Do one table after another; returns the keys of those that failed, while the run went on.
+@dataclass
+class Worked:
+    """What did not become of a run's tables: those that failed, and those that a person took from it, by their keys."""
+
+    failed: list[str] = field(default_factory=list)
+    left_out: set[str] = field(default_factory=set)
+
+
+def work_through(run: Run, plan: Plan, do_table: Callable[[Work], None]) -> Worked:
+    """Do one table after another, unless a person has taken it from the run before its turn.
 
     `do_table` completes the table in the tracker. A ServerError or ProgressFileError ends the run: the tables that are
     left stay as they are for `--resume`.
     """
-    failed: list[str] = []
+    worked = Worked()
     for done, work in enumerate(plan.work):
         if done and done % TABLES_BETWEEN_BANNERS == 0:
             run.display.tell(banner_line(run.tracker.summary(plan.keys)))
         table = work.table
+        status = run.tracker.left_out(table.key)
+        if status is not None:
+            words = f"⏭️ {table.full_name} was set to {status}: left alone"
+            run.display.tell(Line(words, event="table left out", table=table.key))
+            run.recorder([TableLeftOut(table.key, status)])
+            worked.left_out.add(table.key)
+            if status == "failed":
+                worked.failed.append(table.key)
+            continue
         place = f"[{work.number}/{len(plan.tables)}]"
         title = f"\n{place} Processing: {on_one_line(table.key)}"
         run.display.tell(Line(title, "detail", event="table started", table=table.key))
@@ -42,7 +60,7 @@ def work_through(run: Run, plan: Plan, do_table: Callable[[Work], None]) -> list
                 run.display.say(run.settings.secrets.hide(traced(error)))
             run.tracker.fail(table.key, words)
             run.recorder([TableFailed(table.key, words)])
-            failed.append(table.key)
+            worked.failed.append(table.key)
             run.display.tell(
                 Line(
                     f"❌ {table.full_name} failed: {on_one_line(words)}", "error",
@@ -52,4 +70,4 @@ def work_through(run: Run, plan: Plan, do_table: Callable[[Work], None]) -> list
             )  # fmt: skip
         finally:
             run.recorder([TaskEnded(table.key, 1, "table")])
-    return failed
+    return worked

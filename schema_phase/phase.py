@@ -40,7 +40,7 @@ from run.waiting import locked
 from schema_phase import preflight
 from schema_phase.builder import Builder
 from schema_phase.fidelity_report import write_report
-from schema_phase.loop import work_through
+from schema_phase.loop import Worked, work_through
 from schema_phase.options import SchemaOptions
 from schema_phase.outcomes import Outcomes, findings_of
 from schema_phase.planning import Target, plan_schema
@@ -51,7 +51,9 @@ def run(script: Script, schema_options: SchemaOptions) -> RunResult:
 
     Raises ReplicationError where the run ends for that, and Stopped.
     """
-    tracker = ProgressTracker(script.options.progress_file or Path(DEFAULT_FILES["schema"]), "schema")
+    tracker = ProgressTracker(
+        script.options.progress_file or Path(DEFAULT_FILES["schema"]), "schema", script.display.say
+    )
     if schema_options.check:
         foresee = partial(_foresee, script, tracker)
         ending = preflight.run(script, tracker.path.parent, schema_options.check_data, foresee)
@@ -160,7 +162,7 @@ def _replicate(this_run: Run, plan: SchemaPlan, work: Plan, builder: Builder, ou
     for table in plan.tables:
         if table.table.key not in working:
             _recall(this_run.tracker, table, builder.has(table), outcomes)
-    failed_keys = _build(this_run, plan, work, builder, outcomes) if work.work else []
+    worked = _build(this_run, plan, work, builder, outcomes) if work.work else Worked()
     report, told = _report(this_run, outcomes)
     if not work.work:
         return Ending(reasons=("nothing was left to do",)) + report
@@ -170,13 +172,14 @@ def _replicate(this_run: Run, plan: SchemaPlan, work: Plan, builder: Builder, ou
         ("Duration", f"{time.monotonic() - started:.2f} seconds"),
     ]
     words = Closing("Schema Replication Summary", "replicate")
-    ending = close_run(this_run, work, failed_keys, words, extra)
+    done = work.without(worked.left_out - {*worked.failed})
+    ending = close_run(this_run, done, worked.failed, words, extra)
     this_run.display.say(told)
     return ending + report
 
 
-def _build(this_run: Run, plan: SchemaPlan, work: Plan, builder: Builder, outcomes: Outcomes) -> list[str]:
-    """Carry the plan out; returns the keys of tables that failed."""
+def _build(this_run: Run, plan: SchemaPlan, work: Plan, builder: Builder, outcomes: Outcomes) -> Worked:
+    """Carry the plan out; returns what did not become of it."""
     plans = {table.table.key: table for table in plan.tables}
     builder.make_schemas(plan.schemas)
     builder.make_support(plan.support)
@@ -184,17 +187,21 @@ def _build(this_run: Run, plan: SchemaPlan, work: Plan, builder: Builder, outcom
         builder.make_domain(named)
     for named in plan.sequences:
         builder.make_sequence(named)
-    failed_keys = work_through(this_run, work, lambda one: builder.make_table(plans[one.table.key]))
-    for key in failed_keys:
+    worked = work_through(this_run, work, lambda one: builder.make_table(plans[one.table.key]))
+    for key in worked.left_out:
+        _recall(this_run.tracker, plans[key], builder.has(plans[key]), outcomes)
+    for key in [key for key in worked.failed if key not in worked.left_out]:
         outcomes.not_made(plans[key].all_findings, f"its table failed: {this_run.tracker.error(key)}")
-    left = [one for one in work.work if one.table.key not in failed_keys]
+    left = [one for one in work.work if one.table.key not in {*worked.failed, *worked.left_out}]
     without_keys = builder.make_all(left, plans, "indexes")
     for key in without_keys:
         steps = [step for named in plans[key].foreign_keys for step in named.steps]
         outcomes.not_made(findings_of(steps), "its table's keys and indexes failed")
-    failed_keys += without_keys
-    failed_keys += builder.make_all([one for one in left if one.table.key not in failed_keys], plans, "foreign_keys")
-    return failed_keys
+    worked.failed += without_keys
+    worked.failed += builder.make_all(
+        [one for one in left if one.table.key not in worked.failed], plans, "foreign_keys"
+    )
+    return worked
 
 
 def _report(this_run: Run, outcomes: Outcomes) -> tuple[Ending, str]:

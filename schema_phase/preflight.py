@@ -19,6 +19,7 @@ from typing import Literal, get_args
 import psycopg2
 
 from db import connect_source, connect_target, target_words
+from hand_edits.whole_files import write_atomically
 from model.catalog import Column, Database, ForeignKey, SqlType, Table
 from model.errors import OutputError, UnreachableError, UnsupportedTypeError
 from model.findings import Finding
@@ -32,7 +33,6 @@ from postgres import ddl
 from postgres.ddl import NULLS_NOT_DISTINCT_SINCE
 from postgres.introspection import TargetTable, has_citext, has_icu, read_features, read_tables, target_schemas
 from postgres.names import MAX_BYTES, TargetName, column_collisions, table_collisions
-from progress import write_atomically
 from run.closing import Ending, failed
 from run.context import load_run_settings
 from run.display import RULE, Display

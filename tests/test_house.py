@@ -24,10 +24,12 @@ MAY_IMPORT = {
     "run": {"postgres", "operations", "hand_edits", "progress", "model", "db", "type_mapping"},
     "verification": {"run", "mssql", "postgres", "scheduling", "model", "db", "type_mapping"},
     "data_phase": {
-        "verification", "run", "mssql", "postgres", "operations", "progress", "scheduling", "model", "db",
+        "verification", "run", "mssql", "postgres", "operations", "progress", "hand_edits", "scheduling", "model", "db",
         "type_mapping",
     },
-    "schema_phase": {"run", "mssql", "postgres", "operations", "progress", "model", "db", "type_mapping"},
+    "schema_phase": {
+        "run", "mssql", "postgres", "operations", "progress", "hand_edits", "model", "db", "type_mapping",
+    },
     "cli": {"run", "operations", "progress", "hand_edits", "model", "installation"},
     "sync-data": {"cli", "data_phase"},
     "replicate-schema": {"cli", "schema_phase"},

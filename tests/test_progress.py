@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hand_edits.statuses import STATUSES, Phase
+from hand_edits.whole_files import write_atomically
 from model.errors import LockHeldError, ProgressFileError
 from model.visible import json_text
-from progress import ProgressTracker, Summary, write_atomically
+from progress import ProgressTracker, Summary
 from tests.harness import ROOT
 from tests.samples import SHOP_COUNTS, SHOP_KEYS, Shop, both_scripts, entries, processed, set_status, write_progress
 
