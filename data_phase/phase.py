@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psycopg2
 
-from data_phase import consistency
+from data_phase import consistency, missing_tables
 from data_phase.connection_pair import ConnectionPair
 from data_phase.consistency import SourceSnapshot
 from data_phase.loading import Loading, load
@@ -72,6 +72,7 @@ def _run(
     this_run: Run, existing: Mapping[TargetName, TargetTable], pair: ConnectionPair, data_options: DataOptions
 ) -> Ending:
     plan = plan_run(this_run)
+    missing_tables.tell_or_refuse(this_run, existing)
     own_schema.prepare(pair.target, this_run.settings.trusted_roles)
     refuse_elsewhere(this_run, plan, pair.target)
     plan = believed(this_run, plan, existing, pair)
@@ -219,6 +220,7 @@ def verify(script: Script, mode: Mode, workers: int | None = None) -> RunResult:
     """
     this_run, pair = _read(script, _tracker(script))
     announce(this_run)
+    missing_tables.tell_or_refuse(this_run, _target_tables(pair, this_run))
     _tell_of_open_wires(this_run, pair, is_compared=True)
     _tell_what_is_suspended(this_run.display, _suspended_in(pair))
     pair.disconnect()

@@ -94,6 +94,10 @@ class ProgressFileError(RunRefusedError):
     """The progress file cannot be used as it is; the message names the line and the way out."""
 
 
+class TablesMissingError(RunRefusedError):
+    """Most tables that a run is about do not exist in the target; the message says how they are made."""
+
+
 class OutputError(RunRefusedError):
     """What the run is for cannot be written: standard output, or a file."""
 
