@@ -221,6 +221,16 @@ class ProgressTracker:
     # -- sessions ---------------------------------------------------------------------------
 
     @property
+    def facts(self) -> Mapping[str, str]:
+        """What the file says of its session, as texts by the names that they have there."""
+        return {name: value for name, value in self._document.items() if isinstance(value, str)}
+
+    @property
+    def entries(self) -> Sequence[str]:
+        """The names that have an entry in the file."""
+        return list(self._tables)
+
+    @property
     def unfinished(self) -> int:
         """How many tables of the loaded session are left to do: not completed, skipped or gone."""
         return sum(self.status(table) not in OVER for table in self._tables)

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cli.flags import (
     ScriptParser,
     add_shared_arguments,
     asks_for_history,
+    asks_for_status,
     progress_folder,
     refuse_together,
     shared_options,
@@ -18,6 +20,8 @@ from cli.flags import (
 from cli.history import show_history
 from cli.installed import needed_packages
 from cli.run_script import end_with, run_script, script_of
+from cli.status import show_status
+from progress import DEFAULT_FILES
 from schema_phase.options import SchemaOptions
 
 if TYPE_CHECKING:
@@ -70,6 +74,9 @@ def main() -> int:
     arguments = parser.parse()
     if asks_for_history(parser, arguments):
         return show_history(progress_folder(shared_options(arguments), "schema"), arguments.history, arguments.json)
+    if asks_for_status(parser, arguments):
+        path = arguments.progress_file or Path(DEFAULT_FILES["schema"])
+        return show_status(path, "schema", arguments.env_file, arguments.json)
     for flag, others, why in (
         ("--check", ("--reset", "--recreate", "--apply-drift", "--dry-run", "--resume"), "touches nothing"),
         ("--check-data", ("--reset", "--recreate", "--apply-drift", "--dry-run", "--resume"), "touches nothing"),

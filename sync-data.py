@@ -7,6 +7,7 @@ import argparse
 import os
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 # numpy would start threads for linear algebra, which costs a fifth of a second and is not used here.
@@ -17,6 +18,7 @@ from cli.flags import (
     add_neighbour_flags,
     add_shared_arguments,
     asks_for_history,
+    asks_for_status,
     progress_folder,
     refuse_together,
     shared_options,
@@ -26,7 +28,9 @@ from cli.flags import (
 from cli.history import show_history
 from cli.installed import needed_packages
 from cli.run_script import end_with, run_script, script_of
+from cli.status import show_status
 from data_phase.options import DataOptions
+from progress import DEFAULT_FILES
 
 if TYPE_CHECKING:
     from operations.run_result import RunResult
@@ -96,6 +100,9 @@ def main() -> int:
     arguments = parser.parse()
     if asks_for_history(parser, arguments):
         return show_history(progress_folder(shared_options(arguments), "data"), arguments.history, arguments.json)
+    if asks_for_status(parser, arguments):
+        path = arguments.progress_file or Path(DEFAULT_FILES["data"])
+        return show_status(path, "data", arguments.env_file, arguments.json)
     refuse_together(
         parser, arguments, "--verify",
         ("--resume", "--reset", "--no-truncate", "--retry-rejects", "--consistent", "--on-error"),

@@ -108,6 +108,9 @@ def add_shared_arguments(parser: argparse.ArgumentParser, phase: Phase) -> None:
     )  # fmt: skip
     parser.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     parser.add_argument(
+        "--status", action="store_true", help="do nothing; show what runs or ran last, and what to do next"
+    )
+    parser.add_argument(
         "--history", type=positive, nargs="?", const=history.USUAL, metavar="N",
         help=f"do nothing; show the last N runs of both scripts here (default {history.USUAL})",
     )  # fmt: skip
@@ -249,18 +252,25 @@ BESIDE_LOOKING = frozenset({"progress_file", "env_file", "debug", "json", "quiet
 
 def asks_for_history(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> bool:
     """Whether the last runs are asked for. Ends with argparse's exit code where work is asked for as well."""
-    if arguments.history is None:
-        if arguments.json:
-            parser.error("--json is for --history: `--history --json`")
-        return False
+    return _only_looks(parser, arguments, "history", is_asked=arguments.history is not None)
+
+
+def asks_for_status(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> bool:
+    """Whether the status is asked for. Ends with argparse's exit code where work is asked for as well."""
+    if arguments.json and not arguments.status:
+        parser.error("--json is for --status and --history")
+    return _only_looks(parser, arguments, "status", is_asked=arguments.status)
+
+
+def _only_looks(parser: argparse.ArgumentParser, arguments: argparse.Namespace, flag: str, *, is_asked: bool) -> bool:
     given = [
         f"--{name.replace('_', '-')}"
         for name, value in vars(arguments).items()
-        if name != "history" and name not in BESIDE_LOOKING and value != parser.get_default(name)
+        if name != flag and name not in BESIDE_LOOKING and value != parser.get_default(name)
     ]
-    if given:
-        parser.error(f"--history only shows the runs that were, so it cannot be combined with {' and '.join(given)}")
-    return True
+    if is_asked and given:
+        parser.error(f"--{flag} only shows what was and is, so it cannot be combined with {' and '.join(given)}")
+    return is_asked
 
 
 def _is_given(arguments: argparse.Namespace, flag: str) -> bool:

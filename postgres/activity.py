@@ -45,3 +45,38 @@ def blocked(connection: Any) -> list[Blocked]:
         found = [Blocked(*row) for row in cursor.fetchall()]
     connection.rollback()
     return found
+
+
+AT_WORK = """
+SELECT a.pid, coalesce(a.state, ''), left(regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), 80),
+       coalesce(a.wait_event_type, ''), coalesce(a.wait_event, ''),
+       (SELECT string_agg(format('pid %%s (%%s, user %%s): %%s', b.pid, coalesce(b.application_name, ''), b.usename,
+                                 left(regexp_replace(coalesce(b.query, ''), '\\s+', ' ', 'g'), 80)), '; ')
+        FROM pg_stat_activity AS b WHERE b.pid = ANY (pg_blocking_pids(a.pid)))
+FROM pg_stat_activity AS a
+WHERE a.application_name = %s AND a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.state <> 'idle'
+ORDER BY a.pid
+"""
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """A session of ours: what it does, and whom it waits for, in words; None where it waits for nobody."""
+
+    pid: int
+    does: str
+    waits_for: str | None
+
+
+def at_work(connection: Any) -> list[AtWork]:
+    """Sessions of this tool that do something now. Raises psycopg2.Error; ends the transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(AT_WORK, (APPLICATION,))
+        rows = cursor.fetchall()
+    connection.rollback()
+    found = []
+    for pid, state, query, kind, event, blockers in rows:
+        # Between two statements of a transaction it waits for us.
+        waits = f", {kind} {event}" if kind and state == "active" else ""
+        found.append(AtWork(pid, f"{state}{waits}: {query}", blockers))
+    return found

@@ -30,9 +30,10 @@ MAY_IMPORT = {
     "schema_phase": {
         "run", "mssql", "postgres", "operations", "progress", "hand_edits", "model", "db", "type_mapping",
     },
-    "cli": {"run", "operations", "progress", "hand_edits", "model", "installation"},
-    "sync-data": {"cli", "data_phase"},
-    "replicate-schema": {"cli", "schema_phase"},
+    "status": {"mssql", "postgres", "operations", "progress", "hand_edits", "model", "db"},
+    "cli": {"status", "run", "operations", "progress", "hand_edits", "model", "installation"},
+    "sync-data": {"cli", "data_phase", "progress"},
+    "replicate-schema": {"cli", "schema_phase", "progress"},
     "standin": {"model"},
     "installation": set(),
 }  # fmt: skip
