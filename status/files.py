@@ -12,12 +12,13 @@ from datetime import datetime
 from pathlib import Path
 
 from hand_edits.statuses import STATUSES, Phase
+from hand_edits.whole_files import real_path
 from model.errors import ProgressFileError
 from operations import verdict
 from operations.history import last_runs
 from operations.run_result import RunResult
 from operations.status import Holder, LastRun, Status, UnderWay
-from progress import ProgressTracker, real_path
+from progress import ProgressTracker
 
 SCRIPTS: Mapping[Phase, str] = {"schema": "replicate-schema.py", "data": "sync-data.py"}
 #: runs among which the last verification, and rows that a table had, are looked for
