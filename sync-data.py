@@ -63,6 +63,7 @@ cannot be reached, 4 another run is active, 5 --stop-at came first, 130/143 stop
 
 WORK_FLAGS = (
     "--no-truncate", "--start-from-table", "--tables", "--exclude", "--then-verify", "--consistent", "--on-error",
+    "--with-schema",
 )  # fmt: skip
 
 
@@ -74,6 +75,10 @@ def main() -> int:
         "--nightly", action="store_true",
         help="for cron: continue the last session if it is unfinished and younger than SESSION_MAX_AGE hours, else "
         "begin a new one",
+    )  # fmt: skip
+    parser.add_argument(
+        "--with-schema", action="store_true",
+        help="first compare the tables' structure on both sides; tables that would fail for it are not copied",
     )  # fmt: skip
     comparing = parser.add_mutually_exclusive_group()
     for flag, words in (
@@ -105,12 +110,13 @@ def main() -> int:
         return show_status(path, "data", arguments.env_file, arguments.json)
     refuse_together(
         parser, arguments, "--verify",
-        ("--resume", "--reset", "--no-truncate", "--retry-rejects", "--consistent", "--on-error"),
+        ("--resume", "--reset", "--no-truncate", "--retry-rejects", "--consistent", "--on-error", "--with-schema"),
         "copies nothing (--then-verify compares after a load)",
     )  # fmt: skip
     refuse_together(
         parser, arguments, "--retry-rejects",
-        ("--resume", "--reset", "--no-truncate", "--then-verify", "--consistent"), "loads rejected rows only",
+        ("--resume", "--reset", "--no-truncate", "--then-verify", "--consistent", "--with-schema"),
+        "loads rejected rows only",
     )  # fmt: skip
     refuse_together(
         parser, arguments, "--nightly",
@@ -138,7 +144,7 @@ def main() -> int:
         arguments.workers, arguments.on_error, arguments.retry_rejects, arguments.then_verify, arguments.consistent,
         arguments.max_rate, arguments.stop_at,
     )  # fmt: skip
-    return run_script(script, folder, partial(_run, data_options))
+    return run_script(script, folder, partial(_run_with_schema if arguments.with_schema else _run, data_options))
 
 
 # Flags are read, and mistakes in them told, without the packages that the phase needs; which are missing is told then.
@@ -149,6 +155,14 @@ def _run(data_options: DataOptions, script: Script) -> RunResult:
         from data_phase import phase  # noqa: PLC0415
 
     return phase.run(script, data_options)
+
+
+def _run_with_schema(data_options: DataOptions, script: Script) -> RunResult:
+    with needed_packages():
+        from data_phase import phase  # noqa: PLC0415
+        from schema_phase import drift_check  # noqa: PLC0415
+
+    return phase.run(script, data_options, drift_check.look)
 
 
 def _restore_keys(workers: int | None, script: Script) -> RunResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -44,7 +44,8 @@ class Loading:
     """What a load is given: the run and its plan, the target as it is, the claim on it, and the means.
 
     `lacking` are the columns of keys that tables of the target should have and have not, by the tables' keys. Without a
-    `reject_limit` a row that PostgreSQL refuses fails its table.
+    `reject_limit` a row that PostgreSQL refuses fails its table. `refused` says of tables why they must not be loaded,
+    by their keys.
     """
 
     run: Run
@@ -55,6 +56,7 @@ class Loading:
     reject_limit: int | None
     workers: int
     stop_at: datetime | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def targets(self) -> dict[str, TargetName]:
@@ -111,7 +113,9 @@ def _modes(loading: Loading, pair: ConnectionPair) -> dict[str, LoadMode]:
 def _suspend(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPair) -> int:
     """Suspend what would stand in the way of the load; returns how much. Raises SuspensionError."""
     this_run, targets, live = loading.run, loading.targets, loading.live
+    targets = {key: target for key, target in targets.items() if key not in loading.refused}
     large = [work.table.key for work in loading.plan.work if work.table.row_count >= LARGE_TABLE_ROWS]
+    large = [key for key in large if key in targets]
     without_keys = [
         targets[key]
         for key in large
@@ -152,6 +156,8 @@ def _jobs(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPair)
     def job(work: Work) -> Job | TableError:
         key, target = work.table.key, targets[work.table.key]
         there = loading.existing.get(target)
+        if key in loading.refused:
+            return UnfitTargetError(loading.refused[key])
         if there is None:
             return UnfitTargetError(f"the target table {target} does not exist; run replicate-schema.py first")
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from data_phase.progress_checks import believed, contradicted, lacking_keys, lef
 from data_phase.reject_files import write_files
 from data_phase.reject_retry import retry
 from db import connect_target, target_words
+from model.catalog import Table
 from model.errors import CatalogError
 from mssql.introspection import read_tables
 from mssql.server_version import read_version
@@ -42,8 +43,14 @@ if TYPE_CHECKING:
     from verification.table_comparison import Mode
 
 
-def run(script: Script, data_options: DataOptions) -> RunResult:
+#: compares tables with their targets; says why some must not be loaded, by their keys
+LookAtSchema = Callable[[Run, Sequence[Table]], Mapping[str, str]]
+
+
+def run(script: Script, data_options: DataOptions, look_at_schema: LookAtSchema | None = None) -> RunResult:
     """Copy the rows of all tables that the options ask for.
+
+    `look_at_schema` is asked before any of them is begun, where the tables' structure is to be compared first.
 
     Raises ReplicationError where the run ends for that, and Stopped.
     """
@@ -64,18 +71,23 @@ def run(script: Script, data_options: DataOptions) -> RunResult:
             own_schema.prepare(pair.target, this_run.settings.trusted_roles)
             ending = retry(this_run, existing, pair)
         else:
-            ending = _run(this_run, existing, pair, data_options)
+            ending = _run(this_run, existing, pair, data_options, look_at_schema)
     return script.recorder.ended(ending.exit_code, ending.because)
 
 
 def _run(
-    this_run: Run, existing: Mapping[TargetName, TargetTable], pair: ConnectionPair, data_options: DataOptions
+    this_run: Run,
+    existing: Mapping[TargetName, TargetTable],
+    pair: ConnectionPair,
+    data_options: DataOptions,
+    look_at_schema: LookAtSchema | None,
 ) -> Ending:
     plan = plan_run(this_run)
     missing_tables.tell_or_refuse(this_run, existing)
     own_schema.prepare(pair.target, this_run.settings.trusted_roles)
     refuse_elsewhere(this_run, plan, pair.target)
     plan = believed(this_run, plan, existing, pair)
+    refused = look_at_schema(this_run, [work.table for work in plan.work]) if look_at_schema and plan.work else {}
     unfinished = unfinished_loads(this_run, pair)
     doubted = contradicted(this_run, plan, unfinished, pair)
     live = claim(this_run, [target_name(work.table, this_run.settings) for work in plan.work])
@@ -85,7 +97,7 @@ def _run(
         lacking = lacking_keys(this_run, plan, existing, pair)
         this_run.tracker.know_unfinished({key: str(load) for key, load in unfinished.items()})
         limit = this_run.settings.reject_limit if data_options.on_error == "reject" else None
-        loading = Loading(this_run, plan, existing, live, lacking, limit, workers, data_options.stop_at)
+        loading = Loading(this_run, plan, existing, live, lacking, limit, workers, data_options.stop_at, refused)
         ending = _load(loading, snapshot, pair) + left_unfinished(this_run)
         if doubted:
             ending += failed(f"completed by hand, but not loaded to the end: {', '.join(doubted)}")

@@ -20,10 +20,14 @@ _WHOLE_NUMBERS = ("smallint", "integer", "bigint")
 
 @dataclass(frozen=True)
 class Difference:
-    """One difference in words; `mend` is the statement that removes it and loses nothing, if there is one."""
+    """One difference in words; `mend` is the statement that removes it and loses nothing, if there is one.
+
+    `fails_load` says that rows of the source may not go into the table as it is, or not as they are.
+    """
 
     text: str
     mend: str | None = None
+    fails_load: bool = False
 
 
 def differences(
@@ -41,22 +45,27 @@ def _differences(
     for name, column in expected.items():
         there = existing.column(name)
         if there is None:
-            yield Difference(f"column {name} is missing", f"{alter} ADD COLUMN {plan.definitions[name]}")
+            mend = f"{alter} ADD COLUMN {plan.definitions[name]}"
+            yield Difference(f"column {name} is missing", mend, fails_load=True)
             continue
         yield from _column_differences(alter, column, there, settings, features)
     for there in existing.columns:
         if there.name not in expected:
-            yield Difference(f"column {there.name} is not on the source")
+            needs_value = there.is_not_null and not (there.has_default or there.is_generated or there.is_identity)
+            yield Difference(
+                f"column {there.name} is not on the source{' and refuses NULL' if needs_value else ''}",
+                fails_load=needs_value,
+            )
     computed = {fold(column.name, settings) for column in plan.table.columns if column.computed is not None}
     for there in existing.columns:
         # The other way round is no difference: PostgreSQL may have refused the expression when the table was made.
         if there.is_generated and (there.name not in computed or "GENERATED" not in plan.definitions[there.name]):
-            yield Difference(f"column {there.name} is generated, but must receive the source's values")
+            yield Difference(f"column {there.name} is generated, but must receive the source's values", fails_load=True)
     key = plan.table.primary_key
     wanted = tuple(fold(part.name, settings) for part in key.columns) if key else ()
     if existing.primary_key and existing.primary_key != wanted:
         has = f"({', '.join(existing.primary_key)})"
-        yield Difference(f"primary key is {has}, the source has ({', '.join(wanted)})")
+        yield Difference(f"primary key is {has}, the source has ({', '.join(wanted)})", fails_load=True)
 
 
 def _column_differences(
@@ -66,11 +75,13 @@ def _column_differences(
     if there.type != wanted:
         text = f"column {there.name} is {there.type}, the source asks for {wanted}"
         change = f"{alter} ALTER COLUMN {quote(there.name)} TYPE {wanted}"
-        yield Difference(text, change if widens(there.type, wanted) else None)
+        mend = change if widens(there.type, wanted) else None
+        yield Difference(text, mend, fails_load=is_narrower(there.type, wanted))
     if there.is_not_null and column.is_nullable:
         yield Difference(
             f"column {there.name} refuses NULL, the source allows it",
             f"{alter} ALTER COLUMN {quote(there.name)} DROP NOT NULL",
+            fails_load=True,
         )
     elif column.is_nullable != (not there.is_not_null):
         yield Difference(f"column {there.name} allows NULL, the source refuses it")
@@ -100,6 +111,28 @@ def widens(old: str, new: str) -> bool:
     if old_kind.startswith(("timestamp", "time")):
         return new_numbers[0] >= old_numbers[0]
     return False
+
+
+def is_narrower(there: str, wanted: str) -> bool:
+    """Whether a type of the same kind as the wanted one may not hold all of its values, or not as they are.
+
+    What a load makes of a type of another kind, `load_plan.plan_load` knows.
+    """
+    if there in _WHOLE_NUMBERS and wanted in _WHOLE_NUMBERS:
+        return _WHOLE_NUMBERS.index(there) < _WHOLE_NUMBERS.index(wanted)
+    if (there, wanted) == ("real", "double precision"):
+        return True
+    kind, bounds = _parts(there)
+    wanted_kind, wanted_bounds = _parts(wanted)
+    if not bounds:
+        return False
+    if (kind, wanted_kind) == ("character varying", "text"):
+        return True
+    if kind != wanted_kind:
+        return False
+    if kind == "numeric":
+        return not widens(wanted, there)
+    return not wanted_bounds or bounds[0] < wanted_bounds[0]
 
 
 def _parts(text: str) -> tuple[str, tuple[int, ...]]:

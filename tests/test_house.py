@@ -32,7 +32,7 @@ MAY_IMPORT = {
     },
     "status": {"mssql", "postgres", "operations", "progress", "hand_edits", "model", "db"},
     "cli": {"status", "run", "operations", "progress", "hand_edits", "model", "installation"},
-    "sync-data": {"cli", "data_phase", "progress"},
+    "sync-data": {"cli", "data_phase", "schema_phase", "progress"},
     "replicate-schema": {"cli", "schema_phase", "progress"},
     "standin": {"model"},
     "installation": set(),

@@ -10,7 +10,7 @@ import pytest
 from demo.shop import BIGINT, INT, decimal, nvarchar
 from demo.target import EmbeddedTarget
 from model.catalog import Check, Column, Computed, Database, Default, ForeignKey, Key, KeyColumn, SqlType, Table
-from postgres.drift import widens
+from postgres.drift import is_narrower, widens
 from standin.server import StandIn
 from tests.handmade import index, primary, required
 from tests.harness import Workplace, source_settings
@@ -209,3 +209,27 @@ def test_a_generated_column_where_values_are_to_go_is_told(drifted: Made) -> Non
 )  # fmt: skip
 def test_only_what_loses_nothing_is_wider(old: str, new: str, expected: bool) -> None:
     assert widens(old, new) is expected
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "narrower"),
+    [
+        ("integer", "bigint", True),
+        ("bigint", "integer", False),
+        ("real", "double precision", True),
+        ("character varying(10)", "character varying(40)", True),
+        ("character varying(40)", "character varying(10)", False),
+        ("character varying", "character varying(10)", False),
+        ("character varying(10)", "text", True),
+        ("text", "character varying(10)", False),
+        ("numeric(6,2)", "numeric(12,4)", True),
+        ("numeric(12,2)", "numeric(12,4)", True),
+        ("numeric(14,4)", "numeric(12,4)", False),
+        ("numeric", "numeric(12,4)", False),
+        ("timestamp(0) without time zone", "timestamp(3) without time zone", True),
+        ("character(10)", "character(5)", False),
+        ("uuid", "text", False),
+    ],
+)
+def test_what_may_not_hold_all_that_the_source_has(there: str, wanted: str, narrower: bool) -> None:
+    assert is_narrower(there, wanted) == narrower
