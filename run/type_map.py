@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from hand_edits.json_mistakes import first_mistake
+from hand_edits.reading import HandEditError, decoded
 from model.catalog import Column, SqlType, Table, written
 from model.errors import TypeMapError
 from type_mapping import COMMON_NAMES, MAPPINGS, OFFSET_MINUTES, OPTIONS
@@ -97,10 +99,13 @@ def read_type_map(path: Path | None) -> TypeMap:
     if path is None:
         return TypeMap()
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_twins)
+        text = decoded(path.read_bytes())
+        document = json.loads(text, object_pairs_hook=_without_twins)
     except json.JSONDecodeError as error:
-        raise TypeMapError(f"type map {path}: line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
+        raise TypeMapError(f"type map {path}: {first_mistake(text, json.loads) or error}") from None
+    except HandEditError as error:
+        raise TypeMapError(f"type map {path}: {error}") from None
+    except (OSError, RecursionError) as error:
         raise TypeMapError(f"type map {path} cannot be read: {error}") from None
     if not isinstance(document, dict):
         raise TypeMapError(f'type map {path}: the whole must be an object with "types" and "columns"')

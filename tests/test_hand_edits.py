@@ -222,6 +222,18 @@ def test_a_gone_table_whose_entry_is_removed_is_forgotten(own_shop: Shop) -> Non
     assert "Products" not in entries(own_shop.workplace.data_progress)
 
 
+def test_a_session_whose_last_table_is_gone_can_be_finished(own_shop: Shop) -> None:
+    own_shop.ready("data")
+    assert own_shop.workplace.run("data").code == 0
+    set_status(own_shop.workplace.data_progress, "Products", "pending")
+    drop_at_the_source(own_shop.source, "Products")
+    resumed = own_shop.workplace.run("data", "--resume")
+    assert (resumed.code, processed(resumed.out)) == (0, []), resumed.text
+    assert "Nothing left to do" in resumed.out
+    assert "no longer has" in resumed.out
+    assert "did not finish" not in own_shop.workplace.run("data").out
+
+
 def test_a_table_that_is_gone_in_the_midst_of_its_load_costs_the_exit_code(own_shop: Shop) -> None:
     own_shop.ready("data")
     assert own_shop.workplace.run("data").code == 0
