@@ -18,6 +18,7 @@ from data_phase.options import DataOptions
 from data_phase.progress_checks import believed, contradicted, lacking_keys, left_unfinished, unfinished_loads
 from data_phase.reject_files import write_files
 from data_phase.reject_retry import retry
+from data_phase.rights_check import lacking_rights
 from db import connect_target, target_words
 from model.catalog import Table
 from model.errors import CatalogError
@@ -96,6 +97,7 @@ def _run(
         snapshot = _begin(this_run, plan, pair, data_options.consistent, workers)
         lacking = lacking_keys(this_run, plan, existing, pair)
         this_run.tracker.know_unfinished({key: str(load) for key, load in unfinished.items()})
+        refused = {**refused, **lacking_rights(this_run, plan, existing, pair)}
         limit = this_run.settings.reject_limit if data_options.on_error == "reject" else None
         loading = Loading(this_run, plan, existing, live, lacking, limit, workers, data_options.stop_at, refused)
         ending = _load(loading, snapshot, pair) + left_unfinished(this_run)

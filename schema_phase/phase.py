@@ -44,6 +44,7 @@ from schema_phase.loop import Worked, work_through
 from schema_phase.options import SchemaOptions
 from schema_phase.outcomes import Outcomes, findings_of
 from schema_phase.planning import Target, plan_schema
+from schema_phase.remarks import Foreseen, TargetState
 
 
 def run(script: Script, schema_options: SchemaOptions) -> RunResult:
@@ -146,14 +147,15 @@ def _foresee(
     settings: Settings,
     tables: Sequence[Table],
     database: Database,
-    state: preflight.TargetState,
-) -> list[Finding]:
+    state: TargetState,
+) -> Foreseen:
     """What holds after a run over these tables, if nothing is refused."""
     this_run = Run(script, settings, tracker, tuple(tables), tuple(tables))
     outcomes = Outcomes()
     target = Target(None, state.features, dict(state.tables))
-    outcomes.planned(plan_schema(this_run, database, tables, target))
-    return list(outcomes.findings.values())
+    plan = plan_schema(this_run, database, tables, target)
+    outcomes.planned(plan)
+    return Foreseen(list(outcomes.findings.values()), plan.tables)
 
 
 def _replicate(this_run: Run, plan: SchemaPlan, work: Plan, builder: Builder, outcomes: Outcomes) -> Ending:

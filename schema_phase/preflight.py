@@ -12,7 +12,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -28,22 +28,23 @@ from model.visible import json_text
 from mssql import data_checks
 from mssql.data_checks import Comparison, Count
 from mssql.introspection import read_database
+from mssql.rights import unreadable
 from mssql.server_version import read_version
 from postgres import ddl
 from postgres.ddl import NULLS_NOT_DISTINCT_SINCE
-from postgres.introspection import TargetTable, has_citext, has_icu, read_features, read_tables, target_schemas
-from postgres.names import MAX_BYTES, TargetName, column_collisions, table_collisions
+from postgres.introspection import has_citext, has_icu, read_features, read_tables, target_schemas
+from postgres.names import MAX_BYTES, column_collisions, table_collisions, target_name
+from postgres.rights import read_rights
 from run.closing import Ending, failed
 from run.context import load_run_settings
 from run.display import RULE, Display
 from run.script import Script
 from run.selection import select
 from run.type_map import read_type_map
+from schema_phase import readiness
+from schema_phase.remarks import Foreseen, Remark, Severity, TargetState
 from type_mapping import TargetFeatures, mapping_of
 
-#: `blocks`: something would fail, or be lost or changed in a way that somebody must decide about;
-#: `warns`: it goes through, but not as it was, or with work left; `notes`: good to know
-Severity = Literal["blocks", "warns", "notes"]
 Verdict = Literal["ready", "decide"]
 
 JSON_FILE = "schema_check.json"
@@ -83,39 +84,8 @@ TRAITS: Mapping[str, tuple[Severity, str, str | None]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Remark:
-    """One thing to know before a run.
-
-    `kind` is a word for a person ("unsupported type"), `name` where it stands on the source, `text` what it
-    is, `advice` what to do about it. `count` is of rows, columns or objects, as `text` says.
-    """
-
-    severity: Severity
-    kind: str
-    name: str
-    text: str
-    advice: str | None = None
-    count: int | None = None
-
-
-@dataclass(frozen=True)
-class TargetState:
-    """The target as it is, or what is assumed of one that cannot be reached (`unreachable` says why).
-
-    `has_citext` and `has_icu` are `None` where nobody could look.
-    """
-
-    features: TargetFeatures = field(default_factory=TargetFeatures)
-    tables: Mapping[TargetName, TargetTable] = field(default_factory=dict)
-    has_citext: bool | None = None
-    has_icu: bool | None = None
-    encoding: str | None = None
-    unreachable: str | None = None
-
-
-#: what the schema phase would make of these tables: its findings, if the target refuses nothing
-Foresight = Callable[[Settings, Sequence[Table], Database, TargetState], Sequence[Finding]]
+#: what the schema phase would make of these tables, if the target refuses nothing
+Foresight = Callable[[Settings, Sequence[Table], Database, TargetState], Foreseen]
 
 
 def run(script: Script, folder: Path, with_data: bool, foresee: Foresight) -> Ending:
@@ -128,6 +98,7 @@ def run(script: Script, folder: Path, with_data: bool, foresee: Foresight) -> En
     with closing(connect_source(settings)) as source:
         script.recorder.works_with(source=read_version(source))
         database = read_database(source)
+        unread = unreadable(source, select(database.tables, script.options, settings).affected)
     database = replace(database, tables=type_map.resolved(database.tables).apply(database.tables))
     selection = select(database.tables, script.options, settings)
     for remark in selection.remarks:
@@ -137,14 +108,14 @@ def run(script: Script, folder: Path, with_data: bool, foresee: Foresight) -> En
     stripped, unsupported = without_unsupported(database)
     kept = {(table.schema, table.name) for table in tables}
     plannable = [table for table in stripped.tables if (table.schema, table.name) in kept]
-    findings = [
-        finding
-        for finding in foresee(settings, plannable, stripped, target)
-        if finding.kind != "column" or finding.name not in unsupported
-    ]
+    foreseen = foresee(settings, plannable, stripped, target)
+    findings = [finding for finding in foreseen.findings if finding.kind != "column" or finding.name not in unsupported]
     remarks = [
         *structure_remarks(database, tables, settings, target),
         *finding_remarks(findings),
+        *readiness.source_remarks(unread),
+        *readiness.drift_remarks(foreseen.plans, settings, target),
+        *([] if target.rights is None else readiness.target_remarks(target.rights, settings)),
     ]
     if with_data:
         remarks += _data_remarks(database, tables, settings, script.beside)
@@ -179,6 +150,9 @@ def read_target(settings: Settings, tables: Sequence[Table]) -> TargetState:
                 has_citext=has_citext(connection),
                 has_icu=has_icu(connection),
                 encoding=connection.get_parameter_status("server_encoding"),
+                rights=read_rights(
+                    connection, [target_name(table, settings) for table in tables], settings.maintenance_work_mem
+                ),
             )
     except UnreachableError as error:
         return TargetState(unreachable=_one_line(str(error)))

@@ -15,7 +15,8 @@ from model.catalog import Check, Column, Database, Default, ForeignKey, Identity
 from model.settings import Settings
 from mssql.data_checks import Comparison, Count, Request, count_problems
 from progress import ProgressTracker
-from schema_phase.preflight import JSON_FILE, Remark, TargetState, document, page, structure_remarks, verdict
+from schema_phase.preflight import JSON_FILE, document, page, structure_remarks, verdict
+from schema_phase.remarks import Remark, TargetState
 from standin.server import StandIn
 from tests.harness import ROOT, Finished, Workplace, source_settings
 from tests.samples import INT, TEXT, Shop, table, target_tables

@@ -1,0 +1,47 @@
+"""What the login may read in the source (Microsoft, "HAS_PERMS_BY_NAME")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyodbc
+
+from model.catalog import Table
+from mssql.quoting import quote
+
+#: tables asked about in one query
+AT_ONCE = 200
+
+
+def unreadable(connection: Any, tables: Sequence[Table]) -> list[Table]:
+    """Those of the tables that the login may not SELECT from. Where the server does not say, it may.
+
+    Raises pyodbc.Error and arrow_odbc.Error.
+    """
+    found: list[Table] = []
+    for start in range(0, len(tables), AT_ONCE):
+        some = tables[start : start + AT_ONCE]
+        answers = _answers(connection, [_question(table) for table in some])
+        found += [table for table, answer in zip(some, answers, strict=True) if answer == 0]
+    return found
+
+
+def _answers(connection: Any, questions: Sequence[str]) -> list[Any]:
+    """One answer each, by a pyodbc or an arrow-odbc connection."""
+    query = "SELECT " + ", ".join(f"{question} AS a{number}" for number, question in enumerate(questions))
+    if isinstance(connection, pyodbc.Connection):
+        return list(connection.cursor().execute(query).fetchone())
+    batches = connection.read_arrow_batches(query, batch_size=1)
+    return next([column[0].as_py() for column in batch.columns] for batch in batches)
+
+
+def _question(table: Table) -> str:
+    """Whether the login may read the table's first column: the right may be had on the table, or on its columns."""
+    name = _literal(f"{quote(table.schema)}.{quote(table.name)}")
+    return f"HAS_PERMS_BY_NAME({name}, 'OBJECT', 'SELECT', {_literal(table.columns[0].source_name)}, 'COLUMN')"
+
+
+def _literal(text: str) -> str:
+    """A T-SQL literal of a name. A backslash before the end of a line, which T-SQL would drop, is kept apart."""
+    return "N'" + text.replace("'", "''").replace("\\\n", "\\' + N'\n") + "'"

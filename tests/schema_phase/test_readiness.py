@@ -1,0 +1,122 @@
+"""READY means that a run does not fail for what the target holds already, or for what either login may not do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from model.catalog import Database
+from standin.server import StandIn
+from tests.harness import Finished, Workplace
+from tests.samples import SHOP, SHOP_ROWS, Shop, statuses
+
+
+@pytest.fixture
+def clerk(shop: Shop) -> Iterator[Workplace]:
+    """The shop's workplace with a role that may connect, and nothing else; tables of the superuser are there."""
+    name = f"clerk_{shop.database}"
+    shop.query(f"CREATE ROLE {name} LOGIN; REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    yield shop.workplace.with_settings(PGUSER=name)
+    shop.query(f"REASSIGN OWNED BY {name} TO postgres; DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+def check(workplace: Workplace, *arguments: str) -> tuple[Finished, dict[tuple[str, str], dict[str, Any]]]:
+    """A check, and its remarks by kind and name."""
+    finished = workplace.run("schema", "--check", *arguments)
+    document = json.loads((workplace.folder / "schema_check.json").read_text(encoding="utf-8"))
+    return finished, {(one["kind"], one["name"]): one for one in document["remarks"]}
+
+
+def test_a_target_that_is_as_it_should_be_is_ready(shop: Shop) -> None:
+    assert shop.workplace.run("schema").code == 0
+    finished, remarks = check(shop.workplace)
+    assert finished.code == 0, finished.text
+    assert not [one for one in remarks.values() if one["severity"] == "blocks"]
+
+
+def test_tables_that_differ_are_in_the_way_as_the_run_shows(shop: Shop) -> None:
+    assert shop.workplace.run("schema").code == 0
+    shop.query("ALTER TABLE orders DROP COLUMN total; ALTER TABLE customers ADD COLUMN extra integer")
+    finished, remarks = check(shop.workplace)
+    assert finished.code == 1
+    assert "column total is missing" in remarks["table differs", "dbo.Orders"]["text"]
+    assert "--apply-drift" in remarks["table differs", "dbo.Orders"]["advice"]
+    assert "column extra is not on the source" in remarks["table differs", "dbo.Customers"]["text"]
+    assert shop.workplace.run("schema").code == 1
+    assert shop.workplace.run("schema", "--recreate").code == 0
+    assert check(shop.workplace)[0].code == 0
+
+
+def test_a_role_without_create_is_told_before_any_row(shop: Shop, clerk: Workplace) -> None:
+    finished, remarks = check(clerk)
+    assert finished.code == 1
+    assert "GRANT USAGE, CREATE ON SCHEMA public" in remarks["no right to create", "public"]["advice"]
+    assert "GRANT CREATE ON DATABASE" in remarks["no right to create", "sales"]["advice"]
+    assert "keep their checkpoints" in remarks["no right to record", "replication"]["text"]
+    role = clerk.environment["PGUSER"]
+    shop.query(f"GRANT CREATE ON DATABASE {shop.database} TO {role}; GRANT USAGE, CREATE ON SCHEMA public TO {role}")
+    assert check(clerk)[0].code == 0
+    for script in ("schema", "data"):
+        finished = clerk.run(script)
+        assert finished.code == 0, finished.text
+
+
+def test_tables_of_another_owner_are_named(shop: Shop, clerk: Workplace) -> None:
+    shop.ready("data")
+    role = clerk.environment["PGUSER"]
+    shop.query(
+        f"GRANT CREATE ON DATABASE {shop.database} TO {role}; GRANT USAGE, CREATE ON SCHEMA public, sales TO {role};"
+        f" GRANT SELECT ON orders TO {role}"
+    )
+    finished, remarks = check(clerk)
+    assert finished.code == 1
+    words = remarks["table of another owner", "public.orders"]["text"]
+    assert "belongs to postgres" in words
+    assert "lacks INSERT, TRUNCATE" in words
+
+
+def test_a_setting_that_the_server_refuses_is_told(shop: Shop) -> None:
+    finished, remarks = check(shop.workplace.with_settings(MAINTENANCE_WORK_MEM="much"))
+    assert finished.code == 1
+    assert "does not take much" in remarks["setting refused", "MAINTENANCE_WORK_MEM"]["text"]
+
+
+def test_a_table_that_may_not_be_read_is_in_the_way(
+    serve: Callable[..., StandIn], make_workplace: Callable[[StandIn, Database], Workplace]
+) -> None:
+    workplace = make_workplace(serve(SHOP, SHOP_ROWS, denied=["dbo.Orders"]), SHOP)
+    finished, remarks = check(workplace)
+    assert finished.code == 1
+    assert ("no right to read", "dbo.Orders") in remarks
+
+
+def test_a_load_tells_all_that_it_may_not_touch_at_once_and_loads_the_rest(shop: Shop, clerk: Workplace) -> None:
+    shop.ready("data")
+    role = clerk.environment["PGUSER"]
+    shop.query(
+        f"GRANT CREATE ON DATABASE {shop.database} TO {role}; GRANT USAGE, CREATE ON SCHEMA public, sales TO {role};"
+        f" ALTER TABLE customers OWNER TO {role}; ALTER TABLE sales.orders OWNER TO {role};"
+        f" GRANT SELECT ON orders TO {role}"
+    )
+    finished = clerk.run("data")
+    assert finished.code == 1
+    told = finished.out.partition("2 of 4 tables cannot be loaded for want of rights")[2]
+    assert told, finished.text
+    assert "this role lacks INSERT, TRUNCATE on it" in told.partition("Processing")[0]
+    assert statuses(clerk.data_progress) == {
+        "Customers": "completed", "Orders": "failed", "Products": "failed", "Sales.Orders": "completed",
+    }  # fmt: skip
+
+
+def test_a_load_tells_what_it_may_not_read(
+    serve: Callable[..., StandIn], make_workplace: Callable[[StandIn, Database], Workplace]
+) -> None:
+    workplace = make_workplace(serve(SHOP, SHOP_ROWS, denied=["dbo.Orders", "Sales.Orders"]), SHOP)
+    assert workplace.run("schema").code == 0
+    finished = workplace.run("data")
+    assert finished.code == 1
+    assert "2 of 4 tables cannot be loaded for want of rights" in finished.out
+    assert statuses(workplace.data_progress)["Customers"] == "completed"
