@@ -22,6 +22,7 @@ from model.settings_table import SETTINGS
 from model.utf8 import as_utf8
 from model.version import __version__
 from operations.recorder import Recorder
+from operations.report import write_report
 from operations.run_result import FILE, keep
 from progress import DEFAULT_FILES
 from run.options import Options
@@ -49,8 +50,12 @@ class ScriptParser(argparse.ArgumentParser):
         folder = _named_folder(sys.argv) or Path(DEFAULT_FILES[self._phase]).parent
         # A mistyped command in some other folder leaves nothing behind.
         if (folder / FILE).exists() or (folder / DEFAULT_FILES[self._phase]).exists():
+            result = Recorder(self.prog, sys.argv[1:]).ended(BAD_ARGUMENTS, message)
             with contextlib.suppress(OSError):
-                keep(Recorder(self.prog, sys.argv[1:]).ended(BAD_ARGUMENTS, message), folder)
+                keep(result, folder)
+            # What is missing for it is told by the next run that gets further.
+            with contextlib.suppress(Exception):
+                write_report(result, folder)
         super().error(message)
 
 

@@ -33,6 +33,8 @@ from model.errors import (
 )
 from operations.history import Limits, rotate
 from operations.recorder import Recorder
+from operations.report import FILE as REPORT
+from operations.report import write_report
 from operations.run_result import FILE, RunResult, keep
 from run.display import Line, line_of, tell_failures
 from run.options import Options
@@ -126,18 +128,36 @@ class _Ending:
             return result.exit_code
         try:
             keep(result, self._folder)
-            self._rotate(result, self._folder)
         except OSError as error:
             path, why = self._folder / FILE, error.strerror or error
             self._script.beside.say(f"⚠️ WARNING: {path} cannot be written: {why}. This run is not in it.")
+        self._rotate(result, self._folder)
+        self._report(result, self._folder)
         return result.exit_code
 
-    @staticmethod
-    def _rotate(result: RunResult, folder: Path) -> None:
-        """Once the settings are known, let the history be no longer than they say. Raises OSError."""
+    def _report(self, result: RunResult, folder: Path) -> None:
+        """Write the page about the run; whatever prevents that is told, and changes nothing about the run."""
+        try:
+            write_report(result, folder)
+        except Exception as error:
+            if isinstance(error, ImportError) and not result.settings:
+                # What ended before its settings were read has told what is to be installed.
+                return
+            why = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+            self._script.beside.say(f"⚠️ WARNING: {folder / REPORT} cannot be written: {why}. It is as it was.")
+            if self._script.options.debug:
+                self._script.beside.tell(Line(traceback.format_exc().rstrip(), "error", event="trace"))
+
+    def _rotate(self, result: RunResult, folder: Path) -> None:
+        """Once the settings are known, let the history be no longer than they say."""
         runs, days = (result.settings.get(name) for name in ("history_runs", "history_days"))
-        if isinstance(runs, int) and isinstance(days, int):
+        if not isinstance(runs, int) or not isinstance(days, int):
+            return
+        try:
             rotate(folder, Limits(runs, days), datetime.now())
+        except OSError as error:
+            why = error.strerror or error
+            self._script.beside.say(f"⚠️ WARNING: {folder / FILE} cannot be set aside: {why}. It goes on growing.")
 
 
 def end_with(main: Callable[[], int]) -> NoReturn:

@@ -9,18 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import os
 import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from operations.run_result import FILE, RunResult
 from operations.stored_run import run_of
 
 #: names of what was set aside: the time of it, and a few signs so that two runs never take the same name
 _SET_ASIDE = re.compile(r"runs-\d{8}-\d{6}-\d{6}-[0-9a-f]{4}\.jsonl")
+
+
+#: how often files are looked for that are renamed at this moment
+LOOKS = 20
 
 
 @dataclass(frozen=True)
@@ -42,12 +48,11 @@ class Limits:
 
 def newest_first(folder: Path) -> Iterator[RunResult | BrokenLine]:
     """All runs that a folder knows, one at a time, since there may be many of many tables. Raises OSError."""
-    for file in _files(folder):
-        with file.open("rb") as opened:
-            if not file.stat().st_size:
-                continue
-            with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as text:
-                yield from _runs_in(text, file.name)
+    with contextlib.ExitStack() as stack:
+        for opened in _opened(folder, stack):
+            if os.fstat(opened.fileno()).st_size:
+                with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as text:
+                    yield from _runs_in(text, Path(opened.name).name)
 
 
 def last_runs(folder: Path, most: int) -> tuple[list[RunResult], list[BrokenLine]]:
@@ -70,17 +75,18 @@ def rotate(folder: Path, limits: Limits, now: datetime) -> None:
     Beside other runs that do the same, or add their lines, nothing is lost.
     """
     current = folder / FILE
-    if current.exists() and (_is_full(current, limits) or _is_before(_first(current), limits, now)):
-        # Another run may have set it aside a moment ago.
-        with contextlib.suppress(FileNotFoundError):
+    # Any of the files may be set aside or removed by another run at any moment.
+    with contextlib.suppress(FileNotFoundError):
+        if _is_full(current, limits) or _is_before(_first(current), limits, now):
             current.rename(folder / f"runs-{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}.jsonl")
     newer = 0
     for file in _files(folder):
-        is_enough = limits.runs and newer >= limits.runs
-        if file.name != FILE and (is_enough or _is_before(_last(file), limits, now)):
-            file.unlink(missing_ok=True)
-        else:
-            newer += _lines(file)
+        with contextlib.suppress(FileNotFoundError):
+            is_enough = limits.runs and newer >= limits.runs
+            if file.name != FILE and (is_enough or _is_before(_last(file), limits, now)):
+                file.unlink()
+            else:
+                newer += _lines(file)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -88,6 +94,14 @@ def _files(folder: Path) -> list[Path]:
     aside = (path for path in folder.glob("runs-*.jsonl") if _SET_ASIDE.fullmatch(path.name))
     files = [folder / FILE, *sorted(aside, key=lambda path: path.name, reverse=True)]
     return [path for path in files if path.is_file()]
+
+
+def _opened(folder: Path, stack: contextlib.ExitStack) -> list[BinaryIO]:
+    """The same opened, all before the first is read: what is set aside meanwhile is still the same file."""
+    for _ in range(LOOKS):
+        with contextlib.suppress(FileNotFoundError):
+            return [stack.enter_context(file.open("rb")) for file in _files(folder)]
+    raise OSError("its files are set aside faster than they can be opened")
 
 
 def _runs_in(text: mmap.mmap, file: str) -> Iterator[RunResult | BrokenLine]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -14,6 +15,30 @@ Verdict = Literal["done", "failed", "refused", "unreachable", "busy", "stopped"]
 _VERDICTS: Mapping[int, Verdict] = {
     ALL_DONE: "done", SOME_FAILED: "failed", BAD_ARGUMENTS: "refused", UNREACHABLE: "unreachable", LOCKED: "busy",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to, in a line of a table."""
+
+    run: str
+    script: str
+    session: str | None
+    started_at: str
+    verdict: Verdict
+    done: int
+    failed: int
+    rows: int
+    seconds: float
+    ended_because: str
+
+
+def outcome(result: RunResult) -> Outcome:
+    """The same without the run's tables."""
+    return Outcome(
+        result.run, result.script, result.session, result.started_at, verdict(result), done(result), failed(result),
+        rows(result), seconds(result), result.ended_because,
+    )  # fmt: skip
 
 
 def verdict(result: RunResult) -> Verdict:

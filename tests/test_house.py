@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "hand_edits": {"model"},
     "progress": {"hand_edits", "model"},
     "scheduling": {"model"},
-    "operations": {"model", "progress"},
+    "operations": {"hand_edits", "model", "progress"},
     "mssql": {"scheduling", "model", "db", "type_mapping"},
     "postgres": {"model", "db", "type_mapping"},
     "run": {"postgres", "operations", "hand_edits", "progress", "model", "db", "type_mapping"},

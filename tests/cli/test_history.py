@@ -120,14 +120,14 @@ def test_it_is_refused_beside_work(shop: Shop, script: str, arguments: tuple[str
     finished = Workplace(shop.workplace.folder, {}).run(script, *arguments)
     assert finished.code == 2
     other = next(word for word in arguments if word.startswith("--") and word != "--history")
-    assert f"--history only shows the runs that were, so it cannot be combined with {other}" in finished.err
+    assert f"--history only shows what was and is, so it cannot be combined with {other}" in finished.err
 
 
 @both_scripts
 def test_json_alone_says_what_it_is_for(tmp_path: Path, script: str) -> None:
     finished = Workplace(tmp_path, {}).run(script, "--json")
     assert finished.code == 2
-    assert "--history --json" in finished.err
+    assert "--json is for --status and --history" in finished.err
 
 
 def test_settings_say_how_many_runs_are_kept(shop: Shop) -> None:

@@ -47,6 +47,7 @@ def test_the_installed_commands_copy_a_database(installed: Path, shop: Shop, tmp
         assert ended.returncode == 0, ended.stdout + ended.stderr
     shop.assert_equal()
     assert (tmp_path / "data_sync_progress.json").exists()
+    assert 'data-verdict="done"' in (tmp_path / "run_report.html").read_text(encoding="utf-8")
 
 
 def test_the_installed_package_takes_no_name_but_its_own(installed: Path) -> None:
