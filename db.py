@@ -80,11 +80,8 @@ def find_env_file(named: Path | None) -> Path | None:
     return None
 
 
-def load_settings(env_file: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
-    """Read and check all settings. Raises SettingsError.
-
-    `environment` is the process environment (default `os.environ`); it wins over the file.
-    """
+def read_values(env_file: Path | None, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """All that the file and the environment say, by name; the environment wins. Raises SettingsError."""
     if environment is None:
         environment = {name: as_utf8(value) for name, value in os.environ.items()}
     try:
@@ -92,13 +89,25 @@ def load_settings(env_file: Path | None, environment: Mapping[str, str] | None =
         from_file = dotenv_values(env_file, interpolate=False) if env_file else {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{env_file} cannot be read: {error}") from None
-    values = {name: value for name, value in {**from_file, **environment}.items() if value is not None}
+    return {name: value for name, value in {**from_file, **environment}.items() if value is not None}
+
+
+def load_settings(env_file: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read and check all settings. Raises SettingsError.
+
+    `environment` is the process environment (default `os.environ`); it wins over the file.
+    """
+    values = read_values(env_file, environment)
     source, source_secrets = _source(values)
     target, target_secrets = _target(values)
     return Settings(
         source=source,
         target=target,
-        secrets=Secrets(tuple(secret for secret in (*source_secrets, *target_secrets) if secret)),
+        secrets=Secrets(
+            tuple(
+                secret for secret in (*source_secrets, *target_secrets, values.get("NOTIFY_URL", "").strip()) if secret
+            )
+        ),
         **fields_of(values),
     )
 

@@ -31,7 +31,8 @@ from model.errors import (
     Stopped,
     TimeIsUpError,
 )
-from operations.history import Limits, rotate
+from operations.afterwards import tell_others
+from operations.history import Limits, newest_first, rotate
 from operations.recorder import Recorder
 from operations.report import FILE as REPORT
 from operations.report import write_report
@@ -39,6 +40,7 @@ from operations.run_result import FILE, RunResult, keep
 from run.display import Line, line_of, tell_failures
 from run.options import Options
 from run.script import Script
+from run.telling import telling_of
 
 SAVED = "Progress is saved; --resume continues from here."
 
@@ -126,6 +128,7 @@ class _Ending:
         """Keep a run's result; returns its exit code, also where it cannot be kept."""
         if self._folder is None:
             return result.exit_code
+        before = self._before(result.script, self._folder)
         try:
             keep(result, self._folder)
         except OSError as error:
@@ -133,7 +136,17 @@ class _Ending:
             self._script.beside.say(f"⚠️ WARNING: {path} cannot be written: {why}. This run is not in it.")
         self._rotate(result, self._folder)
         self._report(result, self._folder)
+        tell_others(telling_of(self._script.options.env_file), result, before, self._folder, self._script.beside.say)
         return result.exit_code
+
+    @staticmethod
+    def _before(script: str, folder: Path) -> RunResult | None:
+        """The last run of a script that is known here."""
+        with suppress(OSError):
+            return next(
+                (one for one in newest_first(folder) if isinstance(one, RunResult) and one.script == script), None
+            )
+        return None
 
     def _report(self, result: RunResult, folder: Path) -> None:
         """Write the page about the run; whatever prevents that is told, and changes nothing about the run."""

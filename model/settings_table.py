@@ -476,6 +476,39 @@ TABLE: tuple[Group, ...] = (
             ),
         ),
     ),
+    Group(
+        "Telling others",
+        (
+            (
+                Setting(
+                    "NOTIFY_URL",
+                    "https://hooks.example.com/...",
+                    "Where a summary of each run is posted (docs/notifications.md). It is a secret, and never shown.",
+                ),
+                Setting(
+                    "NOTIFY_ON",
+                    "failure",
+                    "Which runs are told of: failure (default), change (another verdict than the last run of the "
+                    "script, or other tables that failed or are gone), always.",
+                    Choice(("failure", "change", "always")),
+                ),
+                Setting(
+                    "NOTIFY_FORMAT",
+                    "auto",
+                    "The shape: json, slack (a text, which most chats take), or auto (default), by the address.",
+                    Choice(("auto", "json", "slack")),
+                ),
+            ),
+            (
+                Setting(
+                    "METRICS_FILE",
+                    "/var/lib/node_exporter/mssql_to_postgres.prom",
+                    "Where the last run is written as metrics for node_exporter's textfile collector.",
+                    File(),
+                ),
+            ),
+        ),
+    ),
 )
 
 SETTINGS: Mapping[str, Setting] = {setting.name: setting for group in TABLE for part in group.parts for setting in part}
