@@ -168,7 +168,7 @@ def test_metrics_of_both_scripts_stand_in_one_file_that_everybody_may_read(shop:
             sample.labels.get("state"),
         ): sample.value
         for family in text_string_to_metric_families(path.read_text(encoding="utf-8"))
-        for one in family.samples
+        for sample in family.samples
     }
     assert found["last_run_success", "replicate-schema.py", None] == 1
     assert found["last_run_success", "sync-data.py", None] == 0
