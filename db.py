@@ -7,6 +7,7 @@ strings made here: `Secrets.hide` removes them from any text that a person or a 
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import locale
 import os
@@ -21,11 +22,13 @@ from typing import Any
 
 import psycopg2
 import psycopg2.extensions
-from dotenv import dotenv_values
+from dotenv.parser import Binding, parse_stream
 
 from model.errors import NoMoreConnectionsError, OdbcDiagnosis, SettingsError, UnreachableError, is_temporary_sqlstate
+from model.server_address import parse_address
 from model.settings import SECRET_PARAMETERS, Driver, Secrets, Settings, Source, Target
-from model.settings_table import fields_of, read
+from model.settings_slips import Given, refuse_near_names
+from model.settings_table import SETTINGS, fields_of, read
 from model.utf8 import as_utf8
 
 #: libpq's environment variables and the keyword each stands for
@@ -59,6 +62,8 @@ LIBPQ_VARIABLES: Mapping[str, str] = {
 #: libpq's parameters (PostgreSQL, "Parameter Key Words"): a dead peer is noticed after about two minutes
 KEEPALIVES = {"keepalives_idle": "60", "keepalives_interval": "15", "keepalives_count": "4"}
 CONNECT_TIMEOUT_S = 15
+#: PostgreSQL, "SSL Support", sslmode
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 UTF8_LOCALES = ("C.UTF-8", "C.utf8", "en_US.UTF-8", "UTF-8")
 
 
@@ -80,16 +85,34 @@ def find_env_file(named: Path | None) -> Path | None:
     return None
 
 
-def read_values(env_file: Path | None, environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """All that the file and the environment say, by name; the environment wins. Raises SettingsError."""
+def read_given(env_file: Path | None, environment: Mapping[str, str] | None = None) -> Given:
+    """All that the file and the environment say, by name; the environment wins.
+
+    Raises SettingsError, also for a line of the file that says nothing.
+    """
     if environment is None:
         environment = {name: as_utf8(value) for name, value in os.environ.items()}
+    values: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    for binding in _bindings(env_file) if env_file else ():
+        line = binding.original.line + len(binding.original.string) - len(binding.original.string.lstrip("\r\n"))
+        if binding.error or (binding.key is not None and binding.value is None):
+            quotes = " A quote that is opened must be closed in the same setting." if binding.error else ""
+            # Not what stands there: it may be a part of a password.
+            raise SettingsError(f"{env_file}, line {line}: this is no setting; it must look like NAME=value.{quotes}")
+        if binding.key is not None and binding.value is not None:
+            values[binding.key], lines[binding.key] = binding.value, line
+    lines = {name: line for name, line in lines.items() if name not in environment}
+    return Given({**values, **environment}, lines, env_file)
+
+
+def _bindings(env_file: Path) -> list[Binding]:
+    """The settings in a file; a `$` in a password is a `$`. Raises SettingsError."""
     try:
-        # No interpolation: a `$` in a password is a `$`.
-        from_file = dotenv_values(env_file, interpolate=False) if env_file else {}
+        with env_file.open(encoding="utf-8-sig") as file:
+            return list(parse_stream(file))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{env_file} cannot be read: {error}") from None
-    return {name: value for name, value in {**from_file, **environment}.items() if value is not None}
 
 
 def load_settings(env_file: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
@@ -97,19 +120,17 @@ def load_settings(env_file: Path | None, environment: Mapping[str, str] | None =
 
     `environment` is the process environment (default `os.environ`); it wins over the file.
     """
-    values = read_values(env_file, environment)
-    source, source_secrets = _source(values)
-    target, target_secrets = _target(values)
-    return Settings(
-        source=source,
-        target=target,
-        secrets=Secrets(
-            tuple(
-                secret for secret in (*source_secrets, *target_secrets, values.get("NOTIFY_URL", "").strip()) if secret
-            )
-        ),
-        **fields_of(values),
-    )
+    given = read_given(env_file, environment)
+    refuse_near_names(given, {*SETTINGS, *LIBPQ_VARIABLES})
+    values = given.values
+    try:
+        source, source_secrets = _source(values)
+        target, target_secrets = _target(values)
+        fields = fields_of(values)
+    except SettingsError as error:
+        raise given.told(error) from None
+    secrets = (*source_secrets, *target_secrets, values.get("NOTIFY_URL", "").strip())
+    return Settings(source=source, target=target, secrets=Secrets(tuple(filter(None, secrets))), **fields)
 
 
 def _source(values: Mapping[str, str]) -> tuple[Source, list[str]]:
@@ -131,12 +152,14 @@ def _source(values: Mapping[str, str]) -> tuple[Source, list[str]]:
     database = _required(values, "MSSQL_DATABASE", "the database to copy")
     user = _required(values, "MSSQL_USER", "the login that reads it")
     password = _required(values, "MSSQL_PASSWORD", "that login's password", blank_allowed=True)
-    port = read("MSSQL_PORT", values)
+    address = parse_address(host, values.get("MSSQL_PORT", "").strip() and str(read("MSSQL_PORT", values)))
+    port = address.port or read("MSSQL_PORT", {})
+    has_instance = bool(address.instance)
+    host = f"{address.host}\\{address.instance}" if has_instance else address.host
     encrypt = read("MSSQL_ENCRYPT", values)
     trust = read("MSSQL_TRUST_SERVER_CERTIFICATE", values)
     driver = find_driver(values.get("MSSQL_DRIVER", "").strip())
     # A host with an instance name is resolved by the server's browser service, which knows the port.
-    has_instance = "\\" in host and not values.get("MSSQL_PORT", "").strip()
     encrypted = encrypt in ("yes", "strict", "mandatory")
     parts = {"Driver": driver.name}
     if driver.is_freetds:
@@ -173,6 +196,11 @@ def _target(values: Mapping[str, str]) -> tuple[Target, list[str]]:
     port = parameters.get("port", "5432")
     if not _are_ports(port):
         raise SettingsError(f"PGPORT must be a number, not {port!r}")
+    mode = parameters.get("sslmode", "prefer")
+    if mode not in SSL_MODES:
+        near = difflib.get_close_matches(mode, SSL_MODES, n=1)
+        meant = f". Is {near[0]} meant?" if near else ""
+        raise SettingsError(f"PGSSLMODE must be one of {', '.join(SSL_MODES)}, not {mode!r}{meant}")
     host = parameters.get("host") or "local socket"
     parameters.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
     # Building an index is silent for as long as it takes: only these tell a busy server from a dead one.

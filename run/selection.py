@@ -61,7 +61,7 @@ def select_tables(
     progress file has it (`[a.b]`) means that table. Raises UsageError for a glob that matches nothing, so that a typing
     error is not a silent no-op; only patterns of the settings may wait for tables that are still to come.
     """
-    remarks: list[str] = []
+    remarks = _unknown_schemas(everything, settings)
     wanted = everything
     if options.tables:
         wanted = _named(everything, "--tables", options.tables)
@@ -84,6 +84,18 @@ def _named(tables: Sequence[Table], option: str, globs: Sequence[str]) -> Sequen
         if not some:
             raise UsageError(f"{option} {glob}: no table matches{_near(glob, tables)}")
     return [table for some in found.values() for table in some]
+
+
+def _unknown_schemas(tables: Sequence[Table], settings: Settings) -> list[str]:
+    """What SCHEMA_MAP says of schemas in which the source shows no table."""
+    there = {table.schema.lower(): table.schema for table in tables}
+    remarks = []
+    for schema in settings.schema_map:
+        if there and schema not in there:
+            near_ones = difflib.get_close_matches(schema, there, n=3, cutoff=0.6)
+            meant = f" Near: {', '.join(there[one] for one in near_ones)}." if near_ones else ""
+            remarks.append(f"⚠️ SCHEMA_MAP in the settings: the source shows no table in {on_one_line(schema)}.{meant}")
+    return remarks
 
 
 def _named_by_setting(

@@ -18,9 +18,9 @@ def telling_of(env_file: Path | None) -> Telling:
     """
     with suppress(ReplicationError, ImportError, OSError):
         # Here, since a script reads its flags without the packages that this takes.
-        from db import find_env_file, read_values  # noqa: PLC0415
+        from db import find_env_file, read_given  # noqa: PLC0415
 
-        values = read_values(find_env_file(env_file))
+        values = read_given(find_env_file(env_file)).values
         url = read("NOTIFY_URL", values)
         notification = Notification(url, read("NOTIFY_ON", values), read("NOTIFY_FORMAT", values)) if url else None
         return Telling(notification, read("METRICS_FILE", values))
