@@ -48,7 +48,9 @@ class Column:
 
 
 def clock(at: float) -> str:
-    """`1:02:03`, or `2:03` below an hour."""
+    """`1:02:03`, `2:03` below an hour, `4.2 s` below a minute."""
+    if at < 59.95:
+        return f"{at:.1f} s"
     whole = round(at)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

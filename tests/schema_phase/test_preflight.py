@@ -68,7 +68,7 @@ def test_a_check_touches_neither_side_nor_the_progress_file_and_needs_no_lock(sh
     assert finished.code == 0
     assert progress.read_text(encoding="utf-8") == "{ not even JSON"
     left = {path.name for path in shop.workplace.folder.iterdir() if ".lock" not in path.name}
-    assert left == before | {JSON_FILE, "runs.jsonl"}
+    assert left == before | {JSON_FILE, "runs.jsonl", "run_report.html"}
     assert shop.tables == []
     assert text_of(remarks, "overview", "table").startswith("4 tables, about 46 rows")
     assert ("--check-data does" in finished.out) == ("--check-data" not in arguments)
@@ -79,7 +79,7 @@ def test_the_json_lies_beside_the_progress_file(shop: Shop) -> None:
     folder.mkdir()
     finished = shop.workplace.run("schema", "--check", "--progress-file", str(folder / "progress.json"))
     assert finished.code == 0, finished.text
-    assert {path.name for path in folder.iterdir()} == {JSON_FILE, "runs.jsonl"}
+    assert {path.name for path in folder.iterdir()} == {JSON_FILE, "runs.jsonl", "run_report.html"}
 
 
 @pytest.mark.parametrize("other", ["--reset", "--recreate", "--apply-drift", "--dry-run"])
