@@ -85,6 +85,14 @@ def find_env_file(named: Path | None) -> Path | None:
     return None
 
 
+def readable_by_others(file: Path) -> bool:
+    """Whether others than its owner may read a file, where the system has such rights."""
+    try:
+        return os.name == "posix" and bool(file.stat().st_mode & 0o044)
+    except OSError:
+        return False
+
+
 def read_given(env_file: Path | None, environment: Mapping[str, str] | None = None) -> Given:
     """All that the file and the environment say, by name; the environment wins.
 
@@ -130,7 +138,8 @@ def load_settings(env_file: Path | None, environment: Mapping[str, str] | None =
     except SettingsError as error:
         raise given.told(error) from None
     secrets = (*source_secrets, *target_secrets, values.get("NOTIFY_URL", "").strip())
-    return Settings(source=source, target=target, secrets=Secrets(tuple(filter(None, secrets))), **fields)
+    hidden = Secrets(tuple(filter(None, secrets)), hides_values=read("ERROR_VALUES", values) == "hide")
+    return Settings(source=source, target=target, secrets=hidden, **fields)
 
 
 def _source(values: Mapping[str, str]) -> tuple[Source, list[str]]:
@@ -146,7 +155,10 @@ def _source(values: Mapping[str, str]) -> tuple[Source, list[str]]:
         default = "yes" if driver.encrypts_by_default else "no"
         word = parts.get("encrypt", parts.get("encryption", default)).lower()
         encrypted = word not in ("no", "false", "optional", "off", "request")
-        return Source(text, driver, label, encrypted), secrets
+        trusts = parts.get("trustservercertificate", "no").lower() in ("yes", "true", "1")
+        return Source(
+            text, driver, label, encrypted, verifies=encrypted and not trusts and not driver.is_freetds
+        ), secrets
 
     host = _required(values, "MSSQL_HOST", "the name or address of the SQL Server")
     database = _required(values, "MSSQL_DATABASE", "the database to copy")
@@ -171,7 +183,8 @@ def _source(values: Mapping[str, str]) -> tuple[Source, list[str]]:
     parts |= {"Database": database, "UID": user, "PWD": password, "APP": "mssql-to-postgres"}
     text = ";".join(f"{name}={odbc_value(value)}" for name, value in parts.items())
     label = f"{host}/{database}" if has_instance else f"{host}:{port}/{database}"
-    return Source(text, driver, label, encrypted, None if has_instance else (host, port)), [password]
+    verifies = encrypted and trust == "no" and not driver.is_freetds
+    return Source(text, driver, label, encrypted, None if has_instance else (host, port), verifies=verifies), [password]
 
 
 def _target(values: Mapping[str, str]) -> tuple[Target, list[str]]:

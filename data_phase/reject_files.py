@@ -6,6 +6,7 @@ The truth is in the target, in `replication.reject`; the files mirror it for peo
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ import psycopg2
 from db import connect_target, target_words
 from hand_edits.whole_files import write_lines_atomically
 from model.catalog import Table
+from model.error_values import without_values
 from model.visible import visible_json
 from operations.run_result import RejectReason
 from postgres import rejected_rows
@@ -46,9 +48,12 @@ def write_files(this_run: Run, tables: Sequence[Table]) -> int:
                 continue
             total += counts[target]
             found = rejected_rows.reasons(connection, target, MOST_REASONS)
-            reasons[table.key] = [RejectReason(*one) for one in found]
+            hide = this_run.settings.secrets.hide
+            reasons[table.key] = [RejectReason(column, code, rows, hide(words)) for column, code, rows, words in found]
             folder.mkdir(mode=0o700, exist_ok=True)
-            write_lines_atomically(file, map(visible_json, rejected_rows.lines(connection, target, table.full_name)))
+            lines = rejected_rows.lines(connection, target, table.full_name)
+            shown = map(_without_values, lines) if this_run.settings.secrets.hides_values else lines
+            write_lines_atomically(file, map(visible_json, shown))
             this_run.display.say(
                 f"⚠️ {table.full_name}: {counts[target]:,} rejected rows, listed in {FOLDER}/{file.name}"
             )
@@ -65,6 +70,13 @@ def write_files(this_run: Run, tables: Sequence[Table]) -> int:
     if total:
         this_run.display.say("💡 Use --retry-rejects once the cause is fixed")
     return total
+
+
+def _without_values(line: str) -> str:
+    """A row's line without its key and its values: they are in replication.reject, where --retry-rejects finds them."""
+    document = json.loads(line)
+    shown = {name: value for name, value in document.items() if name not in ("key", "row")}
+    return json.dumps({**shown, "reason": without_values(str(document.get("reason") or ""))}, ensure_ascii=False) + "\n"
 
 
 def file_name(key: str) -> str:

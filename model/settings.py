@@ -10,6 +10,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from model.changes import NulPolicy
+from model.error_values import without_values
 from model.rates import MaxRate
 
 Naming = Literal["lower", "preserve"]
@@ -22,6 +23,8 @@ class Secrets:
     """The texts that must never be shown."""
 
     values: tuple[str, ...] = field(default=(), repr=False)
+    #: whether values of rows that servers repeat in their words are hidden as well
+    hides_values: bool = False
 
     def hide(self, text: str) -> str:
         """`text` with `***` wherever connection strings and addresses have a secret.
@@ -29,6 +32,8 @@ class Secrets:
         A secret that cannot be taken for a word is replaced wherever it stands besides. A short or plain one is not:
         what is replaced in every word tells what it is.
         """
+        if self.hides_values:
+            text = without_values(text)
         text = _KEYWORD_SECRET.sub(r"\1=***", text)
         text = _ADDRESS_SECRET.sub(r"\1:***@", text)
         for value in sorted(filter(_is_distinctive, self.values), key=len, reverse=True):
@@ -87,6 +92,26 @@ class Source:
     address: tuple[str, int] | None = None
     #: why no further connection must be opened, where none must
     closed_because: str | None = None
+    #: whether the server's certificate is checked
+    verifies: bool = False
+
+    @property
+    def security(self) -> str:
+        """For a person: whether the connection is encrypted, and the server is who it says."""
+        if not self.is_encrypted:
+            return "not encrypted"
+        return "encrypted, certificate verified" if self.verifies else "encrypted, certificate not verified"
+
+
+#: sslmode → what it means
+_SECURITY: Mapping[str, str] = {
+    "disable": "not encrypted",
+    "allow": "encrypted only if the server insists",
+    "prefer": "encrypted if the server can, certificate not verified",
+    "require": "encrypted, certificate not verified",
+    "verify-ca": "encrypted, certificate verified, name not checked",
+    "verify-full": "encrypted, certificate verified",
+}
 
 
 @dataclass(frozen=True)
@@ -95,6 +120,17 @@ class Target:
 
     parameters: Mapping[str, str] = field(repr=False)
     label: str = ""
+
+    @property
+    def security(self) -> str:
+        """For a person: whether the connection is encrypted, and the server is who it says.
+
+        PostgreSQL, "SSL Support".
+        """
+        host, mode = self.parameters.get("host", ""), self.parameters.get("sslmode", "prefer")
+        if not host or host.startswith(("/", "@")):
+            return "a socket of this machine"
+        return _SECURITY.get(mode, mode)
 
 
 @dataclass(frozen=True)

@@ -385,6 +385,13 @@ TABLE: tuple[Group, ...] = (
                     field="nul_policy",
                 ),
                 Setting(
+                    "ERROR_VALUES",
+                    "show",
+                    "Whether values of rows that the servers repeat in their errors are shown (default), or hidden: in "
+                    "what is said, logs, the progress file, reports, rejects/, notifications and --verify.",
+                    Choice(("show", "hide")),
+                ),
+                Setting(
                     "REJECT_LIMIT",
                     "10000",
                     "With --on-error reject: a table with more rejected rows than this fails, because the "

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 
-from db import find_env_file, load_settings
+from db import find_env_file, load_settings, readable_by_others
 from model.catalog import Table
 from model.errors import ProgressFileError
 from model.settings import Settings
@@ -57,7 +57,10 @@ class Run:
 def load_run_settings(script: Script) -> Settings:
     """The settings that the options point at, and those that flags override. Raises SettingsError."""
     options = script.options
-    settings = load_settings(find_env_file(options.env_file))
+    env_file = find_env_file(options.env_file)
+    settings = load_settings(env_file)
+    if env_file is not None and readable_by_others(env_file):
+        script.display.say(f"⚠️ {env_file} can be read by others than its owner: chmod 600 {env_file}")
     if options.type_map is not None:
         settings = replace(settings, type_map=options.type_map)
     script.recorder.is_about(_without_secrets(settings), settings.secrets.hide)
@@ -91,8 +94,9 @@ def run_over(script: Script, tables: Sequence[Table], settings: Settings, tracke
 
 def announce(run: Run) -> None:
     """Say between what the run works, and where it keeps its progress."""
-    run.display.say(f"🔌 Source: {run.settings.source.label} through {run.settings.source.driver.label}")
-    run.display.say(f"🔌 Target: {run.settings.target.label}")
+    source, target = run.settings.source, run.settings.target
+    run.display.say(f"🔌 Source: {source.label} through {source.driver.label}, {source.security}")
+    run.display.say(f"🔌 Target: {target.label}, {target.security}")
     if run.type_map.path is not None:
         entries = len(run.type_map.lines)
         run.display.say(f"📋 Type map: {run.type_map.path} ({entries} entr{'y' if entries == 1 else 'ies'})")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from model.catalog import Table
 from verification.row_differences import Difference
@@ -24,6 +24,10 @@ class Comparison:
     differences: tuple[Difference, ...] = ()
     is_partly_known: bool = False
     problem: str | None = None
+
+    def without_values(self) -> Comparison:
+        """The same without keys and values: how many rows differ, and in which columns."""
+        return replace(self, differences=tuple(one.without_values() for one in self.differences))
 
     def describe(self) -> str:
         """Some lines for a person."""

@@ -115,8 +115,12 @@ class Difference:
         """For a person."""
         between = f", from {self.lowest} to {self.highest}" if self.lowest and self.count > 1 else ""
         left = self.count - len(self.first)
-        more = [f"     … and {left:,} more"] if left > 0 else []
-        return [f"   {self.words}{between}:", *(f"     {line}" for line in self.first), *more]
+        more = [f"     … and {left:,} more"] if left > 0 and self.first else []
+        return [f"   {self.words}{between}" + ":" * bool(self.first), *(f"     {line}" for line in self.first), *more]
+
+    def without_values(self) -> Difference:
+        """The same without keys and values."""
+        return Difference(self.words, self.count, ())
 
 
 def find_differences(

@@ -165,6 +165,8 @@ class TableComparison:
         )
 
     def _end(self, result: Comparison) -> None:
+        if self._settings.secrets.hides_values:
+            result = result.without_values()
         self.result = result
         # Sums and rows take megabytes, and there may be thousands of tables.
         self._source = self._there = None
