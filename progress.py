@@ -89,6 +89,8 @@ class ProgressTracker:
         self._known: KnownTables | None = None
         #: names as somebody wrote them → the keys of the tables that they were taken for
         self.respelled: Mapping[str, str] = {}
+        #: what a run that held the file said of itself and left there, because it was killed
+        self.left_behind: str | None = None
         #: names of an older file that may mean several tables → those tables' keys
         self.ambiguous: Mapping[str, Sequence[str]] = {}
 
@@ -116,6 +118,8 @@ class ProgressTracker:
         except OSError as error:
             raise ProgressFileError(_cannot_write(self.path, error)) from None
         try:
+            # A run that ends by itself takes its words away.
+            self.left_behind = self._holder() if self._holder_path.is_file() else None
             self._write_holder()
             yield
         finally:

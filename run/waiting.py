@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
 from typing import TypeVar
 
-from model.errors import OthersAtWorkError
+from model.errors import OthersAtWorkError, ProgressFileError
+from model.visible import on_one_line
+from operations.killed_run import killed_run
+from operations.run_result import keep
 from progress import ProgressTracker
 from run.script import Script
 
@@ -21,7 +25,21 @@ def locked(script: Script, tracker: ProgressTracker) -> Iterator[None]:
     """Hold the progress file's lock, waiting for it where the flags say so. Raises LockHeldError, ProgressFileError."""
     with ExitStack() as stack:
         waited(script, lambda: stack.enter_context(tracker.lock()))
+        if tracker.left_behind is not None:
+            _note_killed(script, tracker, tracker.left_behind)
         yield
+
+
+def _note_killed(script: Script, tracker: ProgressTracker, holder: str) -> None:
+    """Say that the last run was killed, and keep a line of it among the runs that were."""
+    script.display.say(f"⚠️ The last run was killed: {on_one_line(holder)}")
+    # What cannot be written is told of this run, at its end.
+    with suppress(OSError, ProgressFileError):
+        last_sign = datetime.fromtimestamp(tracker.path.stat().st_mtime)
+        tracker.load()
+        killed = killed_run(holder, tracker.facts, last_sign)
+        if killed is not None:
+            keep(killed, tracker.path.parent)
 
 
 def waited(script: Script, attempt: Callable[[], T]) -> T:

@@ -215,3 +215,19 @@ def test_runs_that_end_at_the_same_time_do_not_mix_their_lines(tmp_path: Path) -
     processes = [subprocess.Popen([sys.executable, "-c", writer], cwd=ROOT) for _ in range(3)]
     assert [process.wait(60) for process in processes] == [0, 0, 0]
     assert len(lines(tmp_path)) == 150
+
+
+def test_a_killed_run_is_told_and_kept_by_the_next(scene: Scene) -> None:
+    scene.kill_in_the_big_table("--workers", "1")
+    assert not (scene.workplace.folder / FILE).exists()
+    resumed = scene.run("--resume")
+    assert resumed.code == 0
+    assert "The last run was killed: process " in resumed.out
+    killed, after = lines(scene.workplace.folder)
+    assert (killed["exit_code"], killed["script"]) == (137, "sync-data.py")
+    assert killed["arguments"][:2] == ["--workers", "1"]
+    assert killed["ended_because"].startswith("killed, or its machine went down")
+    assert killed["session"] == after["session"]
+    assert killed["started_at"] <= killed["ended_at"] <= after["started_at"]
+    assert "stopped" in scene.run("--history").out
+    assert "was killed" not in scene.run().out
