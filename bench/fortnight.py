@@ -170,6 +170,8 @@ def kill(world: World) -> int:
 def fill_disk(world: World) -> None:
     """Leave almost no room where the target's tables lie."""
     assert world.disk is not None
+    # Files of tables that were emptied before are removed by the next checkpoint.
+    world.query("CHECKPOINT")
     free = shutil.disk_usage(world.disk).free
     with (world.disk / "somebody.else").open("wb") as file:
         file.write(b"x" * max(free - LEFT_KB * 1024, 0))
