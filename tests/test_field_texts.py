@@ -170,7 +170,7 @@ def test_values_that_lose_nothing_are_not_spoken_of(copy: Callable[..., Copied])
     copied = copy([plain], {"dbo.Plain": [(1, "ok ，ﾟ", "2024-01-01 00:00:00.1234560")]})
     assert copied.finished.code == 0
     assert set(copied.entry("Plain")) == {
-        "status", "started_at", "rows_synced", "completed_at", "loaded_as", "error",
+        "status", "started_at", "rows_synced", "completed_at", "loaded_as", "error", "source",
     }  # fmt: skip
     assert "Values" not in copied.finished.out
 
