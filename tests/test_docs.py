@@ -17,9 +17,11 @@ from pathlib import Path
 import pytest
 
 from demo.shop import shop
+from demo.target import EmbeddedTarget
 from model.catalog import Database
 from standin.server import StandIn
 from tests.harness import DEFAULT_TIMEOUT_S, ROOT, Workplace, clean_environment
+from tests.samples import query
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 KINDS = {"scripts", "progress", "setup", "tsql", ""}
@@ -99,3 +101,48 @@ def test_the_examples_for_a_tsql_server_use_flags_that_exist(page: Path) -> None
             for word in words:
                 if word.startswith("--"):
                     assert word in helped.stdout, f"{line}: {word}"
+
+
+def test_the_grants_for_postgresql_are_enough(
+    serve: Callable[..., StandIn],
+    make_workplace: Callable[[StandIn, Database], Workplace],
+    target: EmbeddedTarget,
+    target_database: str,
+) -> None:
+    page = (ROOT / "docs" / "rights.md").read_text(encoding="utf-8")
+    (grants,) = re.findall(r"^```sql postgres\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    role = f"replicator_{target_database}"
+    database, rows = shop()
+    workplace = make_workplace(serve(database, rows), database).with_settings(PGUSER=role)
+    query(target, target_database, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    query(
+        target,
+        target_database,
+        re.sub(r"\breplicator\b", role, grants).replace("DATABASE shop", f"DATABASE {target_database}"),
+    )
+    try:
+        for script in ("schema", "data"):
+            finished = workplace.run(script)
+            assert finished.code == 0, finished.text
+    finally:
+        query(target, target_database, f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_the_commands_for_each_purpose_use_flags_that_exist() -> None:
+    helped = {
+        name: subprocess.run(
+            [sys.executable, str(ROOT / name), "--help"], check=True, capture_output=True, text=True
+        ).stdout
+        for name in ("sync-data.py", "replicate-schema.py")
+    }
+    page = (ROOT / "docs" / "purposes.md").read_text(encoding="utf-8")
+    commands = re.findall(r"`python (\S+\.py)([^`]*)`", page)
+    assert len(commands) > 12
+    for script, rest in commands:
+        for flag in re.findall(r"--[a-z-]+", rest):
+            assert flag in helped[script], f"{script}{rest}"
+
+
+def test_the_picture_is_made_of_its_text() -> None:
+    made = subprocess.run([sys.executable, "-m", "demo.picture"], cwd=ROOT, check=True, capture_output=True)
+    assert (ROOT / "docs" / "how-it-works.svg").read_bytes() == made.stdout
