@@ -8,7 +8,7 @@ from typing import Any
 import pyodbc
 
 from model.catalog import Table
-from mssql.quoting import quote
+from mssql.quoting import is_beyond_basic_plane, quote_table
 
 #: tables asked about in one query
 AT_ONCE = 200
@@ -19,10 +19,13 @@ def unreadable(connection: Any, tables: Sequence[Table]) -> list[Table]:
 
     Raises pyodbc.Error and arrow_odbc.Error.
     """
+    questions = {table: _question(table) for table in tables}
+    # A name that the driver manager garbles would be that of no table.
+    asked = [table for table, question in questions.items() if not is_beyond_basic_plane(question)]
     found: list[Table] = []
-    for start in range(0, len(tables), AT_ONCE):
-        some = tables[start : start + AT_ONCE]
-        answers = _answers(connection, [_question(table) for table in some])
+    for start in range(0, len(asked), AT_ONCE):
+        some = asked[start : start + AT_ONCE]
+        answers = _answers(connection, [questions[table] for table in some])
         found += [table for table, answer in zip(some, answers, strict=True) if answer == 0]
     return found
 
@@ -38,7 +41,7 @@ def _answers(connection: Any, questions: Sequence[str]) -> list[Any]:
 
 def _question(table: Table) -> str:
     """Whether the login may read the table's first column: the right may be had on the table, or on its columns."""
-    name = _literal(f"{quote(table.schema)}.{quote(table.name)}")
+    name = _literal(quote_table(table.schema, table.name))
     return f"HAS_PERMS_BY_NAME({name}, 'OBJECT', 'SELECT', {_literal(table.columns[0].source_name)}, 'COLUMN')"
 
 
