@@ -94,7 +94,7 @@ def main() -> int:
         check=arguments.check or arguments.check_data,
         check_data=arguments.check_data,
     )
-    script = script_of("replicate-schema.py", options, wishes_of(arguments))
+    script = script_of("replicate-schema.py", options, wishes_of(parser, arguments))
     folder = None if schema_options.dry_run else progress_folder(options, "schema")
     return run_script(script, folder, partial(_run, schema_options))
 

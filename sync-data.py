@@ -135,7 +135,7 @@ def main() -> int:
         "moves the progress file aside and ends",
     )  # fmt: skip
     options = replace(shared_options(arguments), nightly=arguments.nightly)
-    script, folder = script_of("sync-data.py", options, wishes_of(arguments)), progress_folder(options, "data")
+    script, folder = script_of("sync-data.py", options, wishes_of(parser, arguments)), progress_folder(options, "data")
     if arguments.verify:
         return run_script(script, folder, partial(_verify, arguments.verify, arguments.workers), "Nothing was changed.")
     if arguments.restore_keys:

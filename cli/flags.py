@@ -7,14 +7,15 @@ import contextlib
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
 
 from cli import history
-from cli.display.choice import Wishes
-from cli.display.plain import Taste, Verbosity
-from cli.slips import given, given_path, meant
+from cli.display.choice import Wishes, choose_displays
+from cli.display.plain import SteadyStream, Taste, Verbosity
+from cli.slips import UNSET, given, given_list, given_path, is_same_file, meant
 from hand_edits.statuses import Phase
 from model.errors import BAD_ARGUMENTS, SettingsError
 from model.rates import MaxRate, parse_rate
@@ -22,9 +23,11 @@ from model.settings_table import SETTINGS
 from model.utf8 import as_utf8
 from model.version import __version__
 from operations.recorder import Recorder
+from operations.report import FILE as REPORT
 from operations.report import write_report
 from operations.run_result import FILE, keep
 from progress import DEFAULT_FILES
+from run.display import line_of
 from run.options import Options
 
 
@@ -46,26 +49,41 @@ class ScriptParser(argparse.ArgumentParser):
         return arguments
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end with exit code 2."""
+        """Say what is wrong and end with exit code 2: with the usage on a terminal, as a line of a log elsewhere."""
+        if message.endswith("expected one argument"):
+            message += f", and none follows. {UNSET}"
+        recorder = Recorder(self.prog, sys.argv[1:])
         folder = _named_folder(sys.argv) or Path(DEFAULT_FILES[self._phase]).parent
         # A mistyped command in some other folder leaves nothing behind.
         if (folder / FILE).exists() or (folder / DEFAULT_FILES[self._phase]).exists():
-            result = Recorder(self.prog, sys.argv[1:]).ended(BAD_ARGUMENTS, message)
+            result = recorder.ended(BAD_ARGUMENTS, message)
             with contextlib.suppress(OSError):
                 keep(result, folder)
             # What is missing for it is told by the next run that gets further.
             with contextlib.suppress(Exception):
                 write_report(result, folder)
-        super().error(message)
+        if SteadyStream(sys.stderr).isatty():
+            super().error(message)
+        is_json = _value_of(sys.argv, "--log-format") == "json"
+        wishes = Wishes(Taste(has_emoji="--no-emoji" not in sys.argv), log_format="json" if is_json else "text")
+        words = f"❌ {message.rstrip('.')}{'' if message.endswith('?') else '.'} Nothing was done; --help says more."
+        choose_displays(wishes, recorder.run).err.tell(replace(line_of(words), event="run ended"))
+        self.exit(BAD_ARGUMENTS)
 
 
 def _named_folder(words: Sequence[str]) -> Path | None:
     """The folder of the file that --progress-file names, in arguments that cannot be read otherwise."""
+    value = _value_of(words, "--progress-file")
+    return Path(value).parent if value else None
+
+
+def _value_of(words: Sequence[str], flag: str) -> str:
+    """What follows a flag in arguments that cannot be read otherwise; empty where it is not there."""
     for word, following in zip(words, [*words[1:], ""], strict=True):
         name, equals, value = word.partition("=")
-        if name == "--progress-file" and (value if equals else following):
-            return Path(value if equals else following).parent
-    return None
+        if name == flag and (value if equals else following):
+            return value if equals else following
+    return ""
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser, phase: Phase) -> None:
@@ -78,12 +96,12 @@ def add_shared_arguments(parser: argparse.ArgumentParser, phase: Phase) -> None:
     parser.add_argument("--reset", action="store_true", help="move the progress file aside and exit")
     parser.add_argument("--no-truncate", action="store_true", help=_NO_TRUNCATE[phase])
     parser.add_argument(
-        "--tables", type=given, action="append", default=[], metavar="GLOB",
+        "--tables", type=given_list, action="append", default=[], metavar="GLOB",
         help="only these tables (Orders, Sales.*, *Log); separate several by commas, or repeat the flag",
     )  # fmt: skip
     parser.add_argument(
         "--exclude",
-        type=given,
+        type=given_list,
         action="append",
         default=[],
         metavar="GLOB",
@@ -158,10 +176,24 @@ def add_neighbour_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def wishes_of(arguments: argparse.Namespace) -> Wishes:
-    """How a person wants to be told."""
+def wishes_of(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Wishes:
+    """How a person wants to be told. Ends with argparse's exit code where a log would be written into another file."""
+    if arguments.log_file is not None:
+        _refuse_other_files(parser, arguments)
     verbosity: Verbosity = "quiet" if arguments.quiet else "verbose" if arguments.verbose else "usual"
     return Wishes(Taste(verbosity, not arguments.no_emoji), arguments.log_file, arguments.log_format)
+
+
+def _refuse_other_files(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """A log added to the progress file would leave nothing of it that can be read."""
+    progress: Path | None = arguments.progress_file
+    folder = progress.parent if progress else Path()
+    others = [
+        progress, arguments.env_file, arguments.type_map, Path(".env"),
+        *(folder / name for name in (*DEFAULT_FILES.values(), FILE, REPORT)),
+    ]  # fmt: skip
+    if any(is_same_file(arguments.log_file, other) for other in others if other is not None):
+        parser.error(f"--log-file {arguments.log_file}: a log needs a file of its own, and this one is in use")
 
 
 _NO_TRUNCATE: dict[Phase, str] = {
@@ -206,9 +238,9 @@ def next_time(text: str) -> datetime:
     return then if then > now else then + timedelta(days=1)
 
 
-def minutes(text: str) -> int:
-    """Minutes to wait, for argparse: a week at most."""
-    number = int(text)
+def minutes(text: str) -> float:
+    """Minutes to wait, whole ones or not, for argparse: a week at most."""
+    number = float(given(text))
     if not 0 <= number <= 7 * 24 * 60:
         raise argparse.ArgumentTypeError("must be a number of minutes from 0 to 10080")
     return number

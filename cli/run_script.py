@@ -20,7 +20,6 @@ from typing import NoReturn
 
 from cli.display.choice import Wishes, choose_displays
 from cli.display.noting import NotingDisplay
-from cli.display.plain import PlainDisplay
 from model.errors import (
     ALL_DONE,
     BAD_ARGUMENTS,
@@ -68,7 +67,7 @@ def script_of(name: str, options: Options, wishes: Wishes) -> Script:
     try:
         displays = choose_displays(wishes, recorder.run)
     except OutputError as error:
-        PlainDisplay(sys.stderr).say(f"❌ {error}. Nothing was done.")
+        choose_displays(replace(wishes, log_file=None), recorder.run).err.say(f"❌ {error}. Nothing was done.")
         leave(error.exit_code)
     out, err = (NotingDisplay(display, recorder.warned) for display in (displays.out, displays.err))
     return Script(options, out, err, recorder)

@@ -25,7 +25,7 @@ from model.visible import on_one_line
 from run.context import Run
 from run.display import Bars, Line, banner_line, line_of
 from run.plan import Plan
-from run.table_lines import BlockLines, LiveLines, TableLines, again_in_words
+from run.table_lines import BlockLines, LiveLines, TableLines, again_in_words, with_name
 
 TABLES_BETWEEN_BANNERS = 10
 
@@ -100,9 +100,7 @@ class LoadDisplay:
         self._lines.remark(table, replace(told, level=level, in_log=self._named(table, text), event=event, table=table))
 
     def _named(self, table: str, text: str) -> str:
-        sign, blank, words = text.partition(" ")
-        name = on_one_line(self._names[table])
-        return f"{sign} {name}: {words}" if blank and not sign.isascii() else f"{name}: {text}"
+        return with_name(self._names[table], text)
 
     def _start(self, event: TableStarted) -> None:
         self._bars.start(event.table, event.expected)

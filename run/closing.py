@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from model.errors import ALL_DONE, SOME_FAILED, ReplicationError
 from run.context import Run
-from run.display import Line, banner_line, closing_block, tell_failures
+from run.display import banner_line, closing_line, tell_failures
 from run.plan import Plan
 
 
@@ -69,8 +69,7 @@ def close_run(run: Run, plan: Plan, failed_keys: Sequence[str], words: Closing, 
         *([("Failed", str(len(failed_keys)))] if failed_keys else []),
     ]
     rows = counts + extra
-    in_log = f"{'❌' if failed_keys else '✅'} {words.title}: " + ", ".join(f"{name} {value}" for name, value in rows)
-    run.display.tell(Line("\n" + closing_block(words.title, rows), "end", in_log, "summary", None, dict(rows)))
+    run.display.tell(closing_line(words.title, rows, is_good=not failed_keys))
     if not failed_keys:
         return Ending(ALL_DONE, ("nothing was left to do" if not plan.work else "all tables are completed",))
     told = f"{len(failed_keys)} table{'s' if len(failed_keys) != 1 else ''} failed to {words.verb}"

@@ -98,6 +98,12 @@ def closing_block(title: str, rows: list[tuple[str, str]]) -> str:
     return "\n".join([RULE, title, RULE, *lines, RULE])
 
 
+def closing_line(title: str, rows: list[tuple[str, str]], *, is_good: bool) -> Line:
+    """The same as something that is said, with one line for a log."""
+    in_log = f"{'✅' if is_good else '❌'} {title}: " + ", ".join(f"{name} {value}" for name, value in rows)
+    return Line("\n" + closing_block(title, rows), "end", in_log, "summary", None, dict(rows))
+
+
 def summary_line(summary: Summary) -> str:
     """The same as the banner, for a log."""
     failed = f", {summary.failed} failed" if summary.failed else ""

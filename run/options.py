@@ -21,7 +21,7 @@ class Options:
     type_map: Path | None = None
     debug: bool = False
     #: for how long a run that is at work is waited for
-    wait_minutes: int = 0
+    wait_minutes: float = 0
     nightly: bool = False
 
     @property

@@ -34,21 +34,33 @@ def select(tables: Iterable[Table], options: Options, settings: Settings) -> Sel
     chosen, remarks = select_tables(everything, options, settings)
     if options.start_from_table is None:
         return Selection(chosen, chosen, remarks)
-    start = _start_among(everything, chosen, options.start_from_table)
+    start = _start_among(everything, chosen, options, settings)
     return Selection(chosen, tuple(table for table in chosen if table.sort_key >= start.sort_key), remarks)
 
 
-def _start_among(everything: Sequence[Table], chosen: Sequence[Table], name: str) -> Table:
+def _start_among(everything: Sequence[Table], chosen: Sequence[Table], options: Options, settings: Settings) -> Table:
     """The table that a run starts from. Raises UsageError, also where the globs leave it out."""
+    name = options.start_from_table or ""
     try:
         return find_table(chosen, name)
     except UsageError:
         # Where it is a table all the same, the globs are the reason; where it is none, this says so.
         left_out = find_table(everything, name)
     raise UsageError(
-        f"--start-from-table {name}: {left_out.full_name} is left out by --tables or --exclude, or by TABLES or "
-        f"EXCLUDE in the settings, so nothing starts there"
+        f"--start-from-table {name}: {left_out.full_name} is left out by {_leaves_out(left_out, options, settings)}, "
+        f"so nothing starts there"
     )
+
+
+def _leaves_out(table: Table, options: Options, settings: Settings) -> str:
+    """What leaves a table out: the patterns that match it, or those of which none does."""
+    for where, globs in (("--exclude", options.exclude), ("EXCLUDE in the settings:", settings.exclude)):
+        matching = [glob for glob in globs if _matching([table], glob)]
+        if matching:
+            return f"{where} {listed(matching)}"
+    if options.tables:
+        return f"--tables {listed(options.tables)}"
+    return f"TABLES in the settings: {listed(settings.tables)}"
 
 
 def select_tables(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from model.events import TriedAgain
+from model.visible import on_one_line
 from run.display import Display, Line
 
 
@@ -12,6 +13,13 @@ def again_in_words(event: TriedAgain) -> str:
     """What failed, and when it is tried again."""
     where = f"{event.task}: " if event.task else ""
     return f"🔁 {where}{event.error}; attempt {event.attempt} of {event.attempts} in {event.seconds:.1f} s"
+
+
+def with_name(full_name: str, text: str) -> str:
+    """Words of a table's own lines as a log gives them: with its name, after their first sign."""
+    sign, blank, words = text.partition(" ")
+    name = on_one_line(full_name)
+    return f"{sign} {name}: {words}" if blank and not sign.isascii() else f"{name}: {text}"
 
 
 class TableLines(Protocol):

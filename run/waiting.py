@@ -58,6 +58,7 @@ def waited(script: Script, attempt: Callable[[], T]) -> T:
                 raise
             if told_at is None or now - told_at >= SECONDS_BETWEEN_WORDS:
                 told_at = now
-                left = minutes - (now - started) / 60
-                script.display.say(f"⏳ Waiting, {left:.0f} min at most: {error.holder or error}")
+                left = 60 * minutes - (now - started)
+                at_most = f"{left / 60:.0f} min" if left >= 60 else f"{left:.0f} s"
+                script.display.say(f"⏳ Waiting, {at_most} at most: {error.holder or error}")
         time.sleep(SECONDS_BETWEEN_TRIES)

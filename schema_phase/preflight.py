@@ -508,9 +508,10 @@ def page(source: str, target: str, remarks: Sequence[Remark], with_data: bool, a
             if len(shown) < len(group):
                 lines.append(f"  - {len(group) - len(shown)} more of this kind ({kind}): see {JSON_FILE}")
     counts = _counts(remarks)
-    ending = f"{counts['blocks']} in the way, {counts['warns']} warnings, {counts['notes']} notes"
-    if not with_data:
-        ending += "; the values were not checked (--check-data does)"
+    kinds: tuple[tuple[Severity, str], ...] = (("blocks", "in the way"), ("warns", "warnings"), ("notes", "notes"))
+    # A search for warnings finds none where there is none.
+    found = ", ".join(f"{counts[severity]} {words}" for severity, words in kinds if counts[severity])
+    ending = "; ".join(filter(None, (found, "" if with_data else "the values were not checked (--check-data does)")))
     ready = verdict(remarks) == "ready"
     lines += ["", RULE]
     lines += [f"✅ READY: nothing is in the way. {ending}" if ready else f"❌ DECIDE FIRST: {ending}", RULE]

@@ -24,8 +24,8 @@ from postgres.names import TargetName, target_name
 from postgres.reader import BlockRange
 from run.closing import Ending, failed
 from run.context import Run
-from run.display import Bars, Line, Whole, closing_block
-from run.table_lines import again_in_words
+from run.display import Bars, Level, Line, Whole, closing_line
+from run.table_lines import again_in_words, with_name
 from scheduling.scheduler import Limits
 from scheduling.work import do_all
 from verification.comparison import Comparison
@@ -46,19 +46,14 @@ def run(this_run: Run, mode: Mode, workers: int) -> Ending:
         found = compare(this_run.affected, this_run.settings, mode, workers, publish)
     equal = sum(comparison.is_equal for comparison in found)
     rows = sum(comparison.source or 0 for comparison in found)
-    this_run.display.say(
-        "\n"
-        + closing_block(
-            "Verification Summary",
-            [
-                ("Total tables", str(len(found))),
-                ("Equal", str(equal)),
-                *([("Different", str(len(found) - equal))] if equal < len(found) else []),
-                ("Rows compared" if mode == "values" else "Rows counted", f"{rows:,}"),
-                ("Duration", f"{time.monotonic() - started:.2f} seconds"),
-            ],
-        )
-    )
+    counts = [
+        ("Total tables", str(len(found))),
+        ("Equal", str(equal)),
+        *([("Different", str(len(found) - equal))] if equal < len(found) else []),
+        ("Rows compared" if mode == "values" else "Rows counted", f"{rows:,}"),
+        ("Duration", f"{time.monotonic() - started:.2f} seconds"),
+    ]
+    this_run.display.tell(closing_line("Verification Summary", counts, is_good=equal == len(found)))
     if equal < len(found):
         return failed(f"{len(found) - equal} of {len(found)} tables differ")
     return Ending(reasons=("both sides are equal",))
@@ -120,10 +115,10 @@ class ComparisonDisplay:
             for table, rows in event.rows.items():
                 self._bars.rows(table, self._read.get(table, 0) + rows)
         elif isinstance(event, Remarked):
-            self._run.display.say(f"{self._names[event.table]}: {event.words}")
+            self._tell(event.table, event.words, "info", "remark")
         elif isinstance(event, TriedAgain):
             words = self._run.settings.secrets.hide(again_in_words(event))
-            self._run.display.say(f"{self._names[event.table]}: {words}")
+            self._tell(event.table, words, "warning", "tried again")
         elif isinstance(event, TableCompared):
             level = "info" if event.is_equal else "error"
             facts = {"is_equal": event.is_equal, "rows": event.rows, "error": event.error}
@@ -131,3 +126,6 @@ class ComparisonDisplay:
                 Line(event.words, level, event="table compared", table=event.table, facts=facts)  # type: ignore[arg-type]
             )
             self._bars.end(event.table)
+
+    def _tell(self, table: str, words: str, level: Level, event: str) -> None:
+        self._run.display.tell(Line(with_name(self._names[table], words), level, event=event, table=table))

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from model.visible import on_one_line
+from model.visible import listed, on_one_line
 from run.display import Display, Line, Whole
 
-SECONDS_BETWEEN_LINES = 30.0
+SECONDS_BETWEEN_LINES = 60.0
+#: tables under way that are named in the line about all
+NAMED = 3
 
 
 def time_in_words(seconds: float) -> str:
@@ -53,7 +55,7 @@ class Advance:
 
 
 class LineBars:
-    """A line every half minute about all tables, and one about each under way."""
+    """A line each minute about all tables, and, for those who want details, one about each under way."""
 
     def __init__(self, display: Display, whole: Whole, clock: Callable[[], float] = time.monotonic) -> None:
         self._display = display
@@ -74,26 +76,34 @@ class LineBars:
         if table not in self._advance.under_way:
             return
         self._advance.under_way[table] = copied
-        now = self._clock()
-        if now - self._last >= SECONDS_BETWEEN_LINES:
-            self._last = now
-            self._tell(now)
+        self._tell_in_time()
 
     def end(self, table: str) -> None:
         """It is over."""
         self._advance.end(table)
         self._expected.pop(table, None)
         self._begun.pop(table, None)
+        self._tell_in_time()
+
+    def _tell_in_time(self) -> None:
+        now = self._clock()
+        if now - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = now
+            self._tell(now)
 
     def _tell(self, now: float) -> None:
         advance, whole = self._advance, self._advance.whole
         share = f" of about {whole.rows:,}" if whole.rows else ""
         left = advance.seconds_left(now)
+        words = (
+            f"… {advance.tables} of {whole.tables} tables, {advance.rows:,}{share} rows, "
+            f"{advance.rate(now):,.0f} rows/second"
+        )
+        words += f", about {time_in_words(left)} left" if left else ""
+        words += f"; under way: {listed(list(advance.under_way), NAMED)}" if advance.under_way else ""
         self._display.tell(
             Line(
-                f"   … {advance.tables} of {whole.tables} tables, {advance.rows:,}{share} rows, "
-                f"{advance.rate(now):,.0f} rows/second" + (f", about {time_in_words(left)} left" if left else ""),
-                event="under way",
+                f"   {words}", in_log=words, event="under way",
                 facts={
                     "tables_done": advance.tables, "tables": whole.tables, "rows": advance.rows,
                     "rows_expected": whole.rows, "seconds_left": None if left is None else round(left),
@@ -103,10 +113,10 @@ class LineBars:
         for table, copied in advance.under_way.items():
             share = f" of about {self._expected[table]:,}" if self._expected[table] > 0 else ""
             rate = copied / max(now - self._begun[table], 0.001)
+            words = f"… {on_one_line(table)}: {copied:,}{share} rows, {rate:,.0f} rows/second"
             self._display.tell(
                 Line(
-                    f"   … {on_one_line(table)}: {copied:,}{share} rows, {rate:,.0f} rows/second",
-                    event="table under way", table=table,
+                    f"   {words}", "detail", words, event="table under way", table=table,
                     facts={"rows": copied, "rows_expected": self._expected[table]},
                 )
             )  # fmt: skip

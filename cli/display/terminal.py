@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from cli.display.line_bars import Advance
+from cli.display.line_bars import Advance, LineBars
 from cli.display.plain import USUAL, SteadyStream, Taste, in_words
 from model.visible import on_one_line
 from run.display import Bars, Line, Whole, line_of
@@ -81,6 +81,9 @@ class TerminalDisplay:
 
     @contextmanager
     def bars(self, whole: Whole) -> Iterator[Bars]:
+        if self._taste.verbosity == "quiet":
+            yield LineBars(self, whole)
+            return
         ascii_only = in_words("█", self._encoding) != "█"
         bar = TextColumn("") if ascii_only else BarColumn(bar_width=30)
         name = TextColumn("   {task.description}", markup=False)

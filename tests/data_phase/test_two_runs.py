@@ -104,6 +104,30 @@ def test_a_second_run_waits_for_the_first_and_says_for_whom(scene: Scene, elsewh
     scene.assert_equal()
 
 
+@pytest.mark.parametrize("script", ["data", "schema"])
+@pytest.mark.parametrize("place", ["the same folder", "elsewhere"])
+def test_who_waits_in_vain_ends_as_one_who_does_not_wait(
+    scene: Scene, elsewhere: Workplace, place: str, script: str
+) -> None:
+    with scene.stopped_in_the_big_table() as process:
+        before = scene.checkpoints()
+        workplace = elsewhere if place == "elsewhere" else scene.workplace
+        # The schema phase has a progress file of its own, and no need for the one that is in use.
+        file = "own.json" if place == "elsewhere" else str(scene.workplace.data_progress)
+        direct = workplace.with_settings(MSSQL_PORT=str(scene.source.port))
+        refused = direct.run(script, "--wait", "0.02", "--progress-file", file)
+        assert refused.code == 4, refused.text
+        assert refused.out.count("⏳ Waiting, 1 s at most: another run ") == 1
+        assert refused.text.count(f"process {process.pid} on {socket.gethostname()}") == 2
+        assert f"in {scene.workplace.folder}, since 20" in refused.err
+        assert "(sync-data.py " in refused.err
+        assert scene.checkpoints() == before
+        scene.proxy.resume()
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    scene.assert_equal()
+
+
 def test_runs_over_other_tables_leave_what_a_live_run_suspended(scene: Scene, elsewhere: Workplace) -> None:
     scene.query(MORE_DDL)
     direct = elsewhere.with_settings(MSSQL_PORT=str(scene.source.port))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -87,12 +88,26 @@ def test_a_start_leaves_the_tables_before_it_alone_and_their_numbers_as_they_are
         (Options(exclude=("Nothing",)), "--exclude Nothing: no table matches"),
         (Options(start_from_table="Orders"), "several tables have that name: dbo.Orders, Sales.Orders"),
         (Options(start_from_table="Prodcts"), "there is no such table. Near: dbo.Products"),
-        (Options(tables=("Customers",), start_from_table="Products"), "dbo.Products is left out by --tables"),
+        (Options(tables=("Customers",), start_from_table="Products"), "left out by --tables Customers, so nothing"),
+        (Options(exclude=("X*", "Prod*"), start_from_table="Products"), "--exclude X*: no table matches"),
+        (Options(exclude=("Cust*", "Prod*"), start_from_table="Products"), "left out by --exclude Prod*, so nothing"),
     ],
 )
 def test_a_slip_is_refused_with_what_was_meant(options: Options, words: str) -> None:
-    with pytest.raises(UsageError, match=words.replace(".", r"\.")):
+    with pytest.raises(UsageError, match=re.escape(words)):
         select(TABLES, options, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"tables": ("Customers",)}, "left out by TABLES in the settings: Customers, so nothing"),
+        ({"exclude": ("Prod*",)}, "left out by EXCLUDE in the settings: Prod*, so nothing"),
+    ],
+)
+def test_a_start_that_the_settings_leave_out_names_them(setting: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(words)):
+        select(TABLES, Options(start_from_table="Products"), replace(SETTINGS, **setting))
 
 
 @pytest.mark.parametrize("name", ["sales.a.b", "[Sales].[a.b]", "a.b", "[a.b]"])
