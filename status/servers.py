@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg2
 
-from db import connect_source, connect_target, find_env_file, load_settings
+from db import connect_source, connect_target, find_env_file, load_settings, odbc_words
 from model.errors import ReplicationError
 from model.settings import Settings
 from mssql import activity as source_activity
@@ -34,8 +34,9 @@ def _asked(ask: Callable[[Status, Settings], Status], status: Status, settings: 
         return ask(status, settings)
     except Exception as error:
         # Whatever a server or a driver says: the rest is told all the same.
+        words = str(error) if ask is _target or isinstance(error, ReplicationError) else odbc_words(error)
         side = "PostgreSQL" if ask is _target else "SQL Server"
-        return _without(status, f"{side}: {settings.secrets.hide(str(error)).strip().splitlines()[0]}")
+        return _without(status, f"{side}: {settings.secrets.hide(words).strip().splitlines()[0]}")
 
 
 def _without(status: Status, words: str) -> Status:
