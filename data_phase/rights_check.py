@@ -7,13 +7,14 @@ from collections.abc import Mapping
 import psycopg2
 
 from data_phase.connection_pair import ConnectionPair
+from data_phase.loading import LARGE_TABLE_ROWS
 from db import target_words
 from model.catalog import Table
 from model.errors import CatalogError
 from mssql.rights import unreadable
 from postgres.introspection import TargetTable
 from postgres.names import TargetName, target_name
-from postgres.rights import read_table_rights
+from postgres.rights import TableRights, read_table_rights
 from run.context import Run
 from run.plan import Plan
 
@@ -56,7 +57,22 @@ def _in_target(
     found: dict[str, str] = {}
     for name, one in rights.items():
         lacks = [right for right in one.missing_for_a_load if right not in needless]
+        table = names[name]
         if lacks:
             words = f"{name} belongs to {one.owner}, and this role lacks {', '.join(lacks)} on it"
-            found[names[name].key] = f"{words}; GRANT {', '.join(lacks)} on it, or the role {one.owner}"
+            found[table.key] = f"{words}; GRANT {', '.join(lacks)} on it, or the role {one.owner}"
+        elif reserved := _reserved_for_owners(one, name, table):
+            found[table.key] = reserved
     return found
+
+
+def _reserved_for_owners(rights: TableRights, name: TargetName, table: Table) -> str | None:
+    """What a load of the table has to do and this role may not, with what mends it; None where it may."""
+    if not rights.may_suspend and rights.owns:
+        return f"a load has to suspend foreign keys from or to {name} whose other table belongs to another role"
+    mends = f"ALTER TABLE {name.quoted} OWNER TO this role, or GRANT the role {rights.owner} to it"
+    if not rights.may_suspend or (table.row_count >= LARGE_TABLE_ROWS and not rights.may_suspend_indexes):
+        return f"a load has to suspend keys or triggers of {name}, which belongs to {rights.owner}; {mends}"
+    if not rights.may_set_sequences:
+        return f"{name} belongs to {rights.owner}, and this role lacks UPDATE on its sequence; GRANT it, or {mends}"
+    return None

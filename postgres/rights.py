@@ -25,7 +25,21 @@ FROM unnest(%s::text[]) AS w (name) LEFT JOIN pg_namespace AS n ON n.nspname = w
 TABLES = """
 SELECT w.table_schema, w.table_name, pg_get_userbyid(c.relowner)::text, pg_has_role(c.relowner, 'USAGE'),
        has_table_privilege(c.oid, 'INSERT'), has_table_privilege(c.oid, 'TRUNCATE'),
-       has_table_privilege(c.oid, 'SELECT')
+       has_table_privilege(c.oid, 'SELECT'),
+       NOT EXISTS (
+           SELECT FROM pg_constraint AS k JOIN pg_class AS child ON child.oid = k.conrelid
+           WHERE k.contype = 'f' AND c.oid IN (k.conrelid, k.confrelid)
+             AND NOT (pg_has_role(child.relowner, 'USAGE') AND has_table_privilege(k.confrelid, 'REFERENCES'))
+       ) AND (pg_has_role(c.relowner, 'USAGE') OR NOT EXISTS (
+           SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled = 'O'
+       )),
+       pg_has_role(c.relowner, 'USAGE') OR NOT EXISTS (SELECT FROM pg_index AS x WHERE x.indrelid = c.oid),
+       NOT EXISTS (
+           SELECT FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid
+           WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+             AND d.deptype IN ('a', 'i')
+             -- which refuses whatever is no sequence, in whatever order conditions are looked at
+             AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(s.oid, 'UPDATE') END)
 FROM unnest(%(schemas)s::text[], %(tables)s::text[]) AS w (table_schema, table_name)
 JOIN pg_namespace AS n ON n.nspname = w.table_schema
 JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.table_name
@@ -45,13 +59,20 @@ class SchemaRights:
 
 @dataclass(frozen=True)
 class TableRights:
-    """What the role may do with a table. Its owner alone, or a member of that role, may change it and its keys."""
+    """What the role may do with a table. Its owner alone, or a member of that role, may change it and its keys.
+
+    `may_suspend` is about foreign keys from and to it and its triggers, which every load suspends and restores, and
+    `may_suspend_indexes` about its keys and indexes, which the load of a large table does.
+    """
 
     owner: str
     owns: bool
     may_insert: bool
     may_truncate: bool
     may_select: bool
+    may_suspend: bool
+    may_suspend_indexes: bool
+    may_set_sequences: bool
 
     @property
     def missing_for_a_load(self) -> tuple[str, ...]:

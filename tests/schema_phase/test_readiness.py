@@ -111,6 +111,29 @@ def test_a_load_tells_all_that_it_may_not_touch_at_once_and_loads_the_rest(shop:
     }  # fmt: skip
 
 
+def test_a_load_tells_what_only_owners_may_suspend_and_loads_the_rest(shop: Shop, clerk: Workplace) -> None:
+    shop.ready("data")
+    role = clerk.environment["PGUSER"]
+    shop.query(
+        f"GRANT CREATE ON DATABASE {shop.database} TO {role}; GRANT USAGE ON SCHEMA public, sales TO {role};"
+        f" GRANT SELECT, INSERT, TRUNCATE ON ALL TABLES IN SCHEMA public, sales TO {role};"
+        " ALTER TABLE orders ADD CONSTRAINT to_products FOREIGN KEY (id) REFERENCES products NOT VALID;"
+        " CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        " CREATE TRIGGER fires BEFORE INSERT ON customers FOR EACH ROW EXECUTE FUNCTION nothing();"
+        f" ALTER TABLE products OWNER TO {role}"
+    )
+    finished = clerk.run("data")
+    assert finished.code == 1
+    told = finished.out.partition("3 of 4 tables cannot be loaded for want of rights")[2].partition("Processing")[0]
+    assert "suspend keys or triggers of public.customers, which belongs to postgres; ALTER TABLE" in told, finished.text
+    assert "suspend keys or triggers of public.orders, which belongs to postgres" in told
+    assert "foreign keys from or to public.products whose other table belongs to another role" in told
+    assert statuses(clerk.data_progress)["Sales.Orders"] == "completed"
+    shop.query(f"ALTER TABLE customers OWNER TO {role}; ALTER TABLE orders OWNER TO {role}")
+    assert clerk.run("data", "--resume").code == 0
+    assert set(statuses(clerk.data_progress).values()) == {"completed"}
+
+
 def test_a_load_tells_what_it_may_not_read(
     serve: Callable[..., StandIn], make_workplace: Callable[[StandIn, Database], Workplace]
 ) -> None:
