@@ -14,9 +14,10 @@ from postgres import checkpoints, rejected_rows, runs, sessions, suspension_reco
 CREATE = "CREATE SCHEMA IF NOT EXISTS replication"
 #: in this order, since one table refers to another
 EVERYTHING = (
-    CREATE, checkpoints.CREATE, checkpoints.UPGRADE, sessions.CREATE, sessions.UPGRADE, rejected_rows.CREATE,
+    checkpoints.CREATE, checkpoints.UPGRADE, sessions.CREATE, sessions.UPGRADE, rejected_rows.CREATE,
     suspension_record.CREATE, runs.CREATE,
 )  # fmt: skip
+IS_THERE = "SELECT to_regnamespace('replication') IS NOT NULL"
 IS_CURRENT = """
 SELECT to_regclass('replication.claim') IS NOT NULL AND 3 = (
     SELECT count(*) FROM pg_attribute WHERE (attrelid, attname) IN (
@@ -55,6 +56,10 @@ def prepare(connection: Any, trusted: Sequence[str] = ()) -> None:
             cursor.execute(IS_CURRENT)
             (is_current,) = cursor.fetchone()
             if not is_current:
+                cursor.execute(IS_THERE)
+                if cursor.fetchone() == (False,):
+                    # Even where it is there, IF NOT EXISTS asks for the right to make it.
+                    cursor.execute(CREATE)
                 for statements in EVERYTHING:
                     cursor.execute(statements)
         connection.commit()
@@ -66,5 +71,6 @@ def prepare(connection: Any, trusted: Sequence[str] = ()) -> None:
             connection.rollback()
         raise RecordError(
             f"the schema `replication`, where loads keep their checkpoints, cannot be created: {target_words(error)}. "
-            f"Let a role that may create it run this once, or grant CREATE on the database."
+            f"Let a superuser create it for this role (CREATE SCHEMA replication AUTHORIZATION ...), or "
+            f"grant CREATE on the database."
         ) from None

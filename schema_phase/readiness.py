@@ -46,12 +46,12 @@ def target_remarks(rights: TargetRights, settings: Settings) -> Iterator[Remark]
                 yield Remark(
                     "blocks", "no right to record", RECORDS,
                     f"the role {role} may not create the schema {RECORDS}, where loads keep their checkpoints",
-                    f"GRANT CREATE ON DATABASE {database} TO {role}, or let another role create it and own it",
+                    f"GRANT CREATE ON DATABASE {database} TO {role}, or CREATE SCHEMA {RECORDS} AUTHORIZATION {role}",
                 )  # fmt: skip
         elif not schema.exists and not rights.may_create_schemas:
             yield Remark(
                 "blocks", "no right to create", name, f"the role {role} may not create the schema",
-                f"GRANT CREATE ON DATABASE {database} TO {role}",
+                f"GRANT CREATE ON DATABASE {database} TO {role}, or CREATE SCHEMA {name} AUTHORIZATION {role}",
             )  # fmt: skip
         elif schema.exists and not (schema.may_use and schema.may_create):
             yield Remark(

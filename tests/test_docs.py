@@ -11,7 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -103,29 +103,78 @@ def test_the_examples_for_a_tsql_server_use_flags_that_exist(page: Path) -> None
                     assert word in helped.stdout, f"{line}: {word}"
 
 
-def test_the_grants_for_postgresql_are_enough(
+@pytest.fixture
+def granted(
     serve: Callable[..., StandIn],
     make_workplace: Callable[[StandIn, Database], Workplace],
     target: EmbeddedTarget,
     target_database: str,
-) -> None:
+) -> Iterator[Callable[..., Workplace]]:
+    """Does what the page on rights says, where nobody else may do anything; returns a workplace of that role."""
     page = (ROOT / "docs" / "rights.md").read_text(encoding="utf-8")
-    (grants,) = re.findall(r"^```sql postgres\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    role = f"replicator_{target_database}"
+    roles = {name: f"{name}_{target_database}" for name in ("replicator", "alice")}
     database, rows = shop()
-    workplace = make_workplace(serve(database, rows), database).with_settings(PGUSER=role)
-    query(target, target_database, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    workplace = make_workplace(serve(database, rows), database)
     query(
-        target,
-        target_database,
-        re.sub(r"\breplicator\b", role, grants).replace("DATABASE shop", f"DATABASE {target_database}"),
-    )
-    try:
-        for script in ("schema", "data"):
-            finished = workplace.run(script)
-            assert finished.code == 0, finished.text
-    finally:
+        target, target_database,
+        f"REVOKE ALL ON SCHEMA public FROM PUBLIC; REVOKE ALL ON DATABASE {target_database} FROM PUBLIC;"
+        f" CREATE ROLE {roles['alice']} LOGIN",
+    )  # fmt: skip
+
+    def grant(block: str, name: str) -> Workplace:
+        (grants,) = re.findall(rf"^```{block}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+        for role, made in roles.items():
+            grants = re.sub(rf"\b{role}\b", made, grants)
+        query(target, target_database, re.sub(r"DATABASE shop\b", f"DATABASE {target_database}", grants))
+        return workplace.with_settings(PGUSER=roles[name])
+
+    yield grant
+    for role in roles.values():
         query(target, target_database, f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+EVERY_DAY = (
+    ("schema",), ("schema", "--check"), ("data",), ("data", "--nightly", "--with-schema"), ("data", "--verify"),
+    ("data", "--status"), ("data", "--restore-keys"),
+)  # fmt: skip
+
+
+def test_the_grants_for_postgresql_are_enough(granted: Callable[..., Workplace]) -> None:
+    workplace = granted("sql postgres", "replicator")
+    for script, *arguments in EVERY_DAY:
+        finished = workplace.run(script, *arguments)
+        assert finished.code == 0, finished.text
+
+
+def test_people_with_logins_of_their_own_work_as_one_role(
+    granted: Callable[..., Workplace], target: EmbeddedTarget, target_database: str
+) -> None:
+    replicator = granted("sql postgres", "replicator")
+    assert replicator.run("schema").code == 0
+    alice = granted("sql postgres people", "alice")
+    finished = alice.run("data")
+    assert finished.code == 0, finished.text
+    finished = replicator.run("data")
+    assert finished.code == 0, finished.text
+    owners = query(
+        target, target_database, "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'replication'"
+    )
+    assert owners == [(replicator.environment["PGUSER"],)]
+
+
+def test_a_superuser_may_create_the_schemas_for_a_role_that_may_not(
+    granted: Callable[..., Workplace], target: EmbeddedTarget, target_database: str
+) -> None:
+    workplace = granted("sql postgres", "replicator")
+    role = workplace.environment["PGUSER"]
+    query(
+        target, target_database,
+        f"REVOKE CREATE ON DATABASE {target_database} FROM {role}; CREATE SCHEMA sales AUTHORIZATION {role};"
+        f" CREATE SCHEMA replication AUTHORIZATION {role}",
+    )  # fmt: skip
+    for script, *arguments in EVERY_DAY:
+        finished = workplace.run(script, *arguments)
+        assert finished.code == 0, finished.text
 
 
 def test_the_commands_for_each_purpose_use_flags_that_exist() -> None:
