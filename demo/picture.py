@@ -4,35 +4,64 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT = 860, 330
+WIDTH, HEIGHT = 900, 400
 #: boxes: left, top, width, height, title, lines
-SOURCE = ("tables and their catalog", "read only;", "chunks are cut there,", "by its own order")
-TOOL = ("worker 1: chunk → Arrow → COPY", "worker 2: chunk → Arrow → COPY", "…")
-BESIDE = ("progress file (JSON), log,", "run_report.html, runs.jsonl")
-TARGET = ("tables", "schema replication:", "checkpoints, what is", "suspended, rejects")
+SOURCE = (
+    "tables, and the catalog",
+    "that describes them",
+    "",
+    "",
+    "only read;",
+    "chunks are cut here,",
+    "by its own order",
+)
+SCHEMA = ("types, keys, defaults, comments",)
+DATA = ("worker 1: chunk → Arrow → COPY", "worker 2: chunk → Arrow → COPY", "…")
+FILES = ("progress (JSON, yours to edit),", "log, run_report.html, runs.jsonl")
+TARGET = (
+    "tables, keys, indexes",
+    "",
+    "",
+    "",
+    "schema replication:",
+    "checkpoints, rejects,",
+    "what is suspended,",
+    "sessions and runs",
+)
 BOXES = (
-    (20, 60, 190, 200, "SQL Server", SOURCE),
-    (270, 40, 310, 120, "sync-data.py", TOOL),
-    (270, 190, 310, 90, "beside it", BESIDE),
-    (680, 60, 170, 200, "PostgreSQL", TARGET),
+    (24, 24, 200, 334, "SQL Server", SOURCE),
+    (310, 24, 270, 76, "replicate-schema.py", SCHEMA),
+    (310, 124, 270, 116, "sync-data.py", DATA),
+    (310, 268, 270, 90, "files beside it", FILES),
+    (686, 24, 190, 334, "PostgreSQL", TARGET),
 )
 #: arrows: from, to, words
 ARROWS = (
-    ((210, 100), (270, 100), "rows"),
-    ((580, 100), (680, 100), "rows + checkpoint"),
-    ((425, 160), (425, 190), ""),
+    ((224, 62), (310, 62), "catalog"),
+    ((580, 62), (686, 62), "CREATE"),
+    ((224, 182), (310, 182), "rows"),
+    ((580, 182), (686, 182), "rows + checkpoint"),
+    ((445, 240), (445, 268), ""),
 )
 BELOW = (
     "A chunk's rows and its checkpoint commit in one transaction: after a kill, whole chunks are there, nothing else."
 )
+#: a ground of its own: a page may be dark where the system is light, and the reverse
 STYLE = """
-.box { fill: none; stroke: #4a6fa5; stroke-width: 2; }
+.ground { fill: #f7f9fc; }
+.box { fill: #ffffff; stroke: #4a6fa5; stroke-width: 2; }
 .arrow { stroke: #4a6fa5; stroke-width: 2; marker-end: url(#end); }
 .end { fill: #4a6fa5; }
-text { font: 14px sans-serif; fill: #222; }
+text { font: 14px sans-serif; fill: #1d2430; }
 .title { font-weight: bold; }
-.small { font-size: 11px; }
-@media (prefers-color-scheme: dark) { text { fill: #ddd; } }
+.small { font-size: 12px; }
+@media (prefers-color-scheme: dark) {
+.ground { fill: #151b24; }
+.box { fill: #1e2733; stroke: #7fa3d6; }
+.arrow { stroke: #7fa3d6; }
+.end { fill: #7fa3d6; }
+text { fill: #e3e8ef; }
+}
 """
 
 
@@ -44,6 +73,7 @@ def picture() -> str:
         f"<style>{STYLE}</style>",
         '<defs><marker id="end" markerWidth="8" markerHeight="8" refX="7" refY="4" orient="auto">'
         '<path class="end" d="M0,0 L8,4 L0,8 z"/></marker></defs>',
+        f'<rect class="ground" width="{WIDTH}" height="{HEIGHT}" rx="10"/>',
     ]
     for left, top, width, height, title, lines in BOXES:
         parts.append(f'<rect class="box" x="{left}" y="{top}" width="{width}" height="{height}" rx="8"/>')
@@ -55,7 +85,7 @@ def picture() -> str:
         for number, line in enumerate(words.split(" + ") if words else []):
             told, x, y = f"+ {line}" if number else line, (x1 + x2) // 2, y1 + 18 + 14 * number
             parts.append(f'<text class="small" text-anchor="middle" x="{x}" y="{y}">{escape(told)}</text>')
-    parts.append(f'<text x="20" y="{HEIGHT - 14}">{escape(BELOW)}</text>')
+    parts.append(f'<text x="24" y="{HEIGHT - 18}">{escape(BELOW)}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 

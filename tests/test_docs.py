@@ -195,3 +195,22 @@ def test_the_commands_for_each_purpose_use_flags_that_exist() -> None:
 def test_the_picture_is_made_of_its_text() -> None:
     made = subprocess.run([sys.executable, "-m", "demo.picture"], cwd=ROOT, check=True, capture_output=True)
     assert (ROOT / "docs" / "how-it-works.svg").read_bytes() == made.stdout
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors that a page's headings get (GitHub's way: lower case, no marks, blanks as dashes)."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_lead_to_pages_and_headings_that_are_there(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if link.startswith(("https://", "http://")):
+            continue
+        name, _, anchor = link.partition("#")
+        linked = page.parent / name if name else page
+        assert linked.exists(), link
+        if anchor:
+            assert anchor in headings(linked), link
