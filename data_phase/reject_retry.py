@@ -116,7 +116,7 @@ def retry(this_run: Run, existing: Mapping[TargetName, TargetTable], pair: Conne
     live = claim(this_run, targets)
     try:
         if tables:
-            suspension.suspend_triggers(pair.target, targets)
+            suspension.suspend_triggers(pair.target, targets, tell=this_run.display.say)
         # Loading takes its time, and a connection that idles so long may be dead when it is needed again.
         pair.disconnect()
         is_loaded = _in_rounds(this_run, existing, tables, live.number)

@@ -22,6 +22,7 @@ from operations.run_result import FILE, RunResult
 from operations.stored_run import run_of
 
 #: names of what was set aside: the time of it, and a few signs so that two runs never take the same name
+_TIME = "%Y%m%d-%H%M%S-%f"
 _SET_ASIDE = re.compile(r"runs-\d{8}-\d{6}-\d{6}-[0-9a-f]{4}\.jsonl")
 
 
@@ -72,15 +73,34 @@ def last_runs(folder: Path, most: int) -> tuple[list[RunResult], list[BrokenLine
 def rotate(folder: Path, limits: Limits, now: datetime) -> None:
     """Set `runs.jsonl` aside where it is full or old, and remove what was set aside and is not needed. Raises OSError.
 
-    Beside other runs that do the same, or add their lines, nothing is lost.
+    Beside other runs that do the same, or add their lines, nothing is lost: while one does it, others leave it alone.
     """
+    # Here, since --history needs nothing that is installed.
+    from filelock import FileLock, Timeout  # noqa: PLC0415
+
+    if limits.runs or limits.days:
+        with contextlib.suppress(Timeout), FileLock(folder / f"{FILE}.lock", timeout=0):
+            _set_aside(folder, limits, now)
+            _remove(folder, limits, now)
+
+
+def _set_aside(folder: Path, limits: Limits, now: datetime) -> None:
     current = folder / FILE
-    # Any of the files may be set aside or removed by another run at any moment.
     with contextlib.suppress(FileNotFoundError):
         if _is_full(current, limits) or _is_before(_first(current), limits, now):
-            current.rename(folder / f"runs-{now:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}.jsonl")
+            current.rename(folder / f"runs-{_later_than_all(folder, now)}-{secrets.token_hex(2)}.jsonl")
+
+
+def _later_than_all(folder: Path, now: datetime) -> str:
+    """The time, or the one after the last in a name: clocks are set back, and a run may have waited for its turn."""
+    times = [datetime.strptime(file.name[5:27], _TIME) for file in _files(folder) if file.name != FILE]
+    return f"{max([now, *(time + timedelta(microseconds=1) for time in times)]):{_TIME}}"
+
+
+def _remove(folder: Path, limits: Limits, now: datetime) -> None:
     newer = 0
     for file in _files(folder):
+        # A run that adds its line makes the first one anew.
         with contextlib.suppress(FileNotFoundError):
             is_enough = limits.runs and newer >= limits.runs
             if file.name != FILE and (is_enough or _is_before(_last(file), limits, now)):

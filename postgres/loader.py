@@ -145,14 +145,14 @@ def truncate(
     locks.execute_patiently(connection, [plan.target], statement, patience, on_wait, tell)
 
 
-def is_empty(connection: Any, plan: LoadPlan) -> bool:
+def is_empty(connection: Any, plan: LoadPlan, tell: Callable[[str], None] = _nothing) -> bool:
     """Whether the target table holds no row of its own; waits for others for a bounded time. Raises psycopg2.Error."""
 
     def step(cursor: Any) -> bool:
         cursor.execute(f"SELECT NOT EXISTS (SELECT FROM {plan.rows})")
         return bool(cursor.fetchone()[0])
 
-    empty = locks.patiently(connection, [plan.target], step)
+    empty = locks.patiently(connection, [plan.target], step, tell=tell)
     connection.rollback()
     return empty
 

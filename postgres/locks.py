@@ -139,13 +139,15 @@ class _Told:
         now = time.monotonic()
         if now >= self._due:
             self._due, self._is_told = now + TOLD_AGAIN_S, True
-            who = "; ".join(map(str, others)) or "somebody who has gone by now"
-            self._tell(f"⏳ waiting {now - self._started:.0f} s for a lock on {self._tables}, held by {who}")
+            who = "; ".join(map(str, others)) or "another session"
+            what = f"a lock on {self._tables}" if self._tables else "a lock"
+            self._tell(f"⏳ waiting {now - self._started:.0f} s for {what}, held by {who}")
 
     def ends(self) -> None:
         """The locks were had."""
         if self._is_told:
-            self._tell(f"⏳ {self._tables}: the lock was had after {time.monotonic() - self._started:.0f} s")
+            seconds = time.monotonic() - self._started
+            self._tell(f"⏳ {self._tables or 'waiting is over'}: the lock was had after {seconds:.0f} s")
 
 
 def _until_locked(

@@ -136,9 +136,14 @@ def suspend(
     )
 
 
-def suspend_triggers(connection: Any, tables: Sequence[TargetName], on_suspend: Note = lambda _: None) -> int:
+def suspend_triggers(
+    connection: Any,
+    tables: Sequence[TargetName],
+    on_suspend: Note = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> int:
     """Like `suspend`, but the triggers alone, for a few rows that all else may check. Raises SuspensionError."""
-    return _Suspender(connection, True, on_suspend, locks.PATIENCE_S).suspend({"trigger": tables})
+    return _Suspender(connection, True, on_suspend, locks.PATIENCE_S, tell).suspend({"trigger": tables})
 
 
 @dataclass(frozen=True)
@@ -157,7 +162,7 @@ class _Suspender:
     keeps_unique: bool
     on_suspend: Note
     patience: float
-    tell: Callable[[str], None] = lambda _: None
+    tell: Callable[[str], None]
 
     def suspend(self, *stages: Mapping[Kind, Sequence[TargetName]]) -> int:
         """Suspend, one stage after the other, what stands of these kinds on these tables; returns how many things.

@@ -127,12 +127,12 @@ class Builder:
             told = f"🏗️ Creating {plan.table.full_name} → {plan.target}"
             self._run.display.tell(Line(told, "detail", event="table started", table=key))
             drop = self._drop(plan) if replaces else []
-            refused = self._transaction([*drop, *plan.create, *plan.details], plan.target if replaces else None)
+            refused = self._transaction([*drop, *plan.create, *plan.details], plan.target, drops=replaces)
             if replaces:
                 del self._target.tables[plan.target]
         else:
             parts = self._target.parts.get(plan.target, Parts())
-            refused = self._transaction(_missing(plan.details, there, parts)) if there is not None else []
+            refused = self._transaction(_missing(plan.details, there, parts), plan.target) if there is not None else []
             refused += _ordinary(plan, there, self._settings) if there is not None else []
         self._keep_refused(key, refused)
         if not self._complete_if_last(plan, "table"):
@@ -163,7 +163,7 @@ class Builder:
         mended = []
         if self._options.apply_drift:
             mended = [difference for difference in unlike if difference.mend is not None]
-            self._transaction([Step(difference.mend) for difference in mended if difference.mend])
+            self._transaction([Step(difference.mend) for difference in mended if difference.mend], plan.target)
             for difference in mended:
                 self._run.display.say(f"🏗️ {plan.target}: {difference.text}: mended")
         left = [difference.text for difference in unlike if difference not in mended]
@@ -195,7 +195,7 @@ class Builder:
             problems, refused = [], []
             for unit in named:
                 try:
-                    refused += self._make_unit(unit, parts)
+                    refused += self._make_unit(plan.target, unit, parts)
                 except SchemaError as error:
                     problems.append(f"{unit.name}: {error}")
                     refused += [
@@ -214,22 +214,22 @@ class Builder:
         self._run.display.say(f"✅ {words} done" if not failed else f"⚠️ {words}: {len(failed)} tables failed")
         return failed
 
-    def _make_unit(self, unit: NamedStep, parts: Parts) -> list[Finding]:
-        """A key, index or foreign key, unless it is there; returns what was refused. Raises SchemaError."""
+    def _make_unit(self, table: TargetName, unit: NamedStep, parts: Parts) -> list[Finding]:
+        """A key, index or foreign key of a table, unless it is there; returns what was refused. Raises SchemaError."""
         kind = unit.finding.kind
         there = (parts.indexes if kind == "index" else parts.constraints).get(unit.name)
         if there is None and kind == "primary key":
             # Under whatever name it stands: a table has but one.
             there = next((part for part in parts.constraints.values() if part.is_primary), None)
         if there is None:
-            return self._transaction(unit.steps)
+            return self._transaction(unit.steps, table)
         if there.shape != unit.shape:
             raise SchemaError(
                 f"exists and differs: it is {there.shape}, the source asks for {unit.shape}. It was left as it is"
             )
         if there.is_validated:
             return []
-        return self._transaction(step for step in unit.steps if step.lost)
+        return self._transaction((step for step in unit.steps if step.lost), table)
 
     def _complete_if_last(self, plan: TablePlan, step: str) -> bool:
         """Complete the table if no later step has anything to make for it."""
@@ -252,23 +252,25 @@ class Builder:
 
     # -- running ---------------------------------------------------------------------------------
 
-    def _transaction(self, steps: Iterable[Step], dropped: TargetName | None = None) -> list[Finding]:
+    def _transaction(
+        self, steps: Iterable[Step], table: TargetName | None = None, *, drops: bool = False
+    ) -> list[Finding]:
         """Run steps in one transaction; returns the findings of those that were refused and could be.
 
-        They wait for others in short attempts. A load of the table that is `dropped` ends with it. Raises SchemaError
-        when a required one is refused, and UnreachableError when the server is gone.
+        They wait for others in short attempts, and say for whom: whoever holds `table`. With `drops` a load of it ends.
+        Raises SchemaError when a required one is refused, and UnreachableError when the server is gone.
         """
         connection, listed = self._target.connection, list(steps)
 
         def run_all(cursor: Any) -> list[Finding]:
             refused = [finding for step in listed for finding in _run_step(cursor, step)]
-            if dropped is not None:
-                checkpoints.forget_load(cursor, dropped)
+            if drops and table is not None:
+                checkpoints.forget_load(cursor, table)
             return refused
 
         try:
             refused = locks.patiently(
-                connection, [dropped] if dropped else [], run_all, self._settings.lock_wait, tell=self._run.display.say
+                connection, [table] if table else [], run_all, self._settings.lock_wait, tell=self._run.display.say
             )
             connection.commit()
         except psycopg2.Error as error:

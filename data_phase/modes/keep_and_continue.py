@@ -68,7 +68,7 @@ class KeepAndContinue:
 
     def _begin_beside_others(self, step: Step) -> Begun:
         job = replace(chunk_copy.anew(step.job), mode=self)
-        holds_others = not loader.is_empty(step.target, job.plan)
+        holds_others = not loader.is_empty(step.target, job.plan, step.worker.remark)
         if holds_others and job.lacks:
             raise TargetError(
                 f"{job.plan.target} lacks the source's key ({', '.join(job.lacks)}), and no record says why: existing "

@@ -36,7 +36,7 @@ class TruncateAndCopy:
         chunks = chunk_copy.plan_chunks(step)
         if len(chunks) > 1:
             with loader.transaction(step.target) as cursor:
-                loader.truncate(step.target, job.plan, step.settings.lock_wait, step.worker.moved)
+                loader.truncate(step.target, job.plan, step.settings.lock_wait, step.worker.moved, step.worker.remark)
                 checkpoints.start_load(cursor, job.id, chunks)
         return Begun(job, chunks, {})
 

@@ -147,6 +147,37 @@ def test_whoever_keeps_a_table_from_being_emptied_is_told(scene: Scene) -> None:
     assert "the lock was had after" in out
 
 
+def told_of_few(scene: Scene, script: str, *arguments: str) -> str:
+    """What a run says of the session that reads a table and keeps it from its lock; the run then ends well."""
+    direct = Workplace(scene.workplace.folder, scene.workplace.environment, told=())
+    with holding(scene, "SELECT count(*) FROM few") as pid:
+        process = direct.start(script, *arguments)
+        assert process.stdout is not None
+        line = told(iter(process.stdout.readline, ""), "for a lock on public.")
+        assert re.search(rf"waiting 1\d s .*public\.few, held by pid {pid} \(a report, user postgres\): SELECT", line)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert "the lock was had after" in out
+    return line
+
+
+def test_whoever_keeps_a_table_of_several_chunks_from_being_emptied_is_told(scene: Scene) -> None:
+    scene.workplace = scene.workplace.with_settings(CHUNK_ROWS="100")
+    assert "dbo.Few" in told_of_few(scene, "data", "--tables", "Few")
+
+
+def test_whoever_keeps_a_foreign_key_from_being_suspended_is_told(scene: Scene) -> None:
+    scene.query(MORE_DDL)
+    assert scene.run().code == 0
+    told_of_few(scene, "data", "--tables", "Few")
+    assert scene.query("SELECT count(*) FROM replication.suspended") == [(0,)]
+
+
+def test_whoever_keeps_the_schema_phase_from_a_table_is_told(scene: Scene) -> None:
+    scene.query("ALTER TABLE few DROP CONSTRAINT few_pkey")
+    told_of_few(scene, "schema", "--tables", "Few")
+
+
 def test_whoever_keeps_rows_from_going_in_is_told(scene: Scene) -> None:
     assert scene.run("--tables", "Few").code == 0
     scene.query("TRUNCATE few")

@@ -154,6 +154,14 @@ def test_by_age_each_is_kept_for_so_many_days_at_least_and_twice_as_many_at_most
     assert min(nights, days + 1) <= len(ages) <= 2 * days + 3
 
 
+def test_a_clock_that_is_set_back_does_not_make_the_newest_runs_the_first_to_go(tmp_path: Path) -> None:
+    for number in range(9):
+        keep(a_run(number), tmp_path)
+        rotate(tmp_path, Limits(2, 0), NOW - timedelta(hours=number))
+    assert kept(tmp_path)[:2] == [8, 7]
+    assert kept(tmp_path) == sorted(kept(tmp_path), reverse=True)
+
+
 def test_without_limits_nothing_is_set_aside(tmp_path: Path) -> None:
     for number in range(10):
         keep(a_run(number, datetime(1999, 1, 1)), tmp_path)
