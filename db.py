@@ -15,7 +15,7 @@ import platform
 import re
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -445,7 +445,8 @@ def source_advice(words: str) -> str:
 
 
 #: what our SQL relies on, whatever ALTER ROLE, ALTER DATABASE, PGOPTIONS or the server's configuration say. What only
-#: decides where and how rows are stored (tablespaces, access method, compression) is left as it is found.
+#: decides where and how rows are stored (tablespaces, access method, compression) is left as it is found; but see
+#: `connect_to_load`.
 SESSION_SETTINGS: Mapping[str, str] = {
     # How our SQL is read.
     "standard_conforming_strings": "on",
@@ -496,6 +497,11 @@ WITH wanted (name, value) AS (
 SELECT pg_catalog.set_config(name, value, false) FROM wanted
 WHERE pg_catalog.current_setting(name, true) OPERATOR(pg_catalog.<>) value
 """
+# Only servers from PostgreSQL 14 on know the setting, and only those that were built with lz4 this value.
+PREFER_LZ4 = """
+SELECT set_config(name, 'lz4', false) FROM pg_settings
+WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals) AND setting <> 'lz4'
+"""
 
 
 def connect_target(settings: Settings) -> Any:
@@ -504,6 +510,18 @@ def connect_target(settings: Settings) -> Any:
     The search path is pg_catalog and the schemas of the extensions that our SQL uses, so that nobody's function or
     table stands in for what is meant.
     """
+    return _connected(settings, (SET_SESSION,))
+
+
+def connect_to_load(settings: Settings) -> Any:
+    """The same for what loads rows: large values are compressed as TOAST_COMPRESSION says. Raises UnreachableError.
+
+    Only what this session writes is, in columns without a COMPRESSION of their own (PostgreSQL, "CREATE TABLE").
+    """
+    return _connected(settings, (SET_SESSION, PREFER_LZ4) if settings.toast_compression == "lz4" else (SET_SESSION,))
+
+
+def _connected(settings: Settings, statements: Sequence[str]) -> Any:
     connection: Any = None
     try:
         parameters = {**settings.target.parameters, "client_encoding": "UTF8"}
@@ -515,7 +533,8 @@ def connect_target(settings: Settings) -> Any:
             connection = psycopg2.connect(psycopg2.extensions.make_dsn(**{**parameters, "options": options}))
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute(SET_SESSION)
+            for statement in statements:
+                cursor.execute(statement)
         connection.autocommit = False
         return connection
     except psycopg2.Error as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from db import connect_target
+from db import connect_to_load
 from model.errors import CancelledError
 from model.settings import Settings
 from mssql import odbc_client, reader, snapshots
@@ -33,7 +33,7 @@ class ConnectionPair:
     def target(self) -> Any:
         """A psycopg2 connection outside a transaction. Raises UnreachableError, CancelledError once given up."""
         if self._target is None or self._target.closed:
-            self._target = connect_target(self.settings)
+            self._target = connect_to_load(self.settings)
         if self._is_given_up:
             self.disconnect()
             raise CancelledError

@@ -16,6 +16,7 @@ from model.rates import MaxRate
 Naming = Literal["lower", "preserve"]
 CollationPolicy = Literal["leave", "citext", "icu"]
 MissingKeys = Literal["error", "tell"]
+ToastCompression = Literal["lz4", "server"]
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,8 @@ class Settings:
     trusted_roles: tuple[str, ...] = ()
     #: PostgreSQL's memory for building each index that a load suspended
     maintenance_work_mem: str = "256MB"
+    #: how a load's large values are compressed: by lz4 where PostgreSQL has it, or by the server's own setting
+    toast_compression: ToastCompression = "lz4"
     #: the only tables that runs are about, as globs, where not all; those that they never are about
     tables: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

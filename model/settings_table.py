@@ -458,6 +458,15 @@ TABLE: tuple[Group, ...] = (
                     Text("256MB"),
                     field="maintenance_work_mem",
                 ),
+                Setting(
+                    "TOAST_COMPRESSION",
+                    "lz4",
+                    "How PostgreSQL compresses large values that a load brings: lz4 (default; where the server has it, "
+                    "from PostgreSQL 14 on; several times as fast as pglz) or server (by default_toast_compression). "
+                    "Columns with a COMPRESSION of their own keep it.",
+                    Choice(("lz4", "server")),
+                    field="toast_compression",
+                ),
             ),
         ),
     ),
