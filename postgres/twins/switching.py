@@ -1,0 +1,245 @@
+"""The exchange: twins take the places of live tables, in one transaction of milliseconds.
+
+All that takes time was done before. What is left are names, and what other objects know by number: views are defined
+again, foreign keys of other tables made again without looking at the rows, and recorded until they are validated.
+The old table is dropped without CASCADE, so that whatever was overlooked ends the transaction instead of being lost.
+
+Readers of a view lock the view first and then its tables; so do the locks for an exchange. Whoever waits for one of
+them meanwhile finds the new table under the name. Source: PostgreSQL, "Explicit Locking", CREATE VIEW, ALTER TABLE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from model.errors import LoadLostError
+from postgres import restoration
+from postgres.names import TargetName, quote
+from postgres.suspension_record import FORGET, RECORD_BACK, Suspended, record, write_comment
+from postgres.twins.completion import BUILT, SAID, check_shape, is_alike
+from postgres.twins.creation import settings_kept
+from postgres.twins.dependents import Dependents, dependents, obstacles_now
+from postgres.twins.keys import wanted
+from postgres.twins.parts import Column, IdentitySequence, Kind, Table, literal, read_all, rendered, twin_name
+
+OWNERS = """
+SELECT quote_ident(pg_get_userbyid(c.relowner))
+FROM unnest(%s::text[]) WITH ORDINALITY AS w (name, position) JOIN pg_class AS c ON c.oid = to_regclass(w.name)
+ORDER BY w.position
+"""
+
+
+def relations_to_lock(cursor: Any, lives: Collection[TargetName]) -> list[str]:
+    """The relations, quoted, that an exchange of these tables takes from everybody, in the order for `lock_statement`.
+
+    Views that read them, tables with foreign keys to them or policies that look into them, then the tables. In the
+    caller's transaction. Raises psycopg2.Error.
+    """
+    with settings_kept(cursor, "search_path"):
+        found = dependents(cursor, lives)
+    around = {key.suspended.table for key in found.foreign_keys} | {policy.table for policy in found.policies}
+    ordered = [sorted(names, key=_order) for names in ((view.name for view in found.views), around - {*lives}, lives)]
+    return [name.quoted for names in ordered for name in dict.fromkeys(names)]
+
+
+def lock_statement(cursor: Any, relations: Collection[str]) -> str:
+    """One statement that takes `relations_to_lock` from everybody, or fails, by the timeouts that are set.
+
+    LOCK TABLE would lock everything that a view reads, and ask its owner for the right to. A change of owner to the
+    one that it has locks nothing but the view, and changes nothing. Raises psycopg2.Error.
+    """
+    cursor.execute(OWNERS, (list(relations),))
+    owners = [owner for (owner,) in cursor.fetchall()]
+    steps = (f"ALTER TABLE {name} OWNER TO {owner};" for name, owner in zip(relations, owners, strict=True))
+    return f"DO {literal(f'BEGIN {chr(32).join(steps)} END')}"
+
+
+def exchange(cursor: Any, pairs: Mapping[TargetName, TargetName]) -> list[Suspended]:
+    """Let twins take the places of live tables, the keys of `pairs`, in the transaction that holds their locks.
+
+    Returns the foreign keys that were valid and are to be validated again; they are recorded, so that the next run
+    validates them after a kill. Raises LoadLostError where a twin is not, or not any more, what the live table is,
+    psycopg2.Error; nothing may be committed then.
+    """
+    if not pairs:
+        return []
+    with settings_kept(cursor, "search_path"):
+        found = obstacles_now(cursor, pairs)
+        for live, words in found.items():
+            if words:
+                raise LoadLostError(f"{live} cannot be exchanged any more: {'; '.join(words)}")
+        tables = read_all(cursor, [*pairs, *pairs.values()])
+        for live, twin in pairs.items():
+            check_alike(tables[live], tables[twin], pairs)
+        change = _Exchange(pairs, tables, dependents(cursor, pairs))
+        cursor.execute("; ".join(change.statements()))
+        for key in change.to_validate:
+            _record(cursor, key)
+    return change.to_validate
+
+
+def validate(
+    connection: Any, keys: Sequence[Suspended], *, run: int = 0, tell: Callable[[str], None] = lambda _: None
+) -> list[str]:
+    """Validate what an exchange has left to validate; returns what is wrong, in the server's words.
+
+    A key that rows violate stays as it is, and recorded, as after a load. Raises no psycopg2.Error.
+    """
+    # The memory is for building indexes.
+    return restoration.restore(lambda: connection, keys, "64MB", run=run, tell=tell) if keys else []
+
+
+def check_alike(live: Table, twin: Table, pairs: Mapping[TargetName, TargetName]) -> None:
+    """Raise LoadLostError unless the twin is in all things what the live table is."""
+    check_shape(live, twin)
+    keys = {key.part.name: key for key in wanted(live, twin.name, pairs, ())}
+    standing = {part.name: part for part in twin.of("foreign key")}
+    wrong = [f"foreign key {name}" for name, key in keys.items() if not key.is_made_as(standing.get(name))]
+    wrong += [f"foreign key {name}" for name in standing if name not in keys]
+    kinds: tuple[Kind, ...] = (*BUILT, *SAID)
+    expected = {part.twin_key(twin.name): part for part in live.of(*kinds)}
+    made = {part.key: part for part in twin.of(*kinds)}
+    wrong += [f"{part.kind} {part.name}" for key, part in expected.items() if not is_alike(part, made.get(key))]
+    wrong += [f"{part.kind} {part.name}" for key, part in made.items() if key not in expected]
+    for what, one, other in (
+        ("owner", live.owner, twin.owner), ("rights", live.rights, twin.rights),
+        ("comment", live.comment, twin.comment),
+        ("settings", set(live.settings), set(twin.settings)),
+        ("columns' rights and comments", _said(live.columns), _said(twin.columns)),
+    ):  # fmt: skip
+        if one != other:
+            wrong.append(what)
+    if wrong:
+        raise LoadLostError(
+            f"{live.name} and {twin.name}, which was to replace it, are not alike any more: {', '.join(wrong)}. "
+            f"Nothing was replaced; the next run makes them alike"
+        )
+
+
+def _said(columns: Collection[Column]) -> list[object]:
+    return [
+        (one.rights, one.comment, None if one.sequence is None else (one.sequence.rights, one.sequence.comment))
+        for one in columns
+    ]
+
+
+class _Exchange:
+    """What one exchange changes."""
+
+    def __init__(
+        self, pairs: Mapping[TargetName, TargetName], tables: Mapping[TargetName, Table], around: Dependents
+    ) -> None:
+        self._pairs = [(tables[live], tables[twin]) for live, twin in sorted(pairs.items(), key=lambda p: _order(p[0]))]
+        self._lives = set(pairs)
+        self._around = around
+        keys = [key.suspended for key in around.foreign_keys]
+        self.to_validate = [key for key in keys if key.is_validated and not key.definition.endswith(" NOT ENFORCED")]
+        for live, twin in self._pairs:
+            self.to_validate += _left_to_validate(live, twin)
+
+    def statements(self) -> list[str]:
+        """All of it, in order; some of it only fits behind the rest."""
+        pairs, keys = self._pairs, [key.suspended for key in self._around.foreign_keys]
+        statements = ["SET LOCAL search_path = pg_catalog"]
+        statements += [f"ALTER TABLE {key.table.quoted} DROP CONSTRAINT {quote(key.name)}" for key in keys]
+        for live, twin in pairs:
+            statements += [f"ALTER SEQUENCE {sequence.quoted} OWNED BY NONE" for sequence, _ in live.serials]
+            statements += _moved(live, twin)
+        statements += [view.statement for view in self._around.views]
+        statements += [policy.statement for policy in self._around.policies if policy.table not in self._lives]
+        for live, twin in pairs:
+            statements += _gone_on(live, twin)
+            statements += [
+                rendered(policy.condition, live.name) for policy in live.of("policy") if policy.condition
+            ]  # fmt: skip
+        # All at once, since foreign keys may tie them.
+        statements.append(f"DROP TABLE {', '.join(_retired(live).quoted for live, _ in pairs)}")
+        for live, twin in pairs:
+            statements += _named(live, quote(twin.name.schema))
+        for key in keys:
+            later = "" if key.definition.endswith(" NOT ENFORCED") else " NOT VALID"
+            statements.append(
+                f"ALTER TABLE {key.table.quoted} ADD CONSTRAINT {quote(key.name)} {key.definition}{later}"
+            )
+            if key.comment is not None:
+                statements.append(f"COMMENT ON {key.as_commented} IS {literal(key.comment)}")
+        return statements
+
+
+def _moved(live: Table, twin: Table) -> list[str]:
+    """The live table out of the way, the twin to where it was."""
+    schema, between = quote(live.name.schema), quote(twin_name(live.oid))
+    return [
+        f"ALTER TABLE {live.name.quoted} RENAME TO {quote(_retired(live).table)}",
+        # The twin's name may be taken in the live schema, the live one's in the staging schema.
+        f"ALTER TABLE {twin.name.quoted} RENAME TO {between}",
+        f"ALTER TABLE {quote(twin.name.schema)}.{between} SET SCHEMA {schema}",
+        f"ALTER TABLE {schema}.{between} RENAME TO {quote(live.name.table)}",
+    ]
+
+
+def _retired(live: Table) -> TargetName:
+    return TargetName(live.name.schema, f"retired {live.oid}")
+
+
+def _gone_on(live: Table, twin: Table) -> list[str]:
+    """Every identity's sequence goes on where the old one stands, or where the load has left it if that is further."""
+    statements = []
+    for column, other in zip(live.columns, twin.columns, strict=True):
+        if column.sequence is not None and other.sequence is not None:
+            old = TargetName(live.name.schema, column.sequence.name).quoted
+            new = TargetName(live.name.schema, other.sequence.name).quoted
+            statements.append(_set_further(column.sequence, old, new))
+    return statements
+
+
+def _set_further(sequence: IdentitySequence, old: str, new: str) -> str:
+    order = "DESC" if sequence.is_ascending else "ASC"
+    # One that begins again at its end has no furthest position.
+    others = "" if sequence.is_cycle else f" UNION ALL SELECT last_value, is_called FROM {new}"
+    return (
+        f"SELECT setval({literal(new)}, last_value, is_called) FROM ("
+        f"SELECT last_value, is_called FROM {old}{others} ORDER BY last_value {order}, is_called DESC LIMIT 1"
+        f") AS furthest"
+    )
+
+
+def _named(live: Table, staging: str) -> list[str]:
+    """Everything has the name it had, where it was."""
+    schema = quote(live.name.schema)
+    statements = []
+    for part in live.of("key", "index"):
+        statements.append(f"ALTER INDEX {schema}.{quote(part.twin_name)} RENAME TO {quote(part.name)}")
+    for part in live.of("statistics"):
+        statements.append(f"ALTER STATISTICS {staging}.{quote(part.twin_name)} SET SCHEMA {quote(part.schema)}")
+        statements.append(f"ALTER STATISTICS {quote(part.schema)}.{quote(part.twin_name)} RENAME TO {quote(part.name)}")
+    for column in live.columns:
+        if column.sequence is not None:
+            before = quote(twin_name(column.sequence.oid))
+            statements.append(f"ALTER SEQUENCE {schema}.{before} RENAME TO {quote(column.sequence.name)}")
+    for sequence, name in live.serials:
+        statements.append(f"ALTER SEQUENCE {sequence.quoted} OWNED BY {live.name.quoted}.{quote(name)}")
+    return statements
+
+
+def _left_to_validate(live: Table, twin: Table) -> list[Suspended]:
+    """The twin's foreign keys that are not valid, as the live table's are."""
+    standing = {part.name: part for part in twin.of("foreign key")}
+    found = []
+    for part in live.of("foreign key"):
+        if part.is_valid and not standing[part.name].is_valid:
+            found.append(Suspended(live.name, "foreign key", part.name, part.definition, part.comment, True, False))
+    return found
+
+
+def _record(cursor: Any, key: Suspended) -> None:
+    """Write down that a key stands and is not validated."""
+    cursor.execute(FORGET, key.row)
+    record(cursor, key)
+    cursor.execute(RECORD_BACK, key.row)
+    write_comment(cursor, key, key.marked_comment)
+
+
+def _order(table: TargetName) -> tuple[str, str]:
+    return table.schema, table.table
