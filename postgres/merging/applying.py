@@ -12,7 +12,7 @@ from db import target_words
 from model.errors import TargetError
 from postgres.merging import referencing, statements
 from postgres.merging.description import ForeignKey, Merge, Merges
-from postgres.merging.differences import SETTINGS, Counts, Difference, counted, find
+from postgres.merging.differences import FOR_CHANGING, FOR_COMPARING, Counts, Difference, counted, find
 from postgres.names import TargetName, quote
 
 #: unique_violation, exclusion_violation
@@ -59,16 +59,18 @@ def apply(
     caller rolls back, and nothing was changed.
     """
     cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    cursor.execute(SETTINGS)
     numbers = {merge.live: number for number, merge in enumerate(merges.tables)}
     done: dict[TargetName, Applied] = {}
+    cursor.execute(FOR_COMPARING)
     for tied in _tied(merges):
         found: dict[TargetName, Difference] = {}
         for merge in tied:
             found[merge.live] = find(cursor, merge, numbers[merge.live])
             compared(merge.live)
         if any(one.counts for one in found.values()):
+            cursor.execute(FOR_CHANGING)
             _change(cursor, merges.keys, found, tell)
+            cursor.execute(FOR_COMPARING)
         for one in found.values():
             done[one.merge.live] = _checked(cursor, one)
             applied(one.merge.live, done[one.merge.live])

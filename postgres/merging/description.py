@@ -102,6 +102,8 @@ CROSS JOIN LATERAL (
     JOIN pg_operator AS o ON o.oid = x.operator
     JOIN pg_namespace AS n ON n.oid = o.oprnamespace) AS e
 WHERE k.contype = 'f' AND k.conparentid = 0
+  -- which versions before 18 do not have
+  AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
   AND (k.conrelid IN (SELECT oid FROM wanted) OR k.confrelid IN (SELECT oid FROM wanted))
 ORDER BY 2, 3, 1
 """

@@ -14,11 +14,14 @@ from postgres.merging.description import Merge, MergeKey
 from postgres.names import quote
 
 # The comparison gives few rows, which the planner cannot know: let it have its workers, and memory for a join.
-SETTINGS = """
+FOR_COMPARING = """
 SELECT set_config('parallel_tuple_cost', '0', true),
-       set_config('work_mem', greatest(s.setting::bigint, 65536)::text, true)
-FROM pg_settings AS s WHERE s.name = 'work_mem'
+       set_config('work_mem', greatest(s.setting::bigint, 65536)::text, true),
+       set_config('random_page_cost', r.reset_val, true)
+FROM pg_settings AS s, pg_settings AS r WHERE (s.name, r.name) = ('work_mem', 'random_page_cost')
 """
+# Places are looked up in their order, so that no page is read twice.
+FOR_CHANGING = "SELECT set_config('random_page_cost', current_setting('seq_page_cost'), true)"
 COUNTS = """
 SELECT count(*) FILTER (WHERE live IS NULL),
        count(*) FILTER (WHERE live IS NOT NULL AND staged IS NOT NULL AND NOT replaced),
@@ -70,8 +73,8 @@ class Difference:
 def find(cursor: Any, merge: Merge, number: int) -> Difference:
     """Compare a live table with its staging table, and keep the pairs that differ. Raises psycopg2.Error."""
     found = Difference(merge, number, Counts(0, 0, 0, 0, 0))
-    where = _paired(merge, "l.ctid IS NULL OR s.ctid IS NULL OR ", "l.place IS NULL OR s.place IS NULL")
-    cursor.execute(f"CREATE TEMPORARY TABLE {found.table} ON COMMIT DROP AS {where}")
+    query = _paired(merge, "l.ctid IS NULL OR s.ctid IS NULL OR ", "l.place IS NULL OR s.place IS NULL")
+    cursor.execute(f"CREATE TEMPORARY TABLE {found.table} ON COMMIT DROP AS {query}\nORDER BY live, staged")
     return counted(cursor, found)
 
 

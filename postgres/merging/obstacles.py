@@ -38,6 +38,7 @@ SELECT w.position::integer, w.relkind, w.relispartition,
            CASE WHEN NOT has_table_privilege(w.oid, 'INSERT') THEN 'INSERT' END,
            CASE WHEN NOT has_table_privilege(w.oid, 'UPDATE') THEN 'UPDATE' END,
            CASE WHEN NOT has_table_privilege(w.oid, 'DELETE') THEN 'DELETE' END], NULL),
+       has_database_privilege(current_database(), 'TEMPORARY'), current_database(),
        pg_has_role(w.relowner, 'USAGE'), pg_get_userbyid(w.relowner)::text, row_security_active(w.oid),
        (SELECT array_agg(r.rulename::text ORDER BY r.rulename) FROM pg_rewrite AS r
         WHERE r.ev_class = w.oid AND r.ev_type <> '1' AND r.ev_enabled <> 'D'),
@@ -128,8 +129,8 @@ def obstacles_of(connection: Any, tables: Sequence[TargetName]) -> dict[TargetNa
 
 
 def _of_table(
-    kind: str, is_partition: bool, missing: Sequence[str], owns: bool, owner: str, is_secured: bool,
-    rules: Sequence[str] | None, triggers: Sequence[str] | None, parts: Sequence[str] | None,
+    kind: str, is_partition: bool, missing: Sequence[str], has_temporary: bool, database: str, owns: bool, owner: str,
+    is_secured: bool, rules: Sequence[str] | None, triggers: Sequence[str] | None, parts: Sequence[str] | None,
 ) -> list[str]:  # fmt: skip
     if kind not in ("r", "p"):
         return [KINDS.get(kind, "it is not a table")]
@@ -138,6 +139,8 @@ def _of_table(
         reasons.append("it is a partition: merge the table that it is a part of")
     if missing:
         reasons.append(f"this role lacks the right to {', '.join(missing)}")
+    if not has_temporary:
+        reasons.append(f"this role lacks the right to make temporary tables: GRANT TEMPORARY ON DATABASE {database}")
     if is_secured:
         reasons.append("row security hides rows of it from this role. Give the role BYPASSRLS")
     if rules:

@@ -33,11 +33,20 @@ Differences = Mapping[TargetName, Difference]
 
 def check_outside(cursor: Any, key: ForeignKey, parent: Difference) -> None:
     """Raise TargetError where rows of a table outside the merge reference rows that are to be deleted."""
+    places = f"SELECT FROM {parent.table} AS d WHERE (d.staged IS NULL OR d.replaced)"
+    _lock(cursor, parent, f"{places} AND {at_place(parent.merge, 'p', 'd')}")
     child = key.child.own_rows(key.is_child_partitioned)
     condition = f"EXISTS ({_deleted(key, parent, 'c')})"
     if key.on_delete == "a":
         condition += f" AND NOT EXISTS ({_staged(key, parent, 'c')})"
     _refuse_outside(key, _count(cursor, f"SELECT count(*) FROM {child} AS c WHERE {condition}"))
+
+
+def _lock(cursor: Any, parent: Difference, places: str) -> None:
+    """Let nobody reference these live rows any more; who is about to is waited for, so that its rows are seen."""
+    cursor.execute(
+        f"SELECT count(*) FROM (SELECT FROM {parent.merge.rows} AS p WHERE EXISTS ({places}) FOR UPDATE) AS x"
+    )
 
 
 def _refuse_outside(key: ForeignKey, rows: int) -> None:
@@ -74,6 +83,8 @@ def postpone(cursor: Any, keys: Sequence[ForeignKey], outside: Sequence[ForeignK
                 is_growing |= _follow(cursor, key, found, paired)
     for key in outside:
         if key.parent in paired:
+            places = f"SELECT FROM {paired[key.parent].pairs} AS y WHERE y.postponed"
+            _lock(cursor, paired[key.parent], f"{places} AND {at_place(found[key.parent].merge, 'p', 'y')}")
             referenced = _postponed(key, paired[key.parent], "c")
             child = key.child.own_rows(key.is_child_partitioned)
             _refuse_outside(key, _count(cursor, f"SELECT count(*) FROM {child} AS c WHERE EXISTS ({referenced})"))

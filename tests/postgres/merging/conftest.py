@@ -51,8 +51,9 @@ class MergeScene:
             self.run(f"INSERT INTO {staging_of(table).quoted} ({columns}) SELECT {columns} FROM ONLY {table.quoted}")
 
     def merge(self, *tables: TargetName) -> dict[TargetName, Applied]:
-        """Merge all of them in one transaction; a failure is rolled back."""
+        """Merge all of them in one transaction, with the search path of a run; a failure is rolled back."""
         pairs = {table: staging_of(table) for table in tables}
+        self.run("SET search_path = pg_catalog")
         merges = read_merges(self.connection, pairs)
         try:
             with self.connection.cursor() as cursor:
@@ -64,6 +65,8 @@ class MergeScene:
         except BaseException:
             self.connection.rollback()
             raise
+        finally:
+            self.run("RESET search_path")
         return done
 
     def are_equal(self, *tables: TargetName) -> bool:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from demo.target import EmbeddedTarget
 from model.errors import TargetError
 from postgres.names import TargetName
+from tests.harness import wait_until
 from tests.postgres.merging.conftest import MergeScene, public, staging_of
+from tests.samples import query
 
 PARENT, CHILD, GRANDCHILD, OTHER = (public(name) for name in ("parent", "child", "grandchild", "other"))
 ACTIONS = ["NO ACTION", "RESTRICT", "CASCADE", "SET NULL", "SET DEFAULT"]
@@ -156,6 +161,36 @@ def test_a_key_that_the_source_breaks_is_told(scene: MergeScene, action: str) ->
     with pytest.raises(TargetError, match=r"child_parent_fkey[\s\S]*(?i:nothing was changed)"):
         scene.merge(*tables)
     assert [scene.places(table) for table in tables] == before
+
+
+def test_a_row_outside_that_comes_while_its_parent_goes_is_not_taken_along(
+    scene: MergeScene, target: EmbeddedTarget
+) -> None:
+    family(scene, "CASCADE")
+    scene.run("DELETE FROM child WHERE id = 4")
+    scene.run(f"DELETE FROM {staging_of(PARENT).quoted} WHERE id = 4")
+    other = target.connect(scene.connection.info.dbname)
+    other.autocommit = False
+    with other.cursor() as cursor:
+        cursor.execute("INSERT INTO child VALUES (4, 4)")
+
+    def commit_when_waited_for() -> None:
+        wait_until(lambda: scene_waits(target, scene), "the merge waits for the row")
+        other.commit()
+
+    committing = threading.Thread(target=commit_when_waited_for)
+    committing.start()
+    with pytest.raises(TargetError, match=r"1 row of public.child, which is not merged in this run"):
+        scene.merge(PARENT)
+    committing.join()
+    other.close()
+    assert scene.run("SELECT count(*) FROM child WHERE parent = 4") == [(1,)]
+
+
+def scene_waits(target: EmbeddedTarget, scene: MergeScene) -> bool:
+    """Whether the merging connection waits for another one."""
+    waits = "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = %s"
+    return query(target, "postgres", waits, scene.connection.info.backend_pid) == [(True,)]
 
 
 def test_a_diamond(scene: MergeScene) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
+import psycopg2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -131,6 +134,62 @@ def test_a_table_becomes_what_was_staged(types_scene: MergeScene, case: Case) ->
     places = kept(scene)
     assert scene.merge(T)[T] == Applied(0, 0, 0, done.rows)
     assert kept(scene) == places
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
+@pytest.mark.parametrize("kind", VALUES)
+def test_every_value_becomes_every_other(types_scene: MergeScene, kind: str, key: str) -> None:
+    become_each_other(types_scene, kind, VALUES[kind], key)
+
+
+#: what takes a PostgreSQL with ICU and libxml
+MORE_VALUES = {
+    "xml": ["<a/>", "<a></a>", "<a />"],
+    'text COLLATE "loose"': ["", "a", "A", "a ", "\u00e4", "a\u0308", "\u00c4"],
+    'varchar(9) COLLATE "loose"': ["", "a", "A", "a "],
+    'char(3) COLLATE "loose"': ["", "a", "A"],
+    "loose_domain": ["a", "A"],
+}
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
+@pytest.mark.parametrize("kind", MORE_VALUES)
+def test_every_value_of_a_loose_collation_becomes_every_other(kind: str, key: str) -> None:
+    url = os.environ.get("ICU_TEST_URL")
+    if not url:
+        pytest.skip("no PostgreSQL with ICU: set ICU_TEST_URL to the address of an empty database to run this")
+    with closing(psycopg2.connect(url)) as connection:
+        scene = MergeScene(connection)
+        scene.run("""
+            CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+            CREATE DOMAIN loose_domain AS text COLLATE loose""")
+        become_each_other(scene, kind, MORE_VALUES[kind], key)
+        if kind != "xml":
+            scene.run(f"DROP TABLE t; CREATE TABLE t (value {kind} PRIMARY KEY); INSERT INTO t VALUES ('a')")
+            scene.run("DROP SCHEMA replication_staging CASCADE")
+            scene.stage(T)
+            scene.run(f"INSERT INTO {staging_of(T).quoted} VALUES ('A')")
+            assert scene.merge(T) == {T: Applied(0, 1, 0, 1)}
+            assert scene.are_equal(T)
+        scene.run("DROP SCHEMA replication_staging CASCADE; DROP TABLE t; DROP DOMAIN loose_domain")
+        scene.run("DROP COLLATION loose")
+
+
+def become_each_other(scene: MergeScene, kind: str, values: list[str], key: str) -> None:
+    """A table with a row for every two values: it has the one, and is to have the other."""
+    given = [*values, None]
+    pairs = [(one, other) for one in given for other in given]
+    scene.run("DROP TABLE IF EXISTS t; DROP SCHEMA IF EXISTS replication_staging CASCADE")
+    scene.run(f"CREATE TABLE t (c0 integer {key}, c1 {kind})")
+    scene.stage(T)
+    for number, pair in enumerate(pairs):
+        for table, value in zip(("t", staging_of(T).quoted), pair, strict=True):
+            scene.run(f"INSERT INTO {table} VALUES (%s, %s)", number, value)
+    case = Case(("integer", kind), 1, (), ())
+    wanted, before = images(scene, case, staging_of(T).quoted), images(scene, case, "t")
+    done = scene.merge(T)[T]
+    assert images(scene, case, "t") == wanted
+    assert done.updated + done.deleted == sum((before - wanted).values())
 
 
 def make(scene: MergeScene, case: Case) -> None:
