@@ -1,7 +1,7 @@
 """A complete twin of a table, built beside it, and the exchange of both in one transaction of milliseconds.
 
 `obstacles` says why a table cannot be exchanged. Otherwise: `create` the bare twin, load it, `complete` it, make the
-`foreign_keys` of all twins together, lock what `relations_to_lock` names by `lock_statement`, `exchange`, commit, and
+`foreign_keys` of all twins together, `plan_exchange`, run the plan's `lock_statement`, `exchange`, commit, and
 `validate` what is left. Each step before the exchange can be done again after a kill.
 """
 
@@ -9,9 +9,9 @@ from postgres.twins.completion import complete
 from postgres.twins.creation import create
 from postgres.twins.dependents import obstacles, obstacles_of
 from postgres.twins.keys import foreign_keys
-from postgres.twins.switching import exchange, lock_statement, relations_to_lock, validate
+from postgres.twins.switching import Planned, exchange, plan_exchange, validate
 
 __all__ = [
-    "complete", "create", "exchange", "foreign_keys", "lock_statement", "obstacles", "obstacles_of",
-    "relations_to_lock", "validate",
+    "Planned", "complete", "create", "exchange", "foreign_keys", "obstacles", "obstacles_of", "plan_exchange",
+    "validate",
 ]  # fmt: skip

@@ -14,9 +14,8 @@ from db import is_temporary_target_error, target_words
 from model.errors import LoadLostError, TargetError
 from postgres.names import TargetName, quote
 from postgres.suspension_record import QUALIFIED
-from postgres.twins.creation import settings_kept
 from postgres.twins.parts import Kind, Part, Table, literal, read_all, rendered, twin_name
-from postgres.twins.rights import guests, rights_statements, roles_in
+from postgres.twins.rights import give_rights, guests, roles_in
 
 #: what is built from the rows, in a transaction each
 BUILT: tuple[Kind, ...] = ("key", "index")
@@ -101,10 +100,9 @@ def _build(connection: Any, part: Part, live: TargetName, twin: TargetName, memo
 
 def _say(connection: Any, live: TargetName, twin: TargetName) -> None:
     """Owner and rights, statistics, triggers, policies, settings and comments, in one quick transaction."""
-    with connection.cursor() as cursor, settings_kept(cursor, "role"):
+    with connection.cursor() as cursor:
         there, made = (found := read_all(cursor, [live, twin]))[live], found[twin]
-        owners = roles_in(there)
-        with guests(cursor, twin.schema, owners):
+        with guests(cursor, twin.schema, roles_in(there), there.owner):
             statements = (
                 [f"ALTER TABLE {twin.quoted} OWNER TO {quote(there.owner)}"] if there.owner != made.owner else []
             )
@@ -117,12 +115,8 @@ def _say(connection: Any, live: TargetName, twin: TargetName) -> None:
             statements += _comments(there, made)
             if statements:
                 cursor.execute("; ".join(statements))
-            cursor.execute("SELECT current_setting('role')")
-            (role,) = cursor.fetchone()
             # A change of owner changes them.
-            rights = rights_statements(there, read_all(cursor, [twin])[twin], role)
-            if rights:
-                cursor.execute("; ".join(rights))
+            give_rights(cursor, there, read_all(cursor, [twin])[twin])
     connection.commit()
 
 

@@ -156,7 +156,7 @@ JOIN pg_trigger AS t ON t.tgrelid = live.oid AND NOT t.tgisinternal AND t.tgcons
 -- What this role may not do.
 UNION ALL
 SELECT position, format('it belongs to %%s', pg_get_userbyid(relowner)) FROM live
-WHERE NOT pg_has_role(relowner, 'USAGE')
+WHERE NOT (pg_has_role(relowner, 'USAGE') AND pg_has_role(relowner, %(as)s))
 UNION ALL
 SELECT position, format('this role may not create tables in %%s', relnamespace::regnamespace) FROM live
 WHERE NOT has_schema_privilege(relnamespace, 'CREATE')
@@ -187,7 +187,7 @@ FROM live JOIN pg_class AS c ON c.oid = live.oid
 CROSS JOIN LATERAL (
     SELECT grantor FROM aclexplode(c.relacl)
     UNION SELECT e.grantor FROM pg_attribute AS a CROSS JOIN LATERAL aclexplode(a.attacl) AS e WHERE a.attrelid = c.oid
-) AS x WHERE NOT pg_has_role(x.grantor, 'MEMBER')
+) AS x WHERE NOT pg_has_role(x.grantor, %(as)s)
 %(published)s
 )
 SELECT DISTINCT position::integer, words FROM words ORDER BY 1, 2
@@ -261,10 +261,11 @@ def obstacles_now(cursor: Any, tables: Collection[TargetName]) -> dict[TargetNam
     """The same in the caller's transaction."""
     names = list(tables)
     cursor.execute(QUALIFIED)
-    cursor.execute("SELECT current_setting('server_version_num')::integer >= 150000")
-    (publishes_schemas,) = cursor.fetchone()
-    published = PUBLISHED_SCHEMAS.replace("%", "%%") if publishes_schemas else ""
-    cursor.execute(OBSTACLES.replace("%(published)s", published), listed(names))
+    version = cursor.connection.server_version
+    published = PUBLISHED_SCHEMAS.replace("%", "%%") if version >= 150000 else ""
+    # Since PostgreSQL 16 not every member may act as the role.
+    values = {**listed(names), "as": "SET" if version >= 160000 else "MEMBER"}
+    cursor.execute(OBSTACLES.replace("%(published)s", published), values)
     words: defaultdict[TargetName, list[str]] = defaultdict(list)
     for position, one in cursor.fetchall():
         words[names[position - 1]].append(one)

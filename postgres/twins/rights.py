@@ -23,10 +23,15 @@ ORDER BY 1
 
 
 @contextmanager
-def guests(cursor: Any, schema: str, roles: Collection[str]) -> Iterator[None]:
-    """Let roles own things in a schema, and pass rights to them on, for as long as the block takes."""
+def guests(cursor: Any, schema: str, roles: Collection[str], owner: str) -> Iterator[None]:
+    """Let roles own things in a schema, and pass rights to them on, for as long as the block takes.
+
+    The `owner` of a table may reach the schema from then on: foreign keys are checked in its name. PostgreSQL,
+    "Constraints" and CREATE TABLE.
+    """
     cursor.execute(OUTSIDE, (list(roles), schema, schema))
-    names = ", ".join(quote(name) for (name,) in cursor.fetchall())
+    outside = [name for (name,) in cursor.fetchall()]
+    names = ", ".join(map(quote, outside))
     if names:
         # Two transactions cannot change the rights on a schema at the same time.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"guests of {schema}",))
@@ -34,6 +39,8 @@ def guests(cursor: Any, schema: str, roles: Collection[str]) -> Iterator[None]:
     yield
     if names:
         cursor.execute(f"REVOKE USAGE, CREATE ON SCHEMA {quote(schema)} FROM {names}")
+    if owner in outside:
+        cursor.execute(f"GRANT USAGE ON SCHEMA {quote(schema)} TO {quote(owner)}")
 
 
 def roles_in(table: Table) -> set[str]:
@@ -45,12 +52,22 @@ def roles_in(table: Table) -> set[str]:
     return {table.owner, *owners, *(right.grantor for right in held)}
 
 
-def rights_statements(live: Table, twin: Table, role: str) -> list[str]:
-    """What gives the twin, which has the live table's owner by now, the rights that the live table has.
+def give_rights(cursor: Any, live: Table, twin: Table) -> None:
+    """Give the twin, which has the live table's owner by now, the rights that the live table has.
 
-    `role` is the setting of that name.
+    In the caller's transaction. Raises psycopg2.Error.
     """
-    giving = _Giving(live.owner, role)
+    cursor.execute("SELECT current_setting('role')")
+    (role,) = cursor.fetchone()
+    statements = _statements(live, twin)
+    if statements:
+        # Whoever could grant in several names does it in another than the owner's.
+        statements = [_as_role(live.owner), *statements, f"SELECT set_config('role', {literal(role)}, true)"]
+        cursor.execute("; ".join(statements))
+
+
+def _statements(live: Table, twin: Table) -> list[str]:
+    giving = _Giving(live.owner)
     if live.rights != twin.rights:
         giving.give(twin.name.quoted, twin.rights, live.rights)
     for column, twins_column in zip(live.columns, twin.columns, strict=True):
@@ -68,13 +85,12 @@ def rights_statements(live: Table, twin: Table, role: str) -> list[str]:
 class _Giving:
     """Statements that take rights away and give others."""
 
-    def __init__(self, owner: str, role: str) -> None:
+    def __init__(self, owner: str) -> None:
         self._owner = owner
-        self._role = role
         self.statements: list[str] = []
 
     def give(self, where: str, held: Sequence[Right], wanted: Sequence[Right], column: str = "") -> None:
-        # The owner's own come last among them otherwise.
+        # What is given is added at the end, so that all goes first.
         for name in dict.fromkeys(_grantee(right) for right in held):
             self.statements.append(f"REVOKE ALL{column} ON {where} FROM {name} CASCADE")
         for (grantor, grantee, grantable), rights in groupby(
@@ -85,11 +101,12 @@ class _Giving:
             if grantor == self._owner:
                 self.statements.append(grant)
             else:
-                self.statements += [
-                    f"SET LOCAL ROLE {quote(grantor)}", grant,
-                    f"SELECT set_config('role', {literal(self._role)}, true)",
-                ]  # fmt: skip
+                self.statements += [_as_role(grantor), grant, _as_role(self._owner)]
 
 
 def _grantee(right: Right) -> str:
     return "PUBLIC" if right.grantee is None else quote(right.grantee)
+
+
+def _as_role(name: str) -> str:
+    return f"SET LOCAL ROLE {quote(name)}"

@@ -11,6 +11,7 @@ them meanwhile finds the new table under the name. Source: PostgreSQL, "Explicit
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from model.errors import LoadLostError
@@ -23,60 +24,122 @@ from postgres.twins.dependents import Dependents, dependents, obstacles_now
 from postgres.twins.keys import wanted
 from postgres.twins.parts import Column, IdentitySequence, Kind, Table, literal, read_all, rendered, twin_name
 
+#: milliseconds that are waited for each relation that was not known when the others were locked
+AGAIN_MS = 100
+
 OWNERS = """
 SELECT quote_ident(pg_get_userbyid(c.relowner))
 FROM unnest(%s::text[]) WITH ORDINALITY AS w (name, position) JOIN pg_class AS c ON c.oid = to_regclass(w.name)
 ORDER BY w.position
 """
+# Changes with everything that is said about the relations, their parts and what depends on them: who wrote each row of
+# the catalog. VACUUM and ANALYZE leave that as it is.
+STATE = """
+WITH named AS MATERIALIZED (
+    SELECT c.oid, c.reltype FROM unnest(%s::text[]) AS w (name) JOIN pg_class AS c ON c.oid = to_regclass(w.name)
+), identity AS MATERIALIZED (
+    SELECT d.objid AS oid FROM named JOIN pg_depend AS d ON d.refobjid = named.oid
+    WHERE d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_class'::regclass AND d.deptype = 'i'
+), rows AS (
+    SELECT 'relation' AS kind, oid, xmin FROM pg_class
+        WHERE oid IN (SELECT oid FROM named UNION SELECT oid FROM identity)
+    UNION ALL SELECT 'column', attrelid, a.xmin FROM pg_attribute AS a JOIN named ON attrelid = named.oid
+    UNION ALL SELECT 'index', indexrelid, x.xmin FROM pg_index AS x JOIN named ON indrelid = named.oid
+    UNION ALL SELECT 'index', i.oid, i.xmin
+        FROM pg_index AS x JOIN named ON indrelid = named.oid JOIN pg_class AS i ON i.oid = x.indexrelid
+    UNION ALL SELECT 'constraint', k.oid, k.xmin FROM pg_constraint AS k
+        WHERE conrelid IN (SELECT oid FROM named) OR confrelid IN (SELECT oid FROM named)
+    UNION ALL SELECT 'trigger', t.oid, t.xmin FROM pg_trigger AS t JOIN named ON tgrelid = named.oid
+    UNION ALL SELECT 'policy', p.oid, p.xmin FROM pg_policy AS p JOIN named ON polrelid = named.oid
+    UNION ALL SELECT 'rule', r.oid, r.xmin FROM pg_rewrite AS r JOIN named ON ev_class = named.oid
+    UNION ALL SELECT 'statistics', s.oid, s.xmin FROM pg_statistic_ext AS s JOIN named ON stxrelid = named.oid
+    UNION ALL SELECT 'comment', objoid, d.xmin FROM pg_description AS d
+        JOIN named ON objoid = named.oid WHERE classoid = 'pg_class'::regclass
+    UNION ALL SELECT 'dependent', objid, d.xmin FROM pg_depend AS d
+        JOIN named ON refobjid = named.oid AND refclassid = 'pg_class'::regclass
+    UNION ALL SELECT 'dependent', objid, d.xmin FROM pg_depend AS d
+        JOIN named ON refobjid = reltype AND refclassid = 'pg_type'::regclass
+    UNION ALL SELECT 'publication', oid, xmin FROM pg_publication
+)
+SELECT md5(string_agg(concat_ws(' ', kind, oid, xmin), ', ' ORDER BY kind, oid, xmin::text)) FROM rows
+"""
 
 
-def relations_to_lock(cursor: Any, lives: Collection[TargetName]) -> list[str]:
-    """The relations, quoted, that an exchange of these tables takes from everybody, in the order for `lock_statement`.
+@dataclass(frozen=True)
+class Planned:
+    """An exchange that is thought out.
 
-    Views that read them, tables with foreign keys to them or policies that look into them, then the tables. In the
-    caller's transaction. Raises psycopg2.Error.
+    `relations`, in SQL, are those that it takes from everybody: views that read the tables, tables with foreign keys to
+    them or policies that look into them, then the tables. `lock_statement` takes them, or fails by the timeouts that
+    are set. LOCK TABLE would lock everything that a view reads, and ask its owner for the right to; a change of owner
+    to the one that it has locks nothing but the view, and changes nothing.
+    """
+
+    pairs: Mapping[TargetName, TargetName]
+    relations: tuple[str, ...]
+    lock_statement: str
+    statements: str
+    to_validate: tuple[Suspended, ...]
+    #: what the catalog says of all that is concerned
+    state: str | None
+
+
+def plan_exchange(cursor: Any, pairs: Mapping[TargetName, TargetName]) -> Planned:
+    """Think an exchange out: all that takes time, before anything is locked.
+
+    In the caller's transaction, in which nothing of it may be changed from here on. Raises LoadLostError where a twin
+    is not, or not any more, what the live table is, psycopg2.Error.
     """
     with settings_kept(cursor, "search_path"):
-        found = dependents(cursor, lives)
-    around = {key.suspended.table for key in found.foreign_keys} | {policy.table for policy in found.policies}
-    ordered = [sorted(names, key=_order) for names in ((view.name for view in found.views), around - {*lives}, lives)]
-    return [name.quoted for names in ordered for name in dict.fromkeys(names)]
-
-
-def lock_statement(cursor: Any, relations: Collection[str]) -> str:
-    """One statement that takes `relations_to_lock` from everybody, or fails, by the timeouts that are set.
-
-    LOCK TABLE would lock everything that a view reads, and ask its owner for the right to. A change of owner to the
-    one that it has locks nothing but the view, and changes nothing. Raises psycopg2.Error.
-    """
-    cursor.execute(OWNERS, (list(relations),))
-    owners = [owner for (owner,) in cursor.fetchall()]
-    steps = (f"ALTER TABLE {name} OWNER TO {owner};" for name, owner in zip(relations, owners, strict=True))
-    return f"DO {literal(f'BEGIN {chr(32).join(steps)} END')}"
-
-
-def exchange(cursor: Any, pairs: Mapping[TargetName, TargetName]) -> list[Suspended]:
-    """Let twins take the places of live tables, the keys of `pairs`, in the transaction that holds their locks.
-
-    Returns the foreign keys that were valid and are to be validated again; they are recorded, so that the next run
-    validates them after a kill. Raises LoadLostError where a twin is not, or not any more, what the live table is,
-    psycopg2.Error; nothing may be committed then.
-    """
-    if not pairs:
-        return []
-    with settings_kept(cursor, "search_path"):
-        found = obstacles_now(cursor, pairs)
-        for live, words in found.items():
+        for live, words in obstacles_now(cursor, pairs).items():
             if words:
                 raise LoadLostError(f"{live} cannot be exchanged any more: {'; '.join(words)}")
         tables = read_all(cursor, [*pairs, *pairs.values()])
         for live, twin in pairs.items():
             check_alike(tables[live], tables[twin], pairs)
-        change = _Exchange(pairs, tables, dependents(cursor, pairs))
-        cursor.execute("; ".join(change.statements()))
-        for key in change.to_validate:
+        found = dependents(cursor, pairs)
+        around = {key.suspended.table for key in found.foreign_keys} | {policy.table for policy in found.policies}
+        groups = ({view.name for view in found.views}, around - {*pairs}, {*pairs})
+        relations = tuple(name.quoted for names in groups for name in sorted(names, key=_order))
+        change = _Exchange(pairs, tables, found)
+        return Planned(
+            pairs, relations, _lock_statement(cursor, relations), "; ".join(change.statements()),
+            tuple(change.to_validate), _state(cursor, pairs, relations),
+        )  # fmt: skip
+
+
+def exchange(cursor: Any, planned: Planned) -> list[Suspended]:
+    """Let twins take the places of live tables, in the transaction that holds the locks.
+
+    Returns the foreign keys that were valid and are to be validated again; they are recorded, so that the next run
+    validates them after a kill. What somebody changed since the plan is seen, and thought out again. Raises
+    LoadLostError where a twin is not what the live table is any more, psycopg2.Error; nothing may be committed then.
+    """
+    if not planned.pairs:
+        return []
+    with settings_kept(cursor, "search_path", "lock_timeout"):
+        if _state(cursor, planned.pairs, planned.relations) != planned.state:
+            planned = plan_exchange(cursor, planned.pairs)
+            # Others wait for what is held already.
+            cursor.execute(f"SET LOCAL lock_timeout = {AGAIN_MS}")
+            cursor.execute(planned.lock_statement)
+        cursor.execute(planned.statements)
+        for key in planned.to_validate:
             _record(cursor, key)
-    return change.to_validate
+    return list(planned.to_validate)
+
+
+def _lock_statement(cursor: Any, relations: Sequence[str]) -> str:
+    cursor.execute(OWNERS, (list(relations),))
+    owners = [owner for (owner,) in cursor.fetchall()]
+    steps = (f"ALTER TABLE {name} OWNER TO {owner};" for name, owner in zip(relations, owners, strict=True))
+    return f"DO {literal('BEGIN ' + ' '.join(steps) + ' END')}"
+
+
+def _state(cursor: Any, pairs: Mapping[TargetName, TargetName], relations: Sequence[str]) -> str | None:
+    cursor.execute(STATE, ([*relations, *(twin.quoted for twin in pairs.values())],))
+    (state,) = cursor.fetchone()
+    return None if state is None else str(state)
 
 
 def validate(

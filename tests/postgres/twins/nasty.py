@@ -107,7 +107,7 @@ ALTER TABLE shop.outside ADD CONSTRAINT "odd %s" FOREIGN KEY (odd)
 
 ALTER TABLE shop.people ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY "own %s" ON shop.people FOR SELECT TO twins_reader, twins_clerk USING (name = current_user OR true);
-CREATE POLICY looks ON shop.people AS RESTRICTIVE USING (EXISTS (
+CREATE POLICY looks ON shop.people AS RESTRICTIVE TO "twins % ""odd"" one" USING (EXISTS (
     SELECT FROM shop.people AS p WHERE p.id <> people.boss)
     OR EXISTS (SELECT FROM shop.orders AS o WHERE o.person = people.id) OR true) WITH CHECK (people.* IS NOT NULL);
 CREATE POLICY inserts ON shop.people FOR INSERT TO PUBLIC WITH CHECK ("per cent %s" > 0);
@@ -192,7 +192,6 @@ PEOPLE = TargetName("shop", "people")
 ORDERS = TargetName("shop", "orders")
 ODD = TargetName('Odd "ones" of 100%', 'a "table".of 100%')
 LIVES = (PEOPLE, ORDERS, ODD)
-TWINS = {live: TargetName(STAGING, str(live)) for live in LIVES}
 
 
 def filling(people: TargetName, orders: TargetName, odd: TargetName, word: str, count: int) -> str:
