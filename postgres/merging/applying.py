@@ -95,24 +95,28 @@ def _change(
     cursor: Any, keys: Iterable[ForeignKey], found: Mapping[TargetName, Difference], tell: Callable[[str], None]
 ) -> None:
     """Change the tables of one group. Raises TargetError where a constraint refuses rows."""
-    cursor.execute("SAVEPOINT merge")
-    while True:
-        try:
-            _change_once(cursor, keys, found)
-            break
-        except psycopg2.Error as error:
-            movable = _movable(error, found)
-            if not movable:
-                if (error.pgcode or "").startswith(_VIOLATED):
-                    raise TargetError(_words(error)) from None
-                raise
-        # One row takes a value that another one is about to give up: both go first, and come again.
-        cursor.execute("ROLLBACK TO SAVEPOINT merge")
-        names = ", ".join(str(one.merge.live) for one in movable)
-        tell(f"unique values move between rows of {names}: these rows are replaced")
-        found = {**found, **{one.merge.live: _replacing(cursor, one) for one in movable}}
-        cursor.execute("SAVEPOINT merge")
-    cursor.execute("RELEASE SAVEPOINT merge")
+    try:
+        while any(one.counts.moved for one in found.values()):
+            cursor.execute("SAVEPOINT merge")
+            try:
+                _change_once(cursor, keys, found)
+            except psycopg2.Error as error:
+                movable = _movable(error, found)
+                if not movable:
+                    raise
+            else:
+                cursor.execute("RELEASE SAVEPOINT merge")
+                return
+            # One row takes a value that another one is about to give up: both go first, and come again.
+            cursor.execute("ROLLBACK TO SAVEPOINT merge; RELEASE SAVEPOINT merge")
+            names = ", ".join(str(one.merge.live) for one in movable)
+            tell(f"unique values move between rows of {names}: these rows are replaced")
+            found = {**found, **{one.merge.live: _replacing(cursor, one) for one in movable}}
+        _change_once(cursor, keys, found)
+    except psycopg2.Error as error:
+        if not (error.pgcode or "").startswith(_VIOLATED):
+            raise
+        raise TargetError(_words(error)) from None
 
 
 def _movable(error: psycopg2.Error, found: Mapping[TargetName, Difference]) -> list[Difference]:
@@ -137,7 +141,7 @@ def _change_once(cursor: Any, keys: Iterable[ForeignKey], found: Mapping[TargetN
         if found[key.parent].counts.deleted:
             referencing.check_outside(cursor, key, found[key.parent])
     postponed = referencing.postpone(cursor, inside, outside, found)
-    remaining = [counted(cursor, one) if one.merge.live in postponed else one for one in found.values()]
+    remaining = (counted(cursor, one) if one.merge.live in postponed else one for one in found.values() if one.counts)
     differing = [one for one in remaining if one.counts]
     touched = [one.merge for one in found.values() if one.counts or one.merge.live in postponed]
     _switch_triggers(cursor, touched, "DISABLE")
@@ -169,7 +173,10 @@ def _expect(differing: Sequence[Difference], touched: Mapping[str, int]) -> None
 def _checked(cursor: Any, one: Difference) -> Applied:
     """What was done to a table. Raises TargetError unless it has as many rows as were staged."""
     merge, counts = one.merge, one.counts
+    # What is locked for counting alone is let go, and a transaction over many tables needs fewer locks.
+    cursor.execute("SAVEPOINT counting")
     rows, staged = (_count(cursor, table) for table in (merge.rows, merge.staged_rows))
+    cursor.execute("ROLLBACK TO SAVEPOINT counting; RELEASE SAVEPOINT counting")
     if rows != staged:
         raise TargetError(
             f"{merge.live} has {rows:,} rows after the merge, and {staged:,} were staged; rolled back. "

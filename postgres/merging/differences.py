@@ -71,11 +71,19 @@ class Difference:
 
 
 def find(cursor: Any, merge: Merge, number: int) -> Difference:
-    """Compare a live table with its staging table, and keep the pairs that differ. Raises psycopg2.Error."""
-    found = Difference(merge, number, Counts(0, 0, 0, 0, 0))
+    """Compare a live table with its staging table, and keep the pairs that differ. Raises psycopg2.Error.
+
+    Where none differs nothing is kept, not the locks of the comparison either.
+    """
+    none = Difference(merge, number, Counts(0, 0, 0, 0, 0))
     query = _paired(merge, "l.ctid IS NULL OR s.ctid IS NULL OR ", "l.place IS NULL OR s.place IS NULL")
-    cursor.execute(f"CREATE TEMPORARY TABLE {found.table} ON COMMIT DROP AS {query}\nORDER BY live, staged")
-    return counted(cursor, found)
+    cursor.execute("SAVEPOINT comparing")
+    cursor.execute(f"CREATE TEMPORARY TABLE {none.table} ON COMMIT DROP AS {query}\nORDER BY live, staged")
+    has_pairs = cursor.rowcount > 0
+    if not has_pairs:
+        cursor.execute("ROLLBACK TO SAVEPOINT comparing")
+    cursor.execute("RELEASE SAVEPOINT comparing")
+    return counted(cursor, none) if has_pairs else none
 
 
 def counted(cursor: Any, found: Difference) -> Difference:

@@ -88,7 +88,7 @@ def postpone(cursor: Any, keys: Sequence[ForeignKey], outside: Sequence[ForeignK
             referenced = _postponed(key, paired[key.parent], "c")
             child = key.child.own_rows(key.is_child_partitioned)
             _refuse_outside(key, _count(cursor, f"SELECT count(*) FROM {child} AS c WHERE EXISTS ({referenced})"))
-    for one in paired.values():
+    for one in (one for one in paired.values() if one.counts):
         for what in ("d.live = x.live AND d.part = x.part", "d.staged = x.staged"):
             cursor.execute(f"DELETE FROM {one.table} AS d USING {one.pairs} AS x WHERE x.postponed AND {what}")
     return paired
