@@ -68,6 +68,7 @@ def apply(
             found[merge.live] = find(cursor, merge, numbers[merge.live])
             compared(merge.live)
         if any(one.counts for one in found.values()):
+            _tell_of_slow_keys(merges.keys, found, tell)
             cursor.execute(FOR_CHANGING)
             _change(cursor, merges.keys, found, tell)
             cursor.execute(FOR_COMPARING)
@@ -89,6 +90,20 @@ def _tied(merges: Merges) -> list[list[Merge]]:
     for merge in merges.tables:
         tied.setdefault(id(group[merge.live]), []).append(merge)
     return list(tied.values())
+
+
+def _tell_of_slow_keys(
+    keys: Iterable[ForeignKey], found: Mapping[TargetName, Difference], tell: Callable[[str], None]
+) -> None:
+    """Tell where the server reads a whole table for each row that goes."""
+    for key in keys:
+        gone = found[key.parent].counts.deleted if key.parent in found else 0
+        if gone and not key.is_indexed:
+            columns = ", ".join(map(quote, key.child_columns))
+            tell(
+                f"rows of {key.parent} go ({gone:,}), and for each of them the server reads all "
+                f"of {key.child} ({key} has no index). CREATE INDEX ON {key.child.quoted} ({columns}) spares that"
+            )
 
 
 def _change(

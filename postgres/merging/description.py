@@ -85,7 +85,9 @@ WHERE NOT t.tgisinternal AND t.tgenabled = 'O' ORDER BY w.position, t.tgname
 FOREIGN_KEYS = f"""
 WITH {_WANTED}
 SELECT k.conname, cn.nspname, c.relname, c.relkind = 'p', pn.nspname, p.relname, p.relkind = 'p',
-       e.child_columns, e.parent_columns, e.operator_schemas, e.operators, k.confdeltype, k.confupdtype
+       e.child_columns, e.parent_columns, e.operator_schemas, e.operators, k.confdeltype, k.confupdtype,
+       EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = k.conrelid AND i.indisvalid AND i.indpred IS NULL
+               AND (i.indkey::int2[])[0:cardinality(k.conkey) - 1] @> k.conkey)
 FROM pg_constraint AS k
 JOIN pg_class AS c ON c.oid = k.conrelid
 JOIN pg_namespace AS cn ON cn.oid = c.relnamespace
@@ -161,6 +163,8 @@ class ForeignKey:
     operators: tuple[Operator, ...]
     on_delete: Action
     on_update: Action
+    #: the rows that reference one are found by an index
+    is_indexed: bool
 
     def references(self, child: str, parent: str) -> str:
         """The condition that the row with the alias `child` references the one with the alias `parent`."""
@@ -229,22 +233,27 @@ class UniqueIndex:
 
 
 def read_merges(connection: Any, pairs: Mapping[TargetName, TargetName]) -> Merges:
+    """As `describe`, in a transaction of its own, which ends. Raises psycopg2.Error, UnfitTargetError."""
+    with connection.cursor() as cursor:
+        found = describe(cursor, pairs)
+    connection.rollback()
+    return found
+
+
+def describe(cursor: Any, pairs: Mapping[TargetName, TargetName]) -> Merges:
     """What it takes to merge staging tables (the values) into live tables (the keys), in five queries.
 
-    Raises psycopg2.Error, and UnfitTargetError where a table is missing, or changed since it was staged. Ends the
-    transaction.
+    In the caller's transaction: once the live tables are locked, nobody changes what is found. Raises psycopg2.Error,
+    and UnfitTargetError where a table is missing, or changed since it was staged.
     """
     lives = list(pairs)
-    with connection.cursor() as cursor:
-        columns = read_columns(cursor, lives)
-        staged = read_columns(cursor, list(pairs.values()))
-        unique = unique_indexes(cursor, lives)
-        triggers: defaultdict[TargetName, list[str]] = defaultdict(list)
-        cursor.execute(TRIGGERS, listed(lives))
-        for position, name in cursor.fetchall():
-            triggers[lives[position - 1]].append(name)
-        keys = foreign_keys(cursor, lives)
-    connection.rollback()
+    columns = read_columns(cursor, lives)
+    staged = read_columns(cursor, list(pairs.values()))
+    unique = unique_indexes(cursor, lives)
+    triggers: defaultdict[TargetName, list[str]] = defaultdict(list)
+    cursor.execute(TRIGGERS, listed(lives))
+    for position, name in cursor.fetchall():
+        triggers[lives[position - 1]].append(name)
     merges = []
     for live, staging in pairs.items():
         _check_same(live, columns.get(live), staged.get(staging))
@@ -253,7 +262,7 @@ def read_merges(connection: Any, pairs: Mapping[TargetName, TargetName]) -> Merg
         merges.append(Merge(
             live, staging, own, key, _refusing(own, unique[live], key), tuple(triggers[live]), is_partitioned
         ))  # fmt: skip
-    return Merges(tuple(merges), keys)
+    return Merges(tuple(merges), foreign_keys(cursor, lives))
 
 
 def unique_indexes(cursor: Any, tables: Sequence[TargetName]) -> defaultdict[TargetName, list[UniqueIndex]]:
@@ -279,10 +288,10 @@ def foreign_keys(cursor: Any, tables: Sequence[TargetName]) -> tuple[ForeignKey,
         ForeignKey(
             name, TargetName(child_schema, child), is_child_partitioned, TargetName(parent_schema, parent),
             is_parent_partitioned, tuple(child_columns), tuple(parent_columns), tuple(map(Operator, schemas, names)),
-            on_delete, on_update,
+            on_delete, on_update, is_indexed,
         )
         for name, child_schema, child, is_child_partitioned, parent_schema, parent, is_parent_partitioned,
-            child_columns, parent_columns, schemas, names, on_delete, on_update in cursor.fetchall()
+            child_columns, parent_columns, schemas, names, on_delete, on_update, is_indexed in cursor.fetchall()
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from demo.target import EmbeddedTarget
 from postgres import locks
-from postgres.merging import Applied, apply, create_staging, read_merges
+from postgres.merging import Applied, apply, create_staging, describe
 from postgres.names import TargetName
 
 #: the rows of a table as they are stored, each with its number of times: what `record_image_eq` compares
@@ -54,12 +54,12 @@ class MergeScene:
         """Merge all of them in one transaction, with the search path of a run; a failure is rolled back."""
         pairs = {table: staging_of(table) for table in tables}
         self.run("SET search_path = pg_catalog")
-        merges = read_merges(self.connection, pairs)
         try:
             with self.connection.cursor() as cursor:
+                locks.lock(cursor, tables, "SHARE ROW EXCLUSIVE")
+                merges = describe(cursor, pairs)
                 for staging in pairs.values():
                     cursor.execute(f"ANALYZE {staging.quoted}")
-                locks.lock(cursor, tables, "SHARE ROW EXCLUSIVE")
                 done = apply(cursor, merges, tell=self.said.append)
             self.connection.commit()
         except BaseException:

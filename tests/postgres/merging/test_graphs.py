@@ -23,6 +23,7 @@ def family(scene: MergeScene, action: str) -> tuple[TargetName, ...]:
         CREATE TABLE parent (id integer PRIMARY KEY, email text NOT NULL UNIQUE, note text);
         CREATE TABLE child (id integer PRIMARY KEY, parent integer REFERENCES parent ON DELETE {action}, note text);
         CREATE TABLE grandchild (id integer PRIMARY KEY, child integer REFERENCES child ON DELETE {action});
+        CREATE INDEX ON child (parent, note); CREATE INDEX ON grandchild (child);
         INSERT INTO parent SELECT n, 'mail ' || n, 'note' FROM generate_series(1, 9) AS n;
         INSERT INTO child SELECT n, n, 'note' FROM generate_series(1, 9) AS n;
         INSERT INTO grandchild SELECT n, n FROM generate_series(1, 9) AS n""")
@@ -211,6 +212,21 @@ def test_a_diamond(scene: MergeScene) -> None:
         UPDATE {grandchild} SET child = NULL WHERE id = 2; DELETE FROM {child} WHERE id = 2""")
     scene.merge(*tables)
     assert scene.are_equal(*tables)
+
+
+def test_a_key_without_an_index_is_told_where_rows_go(scene: MergeScene) -> None:
+    scene.run("""
+        CREATE TABLE parent (id integer PRIMARY KEY); INSERT INTO parent VALUES (1), (2);
+        CREATE TABLE child (id integer PRIMARY KEY, "up %s" integer REFERENCES parent)""")
+    scene.stage_copy(PARENT, CHILD)
+    scene.run(f"INSERT INTO {staging_of(PARENT).quoted} VALUES (3)")
+    scene.merge(PARENT, CHILD)
+    assert scene.said == []
+    scene.run(f"DELETE FROM {staging_of(PARENT).quoted} WHERE id = 1")
+    scene.merge(PARENT, CHILD)
+    assert len(scene.said) == 1
+    assert scene.said[0].startswith("rows of public.parent go (1), and for each of them the server reads all of")
+    assert scene.said[0].endswith('CREATE INDEX ON "public"."child" ("up %s") spares that')
 
 
 def test_deferred_keys_and_keys_without_order(scene: MergeScene) -> None:
