@@ -176,6 +176,12 @@ UNION ALL
 SELECT DISTINCT d.position, format('this role may not create views in %%s, where %%s reads it', vn.nspname, v.relname)
 {_JOINED} WHERE ({_IS_VIEW}) AND NOT has_schema_privilege(vn.oid, 'CREATE')
 UNION ALL
+SELECT position, format('this role may not lock %%s, to which its foreign key %%s points',
+       k.confrelid::regclass, k.conname) FROM live
+JOIN pg_constraint AS k ON k.conrelid = live.oid AND k.contype = 'f'
+WHERE NOT has_table_privilege(k.confrelid, 'UPDATE, DELETE, TRUNCATE')
+  AND NOT pg_has_role((SELECT relowner FROM pg_class AS o WHERE o.oid = k.confrelid), 'USAGE')
+UNION ALL
 SELECT position, format('this role may not refer to %%s, to which its foreign key %%s points',
        k.confrelid::regclass, k.conname) FROM live
 JOIN pg_constraint AS k ON k.conrelid = live.oid AND k.contype = 'f'

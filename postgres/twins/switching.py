@@ -27,8 +27,11 @@ from postgres.twins.parts import Column, IdentitySequence, Kind, Table, literal,
 #: milliseconds that are waited for each relation that was not known when the others were locked
 AGAIN_MS = 100
 
-OWNERS = """
-SELECT quote_ident(pg_get_userbyid(c.relowner))
+# Whoever may change a table's owner can do so to the same one; others may lock it if they may write to it.
+LOCKING = """
+SELECT CASE WHEN pg_has_role(c.relowner, 'USAGE')
+    THEN format('ALTER TABLE %%s OWNER TO %%I', w.name, pg_get_userbyid(c.relowner))
+    ELSE format('LOCK TABLE ONLY %%s IN ACCESS EXCLUSIVE MODE', w.name) END
 FROM unnest(%s::text[]) WITH ORDINALITY AS w (name, position) JOIN pg_class AS c ON c.oid = to_regclass(w.name)
 ORDER BY w.position
 """
@@ -69,10 +72,10 @@ SELECT md5(string_agg(concat_ws(' ', kind, oid, xmin), ', ' ORDER BY kind, oid, 
 class Planned:
     """An exchange that is thought out.
 
-    `relations`, in SQL, are those that it takes from everybody: views that read the tables, tables with foreign keys to
-    them or policies that look into them, then the tables. `lock_statement` takes them, or fails by the timeouts that
-    are set. LOCK TABLE would lock everything that a view reads, and ask its owner for the right to; a change of owner
-    to the one that it has locks nothing but the view, and changes nothing.
+    `relations`, in SQL, are those that it takes from everybody: views that read the tables, tables that foreign keys
+    tie to them or whose policies look into them, the tables, their sequences. `lock_statement` takes them, or fails by
+    the timeouts that are set. LOCK TABLE would lock everything that a view reads, and ask its owner for the right to; a
+    change of owner to the one that it has locks nothing but the view, and changes nothing.
     """
 
     pairs: Mapping[TargetName, TargetName]
@@ -98,9 +101,7 @@ def plan_exchange(cursor: Any, pairs: Mapping[TargetName, TargetName]) -> Planne
         for live, twin in pairs.items():
             check_alike(tables[live], tables[twin], pairs)
         found = dependents(cursor, pairs)
-        around = {key.suspended.table for key in found.foreign_keys} | {policy.table for policy in found.policies}
-        groups = ({view.name for view in found.views}, around - {*pairs}, {*pairs})
-        relations = tuple(name.quoted for names in groups for name in sorted(names, key=_order))
+        relations = tuple(name.quoted for name in _relations([tables[live] for live in pairs], found))
         change = _Exchange(pairs, tables, found)
         return Planned(
             pairs, relations, _lock_statement(cursor, relations), "; ".join(change.statements()),
@@ -129,11 +130,28 @@ def exchange(cursor: Any, planned: Planned) -> list[Suspended]:
     return list(planned.to_validate)
 
 
+def _relations(lives: Sequence[Table], around: Dependents) -> list[TargetName]:
+    """Everything that is taken from everybody, in the order in which others lock it.
+
+    A view before the tables that it reads, a table before the sequence that numbers its rows. Whoever took a number
+    holds the sequence until his transaction ends. A foreign key has triggers on both tables, which go with it.
+    """
+    pairs = {live.name for live in lives}
+    beside = {key.suspended.table for key in around.foreign_keys} | {policy.table for policy in around.policies}
+    beside |= {part.points_to for live in lives for part in live.of("foreign key") if part.points_to is not None}
+    sequences = {sequence for live in lives for sequence, _ in live.serials}
+    sequences |= {
+        TargetName(live.name.schema, column.sequence.name)
+        for live in lives for column in live.columns if column.sequence is not None
+    }  # fmt: skip
+    groups = ({view.name for view in around.views}, beside - pairs, pairs, sequences)
+    return [name for names in groups for name in sorted(names, key=_order)]
+
+
 def _lock_statement(cursor: Any, relations: Sequence[str]) -> str:
-    cursor.execute(OWNERS, (list(relations),))
-    owners = [owner for (owner,) in cursor.fetchall()]
-    steps = (f"ALTER TABLE {name} OWNER TO {owner};" for name, owner in zip(relations, owners, strict=True))
-    return f"DO {literal('BEGIN ' + ' '.join(steps) + ' END')}"
+    cursor.execute(LOCKING, (list(relations),))
+    steps = "".join(f"{step}; " for (step,) in cursor.fetchall())
+    return f"DO {literal(f'BEGIN {steps}END')}"
 
 
 def _state(cursor: Any, pairs: Mapping[TargetName, TargetName], relations: Sequence[str]) -> str | None:

@@ -160,6 +160,48 @@ def test_a_reader_in_a_transaction_is_waited_for_and_goes_on(
         assert run(reader, "SELECT count(*) FROM shop.seen") == [(30,)]
 
 
+LOCKED = """
+SELECT c.relkind, l.relation::regclass::text FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
+WHERE l.pid = pg_backend_pid() AND l.mode IN ('AccessExclusiveLock', 'ExclusiveLock', 'ShareRowExclusiveLock')
+  AND c.relkind IN ('r', 'v', 'm', 'S') AND c.relnamespace <> 'replication'::regnamespace
+"""
+
+
+def test_the_exchange_locks_nothing_that_was_not_locked_before_it(nasty_connection: Any) -> None:
+    build(nasty_connection)
+    with nasty_connection.cursor() as cursor:
+        planned = twins.plan_exchange(cursor, TWINS)
+        cursor.execute(planned.lock_statement)
+        cursor.execute(f"CREATE TEMPORARY TABLE locked ON COMMIT DROP AS {LOCKED}")
+        cursor.execute("SELECT array_agg(oid) FROM pg_class WHERE relnamespace = %s::regnamespace", (STAGING,))
+        (staged,) = cursor.fetchone()
+        twins.exchange(cursor, planned)
+        # Those of the new tables are locked under their names now.
+        cursor.execute(
+            f"SELECT * FROM ({LOCKED} AND l.relation <> ALL (%s) AND c.relname <> 'locked') AS now "
+            f"EXCEPT SELECT * FROM locked",
+            (staged,),
+        )
+        assert cursor.fetchall() == []
+    nasty_connection.rollback()
+
+
+def test_whoever_took_a_number_is_waited_for_before_anything_is_held(
+    target: EmbeddedTarget, target_database: str, nasty_connection: Any
+) -> None:
+    build(nasty_connection)
+    with closing(target.connect(target_database)) as writer, nasty_connection.cursor() as cursor:
+        planned = twins.plan_exchange(cursor, TWINS)
+        for sequence in ("people_id_seq", "people_count_seq"):
+            run(writer, f"BEGIN; SELECT nextval('shop.{sequence}')")
+            cursor.execute("SAVEPOINT before; SET LOCAL lock_timeout = 50")
+            with pytest.raises(psycopg2.errors.LockNotAvailable):
+                cursor.execute(planned.lock_statement)
+            cursor.execute("ROLLBACK TO SAVEPOINT before")
+            run(writer, "COMMIT")
+        cursor.execute(planned.lock_statement)
+
+
 # -- foreign keys of other tables -----------------------------------------------------------------------
 
 

@@ -164,6 +164,10 @@ def test_a_table_that_is_not_there_has_none(plain_connection: Any) -> None:
             "this role may not refer to public.others, to which its foreign key things_other_fkey points",
         ),
         (
+            "GRANT REFERENCES ON others TO twins_owner; ALTER TABLE things ADD other integer REFERENCES others",
+            "this role may not lock public.others, to which its foreign key things_other_fkey points",
+        ),
+        (
             "GRANT SELECT ON things TO twins_passer WITH GRANT OPTION; SET ROLE twins_passer;"
             "GRANT SELECT ON things TO twins_reader",
             "twins_passer passed rights on it on, and this role is no member of that one",
