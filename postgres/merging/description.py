@@ -13,7 +13,7 @@ from typing import Any, Literal
 from model.errors import UnfitTargetError
 from postgres.names import TargetName, listed, quote
 
-#: of a foreign key, what happens to the rows that reference a row that goes, as `pg_constraint.confdeltype` has it
+#: of a foreign key, what happens to the rows that reference a row that goes or changes, as `pg_constraint` has it
 Action = Literal["a", "r", "c", "n", "d"]
 
 _WANTED = """
@@ -186,6 +186,9 @@ class Merge:
     key: MergeKey | None
     #: columns beside the key whose values may refuse a row; all of them where an index is of expressions
     unique: frozenset[str]
+    #: columns that are never updated, a row that differs there goes and comes again: identities that are always
+    #: generated, and what a foreign key references that would change other rows along
+    fixed: frozenset[str]
     triggers: tuple[str, ...]
     is_partitioned: bool
 
@@ -254,15 +257,17 @@ def describe(cursor: Any, pairs: Mapping[TargetName, TargetName]) -> Merges:
     cursor.execute(TRIGGERS, listed(lives))
     for position, name in cursor.fetchall():
         triggers[lives[position - 1]].append(name)
+    keys = foreign_keys(cursor, lives)
     merges = []
     for live, staging in pairs.items():
         _check_same(live, columns.get(live), staged.get(staging))
         is_partitioned, own = columns[live]
         key = merge_key(unique[live])
         merges.append(Merge(
-            live, staging, own, key, _refusing(own, unique[live], key), tuple(triggers[live]), is_partitioned
+            live, staging, own, key, _refusing(own, unique[live], key), _fixed(live, own, keys), tuple(triggers[live]),
+            is_partitioned,
         ))  # fmt: skip
-    return Merges(tuple(merges), foreign_keys(cursor, lives))
+    return Merges(tuple(merges), keys)
 
 
 def unique_indexes(cursor: Any, tables: Sequence[TargetName]) -> defaultdict[TargetName, list[UniqueIndex]]:
@@ -331,3 +336,9 @@ def _refusing(columns: Iterable[MergedColumn], indexes: Sequence[UniqueIndex], k
     if any(not index.columns for index in others):
         return frozenset(column.name for column in columns)
     return frozenset(name for index in others for name in index.columns)
+
+
+def _fixed(live: TargetName, columns: Iterable[MergedColumn], keys: Iterable[ForeignKey]) -> frozenset[str]:
+    """The columns of which an update is refused, or changes rows of other tables."""
+    referenced = {name for key in keys if key.parent == live and key.on_update != "a" for name in key.parent_columns}
+    return frozenset(referenced | {column.name for column in columns if column.is_always_identity})

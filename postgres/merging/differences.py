@@ -114,8 +114,8 @@ FROM ({_numbered(merge, merge.rows)}) AS l
 FULL JOIN ({_numbered(merge, merge.staged_rows)}) AS s ON l.digest = s.digest AND l.number = s.number
 {where}"""
     where = "" if keyed is None else f"WHERE {keyed}{any_differs(_compared(merge, merge.key), 'l', 's')}"
-    fixed = [column for column in merge.stored if column.is_always_identity]
-    unique = [column for column in merge.stored if column.name in merge.unique]
+    fixed = [column for column in merge.columns if column.name in merge.fixed]
+    unique = [column for column in merge.columns if column.name in merge.unique]
     return f"""
 SELECT l.ctid AS live, l.tableoid AS part, s.ctid AS staged,
        {any_differs(fixed, "l", "s")} AS replaced, {any_differs(unique, "l", "s")} AS moved

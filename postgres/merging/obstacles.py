@@ -6,16 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from postgres.merging.comparison import is_exact_by_equality
-from postgres.merging.description import (
-    Columns,
-    ForeignKey,
-    UniqueIndex,
-    foreign_keys,
-    merge_key,
-    read_columns,
-    unique_indexes,
-)
+from postgres.merging.description import foreign_keys
 from postgres.names import TargetName, listed
 
 _WANTED = """
@@ -85,11 +76,10 @@ JOIN pg_namespace AS n ON n.nspname = w.table_schema
 JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.table_name
 WHERE has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') AND NOT row_security_active(c.oid)
 """
-_UPDATES = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
 
 def obstacles_of(connection: Any, tables: Sequence[TargetName]) -> dict[TargetName, tuple[str, ...]]:
-    """Why these tables cannot be merged together, each reason in words; only those that cannot, in six queries.
+    """Why these tables cannot be merged together, each reason in words; only those that cannot, in four queries.
 
     Raises psycopg2.Error; ends the transaction.
     """
@@ -110,11 +100,6 @@ def obstacles_of(connection: Any, tables: Sequence[TargetName]) -> dict[TargetNa
                 f"table has no usable replica identity. Give it a primary key, or ALTER TABLE ... REPLICA IDENTITY FULL"
             )
         keys = foreign_keys(cursor, tables)
-        indexes = unique_indexes(cursor, tables)
-        columns = read_columns(cursor, tables)
-        for key in keys:
-            if key.parent in columns:
-                found[key.parent] += _of_update(key, indexes[key.parent], columns[key.parent])
         outside = [key for key in keys if key.parent in there and key.child not in there]
         cursor.execute(SEEN, listed(key.child for key in outside))
         seen = {position - 1 for (position,) in cursor.fetchall()}
@@ -153,24 +138,3 @@ def _of_table(
     if parts:
         reasons.append(f"it is partitioned and has the trigger {', '.join(parts)}, which would fire for each partition")
     return reasons
-
-
-def _of_update(key: ForeignKey, indexes: Sequence[UniqueIndex], there: Columns) -> list[str]:
-    """Why changes of what a key references would change its rows, too."""
-    merged_by = merge_key(indexes)
-    # Rows without a merge key are deleted and inserted, never updated.
-    if key.on_update not in _UPDATES or merged_by is None:
-        return []
-    action = f"{key} is ON UPDATE {_UPDATES[key.on_update]} and references {', '.join(key.parent_columns)}"
-    if not set(key.parent_columns) <= set(merged_by.columns):
-        return [
-            f"{action}, by which rows are not found: a change there would change rows of {key.child} as well. Make it "
-            f"ON UPDATE NO ACTION"
-        ]
-    _, columns = there
-    if not all(is_exact_by_equality(column) for column in columns if column.name in key.parent_columns):
-        return [
-            f"{action}, of which two values may be equal and not the same: a change from one to the other would change "
-            f"rows of {key.child} as well. Make it ON UPDATE NO ACTION"
-        ]
-    return []

@@ -102,7 +102,7 @@ def _parts(one: Difference) -> list[_Part]:
 
 def _set(merge: Merge) -> str:
     return ", ".join(
-        f"{quote(column.name)} = {_new_value(column)}" for column in merge.stored if not column.is_always_identity
+        f"{quote(column.name)} = {_new_value(column)}" for column in merge.stored if column.name not in merge.fixed
     )
 
 

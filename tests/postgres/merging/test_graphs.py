@@ -124,6 +124,30 @@ def test_a_table_that_references_itself(scene: MergeScene, action: str) -> None:
     assert scene.are_equal(PARENT)
 
 
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_name_that_children_follow_changes(scene: MergeScene, action: str) -> None:
+    scene.run(f"""
+        CREATE EXTENSION citext;
+        CREATE TABLE parent (id integer PRIMARY KEY, code citext UNIQUE, number numeric UNIQUE, note text);
+        CREATE TABLE child (id integer PRIMARY KEY, code citext REFERENCES parent (code) ON UPDATE {action},
+                            number numeric REFERENCES parent (number) ON UPDATE {action});
+        INSERT INTO parent VALUES (1, 'a', 1.0), (2, 'b', 2.0), (3, 'c', 3.0), (4, 'd', 4.0);
+        INSERT INTO child SELECT id, code, number FROM parent""")
+    scene.stage_copy(PARENT, CHILD)
+    parent, child = staging_of(PARENT).quoted, staging_of(CHILD).quoted
+    # One gets another case, and its child does not; two swap, and their children stay; the last one gets a new name.
+    scene.run(f"""
+        UPDATE {parent} SET code = 'A' WHERE id = 1;
+        UPDATE {parent} SET code = chr(197 - ascii(code)), number = 5 - number WHERE id IN (2, 3);
+        UPDATE {parent} SET code = 'new' WHERE id = 4; UPDATE {child} SET code = 'new' WHERE id = 4""")
+    scene.merge(PARENT, CHILD)
+    assert scene.are_equal(PARENT, CHILD)
+    scene.run(f"UPDATE {parent} SET number = 1.000, note = 'changed' WHERE id = 1")
+    scene.merge(PARENT, CHILD)
+    assert scene.run("SELECT code, number, note FROM parent WHERE id = 1") == [("A", 1, "changed")]
+    assert scene.are_equal(CHILD)
+
+
 @pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT", "NO ACTION"])
 def test_rows_outside_the_merge_are_not_touched(scene: MergeScene, action: str) -> None:
     family(scene, action)

@@ -41,16 +41,6 @@ REFUSE = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN 
             "it is partitioned and has the trigger fires",
         ),
         (
-            "CREATE TABLE t (id integer PRIMARY KEY, code text UNIQUE);"
-            "CREATE TABLE u (code text REFERENCES t (code) ON UPDATE CASCADE)",
-            "foreign key u_code_fkey of public.u is ON UPDATE CASCADE and references code",
-        ),
-        (
-            "CREATE EXTENSION citext; CREATE TABLE t (id citext PRIMARY KEY);"
-            "CREATE TABLE u (t citext REFERENCES t ON UPDATE SET NULL)",
-            "of which two values may be equal and not the same",
-        ),
-        (
             "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w;"
             "CREATE FOREIGN TABLE t (id integer) SERVER s",
             "it is a foreign table",

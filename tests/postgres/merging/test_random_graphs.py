@@ -24,7 +24,8 @@ class Reference:
 
     to: int
     by: str
-    action: str
+    on_delete: str
+    on_update: str
     is_deferrable: bool
 
 
@@ -80,7 +81,7 @@ def graphs(draw: st.DrawFn, is_broken: bool = False) -> Graph:
         tuple(
             Reference(
                 draw(st.integers(0, count - 1)), draw(st.sampled_from(["id", "id", "code"])),
-                draw(st.sampled_from(ACTIONS)), draw(st.booleans()),
+                draw(st.sampled_from(ACTIONS)), draw(st.sampled_from(ACTIONS)), draw(st.booleans()),
             )
             for _ in range(draw(st.integers(0, 2)))
         )
@@ -149,6 +150,7 @@ def make(scene: MergeScene, graph: Graph) -> list[TargetName]:
         for at, one in enumerate(references):
             scene.run(
                 f"ALTER TABLE {name.quoted} ADD FOREIGN KEY (r{at}) REFERENCES {names[one.to].quoted} ({one.by})"
-                f" ON DELETE {one.action}{' DEFERRABLE INITIALLY DEFERRED' if one.is_deferrable else ''}"
+                f" ON DELETE {one.on_delete} ON UPDATE {one.on_update}"
+                f"{' DEFERRABLE INITIALLY DEFERRED' if one.is_deferrable else ''}"
             )
     return names
