@@ -9,9 +9,10 @@ from postgres.twins.completion import complete
 from postgres.twins.creation import create
 from postgres.twins.dependents import obstacles, obstacles_of
 from postgres.twins.keys import foreign_keys
+from postgres.twins.snapshots import older_readers
 from postgres.twins.switching import Planned, exchange, plan_exchange, validate
 
 __all__ = [
-    "Planned", "complete", "create", "exchange", "foreign_keys", "obstacles", "obstacles_of", "plan_exchange",
-    "validate",
+    "Planned", "complete", "create", "exchange", "foreign_keys", "obstacles", "obstacles_of", "older_readers",
+    "plan_exchange", "validate",
 ]  # fmt: skip

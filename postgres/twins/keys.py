@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,59 +51,74 @@ def wanted(
     return found
 
 
-def foreign_keys(connection: Any, pairs: Mapping[TargetName, TargetName], not_yet: Collection[TargetName] = ()) -> None:
+def foreign_keys(
+    connection: Any,
+    pairs: Mapping[TargetName, TargetName],
+    not_yet: Collection[TargetName] = (),
+    *,
+    patience: float = locks.PATIENCE_S,
+    tell: Callable[[str], None] = lambda _: None,
+) -> None:
     """Make the foreign keys of twins, and validate them where those of the live tables, the keys of `pairs`, are valid.
 
     They point to twins where there are some, otherwise to the live table; a key to one of `not_yet`, whose rows come
-    with the switch, is left not validated. The twins must be complete. What is done is not done again. Raises
-    TargetError with the key's name where rows violate it, LoadLostError, psycopg2.Error.
+    with the switch, is left not validated. The twins must be complete. What is done is not done again. For locks it
+    waits as `locks.patiently` does. Raises TargetError with the key's name where rows violate it, LoadLostError,
+    psycopg2.Error.
     """
     with connection.cursor() as cursor:
         tables = read_all(cursor, [*pairs, *pairs.values()])
     connection.rollback()
+    waiting = _Waiting(connection, patience, tell)
     to_validate = []
     for live, twin in pairs.items():
         keys = wanted(tables[live], twin, pairs, not_yet)
         standing = {part.name: part for part in tables[twin].of("foreign key")}
         for part in standing.values():
             if not any(key.part.name == part.name and key.is_made_as(part) for key in keys):
-                _drop(connection, twin, part)
+                _drop(waiting, twin, part)
         for key in keys:
             there = standing.get(key.part.name)
             if not key.is_made_as(there):
-                _make(connection, key)
+                _make(waiting, key)
                 there = None
             if key.is_valid and not (there is not None and there.is_valid):
                 to_validate.append(key)
     for key in to_validate:
-        _validate(connection, key)
+        _validate(waiting, key)
 
 
-def _make(connection: Any, key: TwinKey) -> None:
-    def step(cursor: Any) -> None:
-        cursor.execute(QUALIFIED)
-        cursor.execute("; ".join(key.statements))
+@dataclass(frozen=True)
+class _Waiting:
+    """A connection, how many seconds each of its steps is tried, and whom it tells who is waited for."""
 
-    locks.patiently(connection, [key.points_to, key.twin], step)
-    connection.commit()
+    connection: Any
+    patience: float
+    tell: Callable[[str], None]
+
+    def execute(self, tables: Sequence[TargetName], statement: str) -> None:
+        """Execute and commit. Raises psycopg2.Error."""
+        locks.execute_patiently(self.connection, tables, statement, self.patience, tell=self.tell)
+        self.connection.commit()
 
 
-def _drop(connection: Any, twin: TargetName, part: Part) -> None:
+def _make(waiting: _Waiting, key: TwinKey) -> None:
+    waiting.execute([key.points_to, key.twin], "; ".join([QUALIFIED, *key.statements]))
+
+
+def _drop(waiting: _Waiting, twin: TargetName, part: Part) -> None:
     assert part.points_to is not None
-    statement = f"ALTER TABLE {twin.quoted} DROP CONSTRAINT {quote(part.name)}"
-    locks.execute_patiently(connection, [part.points_to, twin], statement)
-    connection.commit()
+    waiting.execute([part.points_to, twin], f"ALTER TABLE {twin.quoted} DROP CONSTRAINT {quote(part.name)}")
 
 
-def _validate(connection: Any, key: TwinKey) -> None:
+def _validate(waiting: _Waiting, key: TwinKey) -> None:
     statement = f"ALTER TABLE {key.twin.quoted} VALIDATE CONSTRAINT {quote(key.part.name)}"
     try:
-        locks.execute_patiently(connection, [key.points_to, key.twin], statement)
-        connection.commit()
+        waiting.execute([key.points_to, key.twin], statement)
     except psycopg2.Error as error:
-        if connection.closed or is_temporary_target_error(error):
+        if waiting.connection.closed or is_temporary_target_error(error):
             raise
-        connection.rollback()
+        waiting.connection.rollback()
         raise TargetError(
             f"the new rows of {key.table} violate its foreign key {key.part.name}, and were not shown: "
             f"{target_words(error)}"

@@ -85,6 +85,7 @@ CREATE TABLE shop.orders (
     parent bigint REFERENCES shop.orders ON DELETE CASCADE,
     CONSTRAINT orders_pair UNIQUE (person, person_name)
 );
+ALTER TABLE shop.orders ADD late integer DEFAULT 5;
 CREATE INDEX orders_person ON shop.orders (person);
 CREATE TABLE "Odd ""ones"" of 100%"."a ""table"".of 100%" (
     "id %s" integer PRIMARY KEY, "per ""cent"" %s" bigint DEFAULT 7, CONSTRAINT "c'h" CHECK ("id %s" > 0));

@@ -202,6 +202,23 @@ def test_whoever_took_a_number_is_waited_for_before_anything_is_held(
         cursor.execute(planned.lock_statement)
 
 
+def test_who_would_see_nothing_of_the_new_rows_is_named(
+    target: EmbeddedTarget, target_database: str, nasty_connection: Any
+) -> None:
+    def older(connection: Any) -> list[int]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            return [one.pid for one in twins.older_readers(cursor, cursor.fetchone()[0])]
+
+    with closing(target.connect(target_database)) as old, closing(target.connect(target_database)) as other:
+        run(old, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM shop.roots")
+        run(other, "BEGIN; SELECT count(*) FROM shop.roots")
+        assert older(nasty_connection) == [old.info.backend_pid]
+        build(nasty_connection)
+        run(old, "COMMIT")
+        assert older(nasty_connection) == []
+
+
 # -- foreign keys of other tables -----------------------------------------------------------------------
 
 
