@@ -34,7 +34,9 @@ class MergeScene:
     def stage(self, *tables: TargetName) -> None:
         """Empty staging tables for these."""
         with self.connection.cursor() as cursor:
-            cursor.execute("CREATE SCHEMA IF NOT EXISTS replication_staging")
+            cursor.execute("SELECT to_regnamespace('replication_staging') IS NULL")
+            if cursor.fetchone() == (True,):
+                cursor.execute("CREATE SCHEMA replication_staging")
             for table in tables:
                 create_staging(cursor, table, staging_of(table))
         self.connection.commit()

@@ -135,9 +135,12 @@ def test_a_name_that_children_follow_changes(scene: MergeScene, action: str) -> 
         INSERT INTO child SELECT id, code, number FROM parent""")
     scene.stage_copy(PARENT, CHILD)
     parent, child = staging_of(PARENT).quoted, staging_of(CHILD).quoted
-    # One gets another case, and its child does not; two swap, and their children stay; the last one gets a new name.
+    # One gets another case, and its child does not.
+    scene.run(f"UPDATE {parent} SET code = 'A' WHERE id = 1")
+    scene.merge(PARENT, CHILD)
+    assert scene.are_equal(PARENT, CHILD)
+    # Two swap, and their children stay; the last one gets a new name.
     scene.run(f"""
-        UPDATE {parent} SET code = 'A' WHERE id = 1;
         UPDATE {parent} SET code = chr(197 - ascii(code)), number = 5 - number WHERE id IN (2, 3);
         UPDATE {parent} SET code = 'new' WHERE id = 4; UPDATE {child} SET code = 'new' WHERE id = 4""")
     scene.merge(PARENT, CHILD)

@@ -6,7 +6,7 @@ import psycopg2
 import pytest
 
 from postgres.merging import obstacles_of
-from tests.postgres.merging.conftest import MergeScene, public
+from tests.postgres.merging.conftest import MergeScene, public, staging_of
 
 T, U, V = public("t"), public("u"), public("v")
 REFUSE = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'fired'; END $$;"
@@ -89,6 +89,27 @@ def test_rights_that_the_role_lacks(scene: MergeScene) -> None:
         "RESET ROLE; GRANT DELETE ON t TO merger; GRANT SELECT ON u TO merger; DROP TRIGGER fires ON t; SET ROLE merger"
     )
     assert list(obstacles_of(scene.connection, [T, V])) == [V]
+    scene.run("RESET ROLE; DROP OWNED BY merger; DROP ROLE merger")
+
+
+def test_a_role_that_owns_nothing_merges(scene: MergeScene) -> None:
+    scene.run("""
+        CREATE TABLE t (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, code text UNIQUE);
+        CREATE TABLE u (id integer PRIMARY KEY, t integer REFERENCES t ON DELETE CASCADE);
+        INSERT INTO t (code) VALUES ('a'), ('b'), ('c'); INSERT INTO u VALUES (1, 1), (2, 2), (3, 3);
+        DROP ROLE IF EXISTS merger; CREATE ROLE merger;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON t, u TO merger;
+        CREATE SCHEMA replication_staging AUTHORIZATION merger; GRANT USAGE ON SCHEMA public TO merger""")
+    scene.run("SET ROLE merger")
+    assert obstacles_of(scene.connection, [T, U]) == {}
+    scene.stage_copy(T, U)
+    t, u = staging_of(T).quoted, staging_of(U).quoted
+    scene.run(
+        f"UPDATE {t} SET code = CASE code WHEN 'a' THEN 'b' ELSE 'a' END WHERE id < 3; INSERT INTO {t} VALUES (9)"
+    )
+    scene.run(f"DELETE FROM {u} WHERE id = 3; DELETE FROM {t} WHERE id = 3")
+    scene.merge(T, U)
+    assert scene.are_equal(T, U)
     scene.run("RESET ROLE; DROP OWNED BY merger; DROP ROLE merger")
 
 
