@@ -324,5 +324,33 @@ def test_a_view_that_was_changed_after_the_plan_keeps_its_new_form(nasty_connect
     assert run(nasty_connection, 'SELECT DISTINCT "per cent %s" FROM shop.updatable') == [(7,)]
 
 
+def test_tablespaces_and_names_of_others_do_not_matter(
+    target: EmbeddedTarget, target_database: str, plain_connection: Any
+) -> None:
+    ddl = """
+CREATE UNLOGGED TABLE parents (id integer GENERATED ALWAYS AS IDENTITY, label text) TABLESPACE twins_space;
+ALTER TABLE parents ADD PRIMARY KEY (id) USING INDEX TABLESPACE twins_space;
+CREATE INDEX parents_label ON parents (label) WITH (fillfactor = 70) TABLESPACE twins_space WHERE label > '';
+CREATE INDEX parents_usual ON parents (label);
+-- What the twin is called, in the live schema; what the live table is called, in the staging schema.
+CREATE TABLE "public.parents" (id integer);
+CREATE TABLE replication_staging.parents (id integer);
+"""
+    with closing(target.connect()) as server:
+        run(server, "SET allow_in_place_tablespaces = on")
+        with server.cursor() as cursor:
+            cursor.execute("CREATE TABLESPACE twins_space LOCATION ''")
+    try:
+        run(plain_connection, ddl)
+        before = dump(target, target_database)
+        replace(plain_connection, [PARENTS], f"INSERT INTO {STAGING}.\"public.parents\" (label) VALUES ('new')")
+        assert dump(target, target_database) == before
+        assert run(plain_connection, "SELECT id, label FROM parents") == [(1, "new")]
+    finally:
+        plain_connection.rollback()
+        run(plain_connection, "DROP TABLE parents")
+        query(target, "postgres", "DROP TABLESPACE twins_space")
+
+
 def test_nothing_to_exchange_is_no_error(nasty_connection: Any) -> None:
     assert exchange(nasty_connection, {}) == []
