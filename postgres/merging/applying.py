@@ -12,7 +12,7 @@ from db import target_words
 from model.errors import TargetError
 from postgres.merging import referencing, statements
 from postgres.merging.description import ForeignKey, Merge, Merges
-from postgres.merging.differences import FOR_CHANGING, FOR_COMPARING, Counts, Difference, counted, find
+from postgres.merging.differences import FOR_CHANGING, FOR_COMPARING, Difference, counted, find
 from postgres.names import TargetName, quote
 
 #: unique_violation, exclusion_violation
@@ -197,7 +197,7 @@ def _checked(cursor: Any, one: Difference) -> Applied:
             f"{merge.live} has {rows:,} rows after the merge, and {staged:,} were staged; rolled back. "
             + _why_not_equal(merge)
         )
-    return _summed(counts, rows)
+    return Applied(counts.new, counts.changed + counts.replaced, counts.gone, rows)
 
 
 def _why_not_equal(merge: Merge) -> str:
@@ -208,10 +208,6 @@ def _why_not_equal(merge: Merge) -> str:
         f"Either rows of the source have the same {names} by the rules of the target's key, or something on the table, "
         f"such as a trigger that is ENABLE ALWAYS, changes what is written to it"
     )
-
-
-def _summed(counts: Counts, rows: int) -> Applied:
-    return Applied(counts.new, counts.changed + counts.replaced, counts.gone, rows)
 
 
 def _count(cursor: Any, table: str) -> int:

@@ -207,10 +207,6 @@ class Merge:
         """The columns that are written; PostgreSQL fills the generated ones."""
         return tuple(column for column in self.columns if not column.is_generated)
 
-    def column(self, name: str) -> MergedColumn:
-        """The column of that name."""
-        return next(column for column in self.columns if column.name == name)
-
 
 @dataclass(frozen=True)
 class Merges:
