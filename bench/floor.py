@@ -1,6 +1,6 @@
-"""The floor: a table's rows read in the same way, and thrown away. Nothing that copies can be faster.
+"""The floor: the rows of tables read in the same way, and thrown away. Nothing that copies can be faster.
 
-python -m bench.floor TABLE [--env-file FILE]
+python -m bench.floor TABLE... [--env-file FILE]
 """
 
 from __future__ import annotations
@@ -21,18 +21,21 @@ from run.selection import find_table
 
 
 def main() -> None:
-    """Drain the table and print its rows."""
+    """Drain the tables and print their rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table")
+    parser.add_argument("table", nargs="+")
     parser.add_argument("--env-file", type=Path)
     arguments = parser.parse_args()
     settings = load_settings(find_env_file(arguments.env_file))
     connection = reader.connect(settings)
-    table = find_table(read_tables(connection), arguments.table)
-    raw = native_numbers.ask_for(connection, table.columns, table.row_count)
-    batches = reader.read_batches(SourceConnections(connection, settings), WantedRows(table, table.columns, raw=raw))
-    rows = sum(part.batch.num_rows if isinstance(part, LongRow) else part.num_rows for part in batches)
-    print(f"{rows} rows")
+    there = read_tables(connection)
+    for name in arguments.table:
+        table = find_table(there, name)
+        raw = native_numbers.ask_for(connection, table.columns, table.row_count)
+        wanted = WantedRows(table, table.columns, raw=raw)
+        batches = reader.read_batches(SourceConnections(connection, settings), wanted)
+        rows = sum(part.batch.num_rows if isinstance(part, LongRow) else part.num_rows for part in batches)
+        print(f"{name}: {rows} rows")
 
 
 if __name__ == "__main__":

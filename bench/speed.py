@@ -1,10 +1,12 @@
 """Speed as ratios in one run: the floor, sync-data.py and sling in turn, on a T-SQL server.
 
     python -m bench.speed [--shape mixed] [--rows 1000000] [--rounds 3] [--sling PATH] [--env-file FILE]
+    python -m bench.speed --tables 4 --before PATH    # several tables, and the sync-data.py of another checkout
 
-The source and target of the settings are used: a table `bench_<shape>` is made in both. Each program
-runs as a process of its own, its start included. Ratios are medians of the ratios within each round, since a
-machine that others use changes its speed from one round to the next; other figures are medians of the rounds.
+The source and target of the settings are used: a table `bench_<shape>` is made in both, or several of so many rows
+each, which sling is not asked to copy. Each program runs as a process of its own, its start included. Ratios are
+medians of the ratios within each round, since a machine that others use changes its speed from one round to the next;
+other figures are medians of the rounds.
 """
 
 from __future__ import annotations
@@ -83,14 +85,18 @@ def find_sling() -> str | None:
     return None
 
 
-def commands(table: str, settings: Settings, env_file: Path | None, sling: str | None) -> dict[str, list[str]]:
+def commands(tables: Sequence[str], settings: Settings, arguments: argparse.Namespace) -> dict[str, list[str]]:
     """The programs to compare, by name."""
-    env = ["--env-file", str(env_file)] if env_file else []
+    env = ["--env-file", str(arguments.env_file)] if arguments.env_file else []
+    ours = ["--tables", ",".join(tables), "--workers", str(arguments.workers), *env]
     found = {
-        "floor": [sys.executable, "-m", "bench.floor", table, *env],
-        "sync-data.py": [sys.executable, str(ROOT / "sync-data.py"), "--tables", table, *env],
+        "floor": [sys.executable, "-m", "bench.floor", *tables, *env],
+        "sync-data.py": [sys.executable, str(ROOT / "sync-data.py"), *ours],
     }  # fmt: skip
-    if sling:
+    if arguments.before:
+        found["before"] = [sys.executable, str(arguments.before.resolve() / "sync-data.py"), *ours]
+    sling, table = arguments.sling, tables[0]
+    if sling and len(tables) == 1:
         found["sling"] = [
             sling, "run", "--src-conn", "SLING_SOURCE", "--src-stream", f"dbo.{table}", "--tgt-conn", "SLING_TARGET",
             "--tgt-object", f"{settings.target_schema}.{table}_sling", "--mode", "full-refresh",
@@ -105,28 +111,39 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sling", default=find_sling(), help="the sling binary (pip install sling-linux-amd64)")
+    parser.add_argument("--tables", type=int, default=1, help="so many tables of the shape")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--before", type=Path, help="another checkout, whose sync-data.py is measured as well")
     parser.add_argument("--env-file", type=Path)
     arguments = parser.parse_args()
     env_file = find_env_file(arguments.env_file)
-    env_file = env_file.resolve() if env_file else None
-    settings = load_settings(env_file)
+    arguments.env_file = env_file.resolve() if env_file else None
+    settings = load_settings(arguments.env_file)
     with closing(connect_source(settings)) as source:
-        table = create_shape(source, arguments.shape, arguments.rows)
-    environment = {**os.environ, **sling_environment(settings), "PYTHONPATH": str(ROOT)}
+        tables = [create_shape(source, arguments.shape, arguments.rows)]
+        for number in range(2, arguments.tables + 1):
+            tables.append(create_shape(source, arguments.shape, arguments.rows, f"{tables[0]}_{number}"))
+    environment = {**os.environ, **sling_environment(settings)}
+    environment.pop("PYTHONPATH", None)
+    env = ["--env-file", str(arguments.env_file)] if arguments.env_file else []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        schema = [sys.executable, str(ROOT / "replicate-schema.py"), "--tables", table, "--recreate"]
-        measure([*schema, *(["--env-file", str(env_file)] if env_file else [])], environment, folder)
+        schema = [sys.executable, str(ROOT / "replicate-schema.py"), "--tables", ",".join(tables), "--recreate", *env]
+        measure(schema, environment, folder)
         results: dict[str, list[Measured]] = {}
         for number in range(arguments.rounds):
-            for program, command in commands(table, settings, env_file, arguments.sling).items():
+            # Whoever comes first in a round may find the servers slower, so that is another one each time.
+            order = list(commands(tables, settings, arguments).items())[:: -1 if number % 2 else 1]
+            for program, command in order:
                 if program == "sling":
-                    _drop_sling_table(settings, table)
-                measured = measure(command, environment, folder)
+                    _drop_sling_table(settings, tables[0])
+                # A checkout's modules are its own: nothing but the floor is looked for on the path.
+                path = {"PYTHONPATH": str(ROOT)} if program == "floor" else {}
+                measured = measure(command, {**environment, **path}, folder)
                 results.setdefault(program, []).append(measured)
                 print(f"round {number + 1}: {program:<14}{measured.wall:8.2f} s", flush=True)
-    _print_table(results, arguments.rows)
-    if not arguments.sling:
+    _print_table(results, arguments.rows * arguments.tables)
+    if not arguments.sling and arguments.tables == 1:
         print("sling was left out: pip install sling-linux-amd64, or give --sling PATH")
     return 0
 
@@ -151,6 +168,10 @@ def _print_table(results: Mapping[str, Sequence[Measured]], rows: int) -> None:
     for program, run in medians.items():
         speed = f"{rows / run.wall:>10,.0f}{statistics.median(_ratios(results[program], floor)):>9.2f}"
         print(f"{program:<14}{run.wall:>9.2f}{speed}{run.cpu:>8.2f}{run.memory:>9.0f}")
+    if "before" in results:
+        ratios = _ratios(results["sync-data.py"], results["before"])
+        print(f"\nsync-data.py takes {statistics.median(ratios):.2f} of the time before", end="")
+        print(f" ({min(ratios):.2f} to {max(ratios):.2f})")
     if "sling" in results:
         ratios = _ratios(results["sling"], results["sync-data.py"])
         print(f"\nsync-data.py is {statistics.median(ratios):.2f} times as fast as sling", end="")

@@ -27,6 +27,10 @@ from postgres.loader import CopyAll, LoadTransaction, Writer
 from postgres.rejected_rows import CopyButRejected, Rejects
 from postgres.suspension_record import Suspended
 
+#: values, rows × columns, from which on a table of one chunk is analyzed by a task of its own: ANALYZE of so many takes
+#: about 50 ms, another task and its commit 5
+ANALYZED_APART = 100_000
+
 
 def anew(job: Job) -> Job:
     """The job as a load of its own, which no earlier one shares anything with."""
@@ -56,7 +60,7 @@ def bring(step: Step, chunk: Chunk, *, empties_first: bool) -> Totals:
         checkpoints.record_chunk(cursor, job.id, chunk, brought)
         if is_whole:
             loaded_as.append(end_load(cursor, job, brought))
-            if not job.is_suspended:
+            if not (job.is_suspended or is_analyzed_apart(job, brought)):
                 loader.analyze(cursor, job.plan.target)
 
     def count(kind: Kind, position: int, values: int) -> None:
@@ -70,6 +74,14 @@ def bring(step: Step, chunk: Chunk, *, empties_first: bool) -> Totals:
     )
     brought = loader.load(step.target, work, batches, _writer(job, chunk), changes)
     return replace(brought, loaded_as=next(iter(loaded_as), None))
+
+
+def is_analyzed_apart(job: Job, brought: Totals) -> bool:
+    """Whether a table of one chunk is analyzed after its rows are committed, while the next one travels.
+
+    Neither its readers nor the source wait for that then.
+    """
+    return brought.rows * len(job.plan.columns) >= ANALYZED_APART
 
 
 def _paced(step: Step, parts: Iterable[Part]) -> Iterator[Part]:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import psycopg2
 
 from data_phase import chunk_copy
 from data_phase.connection_pair import ConnectionPair
 from data_phase.job import Begun, Job, Step
+from model.errors import TableError
 from model.ranges import Chunk
 from model.settings import Settings
 from postgres import loader
 from postgres.checkpoints import Totals
 from scheduling import tasks
 from scheduling.retry import RetryPolicy
-from scheduling.tasks import Label, Worker
+from scheduling.tasks import Label, Lane, Worker
 
 T = TypeVar("T")
 
@@ -37,6 +38,8 @@ def tried(step: Step, once: Callable[[int], T]) -> T:
 @dataclass(frozen=True)
 class LoadTask:
     """What every task of a load knows."""
+
+    lane: ClassVar[Lane] = "working"
 
     settings: Settings
     job: Job
@@ -94,7 +97,9 @@ class CopyChunk(LoadTask):
 
 @dataclass(frozen=True)
 class FinishLoad(LoadTask):
-    """Ends a table's load once all chunks are there."""
+    """Ends a table's load once all chunks are there; the source is not asked."""
+
+    lane: ClassVar[Lane] = "finishing"
 
     @property
     def label(self) -> Label:
@@ -105,6 +110,39 @@ class FinishLoad(LoadTask):
         """Raises TableError, UnreachableError, CancelledError."""
         step = self.step(worker)
         return tried(step, lambda _: self.job.mode.finish(step))
+
+
+@dataclass(frozen=True)
+class AnalyzeTable(LoadTask):
+    """Lets the planner know a table of one chunk, whose load is over: what goes wrong with it is only told."""
+
+    lane: ClassVar[Lane] = "finishing"
+
+    @property
+    def label(self) -> Label:
+        """Its name among the table's tasks."""
+        return Label(self.job.table.key, "analyze", "ANALYZE")
+
+    def run(self, worker: Worker[ConnectionPair]) -> None:
+        """Raises UnreachableError, CancelledError."""
+        step, target = self.step(worker), self.job.plan.target
+
+        def wait() -> None:
+            worker.moved()
+            # Sampling rows takes as long as it takes; keepalives notice a dead connection.
+            worker.may_take_long()
+
+        def once(_: int) -> None:
+            wait()
+            loader.analyze_patiently(step.target, target, self.settings.lock_wait, wait, worker.remark)
+
+        try:
+            tried(step, once)
+        except TableError as error:
+            worker.remark(
+                f"⚠️ {target} is loaded but not analyzed: {error}. Queries may be slow until autovacuum does it; "
+                f"or run: ANALYZE {target.quoted}"
+            )
 
 
 @dataclass(frozen=True)

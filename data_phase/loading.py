@@ -64,8 +64,10 @@ class Loading:
         return {work.table.key: target_name(work.table, self.run.settings) for work in self.plan.work}
 
 
-def load(loading: Loading, pairs: Sequence[ConnectionPair]) -> Ending:
+def load(loading: Loading, pairs: Sequence[ConnectionPair], finisher: ConnectionPair | None = None) -> Ending:
     """Load all tables of the plan, the first workers with `pairs`; says how it ended.
+
+    With a `finisher` keys and statistics of a table are made over it while the next one travels.
 
     Raises ServerError, SuspensionError, ProgressFileError and Stopped.
     """
@@ -78,7 +80,7 @@ def load(loading: Loading, pairs: Sequence[ConnectionPair]) -> Ending:
     totals = LoadTotals({work.table.key: work.table.full_name for work in loading.plan.work})
     whole = Whole(len(loading.plan.work), sum(work.table.row_count for work in loading.plan.work))
     with this_run.display.bars(whole) as bars:
-        _copy(loading, jobs, pairs, _observers(loading, totals, bars))
+        _copy(loading, jobs, pairs, finisher, _observers(loading, totals, bars))
     is_restored = restore(this_run, loading.live, loading.workers, count)
     done = loading.plan.without(totals.left_out)
     _fail_what_is_gone(loading, done, totals)
@@ -196,6 +198,7 @@ def _copy(
     loading: Loading,
     jobs: Mapping[str, Job | TableError],
     pairs: Sequence[ConnectionPair],
+    finisher: ConnectionPair | None,
     observers: Sequence[Observer],
 ) -> None:
     settings, targets = loading.run.settings, loading.targets
@@ -210,7 +213,7 @@ def _copy(
             observer(events)
 
     limits = Limits(settings.stall_timeout, settings.retry_attempts, stop_at=loading.stop_at)
-    do_all(loads, loading.workers, limits, publish, pairs, settings.max_rate)
+    do_all(loads, loading.workers, limits, publish, pairs, settings.max_rate, finisher)
 
 
 def _fail_what_is_gone(loading: Loading, plan: Plan, totals: LoadTotals) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psycopg2
 
-from data_phase import consistency, missing_tables
+from data_phase import consistency, finishing, missing_tables
 from data_phase.connection_pair import ConnectionPair
 from data_phase.consistency import SourceSnapshot
 from data_phase.loading import Loading, load
@@ -153,11 +153,13 @@ def _begin(this_run: Run, plan: Plan, pair: ConnectionPair, consistent: bool | N
 
 def _load(loading: Loading, snapshot: SourceSnapshot, pair: ConnectionPair) -> Ending:
     this_run = loading.run
+    finishing.analyze_what_was_left(this_run, loading.plan, pair)
     if loading.plan.work:
+        finisher = finishing.finisher(loading, pair)
         pairs = _pairs(snapshot, pair)
         workers = len(pairs) if snapshot.sessions else loading.workers
         reading = replace(this_run, settings=snapshot.settings)
-        ending = load(replace(loading, run=reading, workers=workers), pairs)
+        ending = load(replace(loading, run=reading, workers=workers), pairs, finisher)
     else:
         is_restored = restore(this_run, loading.live, 1)
         write_files(this_run, this_run.tables)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from data_phase.chunk_copy import is_analyzed_apart
 from data_phase.job import Begun, Job
-from data_phase.load_tasks import AbandonLoad, BeginLoad, CopyChunk, FinishLoad
+from data_phase.load_tasks import AbandonLoad, AnalyzeTable, BeginLoad, CopyChunk, FinishLoad
 from model.catalog import Table
 from model.errors import TableError
 from model.events import (
@@ -112,8 +113,9 @@ class TableLoad:
             self._bytes = self._bytes + brought.sent if brought.sent else None
         self._left.discard(task.chunk.number)
         if task.chunk.is_whole_table and not self.job.is_suspended:
+            # Its rows and the record of them are there, and no kill from here on must have it loaded again.
             self._complete(brought)
-            return []
+            return [AnalyzeTable(self._settings, self.job)] if is_analyzed_apart(self.job, brought) else []
         self._events.append(ChunkCommitted(self.key, self._rows))
         if self._left:
             return []

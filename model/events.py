@@ -38,9 +38,13 @@ class TableEvent(Event):
     table: str
 
 
+#: the number of the one who finishes tables beside the workers
+FINISHER = 0
+
+
 @dataclass(frozen=True)
 class TaskBegun(TableEvent):
-    """A worker, counted from 1, takes up a part of a table's work; `task` says which of them."""
+    """A worker, counted from 1, or the finisher takes up a part of a table's work; `task` says which of them."""
 
     worker: int
     task: str

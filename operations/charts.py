@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
+from model.events import FINISHER
 from model.visible import on_one_line
 from operations.timeline import Span
 from operations.verdict import Outcome
@@ -31,11 +32,16 @@ class Bar:
 
 @dataclass(frozen=True)
 class Lane:
-    """What one worker did, and how many percent of the time it was busy."""
+    """What one worker, or the finisher, did, and how many percent of the time it was busy."""
 
     worker: int
     busy: float
     bars: Sequence[Bar]
+
+    @property
+    def name(self) -> str:
+        """For a person."""
+        return "finishing" if self.worker == FINISHER else f"worker {self.worker}"
 
 
 @dataclass(frozen=True)
@@ -57,12 +63,12 @@ def clock(at: float) -> str:
 
 
 def lanes(spans: Sequence[Span], failed: Set[str]) -> list[Lane]:
-    """A lane for each worker, over the time from the first span's begin to the last one's end."""
+    """A lane for each worker and for the finisher, over the time from the first span's begin to the last one's end."""
     if not spans:
         return []
     start, end = edges(spans)
     whole = max(end - start, 0.01)
-    workers = sorted({span.worker for span in spans})
+    workers = sorted({span.worker for span in spans}, key=lambda worker: (worker == FINISHER, worker))
     by_worker: Mapping[int, list[Span]] = {worker: [] for worker in workers}
     for span in spans:
         by_worker[span.worker].append(span)

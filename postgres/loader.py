@@ -162,6 +162,18 @@ def analyze(cursor: Any, table: TargetName) -> None:
     cursor.execute(f"ANALYZE {table.quoted}")
 
 
+def analyze_patiently(
+    connection: Any,
+    table: TargetName,
+    patience: float = locks.PATIENCE_S,
+    on_wait: Callable[[], None] = _nothing,
+    tell: Callable[[str], None] = _nothing,
+) -> None:
+    """The same in a transaction of its own; waits for others in short attempts. Raises psycopg2.Error."""
+    locks.execute_patiently(connection, [table], f"ANALYZE {table.quoted}", patience, on_wait, tell)
+    connection.commit()
+
+
 def set_identity(cursor: Any, plan: LoadPlan, totals: Totals, *, afresh: bool) -> None:
     """Let the identity's sequence go on after the furthest of what was loaded and the source's own count.
 

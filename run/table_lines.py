@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from model.events import TriedAgain
@@ -22,6 +23,11 @@ def with_name(full_name: str, text: str) -> str:
     return f"{sign} {name}: {words}" if blank and not sign.isascii() else f"{name}: {text}"
 
 
+def as_in_log(line: Line) -> Line:
+    """A line as a log has it, which names the table."""
+    return replace(line, text=line.in_log or line.text, in_log=None)
+
+
 class TableLines(Protocol):
     """Says the lines of tables."""
 
@@ -36,15 +42,23 @@ class TableLines(Protocol):
 
 
 class LiveLines:
-    """Says everything at once: for one table at a time."""
+    """Says everything at once: for one table at a time, while those before it may still be finished.
+
+    What is said of these is said as a log does, which names the table.
+    """
 
     def __init__(self, display: Display) -> None:
         self._display = display
+        self._begun: set[str] = set()
+        self._newest = ""
 
-    def add(self, key: str, *lines: Line) -> None:  # noqa: ARG002
+    def add(self, key: str, *lines: Line) -> None:
         """Say them."""
+        if key not in self._begun:
+            self._begun.add(key)
+            self._newest = key
         for line in lines:
-            self._display.tell(line)
+            self._display.tell(line if key == self._newest else as_in_log(line))
 
     def remark(self, key: str, line: Line) -> None:
         """Say it."""
@@ -67,7 +81,7 @@ class BlockLines:
 
     def remark(self, key: str, line: Line) -> None:  # noqa: ARG002
         """Say it as a log does, which names the table."""
-        self._display.tell(Line(line.in_log or line.text, line.level, None, line.event, line.table, line.facts))
+        self._display.tell(as_in_log(line))
 
     def end(self, key: str) -> None:
         """Say what was kept."""

@@ -26,6 +26,12 @@ def affordable(this_run: Run, workers: int, target: Any) -> int:
     return fewer
 
 
+def has_one_more(workers: int, target: Any) -> bool:
+    """Whether PostgreSQL is known to have a connection left beside those of so many workers; as for `affordable`."""
+    spare = spare_connections(target)
+    return spare is not None and spare > workers
+
+
 class TargetConnections:
     """Connections to the target that threads share, each opened when it is needed and again when it is broken."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from model.errors import CancelledError
 from model.rates import MaxRate
 from scheduling.pace import Pace
 from scheduling.retry import Again
-from scheduling.tasks import C, Label, Task
+from scheduling.tasks import C, Label, Lane, Task
 
 #: threads that may hang in a driver for ever before a run does
 MOST_HANGING = 1000
@@ -38,15 +38,26 @@ class LocalWorkers(Generic[C]):
     A thread that hangs in a driver is left behind, its connections broken: the next task gets a new one.
     """
 
-    def __init__(self, count: int, connections: Iterable[C] = (), rate: MaxRate | None = None) -> None:
-        """`connections` are those with which the first workers go on; `rate` is kept by all together."""
+    def __init__(
+        self, count: int, connections: Iterable[C] = (), rate: MaxRate | None = None, finishing: C | None = None
+    ) -> None:
+        """`connections` are those with which the first workers go on; `rate` is kept by all together.
+
+        `finishing` are those of the finisher, where there is one.
+        """
         self.count = count
+        self.has_finisher = finishing is not None
         self._pace = None if rate is None else Pace(rate)
         # Far more threads than workers, made when needed: one that hangs must not keep another from beginning.
         self._executor = ThreadPoolExecutor(count + MOST_HANGING, thread_name_prefix="worker")
-        self._idle: queue.SimpleQueue[C] = queue.SimpleQueue()
+        # Each lane keeps to its own: a worker's are needed for what only they can do.
+        self._idle: Mapping[Lane, queue.SimpleQueue[C]] = {
+            "working": queue.SimpleQueue(), "finishing": queue.SimpleQueue(),
+        }  # fmt: skip
         for one in connections:
-            self._idle.put(one)
+            self._idle["working"].put(one)
+        if finishing is not None:
+            self._idle["finishing"].put(finishing)
         self._busy: dict[Label, C] = {}
         self._rows: dict[Label, int] = {}
         self._moved_at: dict[Label, float] = {}
@@ -55,9 +66,9 @@ class LocalWorkers(Generic[C]):
         self._stopping = threading.Event()
         self._remarks: queue.SimpleQueue[Remark] = queue.SimpleQueue()
 
-    def submit(self, task: Task[C, object]) -> Future[object]:
-        """Have a task done, as soon as a thread is free."""
-        future = self._executor.submit(self._run, task)
+    def submit(self, task: Task[C, object], lane: Lane = "working") -> Future[object]:
+        """Have a task done, as soon as a thread is free, by whoever is in that lane."""
+        future = self._executor.submit(self._run, task, lane)
         self._futures = {label: one for label, one in self._futures.items() if not one.done()} | {task.label: future}
         return future
 
@@ -114,19 +125,20 @@ class LocalWorkers(Generic[C]):
 
     def disconnect(self) -> None:
         """Close the connections that nobody uses."""
-        while not self._idle.empty():
-            self._idle.get().disconnect()
+        for idle in self._idle.values():
+            while not idle.empty():
+                idle.get().disconnect()
 
-    def _run(self, task: Task[C, object]) -> object:
+    def _run(self, task: Task[C, object], lane: Lane) -> object:
         if self._stopping.is_set():
             raise CancelledError
-        with self._connections_for(task) as connections:
+        with self._connections_for(task, self._idle[lane]) as connections:
             return task.run(_Watched(self, task.label, connections, task.label in self._given_up))
 
     @contextmanager
-    def _connections_for(self, task: Task[C, Any]) -> Iterator[C]:
+    def _connections_for(self, task: Task[C, Any], idle: queue.SimpleQueue[C]) -> Iterator[C]:
         try:
-            connections = self._idle.get_nowait()
+            connections = idle.get_nowait()
         except queue.Empty:
             connections = task.connect()
         label = task.label
@@ -143,7 +155,7 @@ class LocalWorkers(Generic[C]):
                 del self._busy[label]
                 self._rows.pop(label, None)
                 self._moved_at.pop(label, None)
-                self._idle.put(connections)
+                idle.put(connections)
             else:
                 connections.disconnect()
 

@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol
 
 from model.errors import CancelledError, ReplicationError, ServerError, Stopped, TableError, TimeIsUpError
 from model.events import (
+    FINISHER,
     Event,
     MovesAgain,
     Remarked,
@@ -27,7 +28,7 @@ from model.events import (
     TriedAgain,
 )
 from scheduling.local_workers import Remark
-from scheduling.tasks import C, Label, Task
+from scheduling.tasks import C, Label, Lane, Task
 
 #: seconds after which events of standing tasks, rows under way and remarks are looked at
 SECONDS_A_ROUND = 0.25
@@ -40,10 +41,14 @@ class Workers(Protocol[C]):
 
     @property
     def count(self) -> int:
-        """How many tasks may run at the same time."""
+        """How many workers there are: tasks that may run at the same time, but for the finisher's."""
 
-    def submit(self, task: Task[C, object]) -> Future[object]:
-        """Have a task done."""
+    @property
+    def has_finisher(self) -> bool:
+        """Whether there is one beside them who takes up what is in the lane `finishing`."""
+
+    def submit(self, task: Task[C, object], lane: Lane) -> Future[object]:
+        """Have a task done by a worker, or by the finisher."""
 
     def remarks(self) -> list[Remark]:
         """What workers said since the last time."""
@@ -111,15 +116,22 @@ class Limits:
     told_again: float = 60.0
 
 
+_Ready = tuple[TableTasks[C], Task[C, object]]
+
+
 @dataclass
 class _Running(Generic[C]):
-    #: counted from 1
+    #: counted from 1, or the finisher
     worker: int
     table: TableTasks[C]
     task: Task[C, object]
     stalls: int = 0
     #: seconds of standing still at which it was told last; 0 where it moves
     told_at: float = 0.0
+
+    @property
+    def lane(self) -> Lane:
+        return "finishing" if self.worker == FINISHER else "working"
 
     @property
     def begun(self) -> Event:
@@ -139,7 +151,7 @@ class Scheduler(Generic[C]):
         self._limits = limits
         self._publish = publish
         self._waiting: deque[TableTasks[C]] = deque()
-        self._ready: deque[tuple[TableTasks[C], Task[C, object]]] = deque()
+        self._ready: deque[_Ready[C]] = deque()
         self._running: dict[Future[object], _Running[C]] = {}
         self._events: list[Event] = []
         self._server_error: ServerError | None = None
@@ -166,7 +178,7 @@ class Scheduler(Generic[C]):
                 events, self._events = self._events, []
                 self._publish(events)
                 for one in chosen:
-                    self._running[self._workers.submit(one.task)] = one
+                    self._running[self._workers.submit(one.task, one.lane)] = one
                 if not self._running:
                     break
                 done, _ = wait(self._running, timeout=SECONDS_A_ROUND, return_when=FIRST_COMPLETED)
@@ -179,7 +191,7 @@ class Scheduler(Generic[C]):
             raise
         if self._server_error is not None:
             raise self._server_error
-        if self._is_time_up and (self._waiting or self._ready):
+        if self._is_time_up and (self._waiting or any(not table.is_over for table, _ in self._ready)):
             raise TimeIsUpError(f"it is {self._limits.stop_at:%H:%M}, at which --stop-at ends the run")
 
     def _look_at_the_clock(self) -> None:
@@ -205,20 +217,42 @@ class Scheduler(Generic[C]):
         return [one for one in self._running.values() if self._workers.seconds_still(one.task.label) < STILL_SECONDS]
 
     def _choose(self) -> list[_Running[C]]:
-        """What the workers that are free do next: what was begun before what waits."""
+        """What those who are free do next: what was begun before what waits."""
         chosen: list[_Running[C]] = []
+        if self._server_error is not None or self._is_time_up:
+            return chosen
         busy = {one.worker for one in self._running.values()}
-        free = deque(number for number in range(1, self._workers.count + 1) if number not in busy)
-        while free and self._server_error is None and not self._is_time_up:
-            if self._ready:
-                chosen.append(_Running(free.popleft(), *self._ready.popleft()))
+        workers = [number for number in range(1, self._workers.count + 1) if number not in busy]
+        finisher = [FINISHER] if self._workers.has_finisher and FINISHER not in busy else []
+        # The finisher last: what no worker has time for. The last table's end needs no other connection.
+        for number in (*workers, *finisher):
+            found = self._take_ready("finishing") if number == FINISHER else self._next_of_worker()
+            if found is not None:
+                chosen.append(_Running(number, *found))
                 self._events.append(chosen[-1].begun)
-            elif self._waiting:
+        return chosen
+
+    def _next_of_worker(self) -> _Ready[C] | None:
+        """What a worker does next: chunks before the next table, and what the finisher does not get to."""
+        while True:
+            if not self._workers.has_finisher and self._ready:
+                return self._ready.popleft()
+            # A stop costs what is copied and not finished, so no more of it piles up than the workers soon work off.
+            late = sum(task.lane == "finishing" for _, task in self._ready) > self._workers.count
+            found = self._take_ready("working") or (self._take_ready("finishing") if late else None)
+            if found is None and self._waiting:
                 table = self._waiting.popleft()
                 self._follow(table, table.begin)
-            else:
-                break
-        return chosen
+                continue
+            return found or self._take_ready("finishing")
+
+    def _take_ready(self, lane: Lane) -> _Ready[C] | None:
+        """The first task in a lane."""
+        for one in self._ready:
+            if one[1].lane == lane:
+                self._ready.remove(one)
+                return one
+        return None
 
     def _follow(self, table: TableTasks[C], step: Callable[[], Sequence[Task[C, object]]]) -> None:
         """Take a step of a table; the tasks that follow from it go before all others."""
@@ -291,7 +325,7 @@ class Scheduler(Generic[C]):
         if running.stalls + 1 < self._limits.attempts:
             self._events.append(Remarked(running.table.key, f"🔁 {words}; retried with another connection"))
             again = replace(running, stalls=running.stalls + 1)
-            self._running[self._workers.submit(again.task)] = again
+            self._running[self._workers.submit(again.task, again.lane)] = again
             return
         self._events.append(running.ended)
         self._fail(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from scheduling.retry import Again, RetryPolicy, with_retries
 
@@ -23,6 +23,11 @@ class Label(NamedTuple):
     table: str
     task: str
     told_as: str = ""
+
+
+#: who takes a task up: a worker; or, beside the workers, the finisher, who does what the others need not wait for, as
+#: long as they have something else to do
+Lane = Literal["working", "finishing"]
 
 
 class Connections(Protocol):
@@ -73,6 +78,10 @@ class Worker(Protocol[C_co]):
 
 class Task(Protocol[C, R_co]):
     """A frozen dataclass of picklable values. Whatever it raises is picklable as well."""
+
+    @property
+    def lane(self) -> Lane:
+        """`finishing` where it needs nothing of what the tasks of workers compete for."""
 
     @property
     def label(self) -> Label:

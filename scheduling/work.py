@@ -18,12 +18,14 @@ def do_all(
     publish: Callable[[Sequence[Event]], None],
     connections: Iterable[C] = (),
     rate: MaxRate | None = None,
+    finishing: C | None = None,
 ) -> None:
     """Have all tables done by so many workers, the first of them with `connections`; `publish` as of `Scheduler`.
 
-    All together keep below `rate`. Raises ServerError, Stopped and TimeIsUpError.
+    All together keep below `rate`. With connections for `finishing` there is a finisher beside them. Raises
+    ServerError, Stopped and TimeIsUpError.
     """
-    threads = LocalWorkers(workers, connections, rate)
+    threads = LocalWorkers(workers, connections, rate, finishing)
     try:
         Scheduler(threads, limits, publish).run(tables)
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from model.ranges import Chunk
 from model.settings import Settings
 from postgres.introspection import TargetTable
 from scheduling.retry import RetryPolicy
-from scheduling.tasks import Label, Worker, tried
+from scheduling.tasks import Label, Lane, Worker, tried
 from verification.checksums import Sums
 from verification.connections import ComparisonConnections
 from verification.pairing import Pair, pair_up
@@ -27,6 +27,8 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class ComparisonTask:
     """What every task of a comparison knows; `seed` is what the verification's hashes hang on."""
+
+    lane: ClassVar[Lane] = "working"
 
     settings: Settings
     table: Table

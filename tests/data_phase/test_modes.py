@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 
 from data_phase.job import Begun, Job
-from data_phase.load_tasks import AbandonLoad, BeginLoad, CopyChunk, FinishLoad
+from data_phase.load_tasks import AbandonLoad, AnalyzeTable, BeginLoad, CopyChunk, FinishLoad
 from data_phase.modes.choice import mode_of
 from data_phase.modes.interface import LoadMode
 from data_phase.modes.keep_and_continue import AddToRows, ContinueBesideRows, KeepAndContinue
@@ -18,7 +19,7 @@ from model.events import ChunkCommitted, KeysAreBuilt, LoadBegun, TableCompleted
 from model.ranges import WHOLE_TABLE, Chunk
 from model.settings import Driver, Secrets, Settings, Source, Target
 from postgres.checkpoints import Totals
-from postgres.load_plan import LoadPlan
+from postgres.load_plan import LoadColumn, LoadPlan
 from postgres.names import TargetName
 from run.options import Options
 from run.plan import Work
@@ -49,7 +50,8 @@ def test_a_table_s_mode(options: Options, is_partial: bool, session_keeps_rows: 
 
 def load(**changes: object) -> TableLoad:
     """A load that has not begun."""
-    job = Job(ORDERS, LoadPlan(TARGET, (), ()), TruncateAndCopy(), "a session", **changes)  # type: ignore[arg-type]
+    plan = LoadPlan(TARGET, (), (LoadColumn("id", "integer", pa.int32()), LoadColumn("label", "text", pa.utf8())))
+    job = Job(ORDERS, plan, TruncateAndCopy(), "a session", **changes)  # type: ignore[arg-type]
     return TableLoad(SETTINGS, ORDERS, TARGET, job)
 
 
@@ -66,6 +68,16 @@ def test_a_small_table_is_complete_with_its_one_chunk() -> None:
         LoadBegun("Orders", 1, 0, 0, empties=True),
         TableCompleted("Orders", 7, 0, {"nul_characters": {"label": 2}}, "1/2", bytes=99),
     ]
+
+
+def test_one_of_many_values_is_complete_with_its_chunk_as_well_and_analyzed_after_that() -> None:
+    one = load()
+    (begin,) = one.begin()
+    (copy,) = one.take(begin, Begun(one.job, (WHOLE_TABLE,), {}))
+    (analyze,) = one.take(copy, Totals(50_000))
+    assert isinstance(analyze, AnalyzeTable)
+    assert one.is_over
+    assert isinstance(one.events()[-1], TableCompleted)
 
 
 def test_a_large_one_is_finished_after_its_last_chunk_in_whatever_order_they_come() -> None:

@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 from cli.run_script import run_script
 from model.visible import on_one_line
 from operations.attention import Kind
+from operations.charts import lanes
 from operations.report import FILE, page
 from operations.run_result import FILE as RUNS
 from operations.run_result import RunResult
+from operations.timeline import Span
 from run.options import Options
 from run.script import Script
 from tests.harness import ROOT
@@ -173,6 +175,13 @@ def test_the_timeline_has_a_lane_for_each_worker_within_its_bounds() -> None:
         if tag == "rect" and "x" in one:
             x, width = (float(one[name].removesuffix("%")) for name in ("x", "width"))
             assert x >= 0 and x + width <= 100.2
+
+
+def test_the_one_who_finishes_tables_has_the_last_lane_and_a_name() -> None:
+    spans = (Span(0, "Orders", 2.0, 3.0), Span(1, "Orders", 0.0, 2.0), Span(2, "Lines", 0.0, 3.0))
+    assert [(lane.worker, lane.name) for lane in lanes(spans, set())] == [
+        (1, "worker 1"), (2, "worker 2"), (0, "finishing"),
+    ]  # fmt: skip
 
 
 def test_the_documentation_names_every_part_and_every_kind() -> None:

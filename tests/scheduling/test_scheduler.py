@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from model.errors import Stopped, TargetError, UnreachableError
 from model.events import (
+    FINISHER,
     Event,
     Remarked,
     RowsUnderWay,
@@ -24,7 +26,8 @@ from model.events import (
 from scheduling.local_workers import LocalWorkers
 from scheduling.retry import RetryPolicy, with_retries
 from scheduling.scheduler import Limits, Scheduler
-from scheduling.tasks import Label, Task, Worker
+from scheduling.tasks import Label, Lane, Task, Worker
+from tests.harness import wait_until
 
 
 class NoConnections:
@@ -42,10 +45,14 @@ class NoConnections:
 
 @dataclass(frozen=True)
 class Step:
-    """A task that does what its table's test wants."""
+    """A task that does what its table's test wants; the last one may be done by a finisher."""
 
     table: Table
     name: str
+
+    @property
+    def lane(self) -> Lane:
+        return "finishing" if self.name == "last" else "working"
 
     @property
     def label(self) -> Label:
@@ -348,3 +355,152 @@ def test_a_task_that_was_given_up_is_not_waited_for_at_the_end() -> None:
     finally:
         wakes_up.set()
         workers.close()
+
+
+# -- the finisher ------------------------------------------------------------------------------------------
+
+
+PATIENT = Limits(60, 2)
+
+
+def finish_beside(tables: Sequence[Table], count: int = 1, limits: Limits = PATIENT) -> list[Event]:
+    """Let so many workers and a finisher do the tables; returns all events."""
+    events: list[Event] = []
+    workers = LocalWorkers[NoConnections](count, finishing=NoConnections())
+    try:
+        Scheduler(workers, limits, events.extend).run(tables)
+    finally:
+        workers.close()
+    return events
+
+
+def who_did(events: Sequence[Event], task: str) -> dict[str, int]:
+    """The worker who took up this task, by the table."""
+    return {event.table: event.worker for event in events if isinstance(event, TaskBegun) and event.task == task}
+
+
+class Finished(Table):
+    """Its last step waits until another table's first one has begun."""
+
+    next_begins: threading.Event
+
+    def do(self, name: str, worker: Worker[NoConnections]) -> object:
+        if name == "last":
+            assert self.next_begins.wait(30)
+        return super().do(name, worker)
+
+
+class Next(Table):
+    """Lets it be known that it begins."""
+
+    begins: threading.Event
+
+    def do(self, name: str, worker: Worker[NoConnections]) -> object:
+        self.begins.set()
+        return super().do(name, worker)
+
+
+def one_after_the_other(log: list[str]) -> tuple[Finished, Next]:
+    """Two tables; the first is not finished before the second begins."""
+    first, second = Finished("A", log), Next("B", log)
+    first.next_begins = second.begins = threading.Event()
+    return first, second
+
+
+def test_a_table_is_finished_while_the_only_worker_is_at_the_next_one() -> None:
+    log: list[str] = []
+    events = finish_beside(one_after_the_other(log))
+    assert log.index("B one") < log.index("A last")
+    assert {event.table for event in events if isinstance(event, TableCompleted)} == {"A", "B"}
+    assert who_did(events, "one") == {"A": 1, "B": 1}
+    assert who_did(events, "last")["A"] == FINISHER
+
+
+def test_the_last_table_is_finished_by_its_worker_who_has_nothing_else_to_do() -> None:
+    assert who_did(finish_beside([Table("A", [])]), "last") == {"A": 1}
+
+
+def test_the_finisher_keeps_to_his_connections_and_workers_to_theirs() -> None:
+    """Those of a worker may be the only ones that see the source's snapshot."""
+    own, beside, used = NoConnections(), NoConnections(), dict[str, object]()
+
+    class Noting(Finished):
+        def do(self, name: str, worker: Worker[NoConnections]) -> object:
+            used[f"{self.key} {name}"] = worker.connections
+            return super().do(name, worker)
+
+    log: list[str] = []
+    _, second = one_after_the_other(log)
+    first = Noting("A", log)
+    first.next_begins = second.begins
+    workers = LocalWorkers[NoConnections](1, [own], finishing=beside)
+    Scheduler(workers, Limits(60, 2), lambda _: None).run([first, second])
+    workers.close()
+    assert used == {"A one": own, "A two": own, "A last": beside}
+
+
+def test_workers_help_before_more_tables_wait_to_be_finished_than_there_are_workers() -> None:
+    """A stop would cost all that is copied and not finished."""
+    held, log, waiting, most = threading.Event(), list[str](), set[str](), list[int]()
+
+    class Held(Table):
+        def do(self, name: str, worker: Worker[NoConnections]) -> object:
+            if name == "two":
+                waiting.add(self.key)
+            elif name == "last":
+                if self.key == "A":
+                    assert held.wait(30)
+                waiting.discard(self.key)
+                most.append(len(waiting))
+                if self.key == "H":
+                    held.set()
+            return super().do(name, worker)
+
+    events = finish_beside([Held(key, log) for key in "ABCDEFGH"])
+    assert {event.table for event in events if isinstance(event, TableCompleted)} == set("ABCDEFGH")
+    assert who_did(events, "last")["A"] == FINISHER
+    # A is being finished; one may wait, and with the second one the worker finishes rather than begin another.
+    assert max(most) <= 3
+
+
+def test_a_finisher_that_stands_still_is_tried_anew() -> None:
+    log: list[str] = []
+    first, second = one_after_the_other(log)
+    stood = threading.Event()
+
+    class Standing(Finished):
+        def do(self, name: str, worker: Worker[NoConnections]) -> object:
+            if name == "last" and not worker.tries_again:
+                assert worker.connections.is_given_up.wait(30)
+                stood.set()
+                worker.moved()
+            return super().do(name, worker)
+
+    standing = Standing("A", log)
+    standing.next_begins = first.next_begins
+    events = finish_beside([standing, second], limits=Limits(0.3, 2))
+    assert stood.is_set()
+    assert [event.table for event in events if isinstance(event, Remarked)] == ["A"]
+    assert {event.table for event in events if isinstance(event, TableCompleted)} == {"A", "B"}
+
+
+def test_what_is_left_to_do_for_tables_that_are_over_is_nothing_that_a_stop_at_a_time_cuts_off() -> None:
+    class Over(Table):
+        def take(self, task: Task[NoConnections, object], result: Any) -> Sequence[Task[NoConnections, object]]:
+            following = super().take(task, result)
+            if following:
+                self.told.append(TableCompleted(self.key, 0))
+                self.is_over = True
+            return following
+
+        def do(self, name: str, worker: Worker[NoConnections]) -> object:
+            if name == "two":
+                # Its rows are there only when the time is up.
+                wait_until(lambda: datetime.now() > stop_at, "the time is up")
+            return super().do(name, worker)
+
+    stop_at = datetime.now() + timedelta(seconds=0.4)
+    log: list[str] = []
+    events = finish_beside([Over("A", log)], limits=Limits(60, 2, stop_at=stop_at))
+    assert TableCompleted("A", 0) in events
+    assert log == ["A one", "A two"]
