@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -151,7 +152,7 @@ def _measure_data(settings: Settings, environment: Mapping[str, str]) -> int:
     print("\n".join(ran.stdout.splitlines()[-10:]))
     if ran.returncode:
         return ran.returncode
-    seconds = float(ran.stdout.rpartition("Duration:")[2].split()[0])
+    seconds = float(re.findall(r"Duration:? +([0-9.]+)", ran.stdout)[-1])
     tables, alone = _servers_alone(settings)
     print(f"{tables} tables: {seconds:.2f} s, the servers alone {alone:.2f} s", end=": ")
     print(f"{1000 * (seconds - alone) / tables:.1f} ms a table on top")
