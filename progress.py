@@ -274,8 +274,10 @@ class ProgressTracker:
         for name in kept if self.phase == "data" else ():
             if name not in begun and self.status(name) not in OVER:
                 session = self.session_of(name)
-                snapshot = dict(self.consistency_of(session))
-                earlier.setdefault(session, {"tables": [], "consistency": snapshot})["tables"].append(name)
+                facts: dict[str, Any] = {"tables": [], "consistency": dict(self.consistency_of(session))}
+                if self.refresh_of(session):
+                    facts["refresh"] = dict(self.refresh_of(session))
+                earlier.setdefault(session, facts)["tables"].append(name)
         suspended = self._document.get("suspended")
         self._document = {
             "session_start": _now(),
@@ -417,6 +419,43 @@ class ProgressTracker:
         else:
             self._document["consistency"] = dict(document)
         self._write()
+
+    @property
+    def refresh(self) -> Mapping[str, str]:
+        """What flags asked for of the session: `refresh` and `switch`, each where it was given."""
+        found: Mapping[str, str] = self._document.get("refresh", {})
+        return found
+
+    def refresh_of(self, session: str) -> Mapping[str, str]:
+        """The same of any session of this file."""
+        if session == self._document.get("session_id"):
+            return self.refresh
+        found: Mapping[str, str] = self._earlier.get(session, {}).get("refresh", {})
+        return found
+
+    def record_refresh(self, flags: Mapping[str, str]) -> None:
+        """Write down how the session was asked to refresh its tables, so that a resumed run goes on so."""
+        if flags:
+            self._document["refresh"] = dict(flags)
+        else:
+            self._document.pop("refresh", None)
+        self._write()
+
+    @property
+    def stages(self) -> bool:
+        """Whether a load of this file's session has staged rows beside the tables that readers see."""
+        return bool(self._document.get("stages"))
+
+    def record_stages(self) -> None:
+        """Write down that rows are staged from now on."""
+        if not self.stages:
+            self._document["stages"] = True
+            self._write()
+
+    @property
+    def unfinished_sessions(self) -> set[str]:
+        """The sessions of this file of which tables are left to do."""
+        return {self.session_of(table) for table in self._tables if self.status(table) not in OVER}
 
     # -- a table's status -------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 from cli.flags import (
     ScriptParser,
     add_neighbour_flags,
+    add_refresh_flags,
     add_shared_arguments,
     asks_for_history,
     asks_for_status,
@@ -49,6 +50,7 @@ examples:
   python sync-data.py --verify                   copy nothing, compare every value on both sides
   python sync-data.py --verify=counts            copy nothing, compare row counts only
   python sync-data.py --resume --then-verify     continue, then compare the completed tables
+  python sync-data.py --refresh merge            apply the differences only; readers see old rows or new ones
   python sync-data.py --on-error reject          leave out rows that PostgreSQL rejects, list them in rejects/
   python sync-data.py --retry-rejects            load them again, once the cause is fixed
   python sync-data.py --stop-at 06:00            end after the chunks under way at six; --resume goes on
@@ -63,7 +65,7 @@ cannot be reached, 4 another run is active, 5 --stop-at came first, 130/143 stop
 
 WORK_FLAGS = (
     "--no-truncate", "--start-from-table", "--tables", "--exclude", "--then-verify", "--consistent", "--on-error",
-    "--with-schema",
+    "--with-schema", "--refresh", "--switch", "--switch-anyway", "--verify-first",
 )  # fmt: skip
 
 
@@ -90,6 +92,7 @@ def main() -> int:
         )
     parser.add_argument("--workers", type=workers, metavar="N", help="tables and chunks copied at the same time")
     add_neighbour_flags(parser)
+    add_refresh_flags(parser)
     parser.add_argument(
         "--on-error", choices=("fail", "reject"), default="fail",
         help="a row that PostgreSQL rejects fails its table (default), or is left out and listed in rejects/",
@@ -110,12 +113,14 @@ def main() -> int:
         return show_status(path, "data", arguments.env_file, arguments.json)
     refuse_together(
         parser, arguments, "--verify",
-        ("--resume", "--reset", "--no-truncate", "--retry-rejects", "--consistent", "--on-error", "--with-schema"),
+        ("--resume", "--reset", "--no-truncate", "--retry-rejects", "--consistent", "--on-error", "--with-schema",
+         "--refresh", "--switch", "--switch-anyway", "--verify-first"),
         "copies nothing (--then-verify compares after a load)",
     )  # fmt: skip
     refuse_together(
         parser, arguments, "--retry-rejects",
-        ("--resume", "--reset", "--no-truncate", "--then-verify", "--consistent", "--with-schema"),
+        ("--resume", "--reset", "--no-truncate", "--then-verify", "--consistent", "--with-schema", "--refresh",
+         "--switch", "--switch-anyway", "--verify-first"),
         "loads rejected rows only",
     )  # fmt: skip
     refuse_together(
@@ -127,6 +132,12 @@ def main() -> int:
         parser, arguments, "--restore-keys",
         ("--resume", "--new-session", "--nightly", "--retry-rejects", "--verify", "--reset", "--max-rate", "--stop-at",
          *WORK_FLAGS), "brings back keys, indexes and triggers, and does nothing else",
+    )  # fmt: skip
+    if arguments.verify_first and arguments.then_verify is None:
+        arguments.then_verify = "values"
+    refuse_together(
+        parser, arguments, "--no-truncate", ("--switch", "--switch-anyway", "--verify-first"),
+        "keeps rows in the tables that readers see",
     )  # fmt: skip
     refuse_together(parser, arguments, "--verify", ("--max-rate", "--stop-at"), "copies nothing")
     refuse_together(parser, arguments, "--new-session", ("--resume",), "begins anew")
@@ -142,7 +153,8 @@ def main() -> int:
         return run_script(script, folder, partial(_restore_keys, arguments.workers))
     data_options = DataOptions(
         arguments.workers, arguments.on_error, arguments.retry_rejects, arguments.then_verify, arguments.consistent,
-        arguments.max_rate, arguments.stop_at,
+        arguments.max_rate, arguments.stop_at, arguments.refresh, arguments.switch, arguments.switch_anyway,
+        arguments.verify_first,
     )  # fmt: skip
     return run_script(script, folder, partial(_run_with_schema if arguments.with_schema else _run, data_options))
 

@@ -19,6 +19,7 @@ from cli.slips import UNSET, given, given_list, given_path, is_same_file, meant
 from hand_edits.statuses import Phase
 from model.errors import BAD_ARGUMENTS, SettingsError
 from model.rates import MaxRate, parse_rate
+from model.refresh import REFRESHES, SWITCH_SCOPES
 from model.settings_table import SETTINGS
 from model.utf8 import as_utf8
 from model.version import __version__
@@ -173,6 +174,26 @@ def add_neighbour_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--restore-keys", action="store_true",
         help="copy nothing; bring back the keys, indexes and triggers that a load suspended and that are not back",
+    )  # fmt: skip
+
+
+def add_refresh_flags(parser: argparse.ArgumentParser) -> None:
+    """Declare how tables are refreshed that others read."""
+    parser.add_argument(
+        "--refresh", choices=REFRESHES,
+        help="how tables get their new rows: emptied and filled (truncate), by their differences (merge), or replaced "
+        "by a twin (swap); default: REFRESH in the settings",
+    )  # fmt: skip
+    parser.add_argument(
+        "--switch", choices=SWITCH_SCOPES,
+        help="with merge and swap: show all tables' new rows at once at the end, or each table's when it is ready",
+    )  # fmt: skip
+    parser.add_argument(
+        "--switch-anyway", action="store_true", help="show the tables that are complete although others failed"
+    )
+    parser.add_argument(
+        "--verify-first", action="store_true",
+        help="with merge and swap: compare both sides before new rows can be seen; a table that differs is not shown",
     )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def bring(step: Step, chunk: Chunk, *, empties_first: bool) -> Totals:
         checkpoints.record_chunk(cursor, job.id, chunk, brought)
         if is_whole:
             loaded_as.append(end_load(cursor, job, brought))
-            if not (job.is_suspended or is_analyzed_apart(job, brought)):
+            if not (job.is_suspended or job.mode.stages or is_analyzed_apart(job, brought)):
                 loader.analyze(cursor, job.plan.target)
 
     def count(kind: Kind, position: int, values: int) -> None:

@@ -30,7 +30,7 @@ class Job:
     so many (0: any number). `is_suspended` is true where keys or indexes of the table are suspended; they come back
     when its load finishes. `run` is the one that has claimed the table, `load` what the target knows this load by, and
     `is_continued` says that an earlier run began it. `lacks` are the columns of keys that the target's table should
-    have and has not.
+    have and has not. `shape` is a digest of the live table's columns, where rows are staged for it.
     """
 
     table: Table
@@ -43,6 +43,7 @@ class Job:
     lacks: tuple[str, ...] = ()
     reject_limit: int | None = None
     is_suspended: bool = False
+    shape: str = ""
 
     @property
     def id(self) -> LoadId:
@@ -66,6 +67,7 @@ class Job:
             ),
             *(f"{column.name} {column.wire} {column.base_type}" for column in self.plan.columns),
             *(column.name for column in chunk_keys.chunk_key(self.table)),
+            *((self.mode.name, self.shape) if self.mode.stages else ()),
         ]
         return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 

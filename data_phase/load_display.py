@@ -9,6 +9,7 @@ from dataclasses import replace
 from model import changes
 from model.events import (
     ChunkCommitted,
+    Differences,
     Event,
     KeysAreBuilt,
     LoadBegun,
@@ -18,16 +19,20 @@ from model.events import (
     TableCompleted,
     TableFailed,
     TableLeftOut,
+    TablesSwitched,
+    TableStaged,
     TableStarted,
     TriedAgain,
 )
-from model.visible import on_one_line
+from model.visible import listed, on_one_line
 from run.context import Run
 from run.display import Bars, Line, banner_line, line_of
 from run.plan import Plan
 from run.table_lines import BlockLines, LiveLines, TableLines, again_in_words, with_name
 
 TABLES_BETWEEN_BANNERS = 10
+#: what a log says between rows and seconds
+_IN_LOG = {"synced successfully": "in ", "staged": "staged in "}
 
 
 class LoadDisplay:
@@ -42,6 +47,9 @@ class LoadDisplay:
         self._lines: TableLines = BlockLines(run.display) if workers > 1 else LiveLines(run.display)
         self._begun_at: dict[str, float] = {}
         self._over = 0
+        #: tables whose lines were said when they were staged, and those of which all is said
+        self._staged: set[str] = set()
+        self._ended: set[str] = set()
         #: rows that are committed of the tables that are under way
         self._committed: dict[str, int] = {}
 
@@ -77,8 +85,14 @@ class LoadDisplay:
             self._remark(event.table, event.words, "remark")
         elif isinstance(event, TriedAgain):
             self._remark(event.table, self._run.settings.secrets.hide(again_in_words(event)), "tried again")
+        elif isinstance(event, TableStaged):
+            self._staged.add(event.table)
+            self._say_done(event, "staged")
+        elif isinstance(event, TablesSwitched):
+            self._switch(event)
         elif isinstance(event, TableCompleted):
-            self._complete(event)
+            if event.table not in self._staged:
+                self._say_done(event, "synced successfully")
         elif isinstance(event, TableFailed):
             self._fail(event)
         elif isinstance(event, TableLeftOut):
@@ -121,7 +135,23 @@ class LoadDisplay:
             self._detail(event.table, "🗑️ Truncating target table...")
         self._detail(event.table, "📝 Writing to PostgreSQL...")
 
-    def _complete(self, event: TableCompleted) -> None:
+    def _switch(self, event: TablesSwitched) -> None:
+        """Say what became visible at the same moment, and what that changed in each table."""
+        for key, found in event.tables.items():
+            words = "replaced by its twin" if found is None else "nothing differed" if not found else f"rows {found}"
+            told = f"   🔀 {self._names[key]}: {words}"
+            facts = {} if found is None else dict(zip(("inserted", "updated", "deleted"), found, strict=True))
+            self._run.display.tell(Line(told, "detail", event="table switched", table=key, facts=facts))
+        names = listed([on_one_line(self._names[key]) for key in event.tables])
+        many = f"{len(event.tables)} tables are" if len(event.tables) > 1 else f"{names} is"
+        changed = [found for found in event.tables.values() if found is not None]
+        total = Differences(*map(sum, zip(*changed, strict=True))) if changed else None
+        rows = f", rows {total}" if total is not None else ""
+        locked = f", {event.seconds_locked * 1000:,.0f} ms of them closed to readers" if event.seconds_locked else ""
+        words = f"🔀 {many} live with the new rows: switched in {event.seconds:.2f} s{locked}{rows}"
+        self._run.display.tell(replace(line_of(words), event="tables switched"))
+
+    def _say_done(self, event: TableCompleted | TableStaged, what: str) -> None:
         for kind, columns in event.changes.items():
             for column, count in columns.items():
                 words = changes.describe(kind, column, count, self._run.settings.nul_policy)
@@ -133,9 +163,9 @@ class LoadDisplay:
         self._lines.add(
             event.table,
             Line(
-                f"✅ {rows:,} rows synced successfully",
-                in_log=f"✅ [{number}/{len(self._plan.tables)}] {name}: {rows:,} rows in {seconds:.1f} s",
-                event="table completed", table=event.table,
+                f"✅ {rows:,} rows {what}",
+                in_log=f"✅ [{number}/{len(self._plan.tables)}] {name}: {rows:,} rows {_IN_LOG[what]}{seconds:.1f} s",
+                event="table completed" if isinstance(event, TableCompleted) else "table staged", table=event.table,
                 facts={"rows": rows, "seconds": round(seconds, 3), "rejected": event.rejected, "bytes": event.bytes},
             ),
         )  # fmt: skip
@@ -161,6 +191,9 @@ class LoadDisplay:
         return now - self._begun_at.get(table, now)
 
     def _end(self, table: str) -> None:
+        if table in self._ended:
+            return
+        self._ended.add(table)
         self._committed.pop(table, None)
         self._lines.end(table)
         self._bars.end(table)
@@ -188,6 +221,8 @@ class LoadTotals:
         self.failed: list[str] = []
         #: tables that a person has taken from the run
         self.left_out: set[str] = set()
+        #: tables that were counted when they were staged
+        self._counted: set[str] = set()
 
     def __call__(self, events: Sequence[Event]) -> None:
         """Count what happened."""
@@ -196,7 +231,8 @@ class LoadTotals:
                 self.failed.append(event.table)
             elif isinstance(event, TableLeftOut):
                 self.left_out.add(event.table)
-            elif isinstance(event, TableCompleted):
+            elif isinstance(event, (TableStaged, TableCompleted)) and event.table not in self._counted:
+                self._counted.add(event.table)
                 self.rows += event.rows or 0
                 self.rejected += event.rejected
                 for kind, columns in event.changes.items():

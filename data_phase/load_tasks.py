@@ -23,7 +23,7 @@ from scheduling.tasks import Label, Lane, Worker
 T = TypeVar("T")
 
 
-def tried(step: Step, once: Callable[[int], T]) -> T:
+def tried(settings: Settings, worker: Worker[ConnectionPair], once: Callable[[int], T]) -> T:
     """Call `once` with an attempt's number until it works. Raises TableError, UnreachableError, CancelledError."""
 
     def attempt(number: int) -> T:
@@ -32,7 +32,7 @@ def tried(step: Step, once: Callable[[int], T]) -> T:
         except psycopg2.Error as error:
             raise loader.target_error(error) from None
 
-    return tasks.tried(step.worker, RetryPolicy(step.settings.retry_attempts, step.settings.retry_seconds), attempt)
+    return tasks.tried(worker, RetryPolicy(settings.retry_attempts, settings.retry_seconds), attempt)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class BeginLoad(LoadTask):
     def run(self, worker: Worker[ConnectionPair]) -> Begun:
         """Raises TableError, UnreachableError, CancelledError."""
         step = self.step(worker)
-        return tried(step, lambda _: self.job.mode.begin(step))
+        return tried(self.settings, worker, lambda _: self.job.mode.begin(step))
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class CopyChunk(LoadTask):
                     return there
             return self.job.mode.copy_chunk(step, self.chunk)
 
-        return tried(step, once)
+        return tried(self.settings, worker, once)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class FinishLoad(LoadTask):
     def run(self, worker: Worker[ConnectionPair]) -> Totals:
         """Raises TableError, UnreachableError, CancelledError."""
         step = self.step(worker)
-        return tried(step, lambda _: self.job.mode.finish(step))
+        return tried(self.settings, worker, lambda _: self.job.mode.finish(step))
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class AnalyzeTable(LoadTask):
             loader.analyze_patiently(step.target, target, self.settings.lock_wait, wait, worker.remark)
 
         try:
-            tried(step, once)
+            tried(self.settings, worker, once)
         except TableError as error:
             worker.remark(
                 f"⚠️ {target} is loaded but not analyzed: {error}. Queries may be slow until autovacuum does it; "
@@ -157,4 +157,4 @@ class AbandonLoad(LoadTask):
     def run(self, worker: Worker[ConnectionPair]) -> None:
         """Raises TableError, UnreachableError, CancelledError."""
         step = self.step(worker)
-        tried(step, lambda _: self.job.mode.abandon(step))
+        tried(self.settings, worker, lambda _: self.job.mode.abandon(step))

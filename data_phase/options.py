@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from model.rates import MaxRate
+from model.refresh import Refresh, SwitchScope
 
 if TYPE_CHECKING:
     from verification.table_comparison import Mode
@@ -30,3 +31,10 @@ class DataOptions:
     max_rate: MaxRate | None = None
     #: the moment from which no chunk begins any more
     stop_at: datetime | None = None
+    #: override the settings
+    refresh: Refresh | None = None
+    switch: SwitchScope | None = None
+    #: tables that are complete become visible also where others of their unit failed
+    switch_anyway: bool = False
+    #: with `then_verify`: what is staged is compared before anybody sees it
+    verify_first: bool = False

@@ -13,12 +13,14 @@ import psycopg2
 from data_phase import consistency, finishing, missing_tables
 from data_phase.connection_pair import ConnectionPair
 from data_phase.consistency import SourceSnapshot
-from data_phase.loading import Loading, load
+from data_phase.loading import Loading, LookFirst, load
 from data_phase.options import DataOptions
 from data_phase.progress_checks import believed, contradicted, lacking_keys, left_unfinished, unfinished_loads
+from data_phase.refresh_plan import flags_of, plan_refresh
 from data_phase.reject_files import write_files
 from data_phase.reject_retry import retry
 from data_phase.rights_check import lacking_rights
+from data_phase.staging_left import notice_live, remove_abandoned, remove_after_reset, remove_differing, staged_session
 from db import connect_target, target_words
 from model.catalog import Table
 from model.errors import CatalogError
@@ -29,6 +31,7 @@ from postgres import encryption, own_schema, suspension_record
 from postgres.introspection import TargetTable, target_schemas
 from postgres.introspection import read_tables as read_target_tables
 from postgres.names import TargetName, target_name
+from postgres.staging import staging_name
 from progress import DEFAULT_FILES, ProgressTracker
 from run.closing import Ending, failed
 from run.context import Run, announce, load_run_settings, reset, run_over
@@ -59,7 +62,11 @@ def run(script: Script, data_options: DataOptions, look_at_schema: LookAtSchema 
     refuse_without_folder(script.options, tracker)
     with locked(script, tracker):
         if script.options.reset:
-            return script.recorder.ended(0, reset(script, tracker))
+            session = staged_session(tracker)
+            words = reset(script, tracker)
+            if session is not None:
+                remove_after_reset(script, session)
+            return script.recorder.ended(0, words)
         this_run, pair = _read(script, tracker)
         if data_options.max_rate is not None:
             this_run = replace(this_run, settings=replace(this_run.settings, max_rate=data_options.max_rate))
@@ -88,18 +95,30 @@ def _run(
     own_schema.prepare(pair.target, this_run.settings.trusted_roles)
     refuse_elsewhere(this_run, plan, pair.target)
     plan = believed(this_run, plan, existing, pair)
+    refresh = plan_refresh(this_run, plan, existing, pair, data_options)
+    plan = notice_live(this_run, plan, refresh.staged, pair.target)
     refused = look_at_schema(this_run, [work.table for work in plan.work]) if look_at_schema and plan.work else {}
     unfinished = unfinished_loads(this_run, pair)
     doubted = contradicted(this_run, plan, unfinished, pair)
-    live = claim(this_run, [target_name(work.table, this_run.settings) for work in plan.work])
+    names = {work.table.key: target_name(work.table, this_run.settings) for work in plan.work}
+    live = claim(this_run, [*names.values(), *(staging_name(names[key]) for key in refresh.staged if key in names)])
     try:
         workers = affordable(this_run, data_options.workers or this_run.settings.workers, pair.target)
-        snapshot = _begin(this_run, plan, pair, data_options.consistent, workers)
+        snapshot = _begin(this_run, plan, pair, data_options, workers)
+        if refresh.staged:
+            this_run.tracker.record_stages()
+        remove_abandoned(this_run, live.number, pair.target)
         lacking = lacking_keys(this_run, plan, existing, pair)
         this_run.tracker.know_unfinished({key: str(load) for key, load in unfinished.items()})
-        refused = {**refused, **lacking_rights(this_run, plan, existing, pair)}
+        in_place = plan.without(refresh.staged.keys())
+        refused = {**refused, **lacking_rights(this_run, in_place, existing, pair)}
         limit = this_run.settings.reject_limit if data_options.on_error == "reject" else None
-        loading = Loading(this_run, plan, existing, live, lacking, limit, workers, data_options.stop_at, refused)
+        loading = Loading(
+            this_run, plan, existing, live, lacking, limit, workers, data_options.stop_at, refused, refresh,
+            data_options.switch_anyway,
+        )  # fmt: skip
+        if data_options.verify_first and data_options.then_verify is not None:
+            loading = replace(loading, look_first=_look_first(loading, snapshot, data_options.then_verify))
         ending = _load(loading, snapshot, pair) + left_unfinished(this_run)
         if doubted:
             ending += failed(f"completed by hand, but not loaded to the end: {', '.join(doubted)}")
@@ -108,6 +127,8 @@ def _run(
                 ending += _compare_completed(loading, snapshot, data_options.then_verify)
         finally:
             consistency.end(this_run, snapshot)
+        with closing(connect_target(this_run.settings)) as connection:
+            remove_abandoned(this_run, live.number, connection)
         note_end(this_run)
     except BaseException:
         live.abandon()
@@ -121,9 +142,10 @@ def _run(
     return ending
 
 
-def _begin(this_run: Run, plan: Plan, pair: ConnectionPair, consistent: bool | None, workers: int) -> SourceSnapshot:
+def _begin(this_run: Run, plan: Plan, pair: ConnectionPair, data_options: DataOptions, workers: int) -> SourceSnapshot:
     """Begin or continue a session, and find the snapshot of the source that it reads."""
-    tracker = this_run.tracker
+    tracker, consistent = this_run.tracker, data_options.consistent
+    flags = flags_of(this_run, plan, data_options)
     before = tracker.snapshots if plan.is_known else set()
     if not plan.is_new:
         snapshot = consistency.again(this_run, plan, consistent)
@@ -137,6 +159,8 @@ def _begin(this_run: Run, plan: Plan, pair: ConnectionPair, consistent: bool | N
             tracker.record_consistency(snapshot.document)
         elif consistent is False and plan.work:
             tracker.forget_consistency()
+        if flags != tracker.refresh:
+            tracker.record_refresh(flags)
     except BaseException:
         if plan.is_new and snapshot.database is not None:
             consistency.drop(this_run, snapshot.database)
@@ -185,11 +209,39 @@ def _pairs(snapshot: SourceSnapshot, pair: ConnectionPair) -> list[ConnectionPai
 
 def _compare_completed(loading: Loading, snapshot: SourceSnapshot, mode: Mode) -> Ending:
     this_run = loading.run
-    completed = tuple(t for t in loading.plan.tables if this_run.tracker.status(t.key) == "completed")
+    seen = loading.refresh.staged.keys() if loading.look_first is not None else set()
+    completed = tuple(
+        t for t in loading.plan.tables if this_run.tracker.status(t.key) == "completed" and t.key not in seen
+    )
+    if not completed and seen:
+        return Ending()
     this_run.display.say(f"\n🔍 Comparing both sides of {len(completed)} completed tables...")
     # What can be reached of the snapshot: a database can, that of sessions is over.
     settings = this_run.settings if snapshot.sessions else snapshot.settings
     return _compare(replace(this_run, affected=completed, settings=settings), mode, loading.workers)
+
+
+def _look_first(loading: Loading, snapshot: SourceSnapshot, mode: Mode) -> LookFirst:
+    """What compares staged rows with the source, before anybody sees them."""
+    settings = loading.run.settings if snapshot.sessions else snapshot.settings
+
+    def look(staged: Mapping[str, TargetName]) -> Mapping[str, str]:
+        from verification import phase as verification  # noqa: PLC0415
+
+        tables = tuple(table for table in loading.plan.tables if table.key in staged)
+        loading.run.display.say(f"\n🔍 Comparing both sides of {len(tables)} tables before they are shown...")
+        run = replace(loading.run, affected=tables, settings=settings)
+        standing_in = {target_name(table, settings): staged[table.key] for table in tables}
+        found = verification.look(run, mode, loading.workers, standing_in)
+        remove_differing(loading.run.settings, [staged[one.table.key] for one in found if not one.is_equal])
+        return {
+            one.table.key: f"its new rows differ from the source's and were not shown: {one.describe()}. --resume "
+            f"loads it again"
+            for one in found
+            if not one.is_equal
+        }
+
+    return look
 
 
 def _compare(this_run: Run, mode: Mode, workers: int) -> Ending:

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
-from model.events import ChunkCommitted, Event, LoadBegun, RowsUnderWay, TableCompleted, TableFailed, TableStarted
+from model.events import (
+    ChunkCommitted,
+    Event,
+    LoadBegun,
+    RowsUnderWay,
+    TableCompleted,
+    TableFailed,
+    TableStaged,
+    TableStarted,
+)
 from postgres.names import TargetName
 from progress import ProgressTracker
 from run.restoring import note_built
@@ -47,6 +57,10 @@ class ProgressMirror:
             tracker.record(event.table, rows_synced=event.rows, rows_copied=event.rows)
         elif isinstance(event, RowsUnderWay):
             self._record_under_way(event.rows)
+        elif isinstance(event, TableStaged):
+            self._committed.pop(event.table, None)
+            now = datetime.now().isoformat(timespec="seconds")
+            tracker.record(event.table, rows_synced=event.rows, staged_at=now)
         elif isinstance(event, TableCompleted):
             self._complete(event)
         elif isinstance(event, TableFailed):

@@ -57,9 +57,9 @@ class RetryRejects(LoadTask):
     def run(self, worker: Worker[ConnectionPair]) -> Retried:
         """Raises TableError, UnreachableError."""
         step, done, after = self.step(worker), list[Retried](), 0
-        last = tried(step, lambda _: rejected_rows.last_id(step.target, self.job.plan.target))
+        last = tried(step.settings, step.worker, lambda _: rejected_rows.last_id(step.target, self.job.plan.target))
         while True:
-            some = tried(step, lambda _, after=after: self._load_next(step, after, last))  # type: ignore[misc]
+            some = tried(step.settings, step.worker, lambda _, after=after: self._load_next(step, after, last))  # type: ignore[misc]
             if some is None:
                 break
             retried, after = some

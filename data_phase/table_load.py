@@ -8,6 +8,7 @@ from typing import Any
 from data_phase.chunk_copy import is_analyzed_apart
 from data_phase.job import Begun, Job
 from data_phase.load_tasks import AbandonLoad, AnalyzeTable, BeginLoad, CopyChunk, FinishLoad
+from data_phase.switching import StagedTable, Units
 from model.catalog import Table
 from model.errors import TableError
 from model.events import (
@@ -18,6 +19,7 @@ from model.events import (
     TableCompleted,
     TableFailed,
     TableLeftOut,
+    TableStaged,
     TableStarted,
 )
 from model.settings import Settings
@@ -37,8 +39,9 @@ class TableLoad:
         target: TargetName,
         job: Job | TableError,
         left_out: Callable[[str], str | None] = lambda _: None,
+        units: Units | None = None,
     ) -> None:
-        """`job` is what it cannot be loaded for, where it cannot.
+        """`job` is what it cannot be loaded for, where it cannot; `units` is told of a table whose rows are staged.
 
         `left_out` says, when the table's turn comes, to which status a person has set it, so that it is left alone.
         """
@@ -47,6 +50,7 @@ class TableLoad:
         self._target = target
         self._job = job
         self._left_out = left_out
+        self._units = units
         self._left: set[int] = set()
         self._rows = 0
         self._bytes: int | None = 0
@@ -76,6 +80,8 @@ class TableLoad:
         if status is not None:
             self._events.append(TableLeftOut(self.key, status))
             self.is_over = True
+            if self._units is not None:
+                (self._units.failed if status == "failed" else self._units.left_out)(self.key)
             return []
         self._events.append(TableStarted(self.key, self._table.full_name, str(self._target), self._table.row_count))
         return [BeginLoad(self._settings, self.job)]
@@ -95,6 +101,8 @@ class TableLoad:
         words = self._settings.secrets.hide(in_words(error))
         self._events.append(TableFailed(self.key, words, self._settings.secrets.hide(traced(error))))
         self.is_over = True
+        if self._units is not None:
+            self._units.failed(self.key)
         return [] if isinstance(self._job, TableError) else [AbandonLoad(self._settings, self._job)]
 
     def _begun(self, begun: Begun) -> Sequence[Task[Any, object]]:
@@ -103,7 +111,14 @@ class TableLoad:
         left = [chunk for chunk in begun.chunks if chunk.number not in begun.done]
         self._left = {chunk.number for chunk in left}
         self._events.append(
-            LoadBegun(self.key, len(begun.chunks), len(begun.done), self._rows, not job.mode.keeps_rows, begun.remarks)
+            LoadBegun(
+                self.key,
+                len(begun.chunks),
+                len(begun.done),
+                self._rows,
+                not (job.mode.keeps_rows or job.mode.stages),
+                begun.remarks,
+            )
         )
         return [CopyChunk(self._settings, job, chunk) for chunk in left] or [FinishLoad(self._settings, job)]
 
@@ -112,7 +127,7 @@ class TableLoad:
         if self._bytes is not None:
             self._bytes = self._bytes + brought.sent if brought.sent else None
         self._left.discard(task.chunk.number)
-        if task.chunk.is_whole_table and not self.job.is_suspended:
+        if task.chunk.is_whole_table and not (self.job.is_suspended or self.job.mode.stages):
             # Its rows and the record of them are there, and no kill from here on must have it loaded again.
             self._complete(brought)
             return [AnalyzeTable(self._settings, self.job)] if is_analyzed_apart(self.job, brought) else []
@@ -124,6 +139,12 @@ class TableLoad:
         return [FinishLoad(self._settings, self.job)]
 
     def _complete(self, totals: Totals) -> None:
+        self.is_over = True
+        if self.job.mode.stages:
+            assert self._units is not None
+            self._units.staged(StagedTable(self.key, self.job, totals, self._bytes))
+            self._events.append(TableStaged(self.key, totals.rows, totals.rejected, totals.changes, self._bytes))
+            return
         self._events.append(
             TableCompleted(
                 self.key,
@@ -136,4 +157,3 @@ class TableLoad:
                 bytes=self._bytes,
             )
         )
-        self.is_over = True

@@ -36,9 +36,9 @@ def _check_members(document: dict[str, Any], text: str) -> None:
     options = document.get("type_map", {})
     if not isinstance(options, dict) or not all(isinstance(part, dict) for part in options.values()):
         raise _wrong(text, '"type_map"', '"type_map" must be an object like the type map itself')
-    snapshot = document.get("consistency", {})
-    if not isinstance(snapshot, dict) or not all(isinstance(part, str) for part in snapshot.values()):
-        raise _wrong(text, '"consistency"', '"consistency" must be an object of texts, as sync-data.py wrote it')
+    for name in ("consistency", "refresh"):
+        if not _are_texts(document.get(name, {})):
+            raise _wrong(text, f'"{name}"', f'"{name}" must be an object of texts, as sync-data.py wrote it')
     suspended = document.get("suspended", [])
     if not isinstance(suspended, list) or not all(
         isinstance(one, dict) and all(isinstance(part, (str, type(None))) for part in one.values()) for one in suspended
@@ -89,15 +89,19 @@ def _example(name: str, phase: Phase, written: object) -> str:
 
 
 def _is_earlier_session(part: object) -> bool:
-    if not isinstance(part, dict) or part.keys() != {"tables", "consistency"}:
+    if not isinstance(part, dict) or part.keys() - {"refresh"} != {"tables", "consistency"}:
         return False
-    tables, snapshot = part["tables"], part["consistency"]
+    tables = part["tables"]
     return (
         isinstance(tables, list)
         and all(isinstance(name, str) for name in tables)
-        and isinstance(snapshot, dict)
-        and all(isinstance(value, str) for value in snapshot.values())
+        and _are_texts(part["consistency"])
+        and _are_texts(part.get("refresh", {}))
     )
+
+
+def _are_texts(part: object) -> bool:
+    return isinstance(part, dict) and all(isinstance(value, str) for value in part.values())
 
 
 def _is_whole_number(value: object) -> bool:

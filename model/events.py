@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from model.changes import Counts
 
@@ -109,6 +110,43 @@ class TableCompleted(TableEvent):
     keeps_rows: bool = False
     restored: bool = False
     bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class TableStaged(TableEvent):
+    """A table's rows are all there, beside the table that readers see; `rejected` are not among them."""
+
+    rows: int
+    rejected: int = 0
+    changes: Counts = field(default_factory=dict)
+    bytes: int | None = None
+
+
+class Differences(NamedTuple):
+    """What becoming visible changed in a table: rows that came, were changed, and went."""
+
+    inserted: int
+    updated: int
+    deleted: int
+
+    def __bool__(self) -> bool:
+        return any(tuple(self))
+
+    def __str__(self) -> str:
+        return f"+{self.inserted:,} ~{self.updated:,} -{self.deleted:,}"
+
+
+@dataclass(frozen=True)
+class TablesSwitched(Event):
+    """Staged rows have become the live ones, of all these tables at the same moment.
+
+    Tables of which only differences were applied have those; others, None. It took `seconds`, for so many of which
+    nobody could read the tables.
+    """
+
+    tables: Mapping[str, Differences | None]
+    seconds: float
+    seconds_locked: float = 0.0
 
 
 @dataclass(frozen=True)

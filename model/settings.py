@@ -12,6 +12,7 @@ from urllib.parse import quote
 from model.changes import NulPolicy
 from model.error_values import without_values
 from model.rates import MaxRate
+from model.refresh import Refresh, RefreshOf, SwitchScope
 
 Naming = Literal["lower", "preserve"]
 CollationPolicy = Literal["leave", "citext", "icu"]
@@ -164,6 +165,12 @@ class Settings:
     reject_limit: int = 10_000
     #: seconds for which a step that needs a strong lock on a table waits for others, in short attempts
     lock_wait: int = 300
+    #: how tables are refreshed; some of them otherwise
+    refresh: Refresh = "truncate"
+    refresh_tables: RefreshOf = ()
+    #: what becomes visible at once, and for how many seconds that waits for others
+    switch: SwitchScope = "together"
+    switch_timeout: int = 300
     #: hours after which --nightly begins a new session rather than continue one that was not finished
     session_max_age: int = 20
     #: whether keys that the source has and a target's table lacks are an error, or only told

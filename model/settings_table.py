@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from model.errors import SettingsError
 from model.rates import MaxRate, parse_rate
+from model.refresh import REFRESHES, SWITCH_SCOPES, RefreshOf
 
 #: characters of a line of comment, and of a title, in `.env.example`
 WIDTH, RULE_WIDTH = 112, 91
@@ -119,6 +120,24 @@ class SchemaPairs:
                 raise SettingsError(f"{name} names {source} twice")
             pairs[source.lower()] = target
         return pairs
+
+
+@dataclass(frozen=True)
+class RefreshPairs:
+    """Tables, as globs, and how they are refreshed: `AuditLog:truncate,Sales.*:swap`."""
+
+    def read(self, name: str, text: str) -> RefreshOf:
+        """In the order in which they are written."""
+        pairs = []
+        for pair in filter(None, (part.strip() for part in text.split(","))):
+            glob, colon, word = (part.strip() for part in pair.rpartition(":"))
+            found = next((refresh for refresh in REFRESHES if refresh == word.lower()), None)
+            if not (glob and colon) or found is None:
+                raise SettingsError(
+                    f"{name} must look like AuditLog:truncate,Sales.*:swap, with {', '.join(REFRESHES)}, not {pair!r}"
+                )
+            pairs.append((glob, found))
+        return tuple(pairs)
 
 
 def default_workers() -> int:
@@ -337,6 +356,45 @@ TABLE: tuple[Group, ...] = (
                     "Runs leave these tables out, whatever --tables says; --exclude leaves out more.",
                     Names(),
                     field="exclude",
+                ),
+            ),
+        ),
+    ),
+    Group(
+        "Refreshing tables that others read",
+        (
+            (
+                Setting(
+                    "REFRESH",
+                    "truncate",
+                    "How tables get their new rows (docs/refresh.md): truncate (default) empties and fills them, merge "
+                    "applies the differences, swap replaces them by a twin; --refresh overrides it.",
+                    Choice(REFRESHES),
+                    field="refresh",
+                ),
+                Setting(
+                    "REFRESH_TABLES",
+                    "AuditLog:truncate,Sales.*:swap",
+                    "Other ways for single tables; the first pattern that matches counts, over --refresh as well.",
+                    RefreshPairs(),
+                    field="refresh_tables",
+                ),
+                Setting(
+                    "SWITCH",
+                    "together",
+                    "When merge and swap show the new rows: together (default), all tables of a run in one transaction "
+                    "at its end; table, each with those that foreign keys tie it to, as soon as they are loaded. "
+                    "--switch overrides it.",
+                    Choice(SWITCH_SCOPES),
+                    field="switch",
+                ),
+                Setting(
+                    "SWITCH_TIMEOUT",
+                    "300",
+                    "Seconds for which that waits for others who hold the tables, in attempts that keep nobody waiting "
+                    "for more than a moment.",
+                    Whole(300, 1, 86_400),
+                    field="switch_timeout",
                 ),
             ),
         ),

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
+from hand_edits.whole_files import PRIVATE
 from operations.run_result import FILE, RunResult
 from operations.stored_run import run_of
 
@@ -79,7 +80,7 @@ def rotate(folder: Path, limits: Limits, now: datetime) -> None:
     from filelock import FileLock, Timeout  # noqa: PLC0415
 
     if limits.runs or limits.days:
-        with contextlib.suppress(Timeout), FileLock(folder / f"{FILE}.lock", timeout=0):
+        with contextlib.suppress(Timeout), FileLock(folder / f"{FILE}.lock", timeout=0, mode=PRIVATE):
             _set_aside(folder, limits, now)
             _remove(folder, limits, now)
 

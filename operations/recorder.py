@@ -16,6 +16,7 @@ from model.events import (
     TableCompleted,
     TableFailed,
     TableLeftOut,
+    TableStaged,
     TableStarted,
     TaskBegun,
     TaskEnded,
@@ -106,6 +107,9 @@ class Recorder:
             self._note(event.table, rows=event.rows)
         elif isinstance(event, TriedAgain):
             self._note(event.table, retries=self._of(event.table).retries + 1)
+        elif isinstance(event, TableStaged):
+            self._note(event.table, rows=event.rows, rejected=event.rejected, bytes=event.bytes)
+            self._end(event.table)
         elif isinstance(event, TableCompleted):
             changes = {kind: dict(columns) for kind, columns in event.changes.items()}
             self._note(

@@ -142,7 +142,7 @@ UPDATE replication.checkpoint AS p SET rows = p.rows + %s FROM (
 WHERE p.table_schema = %s AND p.table_name = %s AND p.chunk = %s
 """
 FINISH = f"""
-UPDATE replication.load AS l SET finished_at = now()
+UPDATE replication.load AS l SET finished_at = clock_timestamp()
 FROM replication.claim AS c
 WHERE (c.table_schema, c.table_name) = (l.table_schema, l.table_name) AND {_IS_OURS}
   AND jsonb_array_length(l.chunks) = (

@@ -75,9 +75,16 @@ class Holder:
 def holders(connection: Any, tables: Iterable[TargetName]) -> list[Holder]:
     """Who else holds a lock on these tables, in order of pid. Raises psycopg2.Error; ends the transaction."""
     with connection.cursor() as cursor:
-        cursor.execute(HOLDERS, ([table.quoted for table in tables],))
-        found = {pid: Holder(pid, *rest) for pid, *rest in cursor.fetchall()}
+        found = holders_beside(cursor, tables)
     connection.rollback()
+    return found
+
+
+def holders_beside(cursor: Any, tables: Iterable[TargetName]) -> list[Holder]:
+    """The same in the caller's transaction, which goes on."""
+    cursor.execute("SELECT pg_stat_clear_snapshot()")
+    cursor.execute(HOLDERS, ([table.quoted for table in tables],))
+    found = {pid: Holder(pid, *rest) for pid, *rest in cursor.fetchall()}
     return list(found.values())
 
 
@@ -103,7 +110,7 @@ def patiently(
         cursor.execute(NO_TIMEOUT)
         return result
 
-    return _until_locked(connection, tables, attempt, patience, _Told(tables, on_wait, tell))
+    return _until_locked(connection, tables, attempt, patience, Told(tables, on_wait, tell))
 
 
 def execute_patiently(
@@ -119,10 +126,10 @@ def execute_patiently(
     def attempt(cursor: Any, timeout: str) -> None:
         cursor.execute(f"{timeout}; {statement}; {NO_TIMEOUT}")
 
-    _until_locked(connection, tables, attempt, patience, _Told(tables, on_wait, tell))
+    _until_locked(connection, tables, attempt, patience, Told(tables, on_wait, tell))
 
 
-class _Told:
+class Told:
     """Says whom a step waits for, not at once and not each time."""
 
     def __init__(self, tables: Sequence[TargetName], on_wait: Callable[[], None], tell: Callable[[str], None]) -> None:
@@ -155,7 +162,7 @@ def _until_locked(
     tables: Sequence[TargetName],
     attempt: Callable[[Any, str], T],
     patience: float,
-    told: _Told,
+    told: Told,
 ) -> T:
     deadline = time.monotonic() + patience
     pause = SHORTEST_PAUSE_S
@@ -185,7 +192,11 @@ class LockNotHadError(psycopg2.OperationalError):
     """Others held a table for too long; the message says which, and who."""
 
     def __init__(
-        self, tables: Sequence[TargetName], patience: float, others: Sequence[Holder], error: psycopg2.Error
+        self,
+        tables: Sequence[TargetName],
+        patience: float,
+        others: Sequence[Holder],
+        error: psycopg2.Error | str = "others who are gone",
     ) -> None:
         names = ", ".join(map(str, tables))
         who = "; ".join(map(str, others)) or str(error).strip()

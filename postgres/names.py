@@ -13,8 +13,8 @@ from model.settings import Settings
 
 MAX_BYTES = 63
 _HASH_LENGTH = 8
-#: where loads keep their record
-OWN_SCHEMA = "replication"
+#: where loads keep their record, and the rows that nobody is to see yet
+OWN_SCHEMA, STAGING_SCHEMA = "replication", "replication_staging"
 
 
 def quote(name: str) -> str:
@@ -111,11 +111,12 @@ def check_collisions(tables: Sequence[Table], settings: Settings) -> None:
 
 
 def check_schemas(tables: Sequence[Table], settings: Settings) -> None:
-    """Raise NameCollisionError where a table would stand among this tool's own, in its schema `replication`."""
-    found = [table.full_name for table in tables if target_name(table, settings).schema == OWN_SCHEMA]
-    if found:
-        source = next(table.schema for table in tables if table.full_name == found[0])
-        raise NameCollisionError(
-            f"{', '.join(found[:5])} would stand in the target's schema {OWN_SCHEMA}, where this tool keeps its own "
-            f"record. Nothing was changed. Give these tables another one: SCHEMA_MAP={source}:{source.lower()}_data"
-        )
+    """Raise NameCollisionError where a table would stand among this tool's own, in one of its schemas."""
+    for schema in (OWN_SCHEMA, STAGING_SCHEMA):
+        found = [table.full_name for table in tables if target_name(table, settings).schema == schema]
+        if found:
+            source = next(table.schema for table in tables if table.full_name == found[0])
+            raise NameCollisionError(
+                f"{', '.join(found[:5])} would stand in the target's schema {schema}, which is this tool's own. "
+                f"Nothing was changed. Give these tables another one: SCHEMA_MAP={source}:{source.lower()}_data"
+            )

@@ -53,10 +53,14 @@ def unexpected(error: Exception) -> str:
 
 @dataclass(frozen=True)
 class Closing:
-    """The words in which a phase's summary is said: its title, and what its tables failed to do."""
+    """The words in which a phase's summary is said: its title, and what its tables failed to do.
+
+    `left` tables are neither done nor failed.
+    """
 
     title: str
     verb: str
+    left: int = 0
 
 
 def close_run(run: Run, plan: Plan, failed_keys: Sequence[str], words: Closing, extra: list[tuple[str, str]]) -> Ending:
@@ -64,7 +68,7 @@ def close_run(run: Run, plan: Plan, failed_keys: Sequence[str], words: Closing, 
     run.display.tell(banner_line(run.tracker.summary(plan.keys)))
     counts = [
         ("Total tables", str(len(plan.tables))),
-        ("Successful", str(len(plan.work) - len(failed_keys))),
+        ("Successful", str(len(plan.work) - len(failed_keys) - words.left)),
         ("Skipped", str(len(plan.tables) - len(plan.work))),
         *([("Failed", str(len(failed_keys)))] if failed_keys else []),
     ]

@@ -55,7 +55,7 @@ def _start_among(everything: Sequence[Table], chosen: Sequence[Table], options: 
 def _leaves_out(table: Table, options: Options, settings: Settings) -> str:
     """What leaves a table out: the patterns that match it, or those of which none does."""
     for where, globs in (("--exclude", options.exclude), ("EXCLUDE in the settings:", settings.exclude)):
-        matching = [glob for glob in globs if _matching([table], glob)]
+        matching = [glob for glob in globs if matching([table], glob)]
         if matching:
             return f"{where} {listed(matching)}"
     if options.tables:
@@ -91,7 +91,7 @@ def select_tables(
 
 def _named(tables: Sequence[Table], option: str, globs: Sequence[str]) -> Sequence[Table]:
     """The tables that globs of a flag match. Raises UsageError."""
-    found = {glob: _matching(tables, glob) for glob in globs}
+    found = {glob: matching(tables, glob) for glob in globs}
     for glob, some in found.items():
         if not some:
             raise UsageError(f"{option} {glob}: no table matches{_near(glob, tables)}")
@@ -114,7 +114,7 @@ def _named_by_setting(
     tables: Sequence[Table], setting: str, globs: Sequence[str], remarks: list[str]
 ) -> Sequence[Table]:
     """The tables that globs of a setting match; a pattern without any is told. Raises UsageError."""
-    found = {glob: _matching(tables, glob) for glob in globs}
+    found = {glob: matching(tables, glob) for glob in globs}
     for glob, some in found.items():
         if not some and not any(sign in glob for sign in "*?"):
             raise UsageError(
@@ -126,7 +126,8 @@ def _named_by_setting(
     return [table for some in found.values() for table in some]
 
 
-def _matching(tables: Sequence[Table], glob: str) -> list[Table]:
+def matching(tables: Sequence[Table], glob: str) -> list[Table]:
+    """The tables that a glob means, in the first of the ways of reading it that finds any."""
     pattern = glob.lower()
     ways: tuple[Callable[[Table], bool], ...] = (
         lambda table: "[" in glob and pattern in (table.key.lower(), table.full_name.lower()),

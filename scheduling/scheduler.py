@@ -159,8 +159,11 @@ class Scheduler(Generic[C]):
         #: kept, since letting go of an error frees what its worker hangs in, and waits with it
         self._errors: list[BaseException] = []
 
-    def run(self, tables: Iterable[TableTasks[C]]) -> None:
-        """Work until every table is over. Raises ServerError, once the tasks that run have ended, and Stopped."""
+    def run(self, tables: Iterable[TableTasks[C]], following: Callable[[], Iterable[TableTasks[C]]] = tuple) -> None:
+        """Work until every table is over. Raises ServerError, once the tasks that run have ended, and Stopped.
+
+        `following` gives, each round, what is to be done because of what was, each once.
+        """
         self._waiting.extend(tables)
         done: Iterable[Future[object]] = ()
         try:
@@ -172,7 +175,12 @@ class Scheduler(Generic[C]):
                     raise self._server_error
                 self._look_for_standstill()
                 self._look_at_the_clock()
+                self._waiting.extendleft(following())
                 chosen = self._choose()
+                if not (chosen or self._running):
+                    # Tables may have been over as soon as they began.
+                    self._waiting.extendleft(following())
+                    chosen = self._choose()
                 if under_way := self._workers.rows_under_way():
                     self._events.append(RowsUnderWay(under_way))
                 events, self._events = self._events, []

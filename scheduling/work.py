@@ -19,15 +19,16 @@ def do_all(
     connections: Iterable[C] = (),
     rate: MaxRate | None = None,
     finishing: C | None = None,
+    following: Callable[[], Iterable[TableTasks[C]]] = tuple,
 ) -> None:
     """Have all tables done by so many workers, the first of them with `connections`; `publish` as of `Scheduler`.
 
-    All together keep below `rate`. With connections for `finishing` there is a finisher beside them. Raises
-    ServerError, Stopped and TimeIsUpError.
+    `following` gives what is to be done because of what was. All together keep below `rate`. With connections for
+    `finishing` there is a finisher beside them. Raises ServerError, Stopped and TimeIsUpError.
     """
     threads = LocalWorkers(workers, connections, rate, finishing)
     try:
-        Scheduler(threads, limits, publish).run(tables)
+        Scheduler(threads, limits, publish).run(tables, following)
     finally:
         threads.close()
     # What comes after opens connections of its own, and there may be no more of them.

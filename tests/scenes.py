@@ -114,3 +114,19 @@ def settings_of(port: int, target: EmbeddedTarget, database: str) -> dict[str, s
         **source_settings(port, DATABASE.name), **target.environment(database), "CHUNK_ROWS": str(CHUNK_ROWS),
         "BATCH_SIZE": "1000", "WORKERS": "1", "RETRY_SECONDS": "0",
     }  # fmt: skip
+
+
+@contextmanager
+def holding(scene: Scene, statement: str) -> Iterator[int]:
+    """Another session that holds a lock; its pid."""
+    connection = scene.target.connect(scene.database)
+    connection.autocommit = False
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SET application_name = 'a report'")
+            cursor.execute(statement)
+            cursor.execute("SELECT pg_backend_pid()")
+            (pid,) = cursor.fetchone()
+        yield pid
+    finally:
+        connection.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
 import psycopg2
@@ -19,7 +19,7 @@ from model.errors import CatalogError
 from model.events import ComparisonStarted, Event, Remarked, RowsRead, RowsUnderWay, TableCompared, TriedAgain
 from model.settings import Settings
 from postgres import reader as target_reader
-from postgres.introspection import TargetTable, read_tables, target_schemas
+from postgres.introspection import TargetTable, read_tables
 from postgres.names import TargetName, target_name
 from postgres.reader import BlockRange
 from run.closing import Ending, failed
@@ -34,6 +34,18 @@ from verification.table_comparison import Mode, TableComparison, TableCount
 
 def run(this_run: Run, mode: Mode, workers: int) -> Ending:
     """Compare the tables that a run is about, and say what was found. Raises ServerError and Stopped."""
+    found = look(this_run, mode, workers, {})
+    equal = sum(comparison.is_equal for comparison in found)
+    if equal < len(found):
+        return failed(f"{len(found) - equal} of {len(found)} tables differ")
+    return Ending(reasons=("both sides are equal",))
+
+
+def look(this_run: Run, mode: Mode, workers: int, standing_in: Mapping[TargetName, TargetName]) -> Sequence[Comparison]:
+    """The same; returns what was found. Of a table that is `standing_in` the other one's rows are read.
+
+    Raises ServerError and Stopped.
+    """
     started = time.monotonic()
     whole = Whole(len(this_run.affected), sum(table.row_count for table in this_run.affected))
     with this_run.display.bars(whole) as bars:
@@ -43,7 +55,7 @@ def run(this_run: Run, mode: Mode, workers: int) -> Ending:
             for observer in observers:
                 observer(events)
 
-        found = compare(this_run.affected, this_run.settings, mode, workers, publish)
+        found = compare(this_run.affected, this_run.settings, mode, workers, publish, standing_in)
     equal = sum(comparison.is_equal for comparison in found)
     rows = sum(comparison.source or 0 for comparison in found)
     counts = [
@@ -54,9 +66,7 @@ def run(this_run: Run, mode: Mode, workers: int) -> Ending:
         ("Duration", f"{time.monotonic() - started:.2f} seconds"),
     ]
     this_run.display.tell(closing_line("Verification Summary", counts, is_good=equal == len(found)))
-    if equal < len(found):
-        return failed(f"{len(found) - equal} of {len(found)} tables differ")
-    return Ending(reasons=("both sides are equal",))
+    return found
 
 
 def compare(
@@ -65,9 +75,10 @@ def compare(
     mode: Mode,
     workers: int,
     publish: Callable[[Sequence[Event]], None] = lambda _: None,
+    standing_in: Mapping[TargetName, TargetName] | None = None,
 ) -> list[Comparison]:
     """Compare tables by several workers; the results are in the tables' order. Raises ServerError and Stopped."""
-    existing, blocks = _read_target(tables, settings)
+    existing, blocks = _read_target(tables, settings, standing_in or {})
     kind = TableCount if mode == "counts" else TableComparison
     seed = secrets.token_bytes(16)
     comparing = []
@@ -79,13 +90,19 @@ def compare(
 
 
 def _read_target(
-    tables: Sequence[Table], settings: Settings
+    tables: Sequence[Table], settings: Settings, standing_in: Mapping[TargetName, TargetName]
 ) -> tuple[dict[TargetName, TargetTable], dict[TargetName, tuple[BlockRange, ...]]]:
+    """The tables that hold the rows, and their parts, by the names that the tables have for others."""
     with closing(connect_target(settings)) as target:
         try:
-            existing = read_tables(target, target_schemas(tables, settings))
             wanted = [target_name(table, settings) for table in tables]
-            return existing, target_reader.block_ranges(target, [name for name in wanted if name in existing])
+            holding = {name: standing_in.get(name, name) for name in wanted}
+            existing = read_tables(target, {one.schema for one in holding.values()})
+            blocks = target_reader.block_ranges(target, [one for one in holding.values() if one in existing])
+            return (
+                {name: existing[one] for name, one in holding.items() if one in existing},
+                {name: blocks[one] for name, one in holding.items() if one in blocks},
+            )
         except psycopg2.Error as error:
             raise CatalogError(f"the target's catalog cannot be read: {target_words(error)}") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Protocol
 
 from data_phase.connection_pair import ConnectionPair
-from data_phase.job import Begun, Job, Step
+from data_phase.job import Begun, Step
 from model.ranges import Chunk
 from model.settings import Settings
 from postgres.checkpoints import Totals
@@ -25,12 +25,11 @@ class LoadMode(Protocol):
     name: ClassVar[str]
     #: whether rows may be in the table that this load did not bring
     keeps_rows: ClassVar[bool]
+    #: whether rows go into a staging table, and become live later
+    stages: ClassVar[bool]
 
     def prepare(self, pair: ConnectionPair, target: TargetName, settings: Settings, run: int) -> bool:
         """Ready a table for its load; returns whether its unique keys may be suspended."""
-
-    def rows_go_to(self, job: Job) -> TargetName:
-        """The table into which the chunks are copied."""
 
     def begin(self, step: Step) -> Begun:
         """Begin the load, or find where it stood."""

@@ -9,7 +9,7 @@ import psycopg2
 
 from data_phase import chunk_copy
 from data_phase.connection_pair import ConnectionPair
-from data_phase.job import Begun, Job, Step
+from data_phase.job import Begun, Step
 from data_phase.modes.truncate_and_copy import TruncateAndCopy
 from model.errors import LoadLostError, TargetError
 from model.ranges import Chunk
@@ -26,6 +26,7 @@ class KeepAndContinue:
 
     name: ClassVar[str] = "keep-and-continue"
     keeps_rows: ClassVar[bool] = True
+    stages: ClassVar[bool] = False
 
     def prepare(self, pair: ConnectionPair, target: TargetName, settings: Settings, run: int) -> bool:
         """Rows whose load nobody knows stay, and so must the keys that guard them.
@@ -39,10 +40,6 @@ class KeepAndContinue:
                 # What is wrong with it is told at the end, when it is tried again.
                 restoration.restore(lambda: pair.target, [one], settings.maintenance_work_mem, run=run)
         return False
-
-    def rows_go_to(self, job: Job) -> TargetName:
-        """The table itself."""
-        return job.plan.target
 
     def begin(self, step: Step) -> Begun:
         """Go on with the session's own load, if the table is still the one that its rows went into and holds them.

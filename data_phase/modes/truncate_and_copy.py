@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from data_phase import chunk_copy
 from data_phase.connection_pair import ConnectionPair
-from data_phase.job import Begun, Job, Step
+from data_phase.job import Begun, Step
 from model.ranges import Chunk
 from model.settings import Settings
 from postgres import checkpoints, loader
@@ -21,14 +21,11 @@ class TruncateAndCopy:
 
     name: ClassVar[str] = "truncate-and-copy"
     keeps_rows: ClassVar[bool] = False
+    stages: ClassVar[bool] = False
 
     def prepare(self, pair: ConnectionPair, target: TargetName, settings: Settings, run: int) -> bool:  # noqa: ARG002
         """Its old rows are emptied, so nothing that its unique keys guard is left."""
         return True
-
-    def rows_go_to(self, job: Job) -> TargetName:
-        """The table itself."""
-        return job.plan.target
 
     def begin(self, step: Step) -> Begun:
         """Empty a table of several chunks, and write its chunks down. One of one chunk is not touched yet."""

@@ -30,5 +30,7 @@ def older_readers(cursor: Any, since: datetime) -> list[Holder]:
     In the caller's transaction. An exchange had better wait for them if the twins were loaded after `since`.
     Raises psycopg2.Error.
     """
+    # Else it is what the transaction saw when it asked first. PostgreSQL, "The Cumulative Statistics System".
+    cursor.execute("SELECT pg_stat_clear_snapshot()")
     cursor.execute(OLDER, (since,))
     return [Holder(*row) for row in cursor.fetchall()]

@@ -6,14 +6,13 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import pytest
 
 from tests.harness import Workplace, wait_until
 from tests.samples import Shop, statuses
-from tests.scenes import Scene
+from tests.scenes import Scene, holding
 
 MORE_DDL = """
 ALTER TABLE few ADD CONSTRAINT few_of_big FOREIGN KEY (id) REFERENCES big;
@@ -107,22 +106,6 @@ def test_what_is_suspended_is_told_when_a_run_stops_and_comes_back_alone(scene: 
 
 
 # -- who is in the way ---------------------------------------------------------------------------------
-
-
-@contextmanager
-def holding(scene: Scene, statement: str) -> Iterator[int]:
-    """Another session that holds a lock; its pid."""
-    connection = scene.target.connect(scene.database)
-    connection.autocommit = False
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SET application_name = 'a report'")
-            cursor.execute(statement)
-            cursor.execute("SELECT pg_backend_pid()")
-            (pid,) = cursor.fetchone()
-        yield pid
-    finally:
-        connection.close()
 
 
 def told(process_lines: Iterator[str], words: str) -> str:

@@ -33,7 +33,16 @@ def test_settings_that_nobody_gives_are_those_of_the_dataclass() -> None:
 
 
 #: settings that have no default which could be shown
-WITHOUT_DEFAULT = {"SCHEMA_MAP", "TYPE_MAP", "TRUSTED_ROLES", "WORKERS", "TABLES", "EXCLUDE", "MAX_RATE"}
+WITHOUT_DEFAULT = {
+    "SCHEMA_MAP",
+    "TYPE_MAP",
+    "TRUSTED_ROLES",
+    "WORKERS",
+    "TABLES",
+    "EXCLUDE",
+    "MAX_RATE",
+    "REFRESH_TABLES",
+}
 
 
 def test_the_example_shows_the_defaults() -> None:
