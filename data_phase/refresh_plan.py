@@ -12,6 +12,7 @@ import psycopg2
 
 from data_phase.connection_pair import ConnectionPair
 from data_phase.options import DataOptions
+from data_phase.staging_room import tell_room
 from data_phase.switching import tied_together
 from db import target_words
 from model.catalog import Table
@@ -50,7 +51,7 @@ def plan_refresh(
 ) -> RefreshPlan:
     """Decide it for all tables of the plan; what differs from what was asked for is told.
 
-    Raises UsageError, also for tables that can be refreshed in no such way, CatalogError and RecordError.
+    Raises UsageError, also for tables that can be refreshed in no such way, NoRoomError, CatalogError and RecordError.
     """
     settings = this_run.settings
     for glob, _ in settings.refresh_tables:
@@ -78,6 +79,8 @@ def plan_refresh(
     except psycopg2.Error as error:
         raise CatalogError(f"the target's catalog cannot be read: {target_words(error)}") from None
     _tell(this_run, staged, scope)
+    tables = {work.table.key: work.table for work in plan.work}
+    tell_room(this_run, tables, names, staged, units, pair)
     return RefreshPlan(staged, tuple(map(tuple, units)), scope)
 
 

@@ -98,6 +98,10 @@ class TablesMissingError(RunRefusedError):
     """Most tables that a run is about do not exist in the target; the message says how they are made."""
 
 
+class NoRoomError(RunRefusedError):
+    """The target's disk is known to be too small for what the run would stage."""
+
+
 class OutputError(RunRefusedError):
     """What the run is for cannot be written: standard output, or a file."""
 

@@ -1,0 +1,46 @@
+"""How much room tables take in the source (Microsoft, "sys.allocation_units", "sys.partitions")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from model.catalog import Table
+from mssql.catalog_queries import ArrowConnection
+
+#: bytes of a page (Microsoft, "Pages and extents architecture guide")
+PAGE = 8192
+
+# An allocation unit belongs to a partition's own rows or to its large values, by different numbers.
+SIZES = """
+SELECT s.name AS table_schema, o.name AS table_name,
+       SUM(CASE WHEN p.index_id IN (0, 1) THEN a.used_pages ELSE 0 END) AS rows_pages, SUM(a.used_pages) AS all_pages
+FROM sys.allocation_units AS a
+JOIN sys.partitions AS p ON a.container_id = CASE WHEN a.type = 2 THEN p.partition_id ELSE p.hobt_id END
+JOIN sys.objects AS o ON o.object_id = p.object_id
+JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+WHERE o.type = 'U'
+GROUP BY s.name, o.name
+"""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Bytes of a table's rows, large values included, and of these with all indexes."""
+
+    rows: int
+    with_indexes: int
+
+
+def read_sizes(connection: Any, tables: Sequence[Table]) -> dict[Table, Size]:
+    """The sizes of those of the tables of which the server says them, over an arrow-odbc connection."""
+    try:
+        found = {
+            (row.table_schema, row.table_name): Size(int(row.rows_pages) * PAGE, int(row.all_pages) * PAGE)
+            for row in ArrowConnection(connection).rows(SIZES)
+        }
+    except Exception:
+        # A server without these views, or a login that may not see them: nobody knows.
+        return {}
+    return {table: found[table.schema, table.name] for table in tables if (table.schema, table.name) in found}
