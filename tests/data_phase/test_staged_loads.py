@@ -210,3 +210,17 @@ def test_rows_that_differ_are_never_shown(old: Scene, mode: str) -> None:
     resumed = old.run("--resume", "--refresh", mode, "--verify-first")
     assert resumed.code == 0, resumed.text
     old.assert_equal()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_rejected_rows_of_what_was_staged_can_be_tried_again(old: Scene, mode: str) -> None:
+    old.query("ALTER TABLE few ADD CONSTRAINT refuses CHECK (label <> 'few 7') NOT VALID")
+    ended = old.run("--refresh", mode, "--on-error", "reject")
+    assert ended.code == 1, ended.text
+    assert "1 rows were rejected" in ended.text
+    assert old.query("SELECT count(*) FROM few") == [(299,)]
+    assert staged(old) == []
+    old.query("ALTER TABLE few DROP CONSTRAINT refuses")
+    again = old.run("--retry-rejects")
+    assert again.code == 0, again.text
+    old.assert_equal()
