@@ -79,17 +79,25 @@ def rotate(folder: Path, limits: Limits, now: datetime) -> None:
     # Here, since --history needs nothing that is installed.
     from filelock import FileLock, Timeout  # noqa: PLC0415
 
-    if limits.runs or limits.days:
+    is_alone = [file.name for file in _files(folder)] in ([], [FILE])
+    if not is_alone or _is_due(folder, limits, now):
         with contextlib.suppress(Timeout), FileLock(folder / f"{FILE}.lock", timeout=0, mode=PRIVATE):
             _set_aside(folder, limits, now)
             _remove(folder, limits, now)
 
 
 def _set_aside(folder: Path, limits: Limits, now: datetime) -> None:
-    current = folder / FILE
+    if _is_due(folder, limits, now):
+        with contextlib.suppress(FileNotFoundError):
+            name = f"runs-{_later_than_all(folder, now)}-{secrets.token_hex(2)}.jsonl"
+            (folder / FILE).rename(folder / name)
+
+
+def _is_due(folder: Path, limits: Limits, now: datetime) -> bool:
+    """Whether the file is to be set aside."""
     with contextlib.suppress(FileNotFoundError):
-        if _is_full(current, limits) or _is_before(_first(current), limits, now):
-            current.rename(folder / f"runs-{_later_than_all(folder, now)}-{secrets.token_hex(2)}.jsonl")
+        return _is_full(folder / FILE, limits) or _is_before(_first(folder / FILE), limits, now)
+    return False
 
 
 def _later_than_all(folder: Path, now: datetime) -> str:

@@ -55,9 +55,9 @@ def _start_among(everything: Sequence[Table], chosen: Sequence[Table], options: 
 def _leaves_out(table: Table, options: Options, settings: Settings) -> str:
     """What leaves a table out: the patterns that match it, or those of which none does."""
     for where, globs in (("--exclude", options.exclude), ("EXCLUDE in the settings:", settings.exclude)):
-        matching = [glob for glob in globs if matching([table], glob)]
-        if matching:
-            return f"{where} {listed(matching)}"
+        found = [glob for glob in globs if matching([table], glob)]
+        if found:
+            return f"{where} {listed(found)}"
     if options.tables:
         return f"--tables {listed(options.tables)}"
     return f"TABLES in the settings: {listed(settings.tables)}"

@@ -89,7 +89,7 @@ def test_a_linked_progress_file_is_written_through_and_locked_where_it_is(shop: 
     assert statuses(real) == dict.fromkeys(SHOP_KEYS, "completed")
     assert rights(real) == 0o640
     assert sorted(file.name for file in shop.workplace.folder.iterdir()) == [
-        "elsewhere", "link.json", "other-link.json", "run_report.html", "runs.jsonl", "runs.jsonl.lock",
+        "elsewhere", "link.json", "other-link.json", "run_report.html", "runs.jsonl",
     ]  # fmt: skip
 
 
