@@ -63,9 +63,10 @@ cannot be reached, 4 another run is active, 5 --stop-at came first, 130/143 stop
 """
 
 
+REFRESH_FLAGS = ("--refresh", "--switch", "--switch-anyway", "--verify-first")
 WORK_FLAGS = (
     "--no-truncate", "--start-from-table", "--tables", "--exclude", "--then-verify", "--consistent", "--on-error",
-    "--with-schema", "--refresh", "--switch", "--switch-anyway", "--verify-first",
+    "--with-schema", *REFRESH_FLAGS,
 )  # fmt: skip
 
 
@@ -114,13 +115,13 @@ def main() -> int:
     refuse_together(
         parser, arguments, "--verify",
         ("--resume", "--reset", "--no-truncate", "--retry-rejects", "--consistent", "--on-error", "--with-schema",
-         "--refresh", "--switch", "--switch-anyway", "--verify-first"),
+         *REFRESH_FLAGS),
         "copies nothing (--then-verify compares after a load)",
     )  # fmt: skip
     refuse_together(
         parser, arguments, "--retry-rejects",
-        ("--resume", "--reset", "--no-truncate", "--then-verify", "--consistent", "--with-schema", "--refresh",
-         "--switch", "--switch-anyway", "--verify-first"),
+        ("--resume", "--reset", "--no-truncate", "--then-verify", "--consistent", "--with-schema",
+         *REFRESH_FLAGS),
         "loads rejected rows only",
     )  # fmt: skip
     refuse_together(

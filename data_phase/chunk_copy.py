@@ -119,6 +119,20 @@ def end_load(cursor: Any, job: Job, totals: Totals) -> str:
     return loaded_as
 
 
+def end_emptied(step: Step) -> Totals:
+    """End the load of a table that was empty when it began; rows that went without a trace are missed now.
+
+    Raises TargetError, LoadLostError.
+    """
+    job = step.job
+    with loader.transaction(step.target) as cursor:
+        totals = checkpoints.read_totals(cursor, job.plan.target)
+        # A crash empties an UNLOGGED table, a person a partition.
+        if job.is_continued or job.plan.is_unlogged or job.plan.is_partitioned:
+            checkpoints.hold_count_against_checkpoints(cursor, job.id)
+        return replace(totals, loaded_as=end_load(cursor, job, totals))
+
+
 def restore_keys(step: Step) -> None:
     """Bring the table's own keys and indexes back, and let the planner know the table. Raises TargetError."""
     target = step.job.plan.target

@@ -127,8 +127,9 @@ def _run(
                 ending += _compare_completed(loading, snapshot, data_options.then_verify)
         finally:
             consistency.end(this_run, snapshot)
-        with closing(connect_target(this_run.settings)) as connection:
-            remove_abandoned(this_run, live.number, connection)
+        if this_run.tracker.stages:
+            with closing(connect_target(this_run.settings)) as connection:
+                remove_abandoned(this_run, live.number, connection)
         note_end(this_run)
     except BaseException:
         live.abandon()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from model.catalog import Table
+from model.table_size import TableSize
 from mssql.catalog_queries import ArrowConnection
 
 #: bytes of a page (Microsoft, "Pages and extents architecture guide")
@@ -25,19 +25,11 @@ GROUP BY s.name, o.name
 """
 
 
-@dataclass(frozen=True)
-class Size:
-    """Bytes of a table's rows, large values included, and of these with all indexes."""
-
-    rows: int
-    with_indexes: int
-
-
-def read_sizes(connection: Any, tables: Sequence[Table]) -> dict[Table, Size]:
+def read_sizes(connection: Any, tables: Sequence[Table]) -> dict[Table, TableSize]:
     """The sizes of those of the tables of which the server says them, over an arrow-odbc connection."""
     try:
         found = {
-            (row.table_schema, row.table_name): Size(int(row.rows_pages) * PAGE, int(row.all_pages) * PAGE)
+            (row.table_schema, row.table_name): TableSize(int(row.rows_pages) * PAGE, int(row.all_pages) * PAGE)
             for row in ArrowConnection(connection).rows(SIZES)
         }
     except Exception:

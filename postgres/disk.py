@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 
+from model.table_size import TableSize
 from postgres.names import TargetName, listed
 
 SIZES = """
@@ -28,19 +28,11 @@ SELECT CASE WHEN inet_server_addr() IS NULL OR inet_server_addr() = inet_client_
 """
 
 
-@dataclass(frozen=True)
-class Size:
-    """Bytes of a table's rows, large values included, and of these with all indexes."""
-
-    rows: int
-    with_indexes: int
-
-
-def read_sizes(connection: Any, tables: Sequence[TargetName]) -> dict[TargetName, Size]:
+def read_sizes(connection: Any, tables: Sequence[TargetName]) -> dict[TargetName, TableSize]:
     """The sizes of those of the tables that are there. Raises psycopg2.Error; ends the transaction."""
     with connection.cursor() as cursor:
         cursor.execute(SIZES, listed(tables))
-        found = {tables[position - 1]: Size(*sizes) for position, *sizes in cursor.fetchall()}
+        found = {tables[position - 1]: TableSize(*sizes) for position, *sizes in cursor.fetchall()}
     connection.rollback()
     return found
 

@@ -22,9 +22,12 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class TargetName:
-    """A table's schema and name in PostgreSQL."""
+    """A table's schema and name in PostgreSQL.
+
+    Locks are taken in its order, so that two runs do not wait for each other.
+    """
 
     schema: str
     table: str

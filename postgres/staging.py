@@ -32,7 +32,6 @@ SELECT CASE grantee WHEN 0 THEN 'everybody' ELSE pg_get_userbyid(grantee)::text 
 FROM ours CROSS JOIN LATERAL aclexplode(nspacl)
 WHERE privilege_type = 'CREATE' AND grantee NOT IN (SELECT oid FROM trusted)
 """
-IS_THERE = "SELECT to_regclass(%s) IS NOT NULL"
 # What a table of the same rows must have alike, and a load must not find changed when it goes on.
 SHAPE = """
 SELECT md5(string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attcollation, a.attnotnull,
@@ -138,12 +137,6 @@ def prepare(connection: Any, trusted: Sequence[str] = ()) -> None:
             f"the schema {STAGING_SCHEMA} of the target cannot be trusted: {'; '.join(strangers)}. Nothing in it was "
             f"read. Revoke that, name the role in TRUSTED_ROLES if it is yours, or drop the schema"
         )
-
-
-def is_there(cursor: Any, table: TargetName) -> bool:
-    """Whether a table stands. Raises psycopg2.Error."""
-    cursor.execute(IS_THERE, (table.quoted,))
-    return bool(cursor.fetchone()[0])
 
 
 def shape(cursor: Any, live: TargetName) -> str:

@@ -211,7 +211,7 @@ class _Suspender:
 
     def _suspend_at_once(self, group: Sequence[_Unit]) -> int | None:
         """Suspend several units in one transaction, if nobody is in the way; None where somebody is."""
-        tables = sorted({table for unit in group for table in unit.locked}, key=_order)
+        tables = sorted({table for unit in group for table in unit.locked})
         try:
             with self.connection.cursor() as cursor:
                 cursor.execute(locks.ATTEMPT_TIMEOUT)
@@ -266,17 +266,12 @@ def _has_known_form(one: Suspended) -> bool:
 
 def _units(found: Iterable[Suspended]) -> list[_Unit]:
     """A unit for each foreign key, and one for all else on a table."""
-    ordered = sorted(found, key=lambda one: list(map(_order, one.tables)))
+    ordered = sorted(found, key=lambda one: one.tables)
     units = []
     for tables, things in groupby(ordered, key=lambda one: one.tables):
-        locked = tuple(sorted(set(tables), key=_order))
+        locked = tuple(sorted(set(tables)))
         units.append(_Unit(locked, frozenset((one.kind, one.table, one.name) for one in things)))
     return units
-
-
-def _order(table: TargetName) -> tuple[str, str]:
-    """What the tables are sorted by for every lock, so that two runs do not wait for each other."""
-    return table.schema, table.table
 
 
 def _lockable(cursor: Any, tables: Sequence[TargetName]) -> list[TargetName]:

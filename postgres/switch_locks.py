@@ -62,7 +62,7 @@ def from_writers(connection: Any, tables: Sequence[TargetName], patience: Patien
 
     Raises psycopg2.Error: `locks.LockNotHadError` where others hold them for too long.
     """
-    ordered = sorted(tables, key=lambda table: (table.schema, table.table))
+    ordered = sorted(tables)
 
     def step(cursor: Any) -> None:
         # While nothing else is held, a long wait behind a VACUUM is in nobody's way who reads.

@@ -18,6 +18,7 @@ from model.ranges import Chunk
 from model.settings import Settings
 from postgres import checkpoints, loader, merging, staging, twins
 from postgres.checkpoints import Load, Totals
+from postgres.introspection import relation_exists
 from postgres.names import TargetName
 
 
@@ -39,7 +40,7 @@ class Staged(ABC):
         table = step.job.plan.target
         with loader.transaction(step.target) as cursor:
             job = replace(step.job, shape=staging.shape(cursor, self.live), mode=self)
-            is_there = staging.is_there(cursor, table)
+        is_there = relation_exists(step.target, table.quoted)
         known = checkpoints.read_load(step.target, table) if is_there else None
         remarks: tuple[str, ...] = ()
         if known is not None and known.session == job.session and known.load is not None:
@@ -79,12 +80,7 @@ class Staged(ABC):
         """Complete what is staged; done again, it changes nothing."""
         # Counting rows and building indexes take as long as they take; keepalives notice a dead connection.
         step.worker.may_take_long()
-        job = step.job
-        with loader.transaction(step.target) as cursor:
-            totals = checkpoints.read_totals(cursor, job.plan.target)
-            if job.is_continued or job.plan.is_unlogged:
-                checkpoints.hold_count_against_checkpoints(cursor, job.id)
-            totals = replace(totals, loaded_as=chunk_copy.end_load(cursor, job, totals))
+        totals = chunk_copy.end_emptied(step)
         self._complete(step)
         return totals
 

@@ -45,13 +45,7 @@ class TruncateAndCopy:
         """End the load; rows that went without a trace are missed now."""
         # Counting rows and building an index take as long as they take; keepalives notice a dead connection.
         step.worker.may_take_long()
-        job = step.job
-        with loader.transaction(step.target) as cursor:
-            totals = checkpoints.read_totals(cursor, job.plan.target)
-            # A crash empties an UNLOGGED table, a person a partition.
-            if job.is_continued or job.plan.is_unlogged or job.plan.is_partitioned:
-                checkpoints.hold_count_against_checkpoints(cursor, job.id)
-            totals = replace(totals, loaded_as=chunk_copy.end_load(cursor, job, totals))
+        totals = chunk_copy.end_emptied(step)
         chunk_copy.restore_keys(step)
         return totals
 

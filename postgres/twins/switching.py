@@ -145,7 +145,7 @@ def _relations(lives: Sequence[Table], around: Dependents) -> list[TargetName]:
         for live in lives for column in live.columns if column.sequence is not None
     }  # fmt: skip
     groups = ({view.name for view in around.views}, beside - pairs, pairs, sequences)
-    return [name for names in groups for name in sorted(names, key=_order)]
+    return [name for names in groups for name in sorted(names)]
 
 
 def _lock_statement(cursor: Any, relations: Sequence[str]) -> str:
@@ -211,7 +211,7 @@ class _Exchange:
     def __init__(
         self, pairs: Mapping[TargetName, TargetName], tables: Mapping[TargetName, Table], around: Dependents
     ) -> None:
-        self._pairs = [(tables[live], tables[twin]) for live, twin in sorted(pairs.items(), key=lambda p: _order(p[0]))]
+        self._pairs = [(tables[live], tables[twin]) for live, twin in sorted(pairs.items())]
         self._lives = set(pairs)
         self._around = around
         keys = [key.suspended for key in around.foreign_keys]
@@ -320,7 +320,3 @@ def _record(cursor: Any, key: Suspended) -> None:
     record(cursor, key)
     cursor.execute(RECORD_BACK, key.row)
     write_comment(cursor, key, key.marked_comment)
-
-
-def _order(table: TargetName) -> tuple[str, str]:
-    return table.schema, table.table
