@@ -16,6 +16,7 @@ from model.refresh import Refresh, RefreshOf, SwitchScope
 
 Naming = Literal["lower", "preserve"]
 CollationPolicy = Literal["leave", "citext", "icu"]
+ExpressionPolicy = Literal["usual", "strict"]
 MissingKeys = Literal["error", "tell"]
 ToastCompression = Literal["lz4", "server"]
 
@@ -147,6 +148,7 @@ class Settings:
     #: source schema (as the source spells it, lower-cased) → target schema
     schema_map: Mapping[str, str] = field(default_factory=dict)
     collation_policy: CollationPolicy = "leave"
+    expressions: ExpressionPolicy = "usual"
     nul_policy: NulPolicy = "strip"
     #: rows an Arrow batch
     batch_size: int = 20_000

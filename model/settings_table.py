@@ -322,6 +322,15 @@ TABLE: tuple[Group, ...] = (
                     Choice(("leave", "citext", "icu")),
                     field="collation_policy",
                 ),
+                Setting(
+                    "EXPRESSIONS",
+                    "usual",
+                    "Defaults, checks, computed columns and filters that mean the same but for values that hardly any "
+                    "database holds: usual (default) translates them, and the report says what was assumed; strict "
+                    "leaves them out. docs/schema.md lists what is assumed.",
+                    Choice(("usual", "strict")),
+                    field="expressions",
+                ),
             ),
         ),
     ),

@@ -60,12 +60,15 @@ def plan_schema(this_run: Run, database: Database, tables: Sequence[Table], targ
 
     translated = Expressions(
         default=lambda column: expressions.translate_default(
-            column.default.text if column.default else "", column, sequence_name=sequence_name
+            column.default.text if column.default else "",
+            column,
+            sequence_name=sequence_name,
+            policy=settings.expressions,
         ),
-        check=lambda text, table: expressions.translate_check(text, table, column_name),
+        check=lambda text, table: expressions.translate_check(text, table, column_name, policy=settings.expressions),
         computed=lambda column, table: expressions.translate_computed(
-            column.computed.text if column.computed else "", column, table, column_name
+            column.computed.text if column.computed else "", column, table, column_name, policy=settings.expressions
         ),
-        filter=lambda text, table: expressions.translate_filter(text, table, column_name),
+        filter=lambda text, table: expressions.translate_filter(text, table, column_name, policy=settings.expressions),
     )
     return ddl.plan_schema(database, tables, target.tables, settings, target.features, translated)

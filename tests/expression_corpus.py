@@ -16,6 +16,7 @@ from decimal import Decimal
 from enum import Enum
 
 from model.catalog import Column, SqlType, Table
+from mssql.expressions.assumptions import Assumption
 
 CI = "SQL_Latin1_General_CP1_CI_AS"
 """The collation of a text column whose type names none: SQL Server's own default."""
@@ -52,7 +53,7 @@ class Entry:
     """One expression. `column` is the type of the default's or computed column's own column.
 
     `values` maps sample rows to results; a default has the one row `()`. `refused` is a part of the reason, `None`
-    for a translated entry.
+    for a translated entry; `remark` a part of what is said beside its translation.
     """
 
     kind: Kind
@@ -62,6 +63,7 @@ class Entry:
     values: Mapping[Row, object] = field(default_factory=dict)
     refused: str | None = None
     stand_in_differs: str | None = None
+    remark: str | None = None
 
     @property
     def name(self) -> str:
@@ -100,14 +102,21 @@ def table(columns: Mapping[str, str]) -> Table:
     return Table("dbo", "t", tuple(column(name, text) for name, text in columns.items()))
 
 
-def default(text: str, column: str, value: object, *, stand_in_differs: str | None = None) -> Entry:
-    return Entry(Kind.DEFAULT, text, column, values={(): value}, stand_in_differs=stand_in_differs)
+def default(
+    text: str, column: str, value: object, *, stand_in_differs: str | None = None, remark: str | None = None
+) -> Entry:
+    return Entry(Kind.DEFAULT, text, column, values={(): value}, stand_in_differs=stand_in_differs, remark=remark)
 
 
 def check(
-    text: str, columns: Mapping[str, str], values: Mapping[Row, object], *, stand_in_differs: str | None = None
+    text: str,
+    columns: Mapping[str, str],
+    values: Mapping[Row, object],
+    *,
+    stand_in_differs: str | None = None,
+    remark: str | None = None,
 ) -> Entry:
-    return Entry(Kind.CHECK, text, columns=columns, values=values, stand_in_differs=stand_in_differs)
+    return Entry(Kind.CHECK, text, "", columns, values, stand_in_differs=stand_in_differs, remark=remark)
 
 
 def computed(
@@ -117,12 +126,20 @@ def computed(
     values: Mapping[Row, object],
     *,
     stand_in_differs: str | None = None,
+    remark: str | None = None,
 ) -> Entry:
-    return Entry(Kind.COMPUTED, text, column, columns, values, stand_in_differs=stand_in_differs)
+    return Entry(Kind.COMPUTED, text, column, columns, values, stand_in_differs=stand_in_differs, remark=remark)
 
 
-def filtered(text: str, columns: Mapping[str, str], values: Mapping[Row, object]) -> Entry:
-    return Entry(Kind.FILTER, text, columns=columns, values=values)
+def filtered(
+    text: str,
+    columns: Mapping[str, str],
+    values: Mapping[Row, object],
+    *,
+    stand_in_differs: str | None = None,
+    remark: str | None = None,
+) -> Entry:
+    return Entry(Kind.FILTER, text, "", columns, values, stand_in_differs=stand_in_differs, remark=remark)
 
 
 def refused(
@@ -417,6 +434,13 @@ _COMPUTED = (
         "(CONVERT([bit],case when [s]='Open' then (1) else (0) end))", "bit", _TEXT, {("OPEN",): True, (None,): False}
     ),
     computed("(case [a] when (1) then 'one' when (2) then 'two' end)", "varchar(3)", _INT, {(1,): "one", (3,): None}),
+    computed(
+        "(case when [s]=N'A' then (1) else (0) end)",
+        "int",
+        _NTEXT,
+        {("a ",): 1, ("b",): 0},
+        remark=Assumption.EQUAL_CHARACTERS.value,
+    ),
     computed("(iif([a]>(0),'yes','no'))", "varchar(3)", _INT, {(1,): "yes", (None,): "no"}),
     computed(
         "(isnull([s],'unknown'))",
@@ -605,7 +629,6 @@ _REFUSED = (
     refused(_G_, "([m]*[m])", "rounds", {"m": "money"}, "money"),
     refused(_G_, "([p]*[q])", "in the catalog", {"p": "decimal(38,10)", "q": "decimal(38,10)"}, "decimal(38,6)"),
     refused(_G_, "([a]*[b])", "in the catalog", _TWO, "bigint"),
-    refused(_G_, "(case when [s]=N'A' then (1) else (0) end)", "more characters are equal", _NTEXT, "int"),
     refused(_G_, "(CONVERT([varchar](30),[d]))", "not certain", {"d": "datetime"}, "varchar(30)"),
     refused(_G_, "(CONVERT([varchar](30),[x]))", "not certain", {"x": "float"}, "varchar(30)"),
     refused(_G_, "(CONVERT([datetime],[s]))", "not certain", _TEXT, "datetime"),
@@ -621,5 +644,3 @@ _REFUSED = (
 )
 
 ENTRIES: tuple[Entry, ...] = (*_CONSTANTS, *_MOVING, *_CHECKS, *_COMPUTED, *_REFUSED)
-TRANSLATED = tuple(entry for entry in ENTRIES if entry.refused is None)
-REFUSED = tuple(entry for entry in ENTRIES if entry.refused is not None)

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from model.catalog import SqlType
+from mssql.expressions.assumptions import Assumption
 from mssql.expressions.tree import Refused
 from mssql.expressions.types import UNICODE
 from mssql.expressions.values import Notes, Value
@@ -89,7 +90,8 @@ def weigh(notes: Notes, text: str, collation: Collation, type_: SqlType) -> bool
     elif collation.ignores_case and collation.has_another_i and re.search("[iI]", text):
         notes.doubt(f"{collation.name} has another rule for i and I")
     elif not collation.is_exact_for(type_):
-        notes.doubt(
+        notes.assume(
+            Assumption.EQUAL_CHARACTERS,
             f"under {collation.name} more characters are equal (full-width forms, zero-width characters) than in "
             "PostgreSQL",
             is_lenient=True,

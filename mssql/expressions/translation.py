@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from model.catalog import Column, Table
 from model.findings import Translation
+from model.settings import ExpressionPolicy
 from mssql.expressions.context import Kind
 from mssql.expressions.conversions import convert
 from mssql.expressions.parser import parse
@@ -15,11 +16,14 @@ from mssql.expressions.values import Volatility, constant_sql
 from mssql.expressions.writer import Quote, SequenceName, Writer
 
 
-def translate_default(text: str, column: Column, *, sequence_name: SequenceName) -> Translation:
+def translate_default(
+    text: str, column: Column, *, sequence_name: SequenceName, policy: ExpressionPolicy = "usual"
+) -> Translation:
     """A default's text for `ALTER COLUMN … SET DEFAULT <sql>`, converted to the column's type as an INSERT would.
 
     `sequence_name` maps a sequence's schema and name to its quoted, qualified name in PostgreSQL, and raises
-    `LookupError` for one it does not know. Never raises: what does not translate is refused in the result.
+    `LookupError` for one it does not know. `policy` says whether anything is assumed (see `assumptions`). Never raises:
+    what does not translate is refused in the result.
     """
     writer = Writer(Kind.DEFAULT, sequence_name=sequence_name)
 
@@ -35,25 +39,27 @@ def translate_default(text: str, column: Column, *, sequence_name: SequenceName)
             return constant_sql(value.constant, target, is_bare=True)
         return value.operand
 
-    return _outcome(text, writer, write)
+    return _outcome(text, writer, policy, write)
 
 
-def translate_check(text: str, table: Table, quote: Quote) -> Translation:
+def translate_check(text: str, table: Table, quote: Quote, *, policy: ExpressionPolicy = "usual") -> Translation:
     """A check constraint's text for `CHECK (<sql>)`: no row that the source accepts is refused.
 
     `quote` maps a column's source name to the quoted identifier in PostgreSQL. Never raises.
     """
     writer = Writer(Kind.CHECK, table.columns, quote)
-    return _outcome(text, writer, lambda node: writer.condition(node, True).sql)
+    return _outcome(text, writer, policy, lambda node: writer.condition(node, True).sql)
 
 
-def translate_filter(text: str, table: Table, quote: Quote) -> Translation:
+def translate_filter(text: str, table: Table, quote: Quote, *, policy: ExpressionPolicy = "usual") -> Translation:
     """A filtered index's predicate for `WHERE <sql>`. Never raises; see `translate_check` for `quote`."""
     writer = Writer(Kind.FILTER, table.columns, quote)
-    return _outcome(text, writer, lambda node: writer.condition(node, None).sql)
+    return _outcome(text, writer, policy, lambda node: writer.condition(node, None).sql)
 
 
-def translate_computed(text: str, column: Column, table: Table, quote: Quote) -> Translation:
+def translate_computed(
+    text: str, column: Column, table: Table, quote: Quote, *, policy: ExpressionPolicy = "usual"
+) -> Translation:
     """A computed column's text for `GENERATED ALWAYS AS (<sql>) STORED`.
 
     The type that T-SQL's rules give to the expression must be the one the catalog shows for the column: a
@@ -75,10 +81,10 @@ def translate_computed(text: str, column: Column, table: Table, quote: Quote) ->
             return convert(writer.notes, value, target, is_assignment=True).sql
         return value.sql
 
-    return _outcome(text, writer, write)
+    return _outcome(text, writer, policy, write)
 
 
-def _outcome(original: str, writer: Writer, write: Callable[[Node], str]) -> Translation:
+def _outcome(original: str, writer: Writer, policy: ExpressionPolicy, write: Callable[[Node], str]) -> Translation:
     """Parses, writes and weighs the doubts."""
     try:
         sql = write(parse(original))
@@ -86,8 +92,9 @@ def _outcome(original: str, writer: Writer, write: Callable[[Node], str]) -> Tra
         return Translation(original, None, refusal.reason, refusal.suggestion, False)
     except RecursionError:
         return Translation(original, None, "it is nested too deeply", None, False)
-    is_strict = writer.kind in {Kind.COMPUTED, Kind.DEFAULT}
-    doubts = [doubt for doubt in writer.notes.doubts if is_strict or not doubt.is_lenient]
+    is_silent = writer.kind in {Kind.COMPUTED, Kind.DEFAULT}
+    weighed = [doubt for doubt in writer.notes.doubts if is_silent or not doubt.is_lenient]
+    doubts = [doubt for doubt in weighed if policy == "strict" or doubt.assumption is None]
     is_immutable = writer.notes.volatility is Volatility.IMMUTABLE
     if doubts:
         reasons = "; ".join(dict.fromkeys(doubt.reason for doubt in doubts))
@@ -95,4 +102,5 @@ def _outcome(original: str, writer: Writer, write: Callable[[Node], str]) -> Tra
     if not is_immutable and writer.kind in {Kind.COMPUTED, Kind.FILTER}:
         reason = f"its value changes with the time or the session, which no {writer.kind.value} may in PostgreSQL"
         return Translation(original, None, reason, sql, False)
-    return Translation(original, sql, None, "; ".join(writer.notes.remarks) or None, is_immutable)
+    assumed = dict.fromkeys(doubt.assumption.value for doubt in weighed if doubt.assumption is not None)
+    return Translation(original, sql, None, "; ".join([*writer.notes.remarks, *assumed]) or None, is_immutable)

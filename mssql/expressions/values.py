@@ -9,6 +9,7 @@ from decimal import Decimal
 from enum import IntEnum
 
 from model.catalog import SqlType
+from mssql.expressions.assumptions import Assumption
 from mssql.expressions.tree import Refused
 from mssql.expressions.types import postgres_type
 
@@ -25,10 +26,14 @@ class Volatility(IntEnum):
 
 @dataclass(eq=False)
 class Doubt:
-    """Why an expression is not certain. A lenient one counts where a wrong outcome would be silent only."""
+    """Why an expression is not certain. A lenient one counts where a wrong outcome would be silent only.
+
+    With an `assumption` it concerns only values that hardly any database holds.
+    """
 
     reason: str
     is_lenient: bool = False
+    assumption: Assumption | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,12 @@ class Notes:
     def doubt(self, reason: str, *, is_lenient: bool = False) -> Doubt:
         """Notes why the outcome is not certain."""
         doubt = Doubt(reason, is_lenient)
+        self.doubts.append(doubt)
+        return doubt
+
+    def assume(self, assumption: Assumption, reason: str, *, is_lenient: bool = False) -> Doubt:
+        """Notes what is taken for granted; `reason` says why it is refused where nothing is."""
+        doubt = Doubt(reason, is_lenient, assumption)
         self.doubts.append(doubt)
         return doubt
 

@@ -138,7 +138,7 @@ def _computed_finding(context: Context, table: Table, column: Column, name: str)
     translation = _translate_computed(context, table, column)
     assert translation is not None
     if translation.sql is not None and translation.is_immutable:
-        return Finding("computed column", name, original=translation.original)
+        return Finding("computed column", name, reason=translation.suggestion, original=translation.original)
     why = translation.reason or "its value is not the same at all times, so PostgreSQL cannot store it"
     return Finding(
         "computed column",

@@ -32,7 +32,8 @@ def checks(context: Context, table: Table, target: TargetName, findings: list[Fi
         changes += context.renamed(check.name, folded)
         if changes:
             cause = _cause(is_valid, changes)
-            finding = replace(finding, state="changed", reason="; ".join(changes), cause=cause)
+            reasons = [*changes, translation.suggestion] if translation.suggestion else changes
+            finding = replace(finding, state="changed", reason="; ".join(reasons), cause=cause)
         yield Step(
             f"ALTER TABLE {target.quoted} ADD CONSTRAINT {constraint} CHECK ({translation.sql})"
             + ("" if is_valid else " NOT VALID"),

@@ -98,6 +98,7 @@ def _index(
         findings.append(Finding("index", source_name, "skipped", why, _spelled(index)))
         return None
     where = ""
+    of_filter: list[str] = []
     if index.filter is not None:
         translation = context.expressions.filter(index.filter, table)
         if translation.sql is None or not translation.is_immutable:
@@ -107,6 +108,7 @@ def _index(
             )
             return None
         where = f" WHERE {translation.sql}"
+        of_filter = [translation.suggestion] if translation.suggestion else []
     name = context.names.of(table, index.name)
     columns = ", ".join(context.quoted(c.name) + (" DESC" if c.is_descending else "") for c in shown)
     kept = _included(table, index, len(shown))
@@ -129,7 +131,7 @@ def _index(
         nulls = " NULLS NOT DISTINCT" if "NULLS" in words else ""
         remarks += [remark] if remark else []
     remarks += context.renamed(index.name, name)
-    finding = Finding("index", source_name, state(remarks), "; ".join(remarks) or None)
+    finding = Finding("index", source_name, state(remarks), "; ".join([*remarks, *of_filter]) or None)
     sql = f"CREATE {unique}INDEX {quote(name)} ON {target.quoted} ({columns}){include}{nulls}{where}"
     steps = [Step(sql, finding)]
     if index.comment:

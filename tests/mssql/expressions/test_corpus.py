@@ -18,12 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.expression_corpus import ENTRIES, REFUSED, TRANSLATED, Entry, Kind, Moving, column, sql_type
+from tests import expression_corpus, expression_corpus_dates
+from tests.expression_corpus import Entry, Kind, Moving, column, sql_type
 from tests.mssql.expressions.translations import bracketed, quote, translate
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
 
+ENTRIES = (*expression_corpus.ENTRIES, *expression_corpus_dates.ENTRIES)
+TRANSLATED = tuple(entry for entry in ENTRIES if entry.refused is None)
+REFUSED = tuple(entry for entry in ENTRIES if entry.refused is not None)
 
 _POSTGRES = {
     "bit": "boolean", "tinyint": "smallint", "smallint": "smallint", "int": "integer", "bigint": "bigint",
@@ -269,12 +273,20 @@ def test_translated_gives_the_documented_value_in_postgres(expression_postgres: 
     result = translate(entry)
     assert result.sql is not None, result.reason
     assert result.reason is None
+    assert (entry.remark or "") in (result.suggestion or "")
     if entry.kind in {Kind.COMPUTED, Kind.FILTER}:
         assert result.is_immutable
     with expression_postgres.cursor() as cursor:
         cursor.execute("SELECT localtimestamp")
         (local_now,) = cursor.fetchone() or (None,)
     assert_values(entry, on_postgres(expression_postgres, entry, result.sql), local_now)
+
+
+@pytest.mark.parametrize("entry", TRANSLATED, ids=lambda entry: entry.name)
+def test_strict_translates_alike_or_refuses_and_suggests(entry: Entry) -> None:
+    usual, strict = translate(entry), translate(entry, policy="strict")
+    assert usual.sql == (strict.sql or strict.suggestion)
+    assert strict.sql is not None or strict.reason
 
 
 @pytest.mark.parametrize("entry", TRANSLATED, ids=lambda entry: entry.name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, settings
 
 from model.findings import Translation
+from model.settings import ExpressionPolicy
 from mssql.expressions import translate_check, translate_computed, translate_default, translate_filter
 from tests.expression_corpus import Entry, Kind, column, table
 
@@ -26,15 +27,15 @@ def sequence_name(schema: str, name: str) -> str:
     return f"{quote({'dbo': 'public'}.get(schema, schema))}.{quote(name)}"
 
 
-def translate(entry: Entry) -> Translation:
+def translate(entry: Entry, *, policy: ExpressionPolicy = "usual") -> Translation:
     """An entry through the way in that its kind has."""
     if entry.kind is Kind.DEFAULT:
-        return translate_default(entry.text, column("c", entry.column), sequence_name=sequence_name)
+        return translate_default(entry.text, column("c", entry.column), sequence_name=sequence_name, policy=policy)
     if entry.kind is Kind.CHECK:
-        return translate_check(entry.text, table(entry.columns), quote)
+        return translate_check(entry.text, table(entry.columns), quote, policy=policy)
     if entry.kind is Kind.FILTER:
-        return translate_filter(entry.text, table(entry.columns), quote)
-    return translate_computed(entry.text, column("c", entry.column), table(entry.columns), quote)
+        return translate_filter(entry.text, table(entry.columns), quote, policy=policy)
+    return translate_computed(entry.text, column("c", entry.column), table(entry.columns), quote, policy=policy)
 
 
 def default_sql(text: str, type_: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from model.catalog import Column, Database, Default, ForeignKey, Key, KeyColumn, SqlType, Table
+from model.catalog import Check, Column, Computed, Database, Default, ForeignKey, Index, Key, KeyColumn, SqlType, Table
 from model.findings import Translation
 from model.settings import Driver, Secrets, Settings, Source, Target
 from postgres.ddl import Expressions, SchemaPlan, plan_schema
@@ -62,6 +62,18 @@ def test_what_does_not_translate_is_skipped_with_its_reason_and_costs_no_table()
     assert events.create[0].sql.startswith("CREATE TABLE")
     (default,) = [one for one in events.all_findings if one.kind == "default"]
     assert (default.state, default.reason, default.original) == ("skipped", "no counterpart", "ODD()")
+
+
+def test_what_a_translation_assumes_is_said_of_its_object() -> None:
+    columns = (EVENTS.columns[0], replace(EVENTS.columns[1], computed=Computed("THIS")))
+    index = Index("IX", (KeyColumn("Id"),), filter="THIS")
+    odd = replace(EVENTS, columns=columns, checks=(Check("CK", "THIS", is_trusted=False),), indexes=(index,))
+    assuming = Expressions(*(lambda *_: Translation("THIS", "that", None, "assumed", is_immutable=True),) * 4)
+    (events,) = plan_schema(Database("shop", (odd,)), (odd,), (), SETTINGS, TargetFeatures(), assuming).tables
+    said = {one.kind: (one.state, one.reason) for one in events.all_findings if "assumed" in (one.reason or "")}
+    assert said["computed column"] == ("done", "assumed")
+    assert said["index"] == ("done", "assumed")
+    assert said["check"] == ("changed", "not trusted on the source, so NOT VALID in PostgreSQL; assumed")
 
 
 def test_a_foreign_key_to_a_table_that_nobody_makes_is_skipped_with_a_reason() -> None:
