@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from model.catalog import ForeignKey, Table
 from model.findings import Cause, Finding
+from postgres.ddl.constraint_names import ConstraintNames
 from postgres.ddl.context import Context
 from postgres.ddl.plan import NamedStep, Step, state, untranslated
 from postgres.ddl.statements import comment
-from postgres.names import TargetName, cut, fold, quote, target_name
+from postgres.names import TargetName, quote, target_name
 
 _ACTIONS = {"NO_ACTION": "NO ACTION", "CASCADE": "CASCADE", "SET_NULL": "SET NULL", "SET_DEFAULT": "SET DEFAULT"}
 
 
-def checks(context: Context, table: Table, target: TargetName, findings: list[Finding]) -> Iterator[Step]:
+def checks(
+    context: Context, table: Table, target: TargetName, names: ConstraintNames, findings: list[Finding]
+) -> Iterator[Step]:
     """The checks of a table; those that do not translate go to `findings`."""
-    names = _constraint_names(context, table)
-    for check in table.checks:
+    told: Counter[str] = Counter()
+    for check, folded in zip(table.checks, names.checks, strict=True):
         name = f"{table.full_name}.{check.name}"
+        told[name] += 1
+        if told[name] > 1:
+            name = f"{name} ({told[name]})"
         translation = context.expressions.check(check.text, table)
         if translation.sql is None:
             findings.append(untranslated("check", name, translation))
             continue
-        folded = names[check.name]
         constraint = quote(folded)
         is_valid = check.is_trusted and not check.is_disabled
         finding = Finding("check", name, original=check.text, reason=translation.suggestion)
@@ -45,11 +51,12 @@ def checks(context: Context, table: Table, target: TargetName, findings: list[Fi
             yield comment(f"CONSTRAINT {constraint} ON {target.quoted}", check.comment, f"check {name}")
 
 
-def foreign_keys(context: Context, table: Table, target: TargetName, findings: list[Finding]) -> Iterator[NamedStep]:
+def foreign_keys(
+    context: Context, table: Table, target: TargetName, names: ConstraintNames, findings: list[Finding]
+) -> Iterator[NamedStep]:
     """The foreign keys of a table; those to tables that are not there go to `findings`."""
-    names = _constraint_names(context, table)
-    for key in table.foreign_keys:
-        planned = _foreign_key(context, table, target, key, names[key.name], findings)
+    for key, name in zip(table.foreign_keys, names.foreign_keys, strict=True):
+        planned = _foreign_key(context, table, target, key, name, findings)
         if planned is not None:
             yield planned
 
@@ -88,22 +95,6 @@ def _foreign_key(
         where = f"CONSTRAINT {quote(name)} ON {target.quoted}"
         steps.append(comment(where, key.comment, f"foreign key {source_name}"))
     return NamedStep(name, tuple(steps), shape)
-
-
-def _constraint_names(context: Context, table: Table) -> dict[str, str]:
-    """Names of checks and foreign keys, which share one space with the table's keys in PostgreSQL."""
-    keys = [*((table.primary_key,) if table.primary_key else ()), *table.unique]
-    used = {context.names.of(table, key.name) for key in keys}
-    names: dict[str, str] = {}
-    for name in sorted([*(check.name for check in table.checks), *(key.name for key in table.foreign_keys)]):
-        candidate = folded = fold(name, context.settings)
-        number = 1
-        while candidate in used:
-            number += 1
-            candidate = cut(f"{folded}_{number}")
-        used.add(candidate)
-        names[name] = candidate
-    return names
 
 
 def _cause(is_valid: bool, remarks: Sequence[str]) -> Cause | None:

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
+from model.catalog import Column, SqlType, Table
 from model.catalog import Sequence as SourceSequence
-from model.catalog import SqlType, Table
 from model.settings import Settings
 from postgres.names import TargetName, cut, fold, target_name
 
 
 @dataclass(frozen=True)
 class RelationNames:
-    """Names of keys and indexes, which share one space with tables in PostgreSQL, unlike on the source."""
+    """Names of keys and indexes, which share one space with tables in PostgreSQL, unlike on the source.
+
+    `identities` are names of sequences that feed columns. They are ours, so they give way to all names of the source.
+    `crowded` are schemas in which PostgreSQL's own choice for such a sequence could be the name of something else.
+    """
 
     by_object: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
+    identities: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
+    crowded: Set[str] = frozenset()
 
     def of(self, table: Table, name: str) -> str:
         """The PostgreSQL name of a key or index of this table."""
         return self.by_object[(table.schema, table.name, name)]
+
+    def of_identity(self, table: Table, column: Column) -> str:
+        """The PostgreSQL name of the sequence that feeds this column."""
+        return self.identities[(table.schema, table.name, column.name)]
 
     @staticmethod
     def allocate(
@@ -47,14 +58,26 @@ class RelationNames:
             if taken[(target.schema, folded)] == 1:
                 names[key] = folded
                 continue
-            candidate = cut(f"{target.table}_{folded}")
-            number = 1
-            while (target.schema, candidate) in used:
-                number += 1
-                candidate = cut(f"{target.table}_{folded}_{number}")
-            used.add((target.schema, candidate))
-            names[key] = candidate
-        return RelationNames(names)
+            names[key] = _free(f"{target.table}_{folded}", target.schema, used)
+        crowded = {schema for schema, name in used if re.search(r"_seq\d*$", name)}
+        identities = {}
+        for table in sorted(tables, key=lambda table: table.sort_key):
+            target = target_name(table, settings)
+            for column in (column for column in table.columns if column.identity is not None):
+                wanted_name = fold(f"{target.table}_{column.name}_seq", settings)
+                identities[(table.schema, table.name, column.name)] = _free(wanted_name, target.schema, used)
+        return RelationNames(names, identities, crowded)
+
+
+def _free(name: str, schema: str, used: set[tuple[str, str]]) -> str:
+    """The name, numbered where it is taken in the schema; it is taken from now on."""
+    candidate = cut(name)
+    number = 1
+    while (schema, candidate) in used:
+        number += 1
+        candidate = cut(f"{name}_{number}")
+    used.add((schema, candidate))
+    return candidate
 
 
 def _relation_names(table: Table) -> Iterator[str]:

@@ -12,8 +12,9 @@ from postgres.ddl.columns import (
     defaults,
     generated_as,
     identity_options,
-    owned_sequence,
+    own_sequence,
 )
+from postgres.ddl.constraint_names import ConstraintNames, constraint_names
 from postgres.ddl.constraints import checks, foreign_keys
 from postgres.ddl.context import Context
 from postgres.ddl.keys_and_indexes import keys_and_indexes
@@ -26,6 +27,7 @@ from postgres.names import TargetName, fold, target_name
 def plan_table(context: Context, table: Table) -> TablePlan:
     """Everything about one table."""
     target = target_name(table, context.settings)
+    names = constraint_names(context, table)
     findings = [_table_finding(context, table, target)]
     findings += [finding for column in table.columns for finding in column_findings(context, table, column)]
     findings += [
@@ -34,23 +36,23 @@ def plan_table(context: Context, table: Table) -> TablePlan:
     ]
     details = [
         *defaults(context, table, target, findings),
-        *checks(context, table, target, findings),
+        *checks(context, table, target, names, findings),
         *_comments(context, table, target),
     ]
     definitions = {
         fold(column.name, context.settings): column_definition(
-            context, table, column, generated_as(context, table, column)
+            context, table, column, names, generated_as(context, table, column)
         )
         for column in table.columns
     }
     return TablePlan(
         table=table,
         target=target,
-        create=tuple(_create(context, table, target)),
+        create=tuple(_create(context, table, target, names)),
         details=tuple(details),
         definitions=definitions,
         keys=tuple(keys_and_indexes(context, table, target, findings)),
-        foreign_keys=tuple(foreign_keys(context, table, target, findings)),
+        foreign_keys=tuple(foreign_keys(context, table, target, names, findings)),
         findings=tuple(findings),
     )
 
@@ -72,11 +74,11 @@ def _why_internal(column: Column) -> str:
     return "kept by the server for itself (graph)"
 
 
-def _create(context: Context, table: Table, target: TargetName) -> Iterator[Step]:
+def _create(context: Context, table: Table, target: TargetName, names: ConstraintNames) -> Iterator[Step]:
     generated = {column.name: sql for column in table.columns if (sql := generated_as(context, table, column))}
     for column in table.columns:
         if column.identity is not None and not has_native_identity(column, context.features):
-            sequence = owned_sequence(context, target, column)
+            sequence = own_sequence(context, table, column)
             yield Step(f"CREATE SEQUENCE {sequence} AS bigint {identity_options(context, column)}")
     lost = tuple(
         Finding(
@@ -89,20 +91,22 @@ def _create(context: Context, table: Table, target: TargetName) -> Iterator[Step
         for name in generated
     )
     yield Step(
-        _create_table(context, table, target, generated),
-        fallback=_create_table(context, table, target, {}) if generated else None,
+        _create_table(context, table, target, names, generated),
+        fallback=_create_table(context, table, target, names, {}) if generated else None,
         lost=lost,
     )
     for column in table.columns:
         if column.identity is not None and not has_native_identity(column, context.features):
             owner = f"{target.quoted}.{context.quoted(column.name)}"
-            yield Step(f"ALTER SEQUENCE {owned_sequence(context, target, column)} OWNED BY {owner}")
+            yield Step(f"ALTER SEQUENCE {own_sequence(context, table, column)} OWNED BY {owner}")
 
 
-def _create_table(context: Context, table: Table, target: TargetName, generated: Mapping[str, str]) -> str:
+def _create_table(
+    context: Context, table: Table, target: TargetName, names: ConstraintNames, generated: Mapping[str, str]
+) -> str:
     lines = []
     for column in table.columns:
-        lines.append(column_definition(context, table, column, generated.get(column.name)))
+        lines.append(column_definition(context, table, column, names, generated.get(column.name)))
     return f"CREATE TABLE {target.quoted} (\n    " + ",\n    ".join(lines) + "\n)"
 
 
