@@ -14,14 +14,17 @@ from type_mapping import has_seventh_digit, traits_of
 MAX_KEY_COLUMNS = 8
 _ORDERED_KINDS = {"CLUSTERED", "NONCLUSTERED"}
 
-# kind of key → how its value is written as text by the server, and the literal made of that text ({v}).
+_OF_ITS_TYPE = "CAST('{v}' AS {t})"
+# Kind of key → how its value is written as text by the server, and the literal made of that text ({v}). A literal is of
+# the column's own type: a bare 2147483648 is a numeric, for which a bigint column would be converted, and its index not
+# sought in (Microsoft, "int, bigint, smallint, and tinyint", "Data type precedence").
 _LITERALS: Mapping[KeyKind, tuple[str, str]] = {
-    "integer": ("CAST({c} AS varchar(40))", "{v}"),
-    "decimal": ("CAST({c} AS varchar(45))", "CAST('{v}' AS {t})"),
-    "amount": ("CAST(CAST({c} AS decimal(19,4)) AS varchar(45))", "CAST('{v}' AS {t})"),
-    "date": ("CONVERT(varchar(40), {c}, 23)", "CAST('{v}' AS {t})"),
-    "timestamp": ("CONVERT(varchar(40), {c}, 121)", "CONVERT({t}, '{v}', 121)"),
-    "uuid": ("CAST({c} AS varchar(36))", "CAST('{v}' AS {t})"),
+    "integer": ("CAST({c} AS varchar(40))", _OF_ITS_TYPE),
+    "decimal": ("CAST({c} AS varchar(45))", _OF_ITS_TYPE),
+    "amount": ("CAST(CAST({c} AS decimal(19,4)) AS varchar(45))", _OF_ITS_TYPE),
+    "date": ("CONVERT(varchar(40), {c}, 23)", _OF_ITS_TYPE),
+    "timestamp": ("CONVERT(varchar(40), {c}, 121)", _OF_ITS_TYPE),
+    "uuid": ("CAST({c} AS varchar(36))", _OF_ITS_TYPE),
     "text": ("{c}", "CAST(N'{v}'{collate} AS {t})"),
 }
 
@@ -68,9 +71,21 @@ def key_literals(key: Sequence[Column], row: Mapping[str, str]) -> tuple[str, ..
 def _literal(column: Column, text: str) -> str:
     collate = f" COLLATE {column.collation}" if column.collation else ""
     _, template = _forms_of(column)
+    if traits_of(column.type).key == "timestamp":
+        text = _in_iso_8601(text)
     return (
         template.replace("{t}", str(column.type)).replace("{collate}", collate).replace("{v}", text.replace("'", "''"))
     )
+
+
+def _in_iso_8601(text: str) -> str:
+    """A moment as style 121 writes it, `2024-02-03 12:00:00.000 +01:00`, with a T and without the other blank.
+
+    With a blank in place of the T the session's language decides whether a datetime is in February or in March
+    (Microsoft, "datetime", "datetime2", "datetimeoffset" and "time (Transact-SQL)", the parts on ISO 8601).
+    """
+    day, _, rest = text.partition(" ")
+    return f"{day}T{rest.replace(' ', '')}" if rest else text
 
 
 def find_again(table: Table, row: Mapping[str, object]) -> Mapping[str, object] | None:
