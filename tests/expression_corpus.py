@@ -597,8 +597,6 @@ _REFUSED = (
     refused(_D_, "", "ends in the middle"),
     refused(_C_, "([b]>(0))", "b is not a column", _INT),
     refused(_C_, "([s]>'a')", "put in order", _TEXT),
-    refused(_C_, "([s]=N'Öl')", "rules of its own", _NTEXT),
-    refused(_C_, "([s]='a')", "ignores accents", {"s": "varchar(9) Latin1_General_CI_AI"}),
     refused(_C_, "([s]='id')", "i and I", {"s": "varchar(9) Turkish_CI_AS"}),
     refused(_C_, "([s]=[t])", "decides which texts", {"s": "varchar(9)", "t": "varchar(9)"}),
     refused(_C_, "([s]=(1))", "converting varchar(20) to int", _TEXT),
@@ -620,7 +618,6 @@ _REFUSED = (
     refused(_C_, "([x].value('(/a)[1]','int')=(1))", "user-defined", {"x": "xml"}),
     refused(_C_, "([x]=(1))", "type sql_variant", {"x": "sql_variant"}),
     refused(_C_, "([a] AT TIME ZONE 'UTC' IS NULL)", "'AT'", _INT),
-    refused(_C_, "(left([s],(1))=N'A')", "UTF-16", _NTEXT),
     refused(_C_, "([a]&[b]+(1)=(1) AND [c]=(1))", "c is not a column", _TWO),
     refused(_G_, "(getdate())", "changes with the time", _INT, "datetime"),
     refused(_G_, "(datediff(year,[d],getdate()))", "changes with the time", {"d": "date"}, "int"),
@@ -634,13 +631,11 @@ _REFUSED = (
     refused(_G_, "(CONVERT([datetime],[s]))", "not certain", _TEXT, "datetime"),
     refused(_G_, "(CONVERT([date],[o]))", "datetimeoffset", {"o": "datetimeoffset(7)"}, "date"),
     refused(_G_, "(CONVERT([datetime2](7),[d]))", "compatibility level", {"d": "datetime"}, "datetime2(7)"),
-    refused(_G_, "(left([s],(2)))", "UTF-16", _NTEXT, "nvarchar(2)"),
     refused(_G_, "(round([x],(2)))", "binary digits", {"x": "float"}, "float"),
     refused(_G_, "(datename(weekday,[d]))", "DATENAME", {"d": "date"}, "nvarchar(30)"),
     refused(_G_, "(hashbytes('SHA1',[s]))", "HASHBYTES", _TEXT, "varbinary(20)"),
     refused(_G_, "(try_convert([int],[s]))", "TRY_CONVERT", _TEXT, "int"),
     refused(_F_, "([d]>getdate())", "changes with the time", {"d": "datetime"}),
-    refused(_F_, "([s] LIKE '[A-Z]%')", "follows the order", _TEXT),
 )
 
 ENTRIES: tuple[Entry, ...] = (*_CONSTANTS, *_MOVING, *_CHECKS, *_COMPUTED, *_REFUSED)

@@ -14,8 +14,9 @@ What the result means:
   ASCII case, whatever the locale of the database. A Windows collation knows more equal characters (full-width
   forms, zero-width ones): a check or a filter is then still emitted, for a row it refuses is refused aloud;
   a computed column, whose value would be wrong in silence, is not.
-- **Ranges in LIKE.** `[A-Z]` follows the collation's order, which has accented letters between A and Z. A check is
-  emitted so that it accepts every row the source accepts, and some more: characters beyond ASCII pass.
+- **Ranges in LIKE.** `[A-Z]` follows the collation's order, which has accented letters between A and Z: they are
+  spelled out (`ranges`). Between 0 and 9 lie the ASCII digits. Where a collation's order is not known, a check accepts
+  every Latin letter, so that it accepts every row the source accepts.
 - **NULL.** A check is violated only by FALSE in both engines; three-valued logic is the same.
 - **Errors.** Where T-SQL raises an error (overflow, an impossible conversion) there is no value to preserve;
   PostgreSQL may give one.

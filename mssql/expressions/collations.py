@@ -6,6 +6,7 @@ Rules cited by the title of the page in Microsoft's Transact-SQL reference.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from model.catalog import SqlType
@@ -57,6 +58,11 @@ class Collation:
         """I is not the capital of i."""
         return self._parts[0] in {"TURKISH", "AZERI"} or "1254" in self.name
 
+    @property
+    def is_western(self) -> bool:
+        """Its letters stand as in English, and its varchar holds code page 1252."""
+        return bool({"LATIN1", "FRENCH"} & set(self._parts[:2])) or self._parts[:2] == ["MODERN", "SPANISH"]
+
     def is_exact_for(self, type_: SqlType) -> bool:
         """No two characters are equal but ASCII letters of different case: bytes, or an SQL_ sort order on varchar."""
         return self.is_binary or (self._parts[0] == "SQL" and type_.name not in UNICODE)
@@ -79,14 +85,12 @@ def deciding_collation(*values: Value) -> Collation:
 
 
 def weigh(notes: Notes, text: str, collation: Collation, type_: SqlType) -> bool:
-    """Registers what is doubtful about matching a constant text; True if ASCII case must be ignored."""
+    """Registers what is doubtful about matching a constant text; True if case must be ignored."""
     if collation.is_binary:
         return False
     has_letters = any(character.isalpha() for character in text)
-    if not text.isascii():
+    if any(_has_rules_of_its_own(character) for character in text):
         notes.doubt(f"{text!r} holds characters that {collation.name} compares by rules of its own")
-    elif collation.ignores_accents and has_letters:
-        notes.doubt(f"{collation.name} ignores accents, PostgreSQL does not")
     elif collation.ignores_case and collation.has_another_i and re.search("[iI]", text):
         notes.doubt(f"{collation.name} has another rule for i and I")
     elif not collation.is_exact_for(type_):
@@ -96,7 +100,26 @@ def weigh(notes: Notes, text: str, collation: Collation, type_: SqlType) -> bool
             "PostgreSQL",
             is_lenient=True,
         )
+    if collation.ignores_accents and has_letters:
+        notes.assume(Assumption.ACCENTS, f"{collation.name} ignores accents, PostgreSQL does not")
     return collation.ignores_case and has_letters
+
+
+def _has_rules_of_its_own(character: str) -> bool:
+    """A character that a collation may take for another one, or for two: ß and ss, kana, full-width forms, marks."""
+    if character.isascii():
+        return False
+    one, other = (unicodedata.normalize(form, character) for form in ("NFD", "NFKD"))
+    is_kana = "\u3040" <= character <= "\u30ff"
+    return one != other or is_kana or character in "ßẞæÆœŒþÞðÐ" or unicodedata.category(character)[0] not in "LNPSZ"
+
+
+def folded(notes: Notes, sql: str, sought: str) -> str:
+    """A text in lower case, to find a constant in: only ASCII letters have the same case in every locale."""
+    if sought.isascii():
+        return f'lower({sql} COLLATE "C")'
+    notes.assume(Assumption.LETTER_CASE, "the case of letters beyond ASCII depends on the PostgreSQL database's locale")
+    return f"lower({sql})"
 
 
 def settle_case(value: Value) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from model.catalog import SqlType
-from mssql.expressions.collations import deciding_collation, settle_case, weigh
+from mssql.expressions.collations import deciding_collation, folded, settle_case, weigh
 from mssql.expressions.context import Context
 from mssql.expressions.conversions import convert
 from mssql.expressions.text import unpadded
@@ -122,7 +122,7 @@ def _comparable_texts(notes: Notes, operator: str, left: Value, right: Value) ->
             else:
                 settle_case(value)
                 bare = unpadded(value)
-                sides.append(f'lower({bare} COLLATE "C")' if folds else bare)
+                sides.append(folded(notes, bare, text) if folds else bare)
         return sides[0], sides[1]
     if not collation.is_binary:
         if collation.ignores_case or collation.ignores_accents:

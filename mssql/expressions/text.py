@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from model.catalog import SqlType
+from mssql.expressions.assumptions import Assumption
 from mssql.expressions.collations import Collation
 from mssql.expressions.tree import Refused
-from mssql.expressions.types import STRINGS, UNICODE, sized_type
+from mssql.expressions.types import INT, STRINGS, UNICODE, sized_type
 from mssql.expressions.values import Notes, Value, constant_value
 
 
@@ -72,12 +73,19 @@ def is_in_units(value: Value) -> bool:
     return value.collation is None or not Collation(value.collation).counts_characters
 
 
+def length_type(value: Value) -> SqlType:
+    """The type of a length or position in a text ("LEN", "CHARINDEX")."""
+    return SqlType("bigint") if value.known.max_length == -1 else INT
+
+
 def doubt_units(notes: Notes, value: Value) -> None:
     """Notes that positions in this text may be counted in other units."""
     if is_in_units(value):
-        notes.doubt("positions in an n-type text count UTF-16 units in T-SQL, characters in PostgreSQL")
+        notes.assume(
+            Assumption.UTF16_UNITS, "positions in an n-type text count UTF-16 units in T-SQL, characters in PostgreSQL"
+        )
 
 
 def in_utf16_units(sql: str) -> str:
     """A text whose length is its length in UTF-16 units: characters beyond U+FFFF stand twice."""
-    return rf"regexp_replace({sql}, '([\U00010000-\U0010FFFF])', '\1\1', 'g')"
+    return rf"""regexp_replace({sql} COLLATE "C", '([\U00010000-\U0010FFFF])', '\1\1', 'g')"""

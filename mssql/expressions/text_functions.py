@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from model.catalog import SqlType
-from mssql.expressions.collations import Collation, deciding_collation, settle_case, weigh
+from mssql.expressions.collations import Collation, deciding_collation, folded, settle_case, weigh
 from mssql.expressions.context import Arguments, Context, Function
 from mssql.expressions.conversions import convert
 from mssql.expressions.text import (
@@ -18,6 +17,7 @@ from mssql.expressions.text import (
     full_text,
     in_utf16_units,
     is_in_units,
+    length_type,
     text_value,
     unpadded,
     utf16_length,
@@ -64,7 +64,7 @@ def _len(context: Context, arguments: Arguments) -> Value:
     if isinstance(value.constant, str):
         return constant_value(utf16_length(value.constant.rstrip(" ")), INT)
     sql = unpadded(value)
-    return Value(f"length({in_utf16_units(sql) if is_in_units(value) else sql})", _length_type(value))
+    return Value(f"length({in_utf16_units(sql) if is_in_units(value) else sql})", length_type(value))
 
 
 def _datalength(context: Context, arguments: Arguments) -> Value:
@@ -72,18 +72,14 @@ def _datalength(context: Context, arguments: Arguments) -> Value:
     value = typed(context.value(arguments[0]))
     name = value.known.name
     if name in {"varbinary", "image"} and value.constant is None:
-        return Value(f"octet_length({value.sql})", _length_type(value))
+        return Value(f"octet_length({value.sql})", length_type(value))
     if name not in {"varchar", "nvarchar"} or value.constant is not None:
         raise Refused(f"DATALENGTH of {value.type} is not translated")
     if name == "nvarchar":
-        return Value(f"length({in_utf16_units(value.sql)}) * 2", _length_type(value), is_atom=False)
+        return Value(f"length({in_utf16_units(value.sql)}) * 2", length_type(value), is_atom=False)
     if value.collation is None or not Collation(value.collation).has_one_byte_characters:
         raise Refused("DATALENGTH counts bytes of a code page")
-    return Value(f"length({value.sql})", _length_type(value))
-
-
-def _length_type(value: Value) -> SqlType:
-    return SqlType("bigint") if value.known.max_length == -1 else INT
+    return Value(f"length({value.sql})", length_type(value))
 
 
 def _part(function: str, context: Context, arguments: Arguments) -> Value:
@@ -126,9 +122,9 @@ def _charindex(context: Context, arguments: Arguments) -> Value:
     if is_in_units(value):
         sql = in_utf16_units(sql)
     if folds:
-        sql = f'lower({sql} COLLATE "C")'
+        sql = folded(context.notes, sql, sought.constant)
     text = sought.constant.lower() if folds else sought.constant
-    return Value(f"strpos({sql}, {quoted(text)})", _length_type(value))
+    return Value(f"strpos({sql}, {quoted(text)})", length_type(value))
 
 
 def _replace(context: Context, arguments: Arguments) -> Value:

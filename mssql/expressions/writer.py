@@ -11,7 +11,8 @@ from mssql.expressions.conditions import between, compare, in_list
 from mssql.expressions.constants import literal_value
 from mssql.expressions.context import Context, Function, Kind
 from mssql.expressions.conversions import cast
-from mssql.expressions.like import like
+from mssql.expressions.like import FUNCTIONS as PATTERN_FUNCTIONS
+from mssql.expressions.like import comparison_of_patindex, like
 from mssql.expressions.operators import operate, signed
 from mssql.expressions.tree import (
     COMPARISONS,
@@ -46,6 +47,7 @@ _FUNCTIONS: dict[str, Function] = {
     **session.FUNCTIONS,
     **choices.FUNCTIONS,
     **text_functions.FUNCTIONS,
+    **PATTERN_FUNCTIONS,
     **numbers.FUNCTIONS,
 }
 
@@ -77,6 +79,9 @@ class Writer:
         if isinstance(node, IsNull):
             return Condition(f"{self._nullable(node.operand)} IS {'NOT ' if node.negated else ''}NULL")
         if isinstance(node, Binary) and node.operator in COMPARISONS.values():
+            found = comparison_of_patindex(self.context, node, accepting)
+            if found is not None:
+                return found
             return compare(self.notes, node.operator, self.value(node.left), self.value(node.right))
         if isinstance(node, In):
             return in_list(self.context, node)

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import expression_corpus, expression_corpus_dates
+from tests import expression_corpus, expression_corpus_dates, expression_corpus_texts
 from tests.expression_corpus import Entry, Kind, Moving, column, sql_type
 from tests.mssql.expressions.translations import bracketed, quote, translate
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
 
-ENTRIES = (*expression_corpus.ENTRIES, *expression_corpus_dates.ENTRIES)
+ENTRIES = (*expression_corpus.ENTRIES, *expression_corpus_dates.ENTRIES, *expression_corpus_texts.ENTRIES)
 TRANSLATED = tuple(entry for entry in ENTRIES if entry.refused is None)
 REFUSED = tuple(entry for entry in ENTRIES if entry.refused is not None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,10 +16,33 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
 
 
-def test_only_doubtful_letters_of_a_range_pass() -> None:
-    result = translate_check("(NOT [s] LIKE '%[^A-Z]%')", table({"s": "varchar(9)"}), quote)
-    assert result.sql is not None
-    assert "beyond ASCII" in (result.suggestion or "")
+def _passes(connection: PgConnection, pattern: str, text: str, type_: str = "nvarchar(9) Latin1_General_CI_AS") -> bool:
+    sql = check_sql(f"([s] LIKE N'{pattern}')", s=type_)
+    assert sql is not None
+    return bool(evaluate(connection, sql, {"s": (text, "varchar(9)")}))
+
+
+@pytest.mark.parametrize("text", ["É", "é", "²", "A", "-", "٣"])
+def test_between_digits_lie_digits_only(expression_postgres: PgConnection, text: str) -> None:
+    assert _passes(expression_postgres, "[0-9]", "7")
+    assert not _passes(expression_postgres, "[0-9]", text)
+    assert _passes(expression_postgres, "[^0-9]", text)
+
+
+@pytest.mark.parametrize(("text", "is_inside"), [("É", True), ("ñ", True), ("ø", True), ("Ž", False), ("€", False),
+                                                 ("×", False), ("Ж", False), ("7", False), ("-", False)])  # fmt: skip
+def test_between_letters_lie_latin_letters_only(expression_postgres: PgConnection, text: str, is_inside: bool) -> None:
+    assert _passes(expression_postgres, "[A-Z]", text) == is_inside
+    assert _passes(expression_postgres, "[^A-Z]", text) != is_inside
+
+
+def test_letters_pass_where_a_language_has_an_order_of_its_own(expression_postgres: PgConnection) -> None:
+    for text in ("Å", "é", "Ž"):
+        assert _passes(expression_postgres, "[A-Z]", text, "nvarchar(9) Danish_Norwegian_CI_AS")
+        assert _passes(expression_postgres, "[^A-Z]", text, "nvarchar(9) Danish_Norwegian_CI_AS")
+    assert not _passes(expression_postgres, "[A-Z]", "€", "nvarchar(9) Danish_Norwegian_CI_AS")
+    result = translate_check("([s] LIKE '[A-Z]')", table({"s": "varchar(9) Danish_Norwegian_CI_AS"}), quote)
+    assert "may have them in it" in (result.suggestion or "")
 
 
 def _like(text: str, pattern: list[str], is_padded: bool) -> bool:
