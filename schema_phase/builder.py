@@ -31,6 +31,7 @@ from run.plan import Work
 from schema_phase.options import SchemaOptions
 from schema_phase.outcomes import Outcomes, findings_of
 from schema_phase.planning import Target
+from schema_phase.steps import run_step
 
 STEPS = ("table", "indexes", "foreign_keys")
 
@@ -263,7 +264,7 @@ class Builder:
         connection, listed = self._target.connection, list(steps)
 
         def run_all(cursor: Any) -> list[Finding]:
-            refused = [finding for step in listed for finding in _run_step(cursor, step)]
+            refused = [finding for step in listed for finding in run_step(cursor, step)]
             if drops and table is not None:
                 checkpoints.forget_load(cursor, table)
             return refused
@@ -310,29 +311,3 @@ def _ordinary(plan: TablePlan, there: TargetTable, settings: Settings) -> list[F
     }
     lost = [finding for step in plan.create for finding in step.lost if finding.name in names]
     return [replace(finding, reason="an ordinary column that receives the values") for finding in lost]
-
-
-def _run_step(cursor: Any, step: Step) -> list[Finding]:
-    """Run one step, behind a savepoint where it may be refused; returns what then holds instead."""
-    if not step.is_optional and step.fallback is None:
-        cursor.execute(step.sql)
-        return []
-    cursor.execute("SAVEPOINT step")
-    try:
-        cursor.execute(step.sql)
-        cursor.execute("RELEASE SAVEPOINT step")
-        return []
-    except (psycopg2.OperationalError, psycopg2.InterfaceError):
-        raise
-    except psycopg2.Error as error:
-        if error.pgcode in locks.NOT_HAD:
-            raise
-        words = target_words(error)
-        cursor.execute("ROLLBACK TO SAVEPOINT step")
-        if step.fallback is not None:
-            cursor.execute(step.fallback)
-        if step.lost:
-            return [replace(finding, reason=f"{finding.reason}: {words}") for finding in step.lost]
-        if step.finding is None:
-            return []
-        return [replace(step.finding, state="skipped", reason=f"PostgreSQL refused it: {words}", suggestion=step.sql)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from postgres import ddl
 from postgres.ddl import Expressions, SchemaPlan
 from postgres.drift import Parts, read_parts
 from postgres.introspection import TargetTable, read_features, read_tables, target_schemas
-from postgres.names import TargetName, fold, quote
+from postgres.names import TargetName
 from run.context import Run
 from type_mapping import TargetFeatures
 
@@ -49,8 +49,8 @@ def plan_schema(this_run: Run, database: Database, tables: Sequence[Table], targ
     """Plan `tables`, and account for everything else that the database holds."""
     settings = this_run.settings
 
-    def column_name(name: str) -> str:
-        return quote(fold(name, settings))
+    def columns(table: Table) -> Callable[[str], str]:
+        return ddl.in_expressions(table, settings)
 
     def sequence_name(schema: str, name: str) -> str:
         for sequence in database.sequences:
@@ -65,10 +65,12 @@ def plan_schema(this_run: Run, database: Database, tables: Sequence[Table], targ
             sequence_name=sequence_name,
             policy=settings.expressions,
         ),
-        check=lambda text, table: expressions.translate_check(text, table, column_name, policy=settings.expressions),
+        check=lambda text, table: expressions.translate_check(text, table, columns(table), policy=settings.expressions),
         computed=lambda column, table: expressions.translate_computed(
-            column.computed.text if column.computed else "", column, table, column_name, policy=settings.expressions
+            column.computed.text if column.computed else "", column, table, columns(table), policy=settings.expressions
         ),
-        filter=lambda text, table: expressions.translate_filter(text, table, column_name, policy=settings.expressions),
+        filter=lambda text, table: expressions.translate_filter(
+            text, table, columns(table), policy=settings.expressions
+        ),
     )
     return ddl.plan_schema(database, tables, target.tables, settings, target.features, translated)

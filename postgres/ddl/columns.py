@@ -23,7 +23,7 @@ def column_definition(
     """A column as CREATE TABLE and ADD COLUMN write it."""
     name = context.quoted(column.name)
     parts = [name, column_type(column, context.settings, context.features)]
-    collation = collation_of(context, column)
+    collation = collation_of(context.settings, column)
     if collation:
         parts.append(f"COLLATE {collation}")
     if generated is not None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from model.catalog import ForeignKey, Table
 from model.findings import Cause, Finding
+from postgres.ddl.collations import probe
 from postgres.ddl.constraint_names import ConstraintNames
 from postgres.ddl.context import Context
 from postgres.ddl.plan import NamedStep, Step, state, untranslated
@@ -45,6 +46,7 @@ def checks(
             + ("" if is_valid else " NOT VALID"),
             finding,
             is_optional=True,
+            probe=probe(context, table, [translation.sql]),
             makes=("constraint", folded),
         )
         if check.comment:

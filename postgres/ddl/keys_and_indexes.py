@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from model.catalog import Index, Key, KeyColumn, Table
 from model.findings import Finding
+from postgres.ddl.collations import probe
 from postgres.ddl.context import Context
 from postgres.ddl.plan import NamedStep, Step, state
 from postgres.ddl.statements import comment
@@ -99,6 +100,7 @@ def _index(
         return None
     where = ""
     of_filter: list[str] = []
+    probing = None
     if index.filter is not None:
         translation = context.expressions.filter(index.filter, table)
         if translation.sql is None or not translation.is_immutable:
@@ -108,6 +110,7 @@ def _index(
             )
             return None
         where = f" WHERE {translation.sql}"
+        probing = probe(context, table, [translation.sql])
         of_filter = [translation.suggestion] if translation.suggestion else []
     name = context.names.of(table, index.name)
     columns = ", ".join(context.quoted(c.name) + (" DESC" if c.is_descending else "") for c in shown)
@@ -133,7 +136,7 @@ def _index(
     remarks += context.renamed(index.name, name)
     finding = Finding("index", source_name, state(remarks), "; ".join([*remarks, *of_filter]) or None)
     sql = f"CREATE {unique}INDEX {quote(name)} ON {target.quoted} ({columns}){include}{nulls}{where}"
-    steps = [Step(sql, finding)]
+    steps = [Step(sql, finding, probe=probing)]
     if index.comment:
         qualified = f"{quote(target.schema)}.{quote(name)}"
         steps.append(comment(f"INDEX {qualified}", index.comment, f"index {source_name}"))

@@ -27,8 +27,10 @@ class Step:
 
     An optional step may be refused by the server without failing its table: `lost` findings then hold,
     or else its own as `skipped`. `fallback` is run in place of a required step that was refused, and
-    `lost` findings then hold. `makes` names the constraint or the column's default that the step makes,
-    by which a table that exists already is asked whether it has it.
+    `lost` findings then hold. `probe` is a query that PostgreSQL refuses, as not supported, where the table
+    would take no row after the step: the step then counts as refused, required or not. `makes` names the
+    constraint or the column's default that the step makes, by which a table that exists already is asked
+    whether it has it.
     """
 
     sql: str
@@ -36,6 +38,7 @@ class Step:
     is_optional: bool = False
     fallback: str | None = None
     lost: tuple[Finding, ...] = ()
+    probe: str | None = None
     makes: tuple[Literal["constraint", "default"], str] | None = None
 
 

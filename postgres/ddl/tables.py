@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from model.catalog import Column, Table
 from model.findings import Finding
+from postgres.ddl.collations import probe
 from postgres.ddl.columns import (
     column_definition,
     column_findings,
@@ -94,6 +95,7 @@ def _create(context: Context, table: Table, target: TargetName, names: Constrain
         _create_table(context, table, target, names, generated),
         fallback=_create_table(context, table, target, names, {}) if generated else None,
         lost=lost,
+        probe=probe(context, table, list(generated.values())),
     )
     for column in table.columns:
         if column.identity is not None and not has_native_identity(column, context.features):
