@@ -8,23 +8,30 @@ strings made here: `Secrets.hide` removes them from any text that a person or a 
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib.util
 import locale
 import os
 import platform
 import re
+import selectors
 import socket
+import struct
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg2
 import psycopg2.extensions
 from dotenv.parser import Binding, parse_stream
 
+from model.connection_advice import NOBODY_LISTENS, source_advice
 from model.errors import NoMoreConnectionsError, OdbcDiagnosis, SettingsError, UnreachableError, is_temporary_sqlstate
+from model.logins import METHODS, AccessToken, Login, expiry_of, login_in, login_of, required
 from model.server_address import parse_address
 from model.settings import SECRET_PARAMETERS, Driver, Secrets, Settings, Source, Target
 from model.settings_slips import Given, refuse_near_names
@@ -142,49 +149,85 @@ def load_settings(env_file: Path | None, environment: Mapping[str, str] | None =
     return Settings(source=source, target=target, secrets=hidden, **fields)
 
 
-def _source(values: Mapping[str, str]) -> tuple[Source, list[str]]:
+def _source(values: Mapping[str, str]) -> tuple[Source, Sequence[str]]:
     whole = values.get("MSSQL_CONNECTION_STRING", "").strip()
     if whole:
-        parts = parse_odbc(whole)
-        secrets = [parts.get("pwd", ""), parts.get("password", "")]
-        named = parts.get("driver", "")
-        driver = Driver(named, "from MSSQL_CONNECTION_STRING") if named else find_driver(values.get("MSSQL_DRIVER", ""))
-        text = whole if named else f"Driver={odbc_value(driver.name)};{whole}"
-        server = parts.get("server", parts.get("dsn", "?"))
-        label = f"{server}/{parts.get('database', '?')}"
-        default = "yes" if driver.encrypts_by_default else "no"
-        word = parts.get("encrypt", parts.get("encryption", default)).lower()
-        encrypted = word not in ("no", "false", "optional", "off", "request")
-        trusts = parts.get("trustservercertificate", "no").lower() in ("yes", "true", "1")
-        return Source(
-            text, driver, label, encrypted, verifies=encrypted and not trusts and not driver.is_freetds
-        ), secrets
+        return _source_of(whole, values)
 
-    host = _required(values, "MSSQL_HOST", "the name or address of the SQL Server")
-    database = _required(values, "MSSQL_DATABASE", "the database to copy")
-    user = _required(values, "MSSQL_USER", "the login that reads it")
-    password = _required(values, "MSSQL_PASSWORD", "that login's password", blank_allowed=True)
+    host = required(values, "MSSQL_HOST", "the name or address of the SQL Server").strip()
+    database = required(values, "MSSQL_DATABASE", "the database to copy").strip()
+    login = login_of(values, read("MSSQL_AUTHENTICATION", values))
     address = parse_address(host, values.get("MSSQL_PORT", "").strip() and str(read("MSSQL_PORT", values)))
     port = address.port or read("MSSQL_PORT", {})
     has_instance = bool(address.instance)
     host = f"{address.host}\\{address.instance}" if has_instance else address.host
     encrypt = read("MSSQL_ENCRYPT", values)
     trust = read("MSSQL_TRUST_SERVER_CERTIFICATE", values)
+    is_listener = read("MSSQL_MULTI_SUBNET_FAILOVER", values) == "yes"
+    if is_listener and has_instance:
+        raise SettingsError(
+            f"MSSQL_MULTI_SUBNET_FAILOVER does not go with an instance's name ({host}): write the listener's port "
+            f"instead"
+        )
     driver = find_driver(values.get("MSSQL_DRIVER", "").strip())
+    _refuse_unfit(driver, login)
     # A host with an instance name is resolved by the server's browser service, which knows the port.
     encrypted = encrypt in ("yes", "strict", "mandatory")
+    if METHODS[login.authentication].is_entra and not encrypted:
+        raise SettingsError(
+            f"MSSQL_ENCRYPT={encrypt} does not go with {login.authentication}: whoever reads a token on its way can "
+            f"use it"
+        )
     parts = {"Driver": driver.name}
     if driver.is_freetds:
+        # It tries all addresses of a name at once by itself, and has no keyword for it.
         parts |= {"Server": host} if has_instance else {"Server": host, "Port": str(port)}
         parts |= {"TDS_Version": "7.4", "ClientCharset": "UTF-8", "Encryption": "require" if encrypted else "off"}
     else:
         parts |= {"Server": host if has_instance else f"{host},{port}"}
         parts |= {"Encrypt": encrypt, "TrustServerCertificate": trust}
-    parts |= {"Database": database, "UID": user, "PWD": password, "APP": "mssql-to-postgres"}
+        parts |= {"MultiSubnetFailover": "yes"} if is_listener else {}
+    parts |= {"ApplicationIntent": "ReadOnly"} if read("MSSQL_APPLICATION_INTENT", values) == "readonly" else {}
+    parts |= {"Database": database, **login.keywords, "APP": "mssql-to-postgres"}
     text = ";".join(f"{name}={odbc_value(value)}" for name, value in parts.items())
     label = f"{host}/{database}" if has_instance else f"{host}:{port}/{database}"
-    verifies = encrypted and trust == "no" and not driver.is_freetds
-    return Source(text, driver, label, encrypted, None if has_instance else (host, port), verifies=verifies), [password]
+    source = Source(
+        text, driver, label, encrypted, None if has_instance else (host, port),
+        verifies=encrypted and trust == "no" and not driver.is_freetds,
+        authentication=login.authentication, token=login.token,
+    )  # fmt: skip
+    return source, login.secrets
+
+
+def _source_of(whole: str, values: Mapping[str, str]) -> tuple[Source, Sequence[str]]:
+    """The source that a whole connection string describes."""
+    parts = parse_odbc(whole)
+    login = login_in(parts, values)
+    named = parts.get("driver", "")
+    driver = Driver(named, "from MSSQL_CONNECTION_STRING") if named else find_driver(values.get("MSSQL_DRIVER", ""))
+    _refuse_unfit(driver, login)
+    text = whole if named else f"Driver={odbc_value(driver.name)};{whole}"
+    server = parts.get("server", parts.get("dsn", "?"))
+    label = f"{server}/{parts.get('database', '?')}"
+    # Microsoft, "Using Microsoft Entra ID with the ODBC Driver": such a login is encrypted by older drivers as well.
+    default = "yes" if driver.encrypts_by_default or METHODS[login.authentication].is_entra else "no"
+    word = parts.get("encrypt", parts.get("encryption", default)).lower()
+    encrypted = word not in ("no", "false", "optional", "off", "request")
+    trusts = parts.get("trustservercertificate", "no").lower() in ("yes", "true", "1")
+    source = Source(
+        text, driver, label, encrypted, verifies=encrypted and not trusts and not driver.is_freetds,
+        authentication=login.authentication, token=login.token,
+    )  # fmt: skip
+    return source, login.secrets
+
+
+def _refuse_unfit(driver: Driver, login: Login) -> None:
+    """Raise SettingsError where the login takes Microsoft's driver, and this is another one."""
+    if driver.is_freetds and METHODS[login.authentication].is_entra:
+        raise SettingsError(
+            f"MSSQL_DRIVER: {driver.label} has no logins of Microsoft Entra ({login.authentication}), Microsoft's "
+            f"driver has them. Run: pip install mssql-python-odbc, or install msodbcsql18 from your system's packages"
+        )
 
 
 def _target(values: Mapping[str, str]) -> tuple[Target, list[str]]:
@@ -232,13 +275,6 @@ _NO_ADDRESS = (
 
 def _are_ports(text: str) -> bool:
     return all(re.fullmatch(r"[0-9]{1,5}", part.strip()) for part in text.split(",") if part)
-
-
-def _required(values: Mapping[str, str], name: str, what: str, blank_allowed: bool = False) -> str:
-    value = values.get(name)
-    if value is None or (not blank_allowed and not value.strip()):
-        raise SettingsError(f"{name} is missing: {what}. Put it into .env (see .env.example) or the environment.")
-    return value if name == "MSSQL_PASSWORD" else value.strip()
 
 
 # -- ODBC ------------------------------------------------------------------------------------
@@ -357,7 +393,10 @@ def connect_source(settings: Settings) -> Any:
     pyodbc.pooling = False
     probe_port(settings.source)
     try:
-        return pyodbc.connect(settings.source.connection_string, autocommit=True, timeout=CONNECT_TIMEOUT_S)
+        return pyodbc.connect(
+            settings.source.connection_string, autocommit=True, timeout=CONNECT_TIMEOUT_S,
+            attrs_before=login_attributes(settings.source),
+        )  # fmt: skip
     except pyodbc.Error as error:
         raise source_unreachable(settings, error) from None
 
@@ -365,7 +404,41 @@ def connect_source(settings: Settings) -> Any:
 def source_unreachable(settings: Settings, error: BaseException) -> UnreachableError:
     """The error for a person when the source refused a connection."""
     words = settings.secrets.hide(odbc_words(error))
-    return UnreachableError(f"SQL Server {settings.source.label} cannot be used: {words}\n{source_advice(words)}")
+    advice = source_advice(words, settings.source.authentication)
+    ended = expiry_of(_token_text(settings.source.token)) if settings.source.token else None
+    if ended is not None and ended < datetime.now(timezone.utc):
+        advice = f"The access token expired at {ended:%Y-%m-%d %H:%M:%S} UTC. {advice}"
+    return UnreachableError(f"SQL Server {settings.source.label} cannot be used: {words}\n{advice}")
+
+
+#: Microsoft's msodbcsql.h, SQL_COPT_SS_ACCESS_TOKEN
+ACCESS_TOKEN = 1256
+
+
+def login_attributes(source: Source) -> dict[int, bytes]:
+    """The attributes that a connection takes before it is opened: the access token, as it is now.
+
+    Raises UnreachableError where the file with it cannot be read, or is empty.
+    """
+    if source.token is None:
+        return {}
+    # Microsoft, "Authenticating with an access token": its size in bytes, then each of its bytes with a zero behind it.
+    raw = _token_text(source.token).encode("utf-16-le")
+    return {ACCESS_TOKEN: struct.pack("<I", len(raw)) + raw}
+
+
+def _token_text(token: AccessToken) -> str:
+    if token.file is None:
+        return token.text
+    try:
+        text = token.file.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnreachableError(f"{token.place} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if not text:
+        raise UnreachableError(
+            f"{token.place} is empty: whatever renews it must put the new one in its place at once (mv)"
+        )
+    return text
 
 
 def in_database(source: Source, database: str) -> Source:
@@ -384,13 +457,53 @@ def probe_port(source: Source) -> None:
         raise NoMoreConnectionsError(source.closed_because)
     if source.address is None:
         return
-    host, port = source.address
     try:
-        socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S).close()
+        _answering(*source.address).close()
     except OSError as error:
         raise UnreachableError(
-            f"SQL Server {source.label} cannot be reached: {error.strerror or error}\n{source_advice('')}"
+            f"SQL Server {source.label} cannot be reached: {error.strerror or error}\n{NOBODY_LISTENS}"
         ) from None
+
+
+def _answering(host: str, port: int) -> socket.socket:
+    """A connection to the first that answers of all addresses that a name stands for, as of a listener in two subnets.
+
+    All are tried at once, since of such a listener's addresses only one does. Raises OSError, the first one.
+    """
+    errors: list[OSError] = []
+    with selectors.DefaultSelector() as waiting:
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            try:
+                one = socket.socket(family, kind, protocol)
+            except OSError as error:
+                errors.append(error)
+                continue
+            one.setblocking(False)
+            code = one.connect_ex(address)
+            if code in (0, *_UNDER_WAY):
+                waiting.register(one, selectors.EVENT_WRITE)
+            else:
+                errors.append(OSError(code, os.strerror(code)))
+                one.close()
+        try:
+            deadline = time.monotonic() + CONNECT_TIMEOUT_S
+            while waiting.get_map() and (left := deadline - time.monotonic()) > 0:
+                for ready, _ in waiting.select(left):
+                    one = cast("socket.socket", ready.fileobj)
+                    waiting.unregister(one)
+                    code = one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                    if not code:
+                        return one
+                    errors.append(OSError(code, os.strerror(code)))
+                    one.close()
+        finally:
+            for other in list(waiting.get_map().values()):
+                cast("socket.socket", other.fileobj).close()
+    raise errors[0] if errors else TimeoutError(errno.ETIMEDOUT, "timed out")
+
+
+#: what an attempt that does not wait answers where it goes on (Windows: WSAEWOULDBLOCK)
+_UNDER_WAY = (errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK))
 
 
 def odbc_words(error: BaseException) -> str:
@@ -423,22 +536,6 @@ def is_temporary_target_error(error: psycopg2.Error) -> bool:
     if error.pgcode is None:
         return isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.DatabaseError))
     return is_temporary_sqlstate(error.pgcode)
-
-
-def source_advice(words: str) -> str:
-    """What to do next about a failed connection to SQL Server."""
-    if re.search(r"certificate|SSL Provider", words, re.IGNORECASE):
-        return (
-            "This machine does not trust the server's certificate. Give the server a trusted one; or, on a network "
-            "you trust, set MSSQL_TRUST_SERVER_CERTIFICATE=yes."
-        )
-    if re.search(r"\b(4060|911)\b|Cannot open database", words):
-        return "Check MSSQL_DATABASE, and that the login is a user of that database."
-    if re.search(r"\b18456\b|28000|Login failed", words):
-        return "Check MSSQL_USER and MSSQL_PASSWORD (in .env, put a password with special characters in single quotes)."
-    if re.search(r"Can't open lib|IM002|IM003|IM004|file not found", words):
-        return "Check MSSQL_DRIVER: name an installed ODBC driver, or leave it out to let one be found."
-    return "Check MSSQL_HOST and MSSQL_PORT, that the server listens on TCP, and that no firewall blocks it."
 
 
 # -- PostgreSQL ------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from model.changes import NulPolicy
 from model.error_values import without_values
+from model.logins import METHODS, AccessToken, Authentication
 from model.rates import MaxRate
 from model.refresh import Refresh, RefreshOf, SwitchScope
 
@@ -38,6 +39,7 @@ class Secrets:
         if self.hides_values:
             text = without_values(text)
         text = _KEYWORD_SECRET.sub(r"\1=***", text)
+        text = _TOKEN.sub("***", text)
         text = _ADDRESS_SECRET.sub(r"\1:***@", text)
         for value in sorted(filter(_is_distinctive, self.values), key=len, reverse=True):
             for form in {value, value.replace("}", "}}"), quote(value, safe="")}:
@@ -48,9 +50,12 @@ class Secrets:
 #: libpq's parameters whose values are secrets, and ODBC's: `password=x`, `PWD={x}`, `password='x'`
 SECRET_PARAMETERS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
 _KEYWORD_SECRET = re.compile(
-    rf"(?i)\b(PWD|{'|'.join(SECRET_PARAMETERS)})\s*=\s*"
+    rf"(?i)\b(PWD|KeystoreSecret|Access ?Token|{'|'.join(SECRET_PARAMETERS)})\s*=\s*"
     r"(\{(?:[^}]|\}\})*\}|'(?:[^'\\]|\\.)*'|[^;\s]+)"
 )
+#: an access token as Microsoft Entra writes it (RFC 7519, "JSON Web Token"): three parts, the first one's JSON object
+#: begins with `{"`
+_TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 _ADDRESS_SECRET = re.compile(r"(?i)\b(postgres(?:ql)?://[^\s/:@]*):\S*@")
 
 
@@ -97,6 +102,14 @@ class Source:
     closed_because: str | None = None
     #: whether the server's certificate is checked
     verifies: bool = False
+    #: how the login is proven; the token that does, where one does
+    authentication: Authentication = "sql"
+    token: AccessToken | None = field(default=None, repr=False)
+
+    @property
+    def login(self) -> str:
+        """For a person: how the login is proven, where that is not by a password of the server's own."""
+        return "" if self.authentication == "sql" else f", login by {METHODS[self.authentication].words}"
 
     @property
     def security(self) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from model.errors import SettingsError
+from model.logins import METHODS
 from model.rates import MaxRate, parse_rate
 from model.refresh import REFRESHES, SWITCH_SCOPES, RefreshOf
 
@@ -210,6 +211,42 @@ TABLE: tuple[Group, ...] = (
                     "MSSQL_PASSWORD",
                     "'...'",
                     is_given=True,
+                ),
+            ),
+            (
+                Setting(
+                    "MSSQL_AUTHENTICATION",
+                    "kerberos",
+                    "How the login is proven: sql (default) by its password, kerberos by a Windows account's ticket, "
+                    "the others by Microsoft Entra. docs/logins.md says what each takes.",
+                    Choice(tuple(METHODS)),
+                ),
+                Setting(
+                    "MSSQL_ACCESS_TOKEN_FILE",
+                    "/run/mssql/token",
+                    "For entra-token: a file with the access token, which is read again for each connection.",
+                    File(),
+                ),
+                Setting(
+                    "MSSQL_ACCESS_TOKEN",
+                    "'...'",
+                    "Or the token itself, for runs that end before it does (about an hour).",
+                ),
+            ),
+            (
+                Setting(
+                    "MSSQL_APPLICATION_INTENT",
+                    "ReadOnly",
+                    "ReadOnly asks an availability group for a readable secondary, ReadWrite (default) for the "
+                    "primary.",
+                    Choice(("readwrite", "readonly")),
+                ),
+                Setting(
+                    "MSSQL_MULTI_SUBNET_FAILOVER",
+                    "yes",
+                    "yes: MSSQL_HOST is the listener of an availability group or a failover cluster, all addresses of "
+                    "which are tried at once.",
+                    Choice(("no", "yes")),
                 ),
             ),
             (

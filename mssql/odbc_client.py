@@ -23,7 +23,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from db import CONNECT_TIMEOUT_S, choose_utf8_locale, odbc_words, probe_port, source_unreachable
+from db import CONNECT_TIMEOUT_S, choose_utf8_locale, login_attributes, odbc_words, probe_port, source_unreachable
 from model.errors import OdbcError
 from model.long_rows import PIECE_BYTES
 from model.settings import Settings
@@ -32,7 +32,7 @@ ENVIRONMENT, CONNECTION, STATEMENT = 1, 2, 3
 SUCCESS, SUCCESS_WITH_INFO, NO_DATA = 0, 1, 100
 NULL_DATA, NO_TOTAL = -1, -4
 ATTR_ODBC_VERSION, ODBC_3_80 = 200, 380
-ATTR_LOGIN_TIMEOUT = 103
+ATTR_LOGIN_TIMEOUT, IS_POINTER = 103, -4
 CHAR, WIDE, BINARY, BIT, BIGINT, FLOAT, DOUBLE, DATE, TIMESTAMP = 1, -8, -2, -7, -25, 7, 8, 91, 93
 #: Arrow type → C type, its layout, what becomes of the numbers in it
 _FIXED: dict[Any, tuple[int, str]] = {
@@ -42,6 +42,8 @@ _FIXED: dict[Any, tuple[int, str]] = {
     pa.float64(): (DOUBLE, "<d"),
 }
 _SHORT = 64
+#: room for a result's name, in characters, the terminator included
+_LONGEST_NAME = 130
 
 
 @cache
@@ -106,6 +108,10 @@ def connect(settings: Settings) -> Iterator[Connection]:
     try:
         timeout = ctypes.c_void_p(CONNECT_TIMEOUT_S)
         _call("SQLSetConnectAttrW", CONNECTION, handle, ctypes.c_int(ATTR_LOGIN_TIMEOUT), timeout, ctypes.c_int(0))
+        for attribute, value in login_attributes(settings.source).items():
+            # Both drivers' managers keep the pointer alone until they connect: `value` lasts as long.
+            arguments = (ctypes.c_int(attribute), ctypes.c_char_p(value), ctypes.c_int(IS_POINTER))
+            _call("SQLSetConnectAttrW", CONNECTION, handle, *arguments)
         text, length = _wide(settings.source.connection_string)
         try:
             # 0: no questions to a person.
@@ -138,7 +144,7 @@ class Connection:
         finally:
             _manager().SQLFreeHandle(ctypes.c_short(STATEMENT), handle)
 
-    def rows(self, query: str, on_description: Callable[[list[pa.DataType]], None] | None = None) -> Iterator[Row]:
+    def rows(self, query: str, on_description: Callable[[pa.Schema], None] | None = None) -> Iterator[Row]:
         """The rows of a query; each is over when the next one is asked for. Raises OdbcError.
 
         `on_description` is told before the first row what the driver says of the result's columns, as the Arrow types
@@ -165,18 +171,20 @@ _DECIMALS, _TIMES, _MOMENTS, _FLOAT = (2, 3), (92, -154), (93, 11), 6
 _MOST_DIGITS, _REAL_BITS = 38, 24
 
 
-def _described(statement: Any) -> list[pa.DataType]:
+def _described(statement: Any) -> pa.Schema:
     count = ctypes.c_short()
     _call("SQLNumResultCols", STATEMENT, statement, ctypes.byref(count))
     found = []
+    name, length = ctypes.create_string_buffer(2 * _LONGEST_NAME), ctypes.c_short()
     for position in range(1, count.value + 1):
         kind, digits, size = ctypes.c_short(), ctypes.c_short(), ctypes.c_size_t()
         _call(
-            "SQLDescribeColW", STATEMENT, statement, ctypes.c_ushort(position), None, ctypes.c_short(0), None,
-            ctypes.byref(kind), ctypes.byref(size), ctypes.byref(digits), None,
+            "SQLDescribeColW", STATEMENT, statement, ctypes.c_ushort(position), name, ctypes.c_short(_LONGEST_NAME),
+            ctypes.byref(length), ctypes.byref(kind), ctypes.byref(size), ctypes.byref(digits), None,
         )  # fmt: skip
-        found.append(_arrow_type(kind.value, size.value, digits.value))
-    return found
+        text = name.raw[: 2 * min(length.value, _LONGEST_NAME - 1)].decode("utf-16-le", "replace")
+        found.append(pa.field(text, _arrow_type(kind.value, size.value, digits.value)))
+    return pa.schema(found)
 
 
 def _arrow_type(kind: int, size: int, digits: int) -> pa.DataType:

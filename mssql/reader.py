@@ -21,6 +21,7 @@ from mssql.answers import source_error
 from mssql.block_reader import measure, read_in_blocks, row_bytes
 from mssql.descriptions import NEXT_STEP
 from mssql.quoting import is_beyond_basic_plane
+from mssql.token_connection import TokenConnection
 from mssql.value_reader import read_value_by_value
 from mssql.wanted_rows import Form, OnChange, Reading, SourceConnections, WantedRows, select_list
 
@@ -29,7 +30,9 @@ LARGEST_BOUND_ROW = 4 * 1024 * 1024
 
 
 def connect(settings: Settings) -> Any:
-    """An arrow-odbc connection. Raises UnreachableError."""
+    """An arrow-odbc connection, or what answers like one where an access token logs in. Raises UnreachableError."""
+    if settings.source.token is not None:
+        return TokenConnection(settings)
     choose_utf8_locale()
     probe_port(settings.source)
     try:
@@ -71,7 +74,7 @@ def _as_described(reading: Reading, form: Form) -> Generator[Part, None, Form | 
 
 def _parts(reading: Reading, form: Form) -> Iterator[Part]:
     connection, rows = reading.source.connection, reading.wanted.rows
-    if is_beyond_basic_plane(f"{rows}{select_list(form.columns)}"):
+    if isinstance(connection, TokenConnection) or is_beyond_basic_plane(f"{rows}{select_list(form.columns)}"):
         yield from read_value_by_value(reading, form)
         return
     if form.is_promised:

@@ -49,10 +49,10 @@ class _Order:
         expression = expression_of(self._columns[position])
         return f"CAST({expression} AS nvarchar(max))" if self._lobs[position] == "text" else expression
 
-    def hold_against(self, offered: Sequence[pa.DataType]) -> None:
+    def hold_against(self, offered: pa.Schema) -> None:
         """Compare the types that the driver offers for the query with the columns'."""
         positions = (*self.shorts, *(None for _ in self.cut), *self.longs)
-        by_position = dict(zip(positions, offered, strict=True))
+        by_position = dict(zip(positions, offered.types, strict=True))
         descriptions.hold_against(self._columns, [by_position[position] for position in range(len(self._columns))])
 
 
@@ -91,7 +91,7 @@ def _describe_bare(connection: odbc_client.Connection, reading: Reading) -> None
     if not hidden:
         return
     query = descriptions.bare_query(columns, hidden, reading.wanted.quoted_table)
-    for _ in connection.rows(query, lambda offered: descriptions.hold_bare_against(columns, hidden, offered)):
+    for _ in connection.rows(query, lambda offered: descriptions.hold_bare_against(columns, hidden, offered.types)):
         pass
 
 

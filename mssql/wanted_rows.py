@@ -17,6 +17,7 @@ from model.settings import Settings
 from mssql import odbc_client
 from mssql.native_numbers import RawNumbers
 from mssql.quoting import quote, quote_table
+from mssql.token_connection import TokenConnection
 from mssql.where import where_clause
 from type_mapping import has_seventh_digit, read_type, select_expression
 
@@ -26,7 +27,7 @@ OnChange = Callable[[Kind, int, int], None]
 
 @dataclass(frozen=True)
 class SourceConnections:
-    """Connections to the source: `connection` is an arrow-odbc one.
+    """Connections to the source: `connection` is an arrow-odbc one, or one by an access token.
 
     `by_value` serves where another kind is needed; one is opened where it is not given.
     """
@@ -39,6 +40,8 @@ class SourceConnections:
         """What reads value by value. Raises SourceError where there is none and none may be opened."""
         if self.by_value is not None:
             return nullcontext(self.by_value)
+        if isinstance(self.connection, TokenConnection):
+            return nullcontext(self.connection.by_value)
         if self.settings.source.closed_because is not None:
             # This table's failure alone: the connection that reads in batches stands, and serves the others.
             raise SourceError(

@@ -95,7 +95,7 @@ def run_over(script: Script, tables: Sequence[Table], settings: Settings, tracke
 def announce(run: Run) -> None:
     """Say between what the run works, and where it keeps its progress."""
     source, target = run.settings.source, run.settings.target
-    run.display.say(f"🔌 Source: {source.label} through {source.driver.label}, {source.security}")
+    run.display.say(f"🔌 Source: {source.label} through {source.driver.label}, {source.security}{source.login}")
     run.display.say(f"🔌 Target: {target.label}, {target.security}")
     if run.type_map.path is not None:
         entries = len(run.type_map.lines)

@@ -27,6 +27,7 @@ from pysqlbridge.tds import TdsProtocolError
 from model.catalog import Database, SqlType
 from standin.faults import ConnectionDroppedError
 from standin.filling import Rows
+from standin.logins import SeenLogin
 from standin.session import ClientConnection
 from standin.source import Source
 
@@ -38,10 +39,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Access:
-    """Where a stand-in listens, and the one login that it admits; for port 0 one is chosen."""
+    """Where a stand-in listens, and the one login that it admits, or access token; for port 0 one is chosen."""
 
     login: str = LOGIN
     password: str = PASSWORD
+    token: str = ""
     host: str = "127.0.0.1"
     port: int = 0
 
@@ -63,6 +65,8 @@ class StandIn(Source):
     ) -> None:
         super().__init__(database, rows, denied=denied, described=described)
         self.login, self.password, self.host, self.port = access.login, access.password, access.host, access.port
+        #: the access token that is good at the moment
+        self.token = access.token
         self.certificate: Certificate = self_signed()
         self._server: _Server | None = None
 
@@ -95,9 +99,13 @@ class StandIn(Source):
     ) -> None:
         self.stop()
 
-    def admits(self, user: str, password: str) -> bool:
+    def admits(self, asked: SeenLogin, password: str) -> bool:
         """Whether a login may come in; the case of its name does not matter."""
-        return user.lower() == self.login.lower() and hmac.compare_digest(password.encode(), self.password.encode())
+        if asked.token is not None:
+            return self.token != "" and hmac.compare_digest(asked.token.encode(), self.token.encode())
+        return asked.user.lower() == self.login.lower() and hmac.compare_digest(
+            password.encode(), self.password.encode()
+        )
 
     def connection_string(self, driver: str, *, encrypt: bool = False, **more: str) -> str:
         """An ODBC connection string for `driver`, a name or a path; `more` adds or replaces keywords."""

@@ -15,6 +15,7 @@ from standin.collations import DEFAULT_COLLATION_NAME
 from standin.errors import SqlError
 from standin.faults import DROP, Fault, Faults, Interruption
 from standin.filling import Rows, fill, load, table_name
+from standin.logins import SeenLogin
 from standin.quoting import quote
 from standin.relations import Relation
 from standin.table_locks import TableLocks
@@ -42,6 +43,8 @@ class Source:
         #: whether its edition makes database snapshots
         self.makes_snapshots = False
         self.snapshots: dict[str, str] = {}
+        #: every login that was asked for so far, admitted or not
+        self.logins: list[SeenLogin] = []
         self.locks = TableLocks()
         self._faults = Faults()
         self._denied = {name.lower() for name in denied}

@@ -35,6 +35,7 @@ from pysqlbridge.tds.packet import next_session_id
 from pysqlbridge.tds.token import negotiate
 
 from standin.errors import EncodingError, SqlError, as_sql_error
+from standin.logins import ACKNOWLEDGED, SeenLogin, demand_token, seen_login
 from standin.quoting import quote
 from standin.session.answer import PROCEDURE, SERVER_NAME, Answer
 from standin.session.procedures import call
@@ -52,7 +53,7 @@ class _CancelledError(Exception):
 
 
 class ClientConnection(Connection):  # type: ignore[misc]
-    """A connection that answers from a source; `admits` decides on a login by its name and password.
+    """A connection that answers from a source; `admits` decides on a login by what it asks for and its password.
 
     pysqlbridge calls the `_step_…` methods as messages arrive.
     """
@@ -64,7 +65,7 @@ class ClientConnection(Connection):  # type: ignore[misc]
         certificate: Certificate,
         context: ssl.SSLContext,
         *,
-        admits: Callable[[str, str], bool],
+        admits: Callable[[SeenLogin, str], bool],
     ) -> None:
         super().__init__(certificate, version=VERSION, server_name=SERVER_NAME, database=source.database.name)
         self._source = source
@@ -99,45 +100,52 @@ class ClientConnection(Connection):  # type: ignore[misc]
         has_tls = asked.encryption is not Encryption.NOT_SUPPORTED
         agreed = self._negotiate_encryption(asked.encryption) if has_tls else Encryption.NOT_SUPPORTED
         self._session_encrypted = agreed is Encryption.ON
-        answer = server_response(version=VERSION, encryption=agreed, asked=asked)
+        answer = demand_token(asked, server_response(version=VERSION, encryption=agreed, asked=asked))
         responses.append(build_packet(PacketType.TABULAR_RESULT, answer.build()))
         self._tunnel = TlsTunnel(self._context) if has_tls else None
         self._state = ConnectionState.TLS_HANDSHAKE if has_tls else ConnectionState.EXPECT_LOGIN
         return True
 
     def _step_login(self, responses: list[bytes]) -> bool:
+        received = self._buffer
         if self._tunnel is not None:
-            return bool(super()._step_login(responses))
-        message = reassemble(self._buffer)
+            received = self._plaintext
+            if self._buffer:
+                received += self._tunnel.unwrap(bytes(self._buffer))
+                self._buffer.clear()
+        message = reassemble(received)
         if message is None:
             return False
-        del self._buffer[: message.consumed]
+        del received[: message.consumed]
+        if message.type is not PacketType.LOGIN7:
+            raise TdsProtocolError(f"expected LOGIN7, got {message.type.name}")
         self._login = Login7.parse(message.payload)
         self._tds_version = negotiate(self._login.tds_version)
-        return self._answer_sql_login(responses)
+        self._answer_login(responses, seen_login(self._login, message.payload))
+        return True
 
-    def _answer_sql_login(self, responses: list[bytes]) -> bool:
+    def _answer_login(self, responses: list[bytes], seen: SeenLogin) -> None:
         assert self._login is not None
-        user, wanted = self._login.user_name, self._login.database
-        offered = deobfuscate_password(self._login.password)
+        wanted = self._login.database
+        self._source.logins.append(seen)
+        reason = f"'{seen.user}'." if seen.token is None else "'<token-identified principal>'. Token is expired."
         refused = error_token(
-            18456, f"Login failed for user '{user}'.", severity=14, server=SERVER_NAME, tds_version=self._tds_version
+            18456, f"Login failed for user {reason}", severity=14, server=SERVER_NAME, tds_version=self._tds_version
         )
-        if not self._admits(user, offered):
+        if not self._admits(seen, deobfuscate_password(self._login.password)):
             self._refuse(responses, refused)
         elif wanted and not self._source.has_database(wanted):
             text = f'Cannot open database "{wanted}" requested by the login. The login failed.'
             opened = error_token(4060, text, severity=11, server=SERVER_NAME, tds_version=self._tds_version)
             self._refuse(responses, opened + refused)
         else:
-            self._finish_login(responses)
-        return True
+            self._finish_login(responses, b"" if seen.token is None else ACKNOWLEDGED)
 
     def _refuse(self, responses: list[bytes], errors: bytes) -> None:
         self._send(responses, errors + done(status=DoneStatus.ERROR, tds_version=self._tds_version))
         self._state = ConnectionState.FAILED
 
-    def _finish_login(self, responses: list[bytes]) -> None:
+    def _finish_login(self, responses: list[bytes], acknowledged: bytes = b"") -> None:
         assert self._login is not None
         self._spid = next_session_id()
         database = self._source.database.name
@@ -152,7 +160,8 @@ class ClientConnection(Connection):  # type: ignore[misc]
             packet_size=size,
             tds_version=self._tds_version,
         )
-        self._send(responses, answer)
+        end = done(tds_version=self._tds_version)
+        self._send(responses, answer.removesuffix(end) + acknowledged + end)
         self._session = Session(
             source=self._source,
             duck=self._duck,
