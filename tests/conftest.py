@@ -22,6 +22,13 @@ from tests.scenes import DATABASE, DDL, ROWS, Scene, settings_of
 _numbers = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`-m tsql` selects what needs a T-SQL server. A fixture that asks for it by name marks its parameter itself."""
+    for item in items:
+        if "tsql_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.tsql)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_settings_of_the_shell() -> None:
     """Settings that the developer's shell holds reach no test, in this process neither."""

@@ -46,8 +46,9 @@ from scheduling.tasks import Unwatched
 from standin.script import create_script
 from standin.server import StandIn
 from standin.values import Variant
-from tests.harness import drop_database, source_settings
+from tests.harness import source_settings
 from tests.samples import TEXT, MakeWorkplace, Serve, both_scripts, claimed, table, target_tables
+from tests.tsql_servers import own_database
 from tests.type_values import extended, line, point
 from type_mapping import mapping_of, postgres_type
 
@@ -560,19 +561,12 @@ ON_SERVER = [name for name, case in CASES.items() if case.server_values is not N
 @pytest.fixture(scope="module")
 def server_database(tsql_server: dict[str, str]) -> Iterator[dict[str, str]]:
     """A database with the tables on a real server, and the settings that reach it."""
-    given_settings = {**tsql_server, "PGDATABASE": "none"}
-    name = f"types_{uuid.uuid4().hex[:12]}"
-    with closing(connect_source(load_settings(None, {**given_settings, "MSSQL_DATABASE": "master"}))) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-        try:
-            there = {**tsql_server, "MSSQL_DATABASE": name}
-            tables = tuple(table_of(case) for case in ON_SERVER)
-            with closing(connect_source(load_settings(None, {**given_settings, **there}))) as connection:
-                for statement in create_script(Database(name, tables), with_comments=False, with_others=False):
-                    connection.execute(statement)
-            yield there
-        finally:
-            drop_database(admin, name)
+    with own_database(tsql_server, "types") as there:
+        database = Database(there["MSSQL_DATABASE"], tuple(table_of(case) for case in ON_SERVER))
+        with closing(connect_source(load_settings(None, {**there, "PGDATABASE": "none"}))) as connection:
+            for statement in create_script(database, with_comments=False, with_others=False):
+                connection.execute(statement)
+        yield there
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,8 +18,9 @@ from db import connect_source, load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import Database
 from standin.server import StandIn
-from tests.harness import Finished, Proxy, Workplace, drop_database, source_settings, wait_until
+from tests.harness import Finished, Proxy, Workplace, source_settings, wait_until
 from tests.samples import query, set_status, table
+from tests.tsql_servers import own_database
 
 ROW_COUNT = 20_000
 DATABASE = Database("moments", (table("Big"), table("Later")))
@@ -276,39 +276,35 @@ def test_on_a_server_that_speaks_t_sql(
     tsql_server: dict[str, str], target: EmbeddedTarget, target_database: str, tmp_path: Path
 ) -> None:
     query(target, target_database, DDL)
-    name = f"moments_{uuid.uuid4().hex[:12]}"
-    given = {**tsql_server, **target.environment(target_database), "BATCH_SIZE": "500", "CHUNK_ROWS": "4000"}
-    with closing(connect_source(load_settings(None, {**given, "MSSQL_DATABASE": "master"}))) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-        try:
-            with (
-                closing(connect_source(load_settings(None, {**given, "MSSQL_DATABASE": name}))) as writer,
-                Proxy((given["MSSQL_HOST"], int(given["MSSQL_PORT"]))) as proxy,
-            ):
-                writer.execute("CREATE TABLE dbo.Big (id int NOT NULL PRIMARY KEY, label nvarchar(50))")
-                writer.execute("CREATE TABLE dbo.Later (id int NOT NULL PRIMARY KEY, label nvarchar(50))")
-                digits = "(VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9))"
-                numbers = " CROSS JOIN ".join(f"{digits} AS d{digit} (v{digit})" for digit in range(5))
-                number = "1 + v0 + 10 * v1 + 100 * v2 + 1000 * v3 + 10000 * v4"
-                for table_name, word, count in (("Big", "number", ROW_COUNT), ("Later", "later", 100)):
-                    writer.execute(
-                        f"INSERT INTO dbo.{table_name} SELECT n, CONCAT('{word} ', n) FROM"
-                        f" (SELECT {number} AS n FROM {numbers}) AS numbers WHERE n <= {count}"
-                    )
-                settings = {**given, "MSSQL_HOST": "127.0.0.1", "MSSQL_PORT": str(proxy.port), "MSSQL_DATABASE": name}
-                there = Workplace(tmp_path, settings)
-                proxy.stall_after(PART)
-                process = there.start("data", "--consistent", "--workers", "2")
-                wait_until(lambda: proxy.is_stalled or process.poll() is not None, "the source is silent")
-                assert process.poll() is None, process.communicate()
-                for statement in WRITTEN:
-                    writer.execute(statement)
-                proxy.resume()
-                out, err = process.communicate(timeout=120)
-                assert process.returncode == 0, out + err
-                assert "📸 The source is read from " in out
-                assert query(target, target_database, "SELECT count(*), max(id) FROM big") == [(ROW_COUNT, ROW_COUNT)]
-                later = "SELECT count(*), count(*) FILTER (WHERE label = 'later ' || id) FROM later"
-                assert query(target, target_database, later) == [(100, 100)]
-        finally:
-            drop_database(admin, name)
+    sizes = {"BATCH_SIZE": "500", "CHUNK_ROWS": "4000"}
+    with own_database(tsql_server, "moments") as reached:
+        given = {**reached, **target.environment(target_database), **sizes}
+        with (
+            closing(connect_source(load_settings(None, given))) as writer,
+            Proxy((given["MSSQL_HOST"], int(given["MSSQL_PORT"]))) as proxy,
+        ):
+            writer.execute("CREATE TABLE dbo.Big (id int NOT NULL PRIMARY KEY, label nvarchar(50))")
+            writer.execute("CREATE TABLE dbo.Later (id int NOT NULL PRIMARY KEY, label nvarchar(50))")
+            digits = "(VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9))"
+            numbers = " CROSS JOIN ".join(f"{digits} AS d{digit} (v{digit})" for digit in range(5))
+            number = "1 + v0 + 10 * v1 + 100 * v2 + 1000 * v3 + 10000 * v4"
+            for table_name, word, count in (("Big", "number", ROW_COUNT), ("Later", "later", 100)):
+                writer.execute(
+                    f"INSERT INTO dbo.{table_name} SELECT n, CONCAT('{word} ', n) FROM"
+                    f" (SELECT {number} AS n FROM {numbers}) AS numbers WHERE n <= {count}"
+                )
+            settings = {**given, "MSSQL_HOST": "127.0.0.1", "MSSQL_PORT": str(proxy.port)}
+            there = Workplace(tmp_path, settings)
+            proxy.stall_after(PART)
+            process = there.start("data", "--consistent", "--workers", "2")
+            wait_until(lambda: proxy.is_stalled or process.poll() is not None, "the source is silent")
+            assert process.poll() is None, process.communicate()
+            for statement in WRITTEN:
+                writer.execute(statement)
+            proxy.resume()
+            out, err = process.communicate(timeout=120)
+            assert process.returncode == 0, out + err
+            assert "📸 The source is read from " in out
+            assert query(target, target_database, "SELECT count(*), max(id) FROM big") == [(ROW_COUNT, ROW_COUNT)]
+            later = "SELECT count(*), count(*) FILTER (WHERE label = 'later ' || id) FROM later"
+            assert query(target, target_database, later) == [(100, 100)]

@@ -35,7 +35,8 @@ from mssql.wanted_rows import WantedRows
 from mssql.where import where_clause
 from standin.script import create_script, load_rows
 from standin.server import StandIn
-from tests.harness import drop_database, source_settings
+from tests.harness import source_settings
+from tests.tsql_servers import own_database
 
 ROWS = 700
 CHUNK_ROWS = 130
@@ -240,32 +241,24 @@ class Source:
         return reader.connect(self.settings)
 
 
-@pytest.fixture(scope="module", params=["the stand-in", "a T-SQL server"])
+@pytest.fixture(scope="module", params=["the stand-in", pytest.param("a T-SQL server", marks=pytest.mark.tsql)])
 def source(request: pytest.FixtureRequest) -> Iterator[Source]:
     """Each server in turn."""
     if request.param == "the stand-in":
         with StandIn(DATABASE, database_rows()) as server:
             yield replace(_seen({**source_settings(server.port, DATABASE.name), "PGDATABASE": "none"}), stand_in=server)
         return
-    server_settings = request.getfixturevalue("tsql_server")
-    name = f"chunks_{uuid.uuid4().hex[:12]}"
-    given = {**server_settings, "PGDATABASE": "none"}
-    with closing(connect_source(load_settings(None, {**given, "MSSQL_DATABASE": "master"}))) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-        try:
-            settings = load_settings(None, {**given, "MSSQL_DATABASE": name})
-            with closing(pyodbc.connect(settings.source.connection_string, autocommit=True)) as connection:
-                for statement in create_script(DATABASE, with_comments=False, with_others=False):
-                    connection.execute(statement)
-            with closing(pyodbc.connect(settings.source.connection_string)) as connection:
-                load_rows(
-                    connection, DATABASE, {name: rows for name, rows in database_rows().items() if len(rows) == ROWS}
-                )
-                for table, keys in SAMPLED.values():
-                    insert_many(connection, table, [(*key, n) for n, key in enumerate(keys)])
-            yield _seen({**given, "MSSQL_DATABASE": name})
-        finally:
-            drop_database(admin, name)
+    with own_database(request.getfixturevalue("tsql_server"), "chunks") as there:
+        given = {**there, "PGDATABASE": "none"}
+        settings = load_settings(None, given)
+        with closing(pyodbc.connect(settings.source.connection_string, autocommit=True)) as connection:
+            for statement in create_script(DATABASE, with_comments=False, with_others=False):
+                connection.execute(statement)
+        with closing(pyodbc.connect(settings.source.connection_string)) as connection:
+            load_rows(connection, DATABASE, {name: rows for name, rows in database_rows().items() if len(rows) == ROWS})
+            for table, keys in SAMPLED.values():
+                insert_many(connection, table, [(*key, n) for n, key in enumerate(keys)])
+        yield _seen(given)
 
 
 def insert_many(connection: pyodbc.Connection, table: Table, rows: Sequence[Value]) -> None:

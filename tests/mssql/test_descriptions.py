@@ -17,8 +17,9 @@ from model.ranges import WHOLE_TABLE
 from mssql.figures import count_values
 from standin.filling import Rows
 from standin.server import StandIn
-from tests.harness import Workplace, drop_database
+from tests.harness import Workplace
 from tests.samples import INT, query, table, target_rows
+from tests.tsql_servers import own_database
 from type_mapping import read_type
 
 
@@ -171,13 +172,9 @@ def test_a_table_read_value_by_value_is_held_against_its_catalog_too(
 def test_on_a_tsql_server_computed_numbers_arrive_as_they_are(
     tsql_server: Mapping[str, str], odbc_driver: str, target: EmbeddedTarget, target_database: str, tmp_path: Path
 ) -> None:
-    name = "descriptions_of_the_tests"
-    given = {**tsql_server, "MSSQL_DATABASE": name, **target.environment(target_database)}
-    workplace = Workplace(tmp_path, given).with_settings(MSSQL_DRIVER=odbc_driver)
-    master = connect_source(load_settings(None, {**given, "MSSQL_DATABASE": "master"}))
-    try:
-        master.execute(f"IF DB_ID('{name}') IS NOT NULL DROP DATABASE {name}")
-        master.execute(f"CREATE DATABASE {name}")
+    with own_database(tsql_server, "descriptions") as there:
+        given = {**there, **target.environment(target_database)}
+        workplace = Workplace(tmp_path, given).with_settings(MSSQL_DRIVER=odbc_driver)
         with closing(connect_source(load_settings(None, given))) as source:
             source.execute(
                 "CREATE TABLE dbo.lines (id int NOT NULL PRIMARY KEY, price decimal(10,2), thrice AS price * 3)"
@@ -201,9 +198,6 @@ def test_on_a_tsql_server_computed_numbers_arrive_as_they_are(
             assert (as_declared.code, rows) == (1, [])
             assert "column thrice: a value that the source sent as " in as_declared.out
             assert workplace.run("data", "--verify").code == 1
-    finally:
-        drop_database(master, name)
-        master.close()
 
 
 @pytest.mark.parametrize("sign", ["", "-"])

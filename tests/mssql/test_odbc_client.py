@@ -12,8 +12,9 @@ from db import connect_source, load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
 from standin.server import StandIn
-from tests.harness import Workplace, drop_database
+from tests.harness import Workplace
 from tests.samples import INT, statuses, table, target_rows
+from tests.tsql_servers import own_database
 
 FAR = Table(
     "dbo",
@@ -52,32 +53,24 @@ def test_names_beyond_the_basic_plane_go_all_the_way(
 def test_on_a_tsql_server_names_beyond_the_basic_plane_arrive(
     tsql_server: Mapping[str, str], odbc_driver: str, target: EmbeddedTarget, target_database: str, tmp_path: Path
 ) -> None:
-    name = "far_names_of_the_tests"
-    given = {**tsql_server, "MSSQL_DATABASE": name, **target.environment(target_database)}
-    workplace = Workplace(tmp_path, given).with_settings(MSSQL_DRIVER=odbc_driver, CHUNK_ROWS="2")
-    with closing(connect_source(load_settings(None, {**given, "MSSQL_DATABASE": "master"}))) as admin:
-        admin.execute(f"IF DB_ID('{name}') IS NOT NULL DROP DATABASE {name}")
-        admin.execute(f"CREATE DATABASE {name}")
-        try:
-            with closing(connect_source(load_settings(None, given))) as source:
-                for far, column in (("tab 🎉", "label"), ("near", "🦄 price")):
-                    source.execute(f"CREATE TABLE dbo.[{far}] (id int NOT NULL PRIMARY KEY, [{column}] nvarchar(20))")
-                    source.execute(
-                        f"INSERT INTO dbo.[{far}] VALUES (1, N'a🎉'), (2, NULL), (3, N''), (4, N'd'), (5, N'e')"
-                    )
-                source.execute("CREATE TABLE dbo.plain (id int NOT NULL PRIMARY KEY)")
-                source.execute("INSERT INTO dbo.plain VALUES (1), (2), (3)")
-            for script, arguments in (("schema", ("--check",)), ("schema", ()), ("data", ("--then-verify",))):
-                finished = workplace.run(script, *arguments)
-                assert finished.code == 0, (script, arguments, finished.text)
-            rows = [(1, "a🎉"), (2, None), (3, ""), (4, "d"), (5, "e")]
-            assert target_rows(target, target_database, '"tab 🎉"') == rows
-            assert target_rows(target, target_database, "near") == rows
-            # One session where the server has no table locks: those tables fail alone then, in words.
-            at_once = workplace.run("data", "--consistent")
-            assert statuses(workplace.data_progress)["plain"] == "completed"
-            failed = [key for key, status in statuses(workplace.data_progress).items() if status != "completed"]
-            assert (at_once.code, failed) in ((0, []), (1, ["near", "tab 🎉"])), at_once.text
-            assert at_once.text.count("names beyond the basic plane take a second connection") == 2 * len(failed)
-        finally:
-            drop_database(admin, name)
+    with own_database(tsql_server, "far_names") as there:
+        given = {**there, **target.environment(target_database)}
+        workplace = Workplace(tmp_path, given).with_settings(MSSQL_DRIVER=odbc_driver, CHUNK_ROWS="2")
+        with closing(connect_source(load_settings(None, given))) as source:
+            for far, column in (("tab 🎉", "label"), ("near", "🦄 price")):
+                source.execute(f"CREATE TABLE dbo.[{far}] (id int NOT NULL PRIMARY KEY, [{column}] nvarchar(20))")
+                source.execute(f"INSERT INTO dbo.[{far}] VALUES (1, N'a🎉'), (2, NULL), (3, N''), (4, N'd'), (5, N'e')")
+            source.execute("CREATE TABLE dbo.plain (id int NOT NULL PRIMARY KEY)")
+            source.execute("INSERT INTO dbo.plain VALUES (1), (2), (3)")
+        for script, arguments in (("schema", ("--check",)), ("schema", ()), ("data", ("--then-verify",))):
+            finished = workplace.run(script, *arguments)
+            assert finished.code == 0, (script, arguments, finished.text)
+        rows = [(1, "a🎉"), (2, None), (3, ""), (4, "d"), (5, "e")]
+        assert target_rows(target, target_database, '"tab 🎉"') == rows
+        assert target_rows(target, target_database, "near") == rows
+        # One session where the server has no table locks: those tables fail alone then, in words.
+        at_once = workplace.run("data", "--consistent")
+        assert statuses(workplace.data_progress)["plain"] == "completed"
+        failed = [key for key, status in statuses(workplace.data_progress).items() if status != "completed"]
+        assert (at_once.code, failed) in ((0, []), (1, ["near", "tab 🎉"])), at_once.text
+        assert at_once.text.count("names beyond the basic plane take a second connection") == 2 * len(failed)

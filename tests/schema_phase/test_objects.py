@@ -12,20 +12,17 @@ from typing import Any
 import pyodbc
 import pytest
 
-from bench.run_tsql_script import in_master
 from db import connect_source, load_settings, wheel_driver
 from demo.shop import INT, nvarchar
 from demo.target import EmbeddedTarget
 from model.catalog import Check, Column, Database, Default, Identity, Table
 from mssql.introspection import read_database
-from mssql.quoting import quote
 from standin.server import StandIn
 from tests.handmade import HANDMADE, HANDMADE_ROWS, create_on, index, primary, required
 from tests.harness import DEFAULT_TIMEOUT_S, ROOT, Finished, Workplace, clean_environment, source_settings
 from tests.made_schemas import Made, dump, make
 from tests.samples import query, target_tables, write_progress
-
-COPY = "handmade_of_the_tests"
+from tests.tsql_servers import own_database
 
 
 def account(made: Made) -> Finished:
@@ -105,14 +102,10 @@ def test_the_account_notices_whatever_is_lost(made: Made, target: EmbeddedTarget
 def test_on_a_tsql_server_every_object_is_accounted_for(
     tsql_server: Mapping[str, str], target: EmbeddedTarget, target_database: str, tmp_path: Path
 ) -> None:
-    settings = {**tsql_server, "MSSQL_DATABASE": COPY, **target.environment(target_database)}
-    made = Made(Workplace(tmp_path, settings), target, target_database)
-    loaded = load_settings(None, settings)
-    master = connect_source(in_master(loaded)[0])
-    try:
-        master.execute(f"IF DB_ID('{COPY}') IS NOT NULL DROP DATABASE {quote(COPY)}")
-        master.execute(f"CREATE DATABASE {quote(COPY)}")
-        connection = connect_source(loaded)
+    with own_database(tsql_server, "handmade") as there:
+        settings = {**there, **target.environment(target_database)}
+        made = Made(Workplace(tmp_path, settings), target, target_database)
+        connection = connect_source(load_settings(None, settings))
         refused = create_on(connection)
         connection.close()
         finished = made.workplace.run("schema")
@@ -121,9 +114,6 @@ def test_on_a_tsql_server_every_object_is_accounted_for(
         assert counted.code == 0, counted.text
         again = made.workplace.run("schema")
         assert again.code == 0, again.text
-    finally:
-        master.execute(f"DROP DATABASE {quote(COPY)}")
-        master.close()
     # Whatever the server is, most of it must have gone in.
     assert len(refused) < 30, refused
     assert made.index("ix_include") if len(refused) == 0 else True

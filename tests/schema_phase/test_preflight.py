@@ -20,6 +20,7 @@ from schema_phase.remarks import Remark, TargetState
 from standin.server import StandIn
 from tests.harness import ROOT, Finished, Workplace, source_settings
 from tests.samples import INT, TEXT, Shop, table, target_tables
+from tests.tsql_servers import own_database
 from type_mapping import TargetFeatures
 
 LOOSE = "Latin1_General_CI_AS"
@@ -482,19 +483,10 @@ def test_a_query_that_fails_is_a_remark(
 
 
 @pytest.fixture(scope="module")
-def tsql_database(tsql_server: dict[str, str]) -> Iterator[Settings]:
-    """A database of our own on it, dropped at the end."""
-
-    def settings_of(database: str) -> Settings:
-        return load_settings(None, {**tsql_server, "MSSQL_DATABASE": database, "PGDATABASE": "nowhere"})
-
-    name = "preflight_test"
-    master = connect_source(settings_of("master"))
-    master.execute(f"IF DB_ID('{name}') IS NOT NULL DROP DATABASE {name}")
-    master.execute(f"CREATE DATABASE {name}")
-    yield settings_of(name)
-    master.execute(f"DROP DATABASE {name}")
-    master.close()
+def tsql_database(tsql_server: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The settings of a database of our own on it, dropped at the end."""
+    with own_database(tsql_server, "preflight") as there:
+        yield there
 
 
 def compares_exactly(_column: Column) -> Comparison:
@@ -507,8 +499,9 @@ def without_case(column: Column) -> Comparison:
     return "lower" if column.collation == LOOSE else "exact"
 
 
-def test_planted_values_are_counted_on_a_real_server(tsql_database: Settings) -> None:
-    connection = connect_source(tsql_database)
+def test_planted_values_are_counted_on_a_real_server(tsql_database: dict[str, str]) -> None:
+    settings = load_settings(None, {**tsql_database, "PGDATABASE": "nowhere"})
+    connection = connect_source(settings)
     run = connection.execute
     run("CREATE TABLE Texts (id int, [n v] nvarchar(50), v varchar(50), nt ntext, v8 varchar(8000), vm varchar(max))")
     run("INSERT Texts VALUES (1, N'a' + NCHAR(0), 'b', N'c', 'd', 'e'), (2, N'Ā' + NCHAR(1), 'b', N'c', 'd', 'e')")
@@ -549,7 +542,7 @@ def test_planted_values_are_counted_on_a_real_server(tsql_database: Settings) ->
     )  # fmt: skip
 
     def counted(compares: Callable[[Column], Comparison]) -> set[Count]:
-        return set(count_problems(lambda: connect_source(tsql_database), Request(tables, compares), lambda _: None))
+        return set(count_problems(lambda: connect_source(settings), Request(tables, compares), lambda _: None))
 
     expected = {
         Count("duplicates", "dbo.Moments.UQ_t", 1), Count("duplicates", "dbo.Moments.UQ_d", 1),
@@ -571,16 +564,14 @@ def test_planted_values_are_counted_on_a_real_server(tsql_database: Settings) ->
 
 
 def test_the_whole_check_on_a_real_server(
-    tsql_server: dict[str, str], tsql_database: Settings, target: EmbeddedTarget, tmp_path: Path, target_database: str
+    tsql_database: dict[str, str], target: EmbeddedTarget, tmp_path: Path, target_database: str
 ) -> None:
-    connection = connect_source(tsql_database)
+    given = {**tsql_database, **target.environment(target_database)}
+    connection = connect_source(load_settings(None, given))
     connection.execute("CREATE TABLE Whole (id int PRIMARY KEY, name nvarchar(30) UNIQUE, at datetime2(7), note ntext)")
     connection.execute("INSERT Whole VALUES (1, N'x', '2024-01-01', NULL)")
     try:
-        workplace = Workplace(
-            tmp_path, {**tsql_server, "MSSQL_DATABASE": "preflight_test", **target.environment(target_database)}
-        )
-        finished, remarks = check(workplace, "--check-data", "--tables", "Whole")
+        finished, remarks = check(Workplace(tmp_path, given), "--check-data", "--tables", "Whole")
     finally:
         connection.execute("DROP TABLE Whole")
         connection.close()

@@ -27,6 +27,7 @@ from tests.handmade import HANDMADE, HANDMADE_ROWS
 from tests.harness import Proxy, Workplace, source_settings, wait_until
 from tests.row_digests import digests
 from tests.samples import SHOP_COUNTS, SHOP_ROWS, Shop, query, write_progress
+from tests.tsql_servers import own_database
 from verification import phase as verification
 from verification import table_comparison
 from verification.comparison import Comparison
@@ -623,13 +624,9 @@ def on_six_digits(row: tuple[object, ...]) -> tuple[object, ...]:
 def test_on_a_tsql_server_every_type_is_equal_and_a_change_is_found(
     tsql_server: Mapping[str, str], odbc_driver: str, target: EmbeddedTarget, target_database: str, tmp_path: Path
 ) -> None:
-    name = "verification_of_the_tests"
-    given = {**tsql_server, "MSSQL_DATABASE": name, **target.environment(target_database)}
-    workplace = Workplace(tmp_path, given).with_settings(MSSQL_DRIVER=odbc_driver)
-    master = connect_source(load_settings(None, {**given, "MSSQL_DATABASE": "master"}))
-    try:
-        master.execute(f"IF DB_ID('{name}') IS NOT NULL DROP DATABASE {name}")
-        master.execute(f"CREATE DATABASE {name}")
+    with own_database(tsql_server, "verification") as there:
+        given = {**there, **target.environment(target_database)}
+        workplace = Workplace(tmp_path, given).with_settings(MSSQL_DRIVER=odbc_driver)
         with closing(connect_source(load_settings(None, given))) as connection:
             for statement in create_script(DATABASE, with_comments=False, with_others=False):
                 connection.execute(statement)
@@ -645,6 +642,3 @@ def test_on_a_tsql_server_every_type_is_equal_and_a_change_is_found(
         assert changed.code == 1
         assert "columns that differ: price, guid\n" in changed.out.lower()
         assert "1 key only on the source (lost):\n     region 'r2', number 41" in changed.out
-    finally:
-        master.execute(f"DROP DATABASE {name}")
-        master.close()

@@ -1,15 +1,13 @@
 """What is emitted gives the documented value in PostgreSQL, and what is not certain is refused.
 
 The corpus carries the documented values. They are compared with embedded PostgreSQL always, and with a T-SQL server
-when MSSQL_TEST_HOST, MSSQL_TEST_PORT, MSSQL_TEST_USER and MSSQL_TEST_PASSWORD name one (MSSQL_TEST_DATABASE, default
-master; MSSQL_TEST_DRIVER, default the first ODBC driver that is installed).
+where one is named.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import math
-import os
 import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from db import connect_source, load_settings
 from tests import expression_corpus, expression_corpus_dates, expression_corpus_texts
 from tests.expression_corpus import Entry, Kind, Moving, column, sql_type
 from tests.mssql.expressions.translations import bracketed, quote, translate
+from tests.tsql_servers import own_database
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
@@ -91,8 +91,6 @@ def on_postgres(connection: PgConnection, entry: Entry, sql: str) -> list[object
 
 # --- a T-SQL server ----------------------------------------------------------------------------------------
 
-_SETTINGS = ("MSSQL_TEST_HOST", "MSSQL_TEST_PORT", "MSSQL_TEST_USER", "MSSQL_TEST_PASSWORD")
-
 
 class TsqlServer:
     """A T-SQL server; an expression that breaks the connection breaks one test, not the rest."""
@@ -113,30 +111,15 @@ class TsqlServer:
         self._connection.close()
 
 
-@pytest.fixture(scope="session")
-def tsql_server() -> Iterator[TsqlServer]:
-    """The T-SQL server that the environment names."""
-    missing = [name for name in _SETTINGS if not os.environ.get(name)]
-    if missing:
-        pytest.skip(f"no T-SQL server: {', '.join(missing)} not set")
-    pyodbc = pytest.importorskip("pyodbc", reason="pyodbc or the system's libodbc is missing", exc_type=ImportError)
-    drivers = pyodbc.drivers()
-    if not drivers:
-        pytest.skip("no ODBC driver is installed")
-    driver = os.environ.get("MSSQL_TEST_DRIVER") or next((name for name in drivers if "SQL Server" in name), drivers[0])
-    host, port, user, password = (os.environ[name] for name in _SETTINGS)
-    database = os.environ.get("MSSQL_TEST_DATABASE", "master")
-    where = f"SERVER={host};PORT={port};TDS_Version=7.4;ClientCharset=UTF-8"
-    if "SQL Server" in driver:
-        where = f"SERVER={host},{port};Encrypt=optional;TrustServerCertificate=yes"
-    text = f"DRIVER={driver};{where};DATABASE={database};UID={user};PWD={password}"
-    server = TsqlServer(lambda: pyodbc.connect(text, autocommit=True))
-    server.cursor().execute("IF OBJECT_ID('dbo.corpus_seq') IS NULL CREATE SEQUENCE dbo.corpus_seq START WITH 1")
-    yield server
-    cursor = server.cursor()
-    cursor.execute("IF OBJECT_ID('dbo.expression_corpus') IS NOT NULL DROP TABLE dbo.expression_corpus")
-    cursor.execute("IF OBJECT_ID('dbo.corpus_seq') IS NOT NULL DROP SEQUENCE dbo.corpus_seq")
-    server.close()
+@pytest.fixture(scope="module")
+def tsql_database(tsql_server: dict[str, str]) -> Iterator[TsqlServer]:
+    """A database with the sequence that the corpus names, on the T-SQL server that the environment names."""
+    with own_database(tsql_server, "corpus") as there:
+        settings = load_settings(None, {**there, "PGDATABASE": "none"})
+        server = TsqlServer(lambda: connect_source(settings))
+        server.cursor().execute("CREATE SEQUENCE dbo.corpus_seq START WITH 1")
+        yield server
+        server.close()
 
 
 def tsql_type(text: str) -> str:
@@ -290,8 +273,8 @@ def test_strict_translates_alike_or_refuses_and_suggests(entry: Entry) -> None:
 
 
 @pytest.mark.parametrize("entry", TRANSLATED, ids=lambda entry: entry.name)
-def test_documented_value_is_the_server_s(tsql_server: TsqlServer, entry: Entry) -> None:
-    cursor = tsql_server.cursor()
+def test_documented_value_is_the_server_s(tsql_database: TsqlServer, entry: Entry) -> None:
+    cursor = tsql_database.cursor()
     cursor.execute("SELECT @@VERSION, GETDATE()")
     version, local_now = cursor.fetchone()
     if entry.stand_in_differs and "Babelfish" in version:
