@@ -31,3 +31,24 @@ class Assumption(Enum):
         "positions and lengths in an nvarchar count characters; SQL Server counts one beyond U+FFFF, such as an emoji, "
         "as two"
     )
+    ISO_DATES = (
+        "a date like '2012-02-01' or '2012/02/01' is year, month, day, whatever the language of the source's sessions"
+    )
+    TWO_DIGIT_YEARS = "a year of two digits is 20xx up to 49, 19xx from 50 on: the server's default cutoff"
+    SEVENTH_DIGIT = "a seventh fractional digit in a constant is cut, as it is in rows"
+    DAY_THROUGH_TEXT = (
+        "a date that becomes a text and a date again keeps its day, whatever the language of the source's sessions"
+    )
+    DAY_NUMBERS = "a number that becomes a date by way of a text is yyyymmdd"
+    MONEY_TEXTS = "money in a text is rounded to two digits, half away from zero"
+    SHORT_NUMBERS = "a number fits into the text that it becomes"
+    CALENDAR = "FORMAT writes dates by the Gregorian calendar, which is that of every language but Arabic and Thai"
+    LAST_DIGITS = "a float that is computed or made of a decimal may differ in the last of its 17 digits"
+    DATETIME_FRACTIONS = (
+        "a datetime is compared with a datetime2 by its three fractional digits, which from compatibility level 130 on "
+        "are thirds"
+    )
+    LONG_DECIMALS = (
+        "a decimal of more than 38 digits is rounded, half away from zero, to the scale that T-SQL has for it"
+    )
+    QUOTIENTS = "a decimal quotient is cut to the scale that T-SQL has for it, not rounded"

@@ -12,10 +12,10 @@ from model.catalog import SqlType
 from mssql.expressions.conditions import compare
 from mssql.expressions.context import Arguments, Context, Function
 from mssql.expressions.conversions import convert
-from mssql.expressions.text import full_text, text_value
+from mssql.expressions.text import full_text, text_value, unpadded
 from mssql.expressions.tree import Case, Refused
 from mssql.expressions.types import STRINGS, common_type
-from mssql.expressions.values import NULL, Notes, Value, typed
+from mssql.expressions.values import NULL, Notes, Value, quoted, typed
 
 
 def case(context: Context, node: Case) -> Value:
@@ -81,6 +81,11 @@ def _isnull(context: Context, arguments: Arguments) -> Value:
         return typed(second)
     if first.constant is not None:
         return first
+    if first.is_trimmed and isinstance(second.constant, str):
+        # Without the padding on both sides, which full_text() gives back.
+        cut = convert(context.notes, second, first.known)
+        sql = f"coalesce({unpadded(first)}, {quoted(str(cut.constant).rstrip(' '))})"
+        return replace(_merged(sql, first.known, [first, cut]), is_trimmed=True)
     if first.is_trimmed:
         first = replace(first, sql=full_text(context.notes, first), is_trimmed=False)
     second = convert(context.notes, second, first.known)

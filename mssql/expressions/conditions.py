@@ -5,15 +5,29 @@ Rules cited by the title of the page in Microsoft's Transact-SQL reference.
 
 from __future__ import annotations
 
+import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 
 from model.catalog import SqlType
+from mssql.expressions.assumptions import Assumption
 from mssql.expressions.collations import deciding_collation, folded, settle_case, weigh
 from mssql.expressions.context import Context
 from mssql.expressions.conversions import convert
 from mssql.expressions.text import unpadded
 from mssql.expressions.tree import Between, In, Refused
-from mssql.expressions.types import BINARIES, BIT, DATED, INT, STRINGS, UNICODE, digits_of, higher_type, is_exact
+from mssql.expressions.types import (
+    BINARIES,
+    BIT,
+    DATED,
+    INT,
+    SCALED_TIMES,
+    STRINGS,
+    UNICODE,
+    digits_of,
+    higher_type,
+    is_exact,
+)
 from mssql.expressions.values import Condition, Notes, Value, constant_value, quoted
 
 
@@ -89,9 +103,21 @@ def _alike(notes: Notes, value: Value, target: SqlType, other: SqlType) -> Value
             if value.constant.strip(" ") and Decimal(value.constant) != exact.constant:
                 notes.doubt(f"{value.constant!r} is rounded to {target} before it is compared")
             return exact
+        if target.name in SCALED_TIMES and isinstance(value.constant, str):
+            exact = convert(notes, value, replace(target, scale=7))
+            if isinstance(exact.constant, dt.datetime | dt.time) and exact.constant.microsecond % 10 ** (
+                6 - min(target.scale, 6)
+            ):
+                notes.doubt(
+                    f"whether {value.constant!r} is rounded to {target} before it is compared is not documented"
+                )
+            return exact
         return convert(notes, value, target)
     if {source.name, target.name} == {"datetime", "datetime2"} and not value.is_now:
-        notes.doubt("datetime and datetime2 compare with fractions that depend on the compatibility level")
+        notes.assume(
+            Assumption.DATETIME_FRACTIONS,
+            "datetime and datetime2 compare with fractions that depend on the compatibility level",
+        )
     if source.name in DATED and target.name in DATED:
         return value
     return convert(notes, value, target)
@@ -107,6 +133,8 @@ def _comparable_texts(notes: Notes, operator: str, left: Value, right: Value) ->
     """Equality of texts: trailing blanks never count, case by the collation ("= (Equals)", "Collation")."""
     if isinstance(left.constant, str) and isinstance(right.constant, str):
         raise Refused("two constant texts are compared")
+    if left.collation is None and right.collation is None and (left.is_ascii and right.is_ascii):
+        return _comparable_numbers_as_texts(notes, left, right)
     collation = deciding_collation(left, right)
     if operator not in {"=", "<>"}:
         notes.doubt(f"texts are put in order by {collation.name}, PostgreSQL has another order")
@@ -130,3 +158,14 @@ def _comparable_texts(notes: Notes, operator: str, left: Value, right: Value) ->
             return f"lower({unpadded(left)})", f"lower({unpadded(right)})"
         notes.doubt(f"{collation.name} takes some different texts for equal", is_lenient=True)
     return unpadded(left), unpadded(right)
+
+
+def _comparable_numbers_as_texts(notes: Notes, left: Value, right: Value) -> tuple[str, str]:
+    """Texts of dates and numbers, which have no column's collation: it does not matter where there are no letters."""
+    sides = []
+    for value in (left, right):
+        text = value.constant
+        if isinstance(text, str) and any(character.isalpha() for character in text):
+            notes.doubt("texts are compared under the database's collation, which may ignore case")
+        sides.append(quoted(text.rstrip(" ")) if isinstance(text, str) else unpadded(value))
+    return sides[0], sides[1]

@@ -28,7 +28,7 @@ from mssql.expressions.types import (
     decimal_type,
     sized_type,
 )
-from mssql.expressions.values import Constant, Value, constant_value
+from mssql.expressions.values import Constant, Notes, Value, constant_value
 
 _INTEGER_BOUNDS = {
     "tinyint": (0, 255),
@@ -74,7 +74,7 @@ def literal_value(node: Literal) -> Value:
 
 
 def convert_constant(
-    value: Constant, source: SqlType, target: SqlType, style: int | None, is_assignment: bool
+    notes: Notes, value: Constant, source: SqlType, target: SqlType, style: int | None, is_assignment: bool
 ) -> Constant:
     """A constant under another T-SQL type ("CAST and CONVERT": implicit conversions, truncating and rounding).
 
@@ -82,6 +82,10 @@ def convert_constant(
     """
     name = target.name
     refusal = Refused(f"{_shown(value)} is no {target} on the source, or not one that is certain")
+    if name in BINARIES and isinstance(value, str) and not is_assignment:
+        return _text_to_binary(value, source, target, style, refusal)
+    if style is not None and not (isinstance(value, str) and name in TIMES):
+        raise Refused(f"CONVERT with style {style} is not translated here")
     if name == "bit":
         return _to_bit(value, refusal)
     if name in INTEGERS:
@@ -104,7 +108,7 @@ def convert_constant(
             raise refusal
         return uuid.UUID(match[1])
     if name in TIMES:
-        return to_time(value, target, style, refusal)
+        return to_time(notes, value, target, style, refusal)
     raise refusal
 
 
@@ -233,3 +237,23 @@ def _to_binary(value: Constant, source: SqlType, target: SqlType, refusal: Refus
         data = value.to_bytes(4, "big", signed=True)
         return data.rjust(size, b"\0") if target.name == "binary" and size >= 4 else data[-size:]
     raise refusal
+
+
+def _text_to_binary(value: str, source: SqlType, target: SqlType, style: int | None, refusal: Refused) -> bytes:
+    """Hexadecimal digits in styles 1 and 2, else the characters' own bytes ("CAST and CONVERT", binary styles)."""
+    if style in {1, 2}:
+        digits = value[2:] if style == 1 and value[:2] == "0x" else value
+        if (style == 1 and value[:2] != "0x") or not re.fullmatch("(?:[0-9A-Fa-f]{2})*", digits):
+            raise refusal
+        data = bytes.fromhex(digits)
+    elif style is not None:
+        raise refusal
+    elif source.name in UNICODE:
+        data = value.encode("utf-16-le", "surrogatepass")
+    elif value.isascii():
+        data = value.encode()
+    else:
+        raise Refused(f"{value!r} as {target} has the bytes of a code page")
+    size = target.max_length if target.name != "image" else -1
+    data = data if size == -1 else data[:size]
+    return data.ljust(size, b"\0") if target.name == "binary" else data

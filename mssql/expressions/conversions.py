@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from model.catalog import SqlType
+from mssql.expressions.assumptions import Assumption
 from mssql.expressions.constants import convert_constant
 from mssql.expressions.context import Context
-from mssql.expressions.text import doubt_units, full_text, text_value
-from mssql.expressions.tree import Convert, Refused
+from mssql.expressions.date_conversions import between_times, day_of_text
+from mssql.expressions.date_texts import styled
+from mssql.expressions.text import doubt_units, full_text, text_value, unpadded
+from mssql.expressions.tree import Call, Convert, Refused
 from mssql.expressions.types import (
     BINARIES,
-    DATED,
     FLOATS,
     INTEGERS,
     MONEY,
@@ -27,7 +29,7 @@ from mssql.expressions.types import (
     postgres_type,
     same_numeric,
 )
-from mssql.expressions.values import Notes, Value, constant_value, quoted
+from mssql.expressions.values import Notes, Value, constant_value, typed
 
 
 def cast(context: Context, node: Convert) -> Value:
@@ -38,7 +40,33 @@ def cast(context: Context, node: Convert) -> Value:
         if not isinstance(given, int) or isinstance(given, bool):
             raise Refused("the style of CONVERT is not a constant number")
         style = given
-    return convert(context.notes, context.value(node.operand), node.type, style=style)
+    if (day := _day_by_floor(context, node)) is not None:
+        return day
+    operand = context.value(node.operand)
+    return convert(context.notes, operand, node.type, style=_style(style, operand, node.type))
+
+
+def _day_by_floor(context: Context, node: Convert) -> Value | None:
+    """The day of a datetime by way of its whole number as a float, an idiom from before the type date."""
+    match node.operand:
+        case Call(name=name, arguments=(Convert(type=SqlType(name="float")) as inner,)) if name.upper() == "FLOOR":
+            moment = typed(context.value(inner.operand))
+        case _:
+            return None
+    if node.type.name not in {"datetime", "smalldatetime"} or moment.known.name not in {"datetime", "smalldatetime"}:
+        return None
+    return replace(moment, sql=f"date_trunc('day', {moment.operand})", type=node.type, is_atom=True, constant=None)
+
+
+def _style(style: int | None, operand: Value, target: SqlType) -> int | None:
+    """The style, None where it says nothing: 0 is the default of all but some dates, which servers up to 2008 R2 wrote
+    for every CAST ("CAST and CONVERT")."""
+    source = operand.type
+    if style == 0 and (
+        target.name not in STRINGS or source is None or source.name not in TIMES - {"datetime", "smalldatetime"}
+    ):
+        return None
+    return style
 
 
 def convert(
@@ -48,10 +76,8 @@ def convert(
     if value.type is None:
         return replace(value, type=target)
     source = value.known
-    if value.constant is not None:
-        if style is not None and not (isinstance(value.constant, str) and target.name in TIMES):
-            raise Refused(f"CONVERT with style {style} is not translated here")
-        constant = convert_constant(value.constant, source, target, style, is_assignment)
+    if value.constant is not None and not (source.name in TIMES and target.name in STRINGS):
+        constant = convert_constant(notes, value.constant, source, target, style, is_assignment)
         return replace(
             constant_value(constant, target),
             collation=value.collation,
@@ -60,10 +86,16 @@ def convert(
     refusal = Refused(f"converting {source} to {target} is not certain to give the same value")
     if target.name in STRINGS:
         return _to_string(notes, value, target, style, is_assignment, refusal)
-    if style is not None and not (source.name in TIMES and target.name in TIMES):
-        raise Refused(f"CONVERT with style {style} is not translated here")
     if source.name in TIMES and target.name in TIMES:
-        return _to_time(notes, value, target, refusal)
+        return between_times(notes, value, target, refusal)
+    if source.name in STRINGS and target.name in TIMES:
+        return day_of_text(notes, value, target, style, refusal)
+    if source.name in STRINGS and is_exact(target):
+        return _from_text_to_number(notes, value, target)
+    if source.name in INTEGERS and target.name in {"datetime", "smalldatetime"}:
+        return Value(f"'1900-01-01'::timestamp + make_interval(days => {value.sql})", target, is_atom=False)
+    if style is not None:
+        raise Refused(f"CONVERT with style {style} is not translated here")
     if source.name in STRINGS or source.name in TIMES or source.name in BINARIES or target.name in TIMES:
         if source.name in BINARIES and target.name in {"varbinary", "image"} and holds(target, source):
             return replace(value, type=target)
@@ -90,7 +122,7 @@ def _to_numeric(notes: Notes, value: Value, target: SqlType) -> Value:
     elif target.name in INTEGERS and (source.name == "decimal" or source.name in FLOATS):
         inner = f"trunc({inner})"
     elif target.name in FLOATS and (source.name == "decimal" or source.name in MONEY):
-        notes.doubt(f"{source} becomes {target} with a rounding that is not documented")
+        notes.assume(Assumption.LAST_DIGITS, f"{source} becomes {target} with a rounding that is not documented")
     elif source.name in FLOATS and is_exact(target):
         notes.doubt(f"{source} becomes {target} through 15 digits in PostgreSQL")
     if same_numeric(source, target):
@@ -110,7 +142,8 @@ def _to_string(
             raise Refused(f"CONVERT with style {style} is not translated here")
         if source.name in UNICODE and target.name not in UNICODE and not value.is_ascii:
             notes.doubt("nvarchar to varchar goes through a code page, which may replace characters")
-        if target.name == source.name and (is_assignment or (not is_fixed and holds(target, source))):
+        is_padded = not value.is_trimmed or source.name in {"char", "nchar"}
+        if target.name == source.name and is_padded and (is_assignment or (not is_fixed and holds(target, source))):
             return replace(value, type=target)
         sql = full_text(notes, value)
         if is_assignment:
@@ -119,8 +152,12 @@ def _to_string(
             doubt_units(notes, value)
             sql = f"left({sql}, {size})"
         result = text_value(sql, target, [value], is_atom=True)
-    elif source.name in DATED:
-        return _to_styled(value, target, style, refusal)
+    elif source.name in TIMES:
+        return _from_time_to_text(notes, value, target, style)
+    elif source.name in BINARIES:
+        return _from_binary_to_text(value, target, style, refusal)
+    elif source.name in MONEY:
+        return _from_money_to_text(notes, value, target, style)
     else:
         if style is not None:
             raise Refused(f"CONVERT with style {style} is not translated here")
@@ -142,114 +179,59 @@ def _to_string(
                 raise Refused(f"{source} may not fit into {target}")
             notes.once(value)
             sql = f"CASE WHEN length({sql}) > {size} THEN '*' ELSE {sql} END"
-        result = Value(sql, target, is_ascii=True)
+        result = Value(sql, target, is_ascii=True, is_digits=source.name in INTEGERS)
     if is_fixed:
         doubt_units(notes, result)
         return replace(result, sql=f"rpad({result.sql}, {size})")
     return result
 
 
-_STYLES = {
-    23: ("Y", "-", "M", "-", "D"), 101: ("M", "/", "D", "/", "Y"), 102: ("Y", ".", "M", ".", "D"),
-    103: ("D", "/", "M", "/", "Y"), 104: ("D", ".", "M", ".", "Y"), 105: ("D", "-", "M", "-", "Y"),
-    108: ("h", ":", "m", ":", "s"), 110: ("M", "-", "D", "-", "Y"), 111: ("Y", "/", "M", "/", "D"),
-    112: ("Y", "M", "D"),
-    120: ("Y", "-", "M", "-", "D", " ", "h", ":", "m", ":", "s"),
-    121: ("Y", "-", "M", "-", "D", " ", "h", ":", "m", ":", "s", ".", "f"),
-    126: ("Y", "-", "M", "-", "D", "T", "h", ":", "m", ":", "s", ".", "f"),
-}  # fmt: skip
-"""Date and time styles of CONVERT ("CAST and CONVERT", table of styles) that hold numbers only."""
-
-_STYLE_PARTS = {
-    "Y": ("lpad(extract(year from {0})::text, 4, '0')", "YYYY"),
-    "M": ("lpad(extract(month from {0})::text, 2, '0')", "MM"),
-    "D": ("lpad(extract(day from {0})::text, 2, '0')", "DD"),
-    "h": ("lpad(extract(hour from {0})::text, 2, '0')", "HH24"),
-    "m": ("lpad(extract(minute from {0})::text, 2, '0')", "MI"),
-    "s": ("lpad(trunc(extract(second from {0}))::text, 2, '0')", "SS"),
-    "f": ("lpad((extract(milliseconds from {0})::integer % 1000)::text, 3, '0')", "MS"),
-}
-_STYLE_LENGTHS = {"Y": 4, "M": 2, "D": 2, "h": 2, "m": 2, "s": 2, "f": 3}
+def _from_time_to_text(notes: Notes, value: Value, target: SqlType, style: int | None) -> Value:
+    if value.known.name == "datetimeoffset":
+        raise Refused("the offset of a datetimeoffset is lost in timestamptz, which keeps the instant")
+    return styled(notes, value, target, style)
 
 
-def _to_styled(value: Value, target: SqlType, style: int | None, refusal: Refused) -> Value:
-    """A date as text, built of numbers: PostgreSQL's to_char is not immutable."""
-    source = value.known.name
+def _from_binary_to_text(value: Value, target: SqlType, style: int | None, refusal: Refused) -> Value:
+    """Two capitals of hexadecimal digits a byte, after 0x in style 1 ("CAST and CONVERT", binary styles)."""
+    if style not in {1, 2}:
+        raise refusal
+    digits = f"upper(encode({value.sql}, 'hex'))"
+    sql = f"'0x' || {digits}" if style == 1 else digits
     size = target.characters if target.name not in {"text", "ntext"} else -1
-    if style is None and source == "date":
-        style = 23
-    if style not in _STYLES:
-        if value.is_now and source != "date":
-            raise Refused(
-                "the text of a date depends on the session's language",
-                f"to_char({value.sql}, 'Mon DD YYYY HH12:MIAM')",
-            )
-        raise refusal
-    parts = _STYLES[style]
-    if source == "date":
-        if style == 108:
-            raise refusal
-        parts = parts[:5] if style != 112 else parts
-    elif ("f" in parts or "T" in parts) and source != "datetime":
-        # The fraction has as many digits as the type; datetime has three, but style 126 leaves out zeros.
-        raise refusal
-    elif style == 126:
-        raise refusal
-    is_plain_date = source == "date" and style in {120, 121, 126}
-    length = sum(_STYLE_LENGTHS.get(part, 1) for part in parts)
-    if is_plain_date:
-        parts = _STYLES[23]
-        length = 10
-    if value.is_now:
-        pattern = "".join(_STYLE_PARTS[part][1] if part in _STYLE_PARTS else part for part in parts)
-        sql = f"to_char({value.sql}, {quoted(pattern)})"
-    else:
-        pieces = [
-            _STYLE_PARTS[part][0].format(value.operand) if part in _STYLE_PARTS else quoted(part) for part in parts
-        ]
-        sql = " || ".join(pieces)
-    if size != -1 and size < length:
-        sql = f"left({sql}, {size})"
-    if target.name in {"char", "nchar"} and size > length:
-        sql = f"rpad({sql}, {size})"
-    return Value(sql, target, is_atom=value.is_now or sql.startswith(("left(", "rpad(")), is_ascii=True)
-
-
-def _to_time(notes: Notes, value: Value, target: SqlType, refusal: Refused) -> Value:
-    """Between dates and times."""
     source = value.known
-    sql = value.operand
-    if source.name == "datetimeoffset":
-        if target.name == "datetimeoffset" and (value.is_now or target.scale >= source.scale):
-            return replace(value, type=target)
-        if not value.is_now:
-            raise Refused("the local time of a datetimeoffset is lost in timestamptz, which keeps the instant")
-        return _to_time(
-            notes, replace(value, sql=f"{sql}::timestamp", type=SqlType("datetime2", scale=7)), target, refusal
-        )
-    if source.name == "time":
-        if target.name == "time" and target.scale >= source.scale:
-            return replace(value, type=target)
-        raise refusal
-    if target.name == "datetimeoffset":
-        # Without an offset a time is taken as UTC ("datetimeoffset").
-        stamp = sql if source.name != "date" else f"{sql}::timestamp"
-        return Value(f"({stamp} AT TIME ZONE 'UTC')", target, is_now=value.is_now)
-    if target.name == "date":
-        return value if source.name == "date" else replace(value, sql=f"{sql}::date", type=target, is_atom=True)
-    if target.name == "time":
-        if source.name == "date" or (target.scale < 3 and not value.is_now):
-            raise refusal
-        return replace(value, sql=f"{sql}::time", type=target, is_atom=True)
-    if source.name == "date":
-        return replace(value, sql=f"{sql}::timestamp", type=target, is_atom=True)
-    if target.name == source.name and target.scale >= source.scale:
-        return replace(value, type=target)
-    if target.name == "smalldatetime":
-        if source.name != "datetime" and not value.is_now:
-            raise refusal
-        return replace(value, sql=f"date_trunc('minute', {sql} + interval '30 seconds')", type=target, is_atom=True)
-    if source.name == "smalldatetime" or value.is_now:
-        return replace(value, type=target)
-    notes.doubt(f"{source} becomes {target} with fractions that depend on the compatibility level")
-    return replace(value, type=target)
+    if size != -1 and (source.max_length == -1 or 2 * source.max_length + 2 * (style == 1) > size):
+        raise Refused(f"{source} in hexadecimal digits may not fit into {target}")
+    return Value(sql, target, is_atom=style == 2, is_ascii=True)
+
+
+def _from_money_to_text(notes: Notes, value: Value, target: SqlType, style: int | None) -> Value:
+    """Two digits after the point, four in style 2 and 126 ("CAST and CONVERT", money styles)."""
+    size = target.characters if target.name not in {"text", "ntext"} else -1
+    if style == 1:
+        notes.doubt("PostgreSQL writes a thousand's comma by a function that is not immutable")
+        return Value(f"to_char({value.sql}, 'FM999,999,999,999,990.00')", target, is_ascii=True)
+    if style not in {None, 2, 126}:
+        raise Refused(f"CONVERT with style {style} is not translated here")
+    if size != -1 and MONEY[value.known.name] + 2 > size:
+        notes.assume(Assumption.SHORT_NUMBERS, f"{value.known} may not fit into {target}, an error on the source")
+    if style is None:
+        notes.assume(Assumption.MONEY_TEXTS, "how money is rounded to two digits in a text is not documented")
+    sql = f"round({value.sql}, 2)::text" if style is None else f"{value.operand}::numeric(19,4)::text"
+    if target.name in {"char", "nchar"}:
+        sql = f"rpad({sql}, {size})"
+    return Value(sql, target, is_ascii=True)
+
+
+def _from_text_to_number(notes: Notes, value: Value, target: SqlType) -> Value:
+    """A text as an exact number; where it is none, the source raises an error."""
+    cast = postgres_type(target)
+    if value.is_digits and target.name in INTEGERS:
+        return Value(f"{value.operand}::{cast}", target)
+    notes.once(value)
+    notes.doubt(f"which texts are a {target} differs, and PostgreSQL refuses rows with others", is_lenient=True)
+    if target.name in INTEGERS or target.name in MONEY:
+        # "Converting character data": an empty text is 0.
+        bare = unpadded(value)
+        return Value(f"CASE WHEN {bare} = '' THEN 0 ELSE {value.operand}::{cast} END", target)
+    return Value(f"{value.operand}::{cast}", target)

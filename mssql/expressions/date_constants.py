@@ -1,4 +1,4 @@
-"""Constants that become dates and times: only what no session setting decides.
+"""Constants that become dates and times, and where a setting of the session decides.
 
 Rules cited by the title of the page in Microsoft's Transact-SQL reference.
 """
@@ -7,24 +7,37 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Sequence
 
 from model.catalog import SqlType
+from mssql.expressions.assumptions import Assumption
 from mssql.expressions.tree import Refused
-from mssql.expressions.values import Constant
+from mssql.expressions.values import Constant, Notes
 
 _BASE_DATE = dt.date(1900, 1, 1)
-_DATE_TIME_TEXT = re.compile(
-    r"(?P<date>[0-9]{8}|[0-9]{1,4}(?P<separator>[-/.])[0-9]{1,2}(?P=separator)[0-9]{1,4})?"
-    r"(?:(?P<gap>[T ])?(?P<time>[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,7})?)?))?"
+_TEXT = re.compile(
+    r"(?P<date>[0-9]{8}|[0-9]{1,4}(?P<separator>[-/.])[0-9]{1,2}(?P=separator)[0-9]{1,4})?(?P<gap>T| +)?"
+    r"(?P<time>[0-9]{1,2}(?::[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,7}|:[0-9]{3})?)?)?)?(?: *(?P<half>[AaPp][Mm]))?"
     r"(?P<zone> ?[+-][0-9]{2}:[0-9]{2}|Z)?"
 )
-_STYLE_ORDERS = {
-    23: ("ymd", "-"), 101: ("mdy", "/"), 102: ("ymd", "."), 103: ("dmy", "/"), 104: ("dmy", "."), 105: ("dmy", "-"),
-    110: ("mdy", "-"), 111: ("ymd", "/"), 120: ("ymd", "-"), 121: ("ymd", "-"),
+_MONTHS = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "december",
+)  # fmt: skip
+_SPELLED = (
+    re.compile(r"(?P<month>[A-Za-z]{3,9})\.? *(?P<day>[0-9]{1,2})(?:,| ) *(?P<year>[0-9]{4})(?![0-9])"),
+    re.compile(r"(?P<day>[0-9]{1,2})[- ]*(?P<month>[A-Za-z]{3,9}),?[- ]*(?P<year>[0-9]{4})(?![0-9])"),
+)
+_ORDERS = {
+    1: ("mdy", "/"), 2: ("ymd", "."), 3: ("dmy", "/"), 4: ("dmy", "."), 5: ("dmy", "-"), 10: ("mdy", "-"),
+    11: ("ymd", "/"), 20: ("ymd", "-"), 21: ("ymd", "-"), 23: ("ymd", "-"), 25: ("ymd", "-"), 101: ("mdy", "/"),
+    102: ("ymd", "."), 103: ("dmy", "/"), 104: ("dmy", "."), 105: ("dmy", "-"), 110: ("mdy", "-"), 111: ("ymd", "/"),
+    120: ("ymd", "-"), 121: ("ymd", "-"), 126: ("ymd", "-"), 127: ("ymd", "-"),
 }  # fmt: skip
+"""Styles of CONVERT that read a date, those below 20 with two digits of the year ("CAST and CONVERT")."""
 
 
-def to_time(value: Constant, target: SqlType, style: int | None, refusal: Refused) -> dt.date | dt.time:
+def to_time(notes: Notes, value: Constant, target: SqlType, style: int | None, refusal: Refused) -> dt.date | dt.time:
     """A constant as a date or time of the target type."""
     if isinstance(value, bool):
         raise refusal
@@ -35,9 +48,9 @@ def to_time(value: Constant, target: SqlType, style: int | None, refusal: Refuse
             day = _BASE_DATE + dt.timedelta(days=value)
         except OverflowError:
             raise refusal from None
-        return _fitted(day, dt.time(), "", target, refusal)
+        return _fitted(notes, day, dt.time(), "", target, refusal)
     if isinstance(value, str):
-        return _parsed_time(value, target, style, refusal)
+        return _parsed(notes, value, target, style, refusal)
     if isinstance(value, dt.datetime):
         if value.tzinfo is not None:
             if target.name == "datetimeoffset":
@@ -46,37 +59,36 @@ def to_time(value: Constant, target: SqlType, style: int | None, refusal: Refuse
         fraction = f"{value.microsecond:06}".rstrip("0")
         if target.name in {"datetime", "smalldatetime"} and len(fraction) > 3:
             raise refusal
-        return _fitted(value.date(), value.time(), fraction, target, refusal)
+        return _fitted(notes, value.date(), value.time(), fraction, target, refusal)
     if isinstance(value, dt.date):
-        return _fitted(value, dt.time(), "", target, refusal)
+        return _fitted(notes, value, dt.time(), "", target, refusal)
     if isinstance(value, dt.time) and target.name == "time":
         return value
     raise refusal
 
 
-def _parsed_time(text: str, target: SqlType, style: int | None, refusal: Refused) -> dt.date | dt.time:
-    """A date literal whose meaning depends on no session setting ("SET DATEFORMAT", the pages of the types)."""
-    text = text.strip(" ")
-    match = _DATE_TIME_TEXT.fullmatch(text)
-    if match is None or (match["gap"] is None) == bool(match["date"] and match["time"]):
+def _parsed(notes: Notes, text: str, target: SqlType, style: int | None, refusal: Refused) -> dt.date | dt.time:
+    """A text as a date ("datetime", "date", "time", and the formats that they take)."""
+    text = _spelled_out(text.strip(" "))
+    match = _TEXT.fullmatch(text)
+    if match is None or bool(match["date"] and match["time"]) != bool(match["gap"]):
         raise refusal
-    if match["gap"] == "T" and (not match["date"] or len(match["date"]) != 10 or match["time"].count(":") != 2):
+    date, clock, zone = match["date"] or "", match["time"] or "", (match["zone"] or "").strip(" ")
+    is_iso = match["gap"] == "T"
+    if is_iso and (len(date) != 10 or clock.count(":") != 2 or match["half"] or clock.index(":") != 2):
         raise refusal
-    if match["zone"] and (target.name != "datetimeoffset" or not match["time"]):
+    if zone and (target.name != "datetimeoffset" or not clock):
         raise refusal
-    if not match["date"] and match["time"] and target.name in {"date", "datetimeoffset"}:
+    if clock and not date and target.name in {"date", "datetimeoffset"}:
         raise refusal
     try:
-        day = _parsed_date(match["date"], match["gap"] == "T", target, style) if match["date"] else _BASE_DATE
-        clock, _, fraction = (match["time"] or "00:00").partition(".")
-        hour, minute, second = (int(part) for part in (clock + ":0").split(":")[:3])
-        time = dt.time(hour, minute, second)
+        day = _parsed_date(notes, date, target, style, is_iso=is_iso) if date else _BASE_DATE
+        time, fraction = _parsed_clock(clock, match["half"])
     except ValueError:
         raise refusal from None
     if target.name in {"datetime", "smalldatetime"} and len(fraction) > 3:
         raise refusal
-    result = _fitted(day, time, fraction.rstrip("0"), target, refusal)
-    zone = (match["zone"] or "").strip(" ")
+    result = _fitted(notes, day, time, fraction.rstrip("0"), target, refusal)
     if zone not in {"", "Z"} and isinstance(result, dt.datetime):
         hours, minutes = int(zone[1:3]), int(zone[4:])
         if hours > 14 or minutes > 59:
@@ -86,60 +98,112 @@ def _parsed_time(text: str, target: SqlType, style: int | None, refusal: Refused
     return result
 
 
-def _parsed_date(text: str, is_iso: bool, target: SqlType, style: int | None) -> dt.date:
-    """Year, month and day of a date text. Raises `Refused` when two readings are possible, `ValueError` when none."""
+def _spelled_out(text: str) -> str:
+    """A date with an English month at the beginning as eight digits: a session of another language knows the same
+    month by it or none ("datetime", alphabetical format)."""
+    for pattern in _SPELLED:
+        match = pattern.match(text)
+        word = match["month"].lower() if match is not None else ""
+        if match is None or not any(word in {month, month[:3]} for month in _MONTHS):
+            continue
+        number = next(number for number, month in enumerate(_MONTHS, 1) if word in {month, month[:3]})
+        rest = text[match.end() :]
+        return f"{match['year']}{number:02}{int(match['day']):02}" + (f" {rest.lstrip(' ')}" if rest else "")
+    return text
+
+
+def _parsed_clock(text: str, half: str | None) -> tuple[dt.time, str]:
+    """A time without its fraction, and the fraction's digits. Raises `ValueError`."""
+    if not text:
+        if half:
+            raise ValueError(half)
+        return dt.time(), ""
+    clock, _, fraction = text.partition(".")
+    parts = clock.split(":")
+    if len(parts) == 4:
+        fraction = parts.pop()
+    if len(parts) == 1 and not half:
+        raise ValueError(text)
+    hour, minute, second = (int(part) for part in (*parts, "0", "0")[:3])
+    if half is not None:
+        if not 1 <= hour <= 12:
+            raise ValueError(text)
+        hour = hour % 12 + (12 if half.lower() == "pm" else 0)
+    return dt.time(hour, minute, second), fraction
+
+
+def _parsed_date(notes: Notes, text: str, target: SqlType, style: int | None, *, is_iso: bool) -> dt.date:
+    """Year, month and day of a date text ("SET DATEFORMAT"). Raises `ValueError` for none."""
     if len(text) == 8 and text.isdigit():
         if style not in {None, 112}:
-            raise ValueError
+            raise ValueError(text)
         return dt.date(int(text[:4]), int(text[4:6]), int(text[6:]))
     parts = re.split(r"[-/.]", text)
     separator = text[len(parts[0])]
     lengths = [len(part) for part in parts]
-    first, second, third = (int(part) for part in parts)
-    if style is not None and not (is_iso and style == 126):
-        order, expected = _STYLE_ORDERS.get(style, ("", ""))
-        if separator != expected or lengths[order.index("y")] != 4:
-            raise ValueError
-        values = dict(zip(order, (first, second, third), strict=True))
-        return dt.date(values["y"], values["m"], values["d"])
-    if lengths == [4, 2, 2] and separator == "-" and (is_iso or target.name not in {"datetime", "smalldatetime"}):
-        return dt.date(first, second, third)
-    if is_iso or sorted(lengths)[-1] != 4 or lengths[1] == 4 or lengths.count(4) != 1:
-        raise ValueError
-    year = first if lengths[0] == 4 else third
-    one, other = (second, third) if lengths[0] == 4 else (first, second)
-    if one <= 12 and other <= 12 and one != other:
-        raise Refused(
-            f"{text!r} as {target} depends on the session's date format: month and day can be taken for each other"
-        )
-    return dt.date(year, min(one, other), max(one, other))
+    if 3 in lengths or lengths[1] > 2 or lengths.count(4) > 1:
+        raise ValueError(text)
+    if style is not None:
+        order, expected = _ORDERS.get(style, ("", ""))
+        if separator != expected or (lengths[order.index("y")] == 4) != (style >= 20):
+            raise ValueError(text)
+        return _ordered(notes, parts, order)
+    year_first = lengths[0] == 4
+    is_certain = lengths == [4, 2, 2] and separator == "-"
+    if is_iso or (is_certain and target.name not in {"datetime", "smalldatetime"}):
+        if not is_certain:
+            raise ValueError(text)
+        return _ordered(notes, parts, "ymd")
+    one, other = (int(part) for part in (parts[1:] if year_first else parts[:2]))
+    if 4 in lengths and (one > 12 or other > 12 or one == other):
+        year = int(parts[0 if year_first else 2])
+        return dt.date(year, min(one, other), max(one, other))
+    if year_first:
+        notes.assume(Assumption.ISO_DATES, f"{text!r} as {target} depends on the session's date format")
+        return _ordered(notes, parts, "ymd")
+    notes.doubt(f"{text!r} as {target} depends on the session's date format: month and day can be taken for each other")
+    return _ordered(notes, parts, "mdy")
 
 
-def _fitted(day: dt.date, time: dt.time, fraction: str, target: SqlType, refusal: Refused) -> dt.date | dt.time:
+def _ordered(notes: Notes, parts: Sequence[str], order: str) -> dt.date:
+    found = dict(zip(order, parts, strict=True))
+    year = int(found["y"])
+    if len(found["y"]) <= 2:
+        notes.assume(Assumption.TWO_DIGIT_YEARS, "a year of two digits depends on the server's cutoff")
+        year += 2000 if year < 50 else 1900
+    return dt.date(year, int(found["m"]), int(found["d"]))
+
+
+def _fitted(
+    notes: Notes, day: dt.date, time: dt.time, fraction: str, target: SqlType, refusal: Refused
+) -> dt.date | dt.time:
     """Day, time and the fraction's digits in the target type, with its rounding."""
-    name = target.name
-    if name == "date":
+    if target.name == "date":
         return day
     base = dt.datetime.combine(day, time.replace(microsecond=0))
     try:
-        if name == "smalldatetime":
-            if fraction:
-                raise refusal
-            base = base + dt.timedelta(minutes=1 if base.second >= 30 else 0, seconds=-base.second)
+        if target.name == "smalldatetime":
+            # "29.998 seconds or less are rounded down to the nearest minute" ("smalldatetime").
+            milliseconds = base.second * 1000 + int(fraction.ljust(3, "0"))
+            base = base + dt.timedelta(minutes=1 if milliseconds >= 29_999 else 0, seconds=-base.second)
             if not dt.datetime(1900, 1, 1) <= base <= dt.datetime(2079, 6, 6, 23, 59):
                 raise refusal
             return base
-        if name == "datetime":
+        if target.name == "datetime":
             ticks = (int(fraction.ljust(3, "0")) * 3 + 5) // 10
             base += dt.timedelta(milliseconds=(ticks * 20 + 3) // 6)
             if base.year < 1753:
                 raise refusal
             return base
+        unit = 10 ** (7 - target.scale)
+        ticks = (int(fraction.ljust(7, "0")) + unit // 2) // unit * unit
+        rounded = base + dt.timedelta(microseconds=ticks // 10)
     except OverflowError:
         raise refusal from None
-    if len(fraction) > min(target.scale, 6):
-        raise refusal
-    base = base.replace(microsecond=int(fraction.ljust(6, "0")))
-    if name == "time":
-        return base.time()
-    return base.replace(tzinfo=dt.timezone.utc) if name == "datetimeoffset" else base
+    if ticks % 10:
+        notes.assume(Assumption.SEVENTH_DIGIT, "PostgreSQL has six fractional digits")
+    if target.name == "time":
+        if rounded.date() != base.date():
+            raise refusal
+        return rounded.time()
+    return rounded.replace(tzinfo=dt.timezone.utc) if target.name == "datetimeoffset" else rounded

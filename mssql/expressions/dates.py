@@ -5,24 +5,32 @@ Rules cited by the title of the page in Microsoft's Transact-SQL reference.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 
 from model.catalog import SqlType
 from mssql.expressions.context import Arguments, Context, Function, Kind
 from mssql.expressions.conversions import convert
+from mssql.expressions.date_conversions import at_offset, between_times, local_time, stamp
+from mssql.expressions.date_texts import formatted
+from mssql.expressions.numbers import padded_number
 from mssql.expressions.tree import Name, Node, Refused
-from mssql.expressions.types import DATED, DATETIME, INT, INTEGERS
-from mssql.expressions.values import Value, Volatility, typed
+from mssql.expressions.types import DATE, DATED, DATETIME, INT, INTEGERS, STRINGS, postgres_type, sized_type
+from mssql.expressions.values import Notes, Value, Volatility, constant_value, typed
 
 _DATE_PARTS = {
     "year": "year", "yy": "year", "yyyy": "year", "quarter": "quarter", "qq": "quarter", "q": "quarter",
     "month": "month", "mm": "month", "m": "month",
     "dayofyear": "doy", "dy": "doy", "y": "doy", "day": "day", "dd": "day", "d": "day",
+    "weekday": "weekday", "dw": "weekday", "w": "weekday",
     "week": "week", "wk": "week", "ww": "week", "hour": "hour", "hh": "hour", "minute": "minute", "mi": "minute",
     "n": "minute", "second": "second", "ss": "second", "s": "second", "millisecond": "millisecond", "ms": "millisecond",
-    "iso_week": "iso_week", "isowk": "iso_week", "isoww": "iso_week",
+    "microsecond": "microsecond", "mcs": "microsecond", "iso_week": "iso_week", "isowk": "iso_week",
+    "isoww": "iso_week",
 }  # fmt: skip
+_CLOCK_PARTS = {"hour", "minute", "second", "millisecond", "microsecond"}
 
 _LOCAL_TIME = "the present time is local to the PostgreSQL session's TimeZone: set it to the source server's zone"
 _MOVING = "it depends on the present time: add it NOT VALID, after the load, or rows that were valid once are refused"
@@ -58,34 +66,31 @@ def _sysdatetimeoffset(context: Context, _: Arguments) -> Value:
 
 def _part_name(node: Node) -> str:
     name = node.parts[0].lower() if isinstance(node, Name) and len(node.parts) == 1 else ""
-    if name in {"weekday", "dw", "w"}:
-        raise Refused("the day of the week depends on DATEFIRST")
     if name not in _DATE_PARTS:
         raise Refused(f"the date part {name or 'given'} is not translated")
     return _DATE_PARTS[name]
 
 
 def _date(context: Context, node: Node, literal: SqlType) -> Value:
-    """A date argument; constant texts and numbers become dates ("DATEADD", "DATEDIFF")."""
-    value = typed(context.value(node))
-    if isinstance(value.constant, str):
-        return convert(context.notes, value, literal)
-    if isinstance(value.constant, int) and value.known.name == "int":
-        return convert(context.notes, value, DATETIME)
-    if value.known.name not in DATED:
-        if value.known.name == "datetimeoffset" and value.is_now:
-            return convert(context.notes, value, SqlType("datetime2", scale=7))
-        raise Refused(
-            "the local time of a datetimeoffset is lost in timestamptz, which keeps the instant"
-            if value.known.name == "datetimeoffset"
-            else f"{value.type} stands for a date"
-        )
+    """A date argument, which has a day."""
+    value = _moment(context, node, literal)
+    if value.known.name == "time":
+        raise Refused("a time has no day")
     return value
 
 
-def _stamp(value: Value) -> str:
-    """The date as a timestamp: PostgreSQL turns a bare date into timestamptz, by the session's zone."""
-    return value.operand if value.known.name != "date" else f"{value.operand}::timestamp"
+def _moment(context: Context, node: Node, literal: SqlType) -> Value:
+    """A date or time; texts and numbers become dates ("DATEADD", "DATEDIFF")."""
+    value = typed(context.value(node))
+    if value.known.name in STRINGS:
+        return convert(context.notes, value, literal)
+    if value.known.name in INTEGERS:
+        return convert(context.notes, value, DATETIME)
+    if value.known.name == "datetimeoffset":
+        return local_time(value)
+    if value.known.name not in DATED | {"time"}:
+        raise Refused(f"{value.type} stands for a date")
+    return value
 
 
 def _day(value: Value) -> str:
@@ -98,54 +103,100 @@ def _extract(part: str, value: Value) -> str:
 
 def _datepart(context: Context, arguments: Arguments) -> Value:
     part = _part_name(arguments[0])
+    value = _moment(context, arguments[1], DATETIME)
+    _weigh_part(part, value)
     if part == "week":
-        raise Refused("the week of the year depends on DATEFIRST")
-    value = _date(context, arguments[1], DATETIME)
+        context.notes.doubt("the week of the year depends on DATEFIRST: 7, if the language is English")
+        first = f"extract(dow from date_trunc('year', {stamp(value)}))"
+        return Value(f"(({_extract('doy', value)} + {first} - 1)::integer / 7 + 1)", INT)
+    if part == "weekday":
+        context.notes.doubt("the day of the week depends on DATEFIRST: 7, if the language is English")
+        return Value(f"{_extract('dow', value)}::integer + 1", INT, is_atom=False)
     if part == "millisecond":
-        if value.known.name != "datetime2":
-            raise Refused(f"the milliseconds of {value.type} are thirds")
-        sql = f"(trunc(extract(milliseconds from {value.sql}))::integer % 1000)"
-        return Value(sql, INT)
+        return Value(f"(trunc({_extract('milliseconds', value)})::integer % 1000)", INT)
+    if part == "microsecond":
+        return Value(f"({_extract('microseconds', value)}::integer % 1000000)", INT)
     if part == "second":
         return Value(f"trunc({_extract('second', value)})::integer", INT)
-    if value.known.name == "date" and part in {"hour", "minute"}:
-        raise Refused(f"a date has no {part}")
     return Value(f"{_extract('week' if part == 'iso_week' else part, value)}::integer", INT)
+
+
+def _weigh_part(part: str, value: Value) -> None:
+    """Refuses a part that the type lacks, as the source does."""
+    name = value.known.name
+    if name == "date" and part in _CLOCK_PARTS:
+        raise Refused(f"a date has no {part}")
+    if name == "time" and part not in _CLOCK_PARTS:
+        raise Refused(f"a time has no {part}")
+    if part == "microsecond" and name in {"datetime", "smalldatetime"}:
+        raise Refused(f"the microseconds of {value.type} are thirds")
+
+
+_NAMES = {
+    "month": "{January,February,March,April,May,June,July,August,September,October,November,December}",
+    "weekday": "{Sunday,Monday,Tuesday,Wednesday,Thursday,Friday,Saturday}",
+}
+
+
+def _datename(context: Context, arguments: Arguments) -> Value:
+    """A number as a text, or a name in the language of the session ("DATENAME")."""
+    part = _part_name(arguments[0])
+    type_ = sized_type("nvarchar", 30)
+    if part not in _NAMES:
+        number = _datepart(context, arguments)
+        return Value(f"{number.operand}::text", type_, is_ascii=True, is_digits=True)
+    value = _date(context, arguments[1], DATETIME)
+    context.notes.doubt("DATENAME gives a name in the language of the session")
+    number_sql = _extract("month", value) if part == "month" else f"{_extract('dow', value)} + 1"
+    return Value(f"('{_NAMES[part]}'::text[])[({number_sql})::integer]", type_, is_ascii=True)
 
 
 def _field(part: str, context: Context, arguments: Arguments) -> Value:
     return Value(f"{_extract(part, _date(context, arguments[0], DATETIME))}::integer", INT)
 
 
+_UNITS = {
+    "year": ("months", 12), "quarter": ("months", 3), "month": ("months", 1), "week": ("days", 7), "day": ("days", 1),
+    "doy": ("days", 1), "weekday": ("days", 1), "hour": ("hours", 1), "minute": ("minutes", 1),
+    "second": ("seconds", 1), "millisecond": ("milliseconds", 1), "microsecond": ("microseconds", 1),
+}  # fmt: skip
+
+
 def _dateadd(context: Context, arguments: Arguments) -> Value:
     """A month that is too short gives its last day in both engines ("DATEADD")."""
     part = _part_name(arguments[0])
     number = typed(context.value(arguments[1]))
+    if isinstance(number.constant, Decimal):
+        # "The fraction is truncated and not rounded."
+        number = constant_value(int(number.constant), INT)
     if number.known.name not in INTEGERS or number.known.name == "bigint":
         raise Refused("DATEADD has a number that is not an int")
-    value = context.value(arguments[2])
-    if value.type is not None and value.known.name == "datetimeoffset" and value.is_now:
-        if part not in {"hour", "minute", "second"}:
-            raise Refused("days of a datetimeoffset would follow the PostgreSQL session's zone")
-        unit, factor = f"{part}s", 1
-    else:
-        value = _date(context, arguments[2], DATETIME)
-        unit, factor = {
-            "year": ("months", 12), "quarter": ("months", 3), "month": ("months", 1), "week": ("days", 7),
-            "day": ("days", 1), "doy": ("days", 1), "hour": ("hours", 1), "minute": ("minutes", 1),
-            "second": ("seconds", 1),
-        }.get(part, ("", 0))  # fmt: skip
-    if not unit:
+    if part not in _UNITS:
         raise Refused(f"DATEADD of {part}s is not translated")
-    return add(value, unit, number, factor)
+    unit, factor = _UNITS[part]
+    value = typed(context.value(arguments[2]))
+    if value.known.name != "datetimeoffset":
+        value = _moment(context, arguments[2], DATETIME)
+    elif unit in {"days", "months"} and value.offset != "+00:00":
+        # The session's zone would decide which day it is.
+        value = local_time(value)
+    elif unit in {"days", "months"}:
+        shifted = add(context.notes, local_time(value), unit, number, factor)
+        return replace(value, sql=at_offset(shifted.operand, "+00:00"), is_atom=True)
+    return add(context.notes, value, unit, number, factor)
 
 
-def add(value: Value, unit: str, number: Value, factor: int) -> Value:
+def add(notes: Notes, value: Value, unit: str, number: Value, factor: int) -> Value:
+    """A date or time, so many units on."""
     name = value.known.name
     if name == "date" and unit not in {"months", "days"}:
         raise Refused(f"{unit} are added to a date")
-    if name == "smalldatetime" and unit == "seconds":
-        raise Refused("smalldatetime rounds seconds")
+    if name == "time" and unit in {"months", "days"}:
+        raise Refused(f"{unit} are added to a time")
+    if name == "smalldatetime" and unit not in {"months", "days", "hours", "minutes"}:
+        notes.doubt("smalldatetime rounds seconds")
+    if name == "datetime" and unit in {"milliseconds", "microseconds"}:
+        notes.doubt("datetime rounds to thirds of hundredths of a second")
     if isinstance(number.constant, int):
         count = number.constant * factor
         if name == "date" and unit == "days":
@@ -159,53 +210,152 @@ def add(value: Value, unit: str, number: Value, factor: int) -> Value:
             return replace(value, sql=sql, is_atom=False, constant=None, is_now=False)
         value = replace(value, is_now=False)
         argument = {"hours": "hours", "minutes": "mins", "seconds": "secs"}.get(unit, unit)
-        sql = f"{value.operand} + make_interval({argument} => {count_sql})"
+        if unit in {"milliseconds", "microseconds"}:
+            sql = f"{value.operand} + {number.operand} * interval '1 {unit[:-1]}'"
+        else:
+            sql = f"{value.operand} + make_interval({argument} => {count_sql})"
     if name == "date":
         return replace(value, sql=f"({sql})::date", constant=None)
     return replace(value, sql=sql, is_atom=False, constant=None)
 
 
-def _datediff(context: Context, arguments: Arguments) -> Value:
+def difference(left: Value, right: Value) -> Value:
+    """datetime - datetime: the time between them, after 1900-01-01 ("- (Subtraction)")."""
+    return Value(f"'1900-01-01'::timestamp + ({left.operand} - {right.operand})", DATETIME, is_atom=False)
+
+
+def total(left: Value, right: Value) -> Value:
+    """datetime + datetime: both times since 1900-01-01 ("+ (Addition)")."""
+    return Value(f"{left.operand} + ({right.operand} - '1900-01-01'::timestamp)", DATETIME, is_atom=False)
+
+
+_SMALL_UNITS = {"hour": 3600, "minute": 60, "second": 1}
+_LARGE_UNITS = {"millisecond": 1000, "microsecond": 1_000_000}
+
+
+def _datediff(type_: SqlType, context: Context, arguments: Arguments) -> Value:
     """The number of boundaries crossed; weeks begin on Sunday whatever DATEFIRST says ("DATEDIFF")."""
     part = _part_name(arguments[0])
     literal = SqlType("datetime2", scale=7)
-    start, end = (_date(context, argument, literal) for argument in arguments[1:])
-    if part in {"day", "doy"}:
-        return Value(f"{_day(end)} - {_day(start)}", INT, is_atom=False)
-    if part == "week":
-        weeks = [f"({_day(value)} - '0001-01-01'::date + 1) / 7" for value in (end, start)]
-        return Value(f"{weeks[0]} - {weeks[1]}", INT, is_atom=False)
-    if part in {"year", "quarter", "month"}:
-        years = f"extract(year from {end.sql}) - extract(year from {start.sql})"
-        if part == "year":
-            return Value(f"({years})::integer", INT)
-        factor = 12 if part == "month" else 4
-        rest = f"extract({part} from {end.sql}) - extract({part} from {start.sql})"
-        return Value(f"(({years}) * {factor} + {rest})::integer", INT)
-    seconds = {"hour": 3600, "minute": 60, "second": 1}.get(part)
-    if seconds is None:
+    start, end = (_moment(context, argument, literal) for argument in arguments[1:])
+    if "time" in {start.known.name, end.known.name} and start.known.name != end.known.name:
+        start, end = (between_times(context.notes, value, literal, Refused("a time")) for value in (start, end))
+    cast = postgres_type(type_)
+    if part in _SMALL_UNITS or part in _LARGE_UNITS:
+        if part in _LARGE_UNITS and "datetime" in {start.known.name, end.known.name}:
+            context.notes.doubt(f"the {part}s of datetime are thirds")
+        truncated = [
+            f"date_trunc('{part}', {value.operand + '::interval' if value.known.name == 'time' else stamp(value)})"
+            for value in (end, start)
+        ]
+        scale = f"/ {_SMALL_UNITS[part]}" if part in _SMALL_UNITS else f"* {_LARGE_UNITS[part]}"
+        return Value(f"(extract(epoch from {truncated[0]} - {truncated[1]}) {scale})::{cast}", type_)
+    if start.known.name == "time":
+        raise Refused(f"a time has no {part}")
+    if part in {"day", "doy", "weekday"}:
+        sql, is_atom = f"{_day(end)} - {_day(start)}", False
+    elif part == "week":
+        sql, is_atom = " - ".join(f"({_day(value)} - '0001-01-01'::date + 1) / 7" for value in (end, start)), False
+    elif part in {"year", "quarter", "month"}:
+        sql, is_atom = f"extract(year from {end.sql}) - extract(year from {start.sql})", False
+        if part != "year":
+            rest = f"extract({part} from {end.sql}) - extract({part} from {start.sql})"
+            sql = f"({sql}) * {12 if part == 'month' else 4} + {rest}"
+        return Value(f"({sql})::{cast}", type_)
+    else:
         raise Refused(f"DATEDIFF of {part}s is not translated")
-    first, last = (f"date_trunc('{part}', {_stamp(value)})" for value in (start, end))
-    return Value(f"(extract(epoch from {last} - {first}) / {seconds})::integer", INT)
+    return Value(sql if type_ == INT else f"({sql})::{cast}", type_, is_atom=is_atom or type_ != INT)
 
 
 def _eomonth(context: Context, arguments: Arguments) -> Value:
     value = _date(context, arguments[0], DATETIME)
-    months = "1 month"
+    months = "interval '1 month'"
     if len(arguments) == 2:
-        count = context.value(arguments[1]).constant
-        if not isinstance(count, int) or isinstance(count, bool):
-            raise Refused("EOMONTH has a number of months that is not constant")
-        months = f"{count + 1} months"
-    sql = f"(date_trunc('month', {_stamp(value)}) + interval '{months}' - interval '1 day')::date"
-    return Value(sql, SqlType("date"), is_now=value.is_now)
+        count = _int(context, arguments[1], "EOMONTH")
+        months = f"make_interval(months => {count.operand} + 1)"
+        if isinstance(count.constant, int):
+            months = f"interval '{count.constant + 1} months'"
+    sql = f"(date_trunc('month', {stamp(value)}) + {months} - interval '1 day')::date"
+    return Value(sql, DATE, is_now=value.is_now)
+
+
+def _int(context: Context, node: Node, function: str) -> Value:
+    value = typed(context.value(node))
+    if value.known.name not in INTEGERS or value.known.name == "bigint":
+        raise Refused(f"{function} has a part that is not an int")
+    return value
 
 
 def _datefromparts(context: Context, arguments: Arguments) -> Value:
-    parts = [typed(context.value(argument)) for argument in arguments]
-    if any(part.known.name not in INTEGERS or part.known.name == "bigint" for part in parts):
-        raise Refused("DATEFROMPARTS has a part that is not an int")
-    return Value(f"make_date({', '.join(part.sql for part in parts)})", SqlType("date"))
+    parts = [_int(context, argument, "DATEFROMPARTS") for argument in arguments]
+    return Value(f"make_date({', '.join(part.sql for part in parts)})", DATE)
+
+
+def _from_parts(function: str, type_: SqlType, context: Context, arguments: Arguments) -> Value:
+    """A moment of its parts; fractions of a second are translated where they are the constant 0."""
+    parts = [_int(context, argument, "a function of parts").sql for argument in arguments]
+    count = {"make_timestamp": 6, "make_time": 3}[function]
+    rest = parts[count:]
+    if any(part != "0" for part in rest[:1]):
+        raise Refused("the fraction of a second is not the constant 0")
+    whole = [*parts[:count], *(["0"] * (count - len(parts)))]
+    if len(rest) == 2:
+        if not rest[1].isdigit() or int(rest[1]) > 7:
+            raise Refused("the precision is not a constant from 0 to 7")
+        type_ = replace(type_, scale=int(rest[1]))
+    return Value(f"{function}({', '.join(whole)})", type_)
+
+
+def _datetrunc(context: Context, arguments: Arguments) -> Value:
+    part = _part_name(arguments[0])
+    value = _date(context, arguments[1], SqlType("datetime2", scale=7))
+    if part == "week":
+        raise Refused("the first day of a week depends on DATEFIRST")
+    unit = {"doy": "day", "weekday": "day", "iso_week": "week"}.get(part, part)
+    sql = f"date_trunc('{unit}', {stamp(value)})"
+    if value.known.name == "date":
+        sql = f"{sql}::date"
+    return replace(value, sql=sql, is_atom=True, constant=None)
+
+
+def _offset(context: Context, node: Node) -> str:
+    """A zone as hours and minutes from UTC. Raises `Refused` for any that is not constant."""
+    zone = context.value(node).constant
+    if isinstance(zone, int) and not isinstance(zone, bool) and abs(zone) <= 14 * 60:
+        return f"{'-' if zone < 0 else '+'}{abs(zone) // 60:02}:{abs(zone) % 60:02}"
+    if isinstance(zone, str) and re.fullmatch(r"[+-](?:0[0-9]|1[0-4]):[0-5][0-9]", zone):
+        return "+00:00" if zone == "-00:00" else zone
+    raise Refused("the offset is not a constant from -14:00 to +14:00")
+
+
+def _switchoffset(context: Context, arguments: Arguments) -> Value:
+    """The same instant at another offset ("SWITCHOFFSET")."""
+    value = typed(context.value(arguments[0]))
+    if value.known.name != "datetimeoffset":
+        value = convert(context.notes, value, SqlType("datetimeoffset", scale=7))
+    return replace(value, offset=_offset(context, arguments[1]), is_now=False, constant=None)
+
+
+def _todatetimeoffset(context: Context, arguments: Arguments) -> Value:
+    """A local time at an offset ("TODATETIMEOFFSET")."""
+    value = _date(context, arguments[0], SqlType("datetime2", scale=7))
+    offset = _offset(context, arguments[1])
+    type_ = SqlType("datetimeoffset", scale=value.known.scale if value.known.name == "datetime2" else 7)
+    return Value(at_offset(stamp(value), offset), type_, offset=offset)
+
+
+def _format(context: Context, arguments: Arguments) -> Value:
+    """Dates by patterns of numbers; what a culture decides is not translated ("FORMAT")."""
+    pattern = context.value(arguments[1]).constant
+    culture = context.value(arguments[2]).constant if len(arguments) == 3 else None
+    if not isinstance(pattern, str) or not (culture is None or isinstance(culture, str)):
+        raise Refused("FORMAT is translated for a constant pattern and culture only")
+    value = typed(context.value(arguments[0]))
+    if value.known.name in INTEGERS:
+        return padded_number(context.notes, value, pattern)
+    if value.known.name not in DATED | {"datetimeoffset"}:
+        raise Refused(f"FORMAT of {value.type} is not translated")
+    return formatted(context.notes, _date(context, arguments[0], DATETIME), pattern, culture)
 
 
 FUNCTIONS = {
@@ -220,7 +370,17 @@ FUNCTIONS = {
     "DAY": Function(partial(_field, "day"), 1, 1),
     "DATEPART": Function(_datepart, 2, 2),
     "DATEADD": Function(_dateadd, 3, 3),
-    "DATEDIFF": Function(_datediff, 3, 3),
+    "DATEDIFF": Function(partial(_datediff, INT), 3, 3),
+    "DATEDIFF_BIG": Function(partial(_datediff, SqlType("bigint")), 3, 3),
+    "DATENAME": Function(_datename, 2, 2),
+    "DATETRUNC": Function(_datetrunc, 2, 2),
     "EOMONTH": Function(_eomonth, 1, 2),
     "DATEFROMPARTS": Function(_datefromparts, 3, 3),
+    "DATETIMEFROMPARTS": Function(partial(_from_parts, "make_timestamp", DATETIME), 7, 7),
+    "DATETIME2FROMPARTS": Function(partial(_from_parts, "make_timestamp", SqlType("datetime2", scale=7)), 8, 8),
+    "SMALLDATETIMEFROMPARTS": Function(partial(_from_parts, "make_timestamp", SqlType("smalldatetime")), 5, 5),
+    "TIMEFROMPARTS": Function(partial(_from_parts, "make_time", SqlType("time", scale=7)), 5, 5),
+    "SWITCHOFFSET": Function(_switchoffset, 2, 2),
+    "TODATETIMEOFFSET": Function(_todatetimeoffset, 2, 2),
+    "FORMAT": Function(_format, 2, 3),
 }

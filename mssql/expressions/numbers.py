@@ -5,13 +5,15 @@ Rules cited by the title of the page in Microsoft's Transact-SQL reference.
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
+from mssql.expressions.assumptions import Assumption
 from mssql.expressions.context import Arguments, Context, Function
 from mssql.expressions.conversions import convert
 from mssql.expressions.tree import Node, Refused
-from mssql.expressions.types import FLOAT, FLOATS, INT, INTEGERS, decimal_type, is_exact, postgres_type
-from mssql.expressions.values import Value, typed
+from mssql.expressions.types import FLOAT, FLOATS, INT, INTEGERS, decimal_type, is_exact, postgres_type, sized_type
+from mssql.expressions.values import Notes, Value, typed
 
 
 def _numeric(context: Context, node: Node) -> Value:
@@ -51,10 +53,11 @@ def _round(context: Context, arguments: Arguments) -> Value:
         if not isinstance(mode, int):
             raise Refused("ROUND has a third argument that is not constant")
         function = "trunc" if mode else "round"
-    if value.known.name in FLOATS:
-        raise Refused("ROUND of float works on binary digits")
     if not isinstance(places.constant, int) or isinstance(places.constant, bool):
         raise Refused("ROUND has a number of places that is not constant")
+    if value.known.name in FLOATS:
+        context.notes.doubt("ROUND of float works on binary digits")
+        return Value(f"{function}({value.operand}::numeric, {places.sql})::double precision", FLOAT)
     if value.known.name in INTEGERS:
         type_ = value.known if value.known.name == "bigint" else INT
         return Value(f"{function}({value.operand}::numeric, {places.sql})::{postgres_type(type_)}", type_)
@@ -64,6 +67,8 @@ def _round(context: Context, arguments: Arguments) -> Value:
 def _power(context: Context, arguments: Arguments) -> Value:
     """The result has the first argument's type ("POWER"): exact for integers within int."""
     value, exponent = _numeric(context, arguments[0]), context.value(arguments[1])
+    if value.known.name in FLOATS:
+        return _of_floats("power", context, arguments)
     if value.known.name not in {"tinyint", "smallint", "int"} or not isinstance(exponent.constant, int):
         raise Refused("POWER is translated for an int and a constant whole exponent")
     if not 0 <= exponent.constant <= 30:
@@ -75,6 +80,44 @@ def _sqrt(context: Context, arguments: Arguments) -> Value:
     return Value(f"sqrt({convert(context.notes, _numeric(context, arguments[0]), FLOAT).sql})", FLOAT)
 
 
+def padded_number(notes: Notes, value: Value, pattern: str) -> Value:
+    """A whole number with zeros before it, which no culture writes in another way ("FORMAT")."""
+    match = re.fullmatch(r"[dD](?P<digits>[0-9]{1,2})|(?P<zeros>0+)", pattern)
+    if match is None:
+        raise Refused(f"the pattern {pattern!r} of FORMAT follows a culture")
+    width = int(match["digits"]) if match["digits"] else len(match["zeros"])
+    notes.once(value)
+    digits = f"abs({value.operand}::numeric)::text"
+    padded = f"lpad({digits}, greatest({width}, length({digits})), '0')"
+    sql = f"CASE WHEN {value.operand} < 0 THEN '-' ELSE '' END || {padded}"
+    return Value(sql, sized_type("nvarchar", 4000), is_atom=False, is_ascii=True)
+
+
+def _logarithm(context: Context, arguments: Arguments) -> Value:
+    """Natural, or to a base ("LOG")."""
+    context.notes.assume(Assumption.LAST_DIGITS, "a logarithm may differ in the last of 17 digits")
+    value, *base = (_float(context, argument) for argument in arguments)
+    if base:
+        return Value(f"ln({value.sql}) / ln({base[0].sql})", FLOAT, is_atom=False)
+    return Value(f"ln({value.sql})", FLOAT)
+
+
+def _float(context: Context, node: Node) -> Value:
+    return convert(context.notes, _numeric(context, node), FLOAT)
+
+
+def _of_floats(function: str, context: Context, arguments: Arguments) -> Value:
+    """A function of floats that PostgreSQL has as well."""
+    context.notes.assume(Assumption.LAST_DIGITS, f"{function} may differ in the last of 17 digits")
+    return Value(f"{function}({', '.join(_float(context, argument).sql for argument in arguments)})", FLOAT)
+
+
+def _square(context: Context, arguments: Arguments) -> Value:
+    value = _float(context, arguments[0])
+    context.notes.once(value)
+    return Value(f"{value.operand} * {value.operand}", FLOAT, is_atom=False)
+
+
 FUNCTIONS = {
     "ABS": Function(_abs, 1, 1),
     "SIGN": Function(_sign, 1, 1),
@@ -83,4 +126,13 @@ FUNCTIONS = {
     "ROUND": Function(_round, 2, 3),
     "POWER": Function(_power, 2, 2),
     "SQRT": Function(_sqrt, 1, 1),
+    "SQUARE": Function(_square, 1, 1),
+    "LOG": Function(_logarithm, 1, 2),
+    "LOG10": Function(partial(_of_floats, "log"), 1, 1),
+    "PI": Function(partial(_of_floats, "pi"), 0, 0),
+    "ATN2": Function(partial(_of_floats, "atan2"), 2, 2),
+    **{
+        name.upper(): Function(partial(_of_floats, name), 1, 1)
+        for name in ("exp", "sin", "cos", "tan", "cot", "asin", "acos", "atan")
+    },
 }

@@ -5,12 +5,14 @@ Rules cited by the title of the page in Microsoft's Transact-SQL reference.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context as DecimalContext
+from decimal import Decimal, Inexact
 
 from model.catalog import SqlType
+from mssql.expressions.assumptions import Assumption
 from mssql.expressions.context import Context
 from mssql.expressions.conversions import convert
-from mssql.expressions.dates import add
+from mssql.expressions.dates import add, difference, total
 from mssql.expressions.text import concatenate
 from mssql.expressions.tree import Refused, Unary
 from mssql.expressions.types import (
@@ -59,7 +61,7 @@ def operate(notes: Notes, operator: str, left: Value, right: Value) -> Value:
             raise Refused(f"{operator} between texts is not translated")
         return concatenate(notes, [left, right])
     if target.name in TIMES:
-        return _shift(operator, left, right, target)
+        return _shift(notes, operator, left, right, target)
     if operator in {"&", "|", "^"}:
         if left.known.name not in INTEGERS or right.known.name not in INTEGERS:
             raise Refused(f"{operator} is translated between integers only")
@@ -96,11 +98,15 @@ def _number(notes: Notes, value: Value, target: SqlType) -> Value:
 
 
 def _operate_decimals(notes: Notes, operator: str, left: Value, right: Value, plain: str) -> Value:
-    """Decimal arithmetic ("Precision, scale, and length"): exact in both engines while 38 digits suffice."""
+    """Decimal arithmetic ("Precision, scale, and length"): exact in both engines while 38 digits suffice.
+
+    Beyond them the scale is reduced to 38 less the digits before the point, of a product or quotient not below 6.
+    """
     precision1, scale1 = _constant_digits(left)
     precision2, scale2 = _constant_digits(right)
     scale = max(scale1, scale2)
-    precision = max(precision1 - scale1, precision2 - scale2) + scale + 1
+    integral = max(precision1 - scale1, precision2 - scale2)
+    precision = integral + scale + 1
     if operator == "*":
         precision, scale = precision1 + precision2 + 1, scale1 + scale2
     elif operator == "%":
@@ -108,19 +114,47 @@ def _operate_decimals(notes: Notes, operator: str, left: Value, right: Value, pl
     elif operator == "/":
         scale = max(6, scale1 + precision2 + 1)
         precision = precision1 - scale1 + scale2 + scale
-        zeros = _power_of_ten(right)
-        if zeros is not None and precision <= 38:
-            factor = "1::numeric" if zeros == 0 else format(Decimal(1).scaleb(-zeros), "f")
-            return Value(f"{left.operand} * {factor}", decimal_type(precision, scale), is_atom=False)
-        notes.doubt("how many digits a decimal division keeps, and how it rounds, differs")
-        if precision <= 38:
-            plain = f"trunc({left.operand}::numeric / {right.operand}, {scale})"
-            return Value(plain, decimal_type(precision, scale))
-    if precision > 38:
-        if operator != "/":
-            notes.doubt(f"{operator} gives more than 38 digits, which T-SQL rounds away")
-        precision, scale = 38, min(scale, 38)
-    return Value(plain, decimal_type(max(precision, scale, 1), scale), is_atom=False)
+    kept = scale
+    if precision > 38 and operator in {"+", "-"}:
+        kept = min(scale, 38 - integral)
+    elif precision > 38:
+        kept = max(min(scale, 6), min(scale, 38 - (precision - scale)))
+    type_ = decimal_type(max(min(precision, 38), kept, 1), kept)
+    if operator == "/":
+        return _quotient(notes, left, right, scale1, type_)
+    if kept == scale:
+        return Value(plain, type_, is_atom=False)
+    notes.assume(Assumption.LONG_DECIMALS, f"{operator} gives more than 38 digits, which T-SQL rounds away")
+    return Value(f"round({plain}, {kept})", type_)
+
+
+def _quotient(notes: Notes, left: Value, right: Value, scale: int, type_: SqlType) -> Value:
+    """A decimal quotient; by a divisor whose reciprocal ends, exact in both engines."""
+    reciprocal = _reciprocal(right.constant)
+    if reciprocal is not None and scale + _places(reciprocal) <= type_.scale:
+        factor = "1::numeric" if reciprocal == 1 else format(reciprocal, "f")
+        return Value(f"{left.operand} * {factor}", type_, is_atom=False)
+    notes.assume(Assumption.QUOTIENTS, "whether the last digit of a decimal division is rounded is not documented")
+    if type_.scale == 0:
+        return Value(f"div({left.operand}, {right.operand})", type_)
+    shift, back = format(Decimal(1).scaleb(type_.scale), "f"), format(Decimal(1).scaleb(-type_.scale), "f")
+    # PostgreSQL's own quotient has as many digits as it thinks fit.
+    return Value(f"div({left.operand} * {shift}::numeric, {right.operand}) * {back}", type_, is_atom=False)
+
+
+def _reciprocal(divisor: object) -> Decimal | None:
+    """1 / divisor, where that is a decimal number of no more than 38 digits."""
+    if not isinstance(divisor, int | Decimal) or isinstance(divisor, bool) or divisor <= 0:
+        return None
+    try:
+        return DecimalContext(prec=38, traps=[Inexact]).divide(Decimal(1), Decimal(divisor)).normalize()
+    except Inexact:
+        return None
+
+
+def _places(number: Decimal) -> int:
+    exponent = number.as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
 def _constant_digits(value: Value) -> tuple[int, int]:
@@ -130,19 +164,13 @@ def _constant_digits(value: Value) -> tuple[int, int]:
     return digits_of(value.known)
 
 
-def _power_of_ten(value: Value) -> int | None:
-    """k when the value is the constant 10 to the k, k from 0."""
-    if not isinstance(value.constant, int | Decimal) or isinstance(value.constant, bool) or value.constant < 1:
-        return None
-    text = format(Decimal(value.constant), "f")
-    whole, _, fraction = text.partition(".")
-    return len(whole) - 1 if whole.strip("0") == "1" and whole[0] == "1" and not fraction.strip("0") else None
-
-
-def _shift(operator: str, left: Value, right: Value, target: SqlType) -> Value:
+def _shift(notes: Notes, operator: str, left: Value, right: Value, target: SqlType) -> Value:
     """datetime + n adds days ("+ (Addition)"); other types refuse it on the source, too."""
     if target.name not in {"datetime", "smalldatetime"} or operator not in {"+", "-"}:
         raise Refused(f"{operator} on {target} is not translated")
+    moments = {"datetime", "smalldatetime"}
+    if left.known.name in moments and right.known.name in moments:
+        return total(left, right) if operator == "+" else difference(left, right)
     if left.known.name in INTEGERS:
         left, right = right, left
         if operator == "-":
@@ -151,7 +179,7 @@ def _shift(operator: str, left: Value, right: Value, target: SqlType) -> Value:
         raise Refused(f"{operator} on {target} is translated with a whole number of days only")
     if operator == "-":
         right = _negative(right)
-    return add(left, "days", right, 1)
+    return add(notes, left, "days", right, 1)
 
 
 def _negative(value: Value) -> Value:

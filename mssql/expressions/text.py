@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from model.catalog import SqlType
 from mssql.expressions.assumptions import Assumption
@@ -13,14 +14,14 @@ from mssql.expressions.values import Notes, Value, constant_value
 
 
 def full_text(notes: Notes, value: Value) -> str:
-    """The SQL of a text with all of T-SQL's characters: a char(n) column gets its padding back."""
+    """The SQL of a text with all of T-SQL's characters: what is made of a char(n) gets its padding back."""
     if not value.is_trimmed:
         return value.operand
-    if value.known.name == "nchar":
-        notes.doubt("the padding of nchar counts UTF-16 units")
+    if value.known.name in UNICODE:
+        notes.assume(Assumption.UTF16_UNITS, "the padding of nchar counts UTF-16 units")
     elif value.collation is None or not Collation(value.collation).has_one_byte_characters:
         notes.doubt("the padding of char counts bytes")
-    return f"rpad({value.operand}::text, {value.known.characters})"
+    return f"rpad({unpadded(value)}, {value.known.characters})"
 
 
 def text_value(sql: str, type_: SqlType, sources: Sequence[Value], *, is_atom: bool = True) -> Value:
@@ -53,12 +54,16 @@ def concatenate(notes: Notes, values: Sequence[Value]) -> Value:
     type_ = sized_type("nvarchar" if is_unicode else "varchar", size)
     if all(isinstance(constant, str) for constant in constants):
         return constant_value("".join(str(constant) for constant in constants), type_)
-    return text_value(" || ".join(full_text(notes, value) for value in values), type_, values, is_atom=False)
+    result = text_value(" || ".join(full_text(notes, value) for value in values), type_, values, is_atom=False)
+    is_digits = all(value.is_digits or str(value.constant).isdecimal() for value in values)
+    return replace(result, is_digits=is_digits)
 
 
 def unpadded(value: Value) -> str:
     """A text without trailing blanks; PostgreSQL drops those of char(n) in the cast."""
-    return f"{value.operand}::text" if value.is_trimmed else f"rtrim({value.sql}, ' ')"
+    if not value.is_trimmed:
+        return f"rtrim({value.sql}, ' ')"
+    return f"{value.operand}::text" if value.known.name in {"char", "nchar"} else value.operand
 
 
 def utf16_length(text: str) -> int:

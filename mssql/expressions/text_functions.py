@@ -94,7 +94,10 @@ def _part(function: str, context: Context, arguments: Arguments) -> Value:
     type_ = varying(value.known)
     if isinstance(count.constant, int) and type_.max_length != -1:
         type_ = sized_type(type_.name, max(1, min(type_.characters, count.constant)))
-    return text_value(f"{function}({full_text(context.notes, value)}, {count.sql})", type_, [value])
+        if value.is_trimmed and function == "left":
+            return replace(text_value(f"left({unpadded(value)}, {count.sql})", type_, [value]), is_trimmed=True)
+    result = text_value(f"{function}({full_text(context.notes, value)}, {count.sql})", type_, [value])
+    return replace(result, is_digits=value.is_digits and isinstance(count.constant, int) and count.constant > 0)
 
 
 def _substring(context: Context, arguments: Arguments) -> Value:
@@ -155,16 +158,17 @@ def _cased(function: str, context: Context, arguments: Arguments) -> Value:
     if isinstance(value.constant, str) and value.is_ascii:
         changed = value.constant.upper() if function == "upper" else value.constant.lower()
         return constant_value(changed, value.known)
-    text = full_text(context.notes, value)
+    text = unpadded(value) if value.is_trimmed else value.operand
     if value.is_ascii:
-        return text_value(f"{function}({text})", varying(value.known), [value])
+        result = text_value(f"{function}({text})", varying(value.known), [value])
+        return replace(result, is_trimmed=value.is_trimmed)
     if value.collation is None or Collation(value.collation).has_another_i:
         raise Refused(f"{function.upper()} under this collation has another rule for i and I")
     doubt = context.notes.doubt(
         f"{function.upper()} of letters beyond ASCII depends on the PostgreSQL database's locale"
     )
     result = text_value(f'{function}({text} COLLATE "C")', varying(value.known), [value])
-    return replace(result, case_doubt=doubt)
+    return replace(result, case_doubt=doubt, is_trimmed=value.is_trimmed)
 
 
 def _trimmed(function: str, context: Context, arguments: Arguments) -> Value:

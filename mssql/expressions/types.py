@@ -39,6 +39,7 @@ _POSTGRES_TYPES = {
 INT = SqlType("int", 4, 10)
 BIT = SqlType("bit", 1, 1)
 FLOAT = SqlType("float", 8, 53)
+DATE = SqlType("date")
 DATETIME = SqlType("datetime", 8, 23, 3)
 
 #: other names of types

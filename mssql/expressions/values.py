@@ -37,11 +37,21 @@ class Doubt:
 
 
 @dataclass(frozen=True)
+class DateText:
+    """How a text was made of a date: the whole day of `date` in a style of CONVERT."""
+
+    date: Value
+    style: int
+
+
+@dataclass(frozen=True)
 class Value:
     """A translated scalar. `type` is T-SQL's, `None` for a bare NULL.
 
     `is_atom`: needs no parentheses as an operand. `is_now`: made of the present time and no column. `is_ascii`: text
-    that cannot hold anything else. `is_trimmed`: the SQL of a char(n) whose padding PostgreSQL drops.
+    that cannot hold anything else; `is_digits`: that of a whole number. `is_trimmed`: the SQL lacks the blanks that
+    fill the text to its characters, as a char(n) does. `date_text`: the date that a text is made of. `offset`: the
+    hours and minutes from UTC that a datetimeoffset is known to have.
     """
 
     sql: str
@@ -54,6 +64,9 @@ class Value:
     is_now: bool = False
     is_trimmed: bool = False
     case_doubt: Doubt | None = None
+    is_digits: bool = False
+    date_text: DateText | None = None
+    offset: str | None = None
 
     @property
     def known(self) -> SqlType:
