@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 DEFAULT_SCHEMA = "dbo"
+#: the kind, among other objects, of a table that was dropped and that a ledger keeps
+DROPPED_LEDGER_TABLE = "dropped ledger table"
 #: what T-SQL writes behind a type's name: its length in bytes, or in UTF-16 units of two bytes; precision and scale;
 #: the scale alone. `fixed units` is a length in units that the name stands for.
 Form = Literal["bytes", "units", "fixed units", "digits", "scale"]
@@ -84,7 +86,7 @@ class SqlType:
 
 @dataclass(frozen=True)
 class Identity:
-    """An IDENTITY property. `last_value` is `IDENT_CURRENT`, `None` before the first insert."""
+    """An IDENTITY property. `last_value` is the last value handed out, `None` before the first insert."""
 
     seed: int = 1
     increment: int = 1
@@ -126,6 +128,8 @@ class Column:
     is_masked: bool = False
     is_encrypted: bool = False
     is_hidden: bool = False
+    #: dropped from a ledger table, which keeps its values
+    is_dropped: bool = False
     #: `sys.columns.generated_always_type_desc`, `None` for NOT_APPLICABLE.
     generated_always: str | None = None
     #: `sys.columns.graph_type_desc`, `None` outside graph tables.

@@ -55,6 +55,11 @@ class Catalog:
         self.rows = connection.rows
         self.unread: list[str] = []
 
+    def has(self, view: str) -> bool:
+        """Whether this server has such a view of `sys`, asked without provoking an error (Microsoft, "OBJECT_ID")."""
+        (row,) = self.rows(f"SELECT number = CAST(OBJECT_ID(N'sys.{view}') AS int)")
+        return row.number is not None
+
     def optional(self, what: str, sql: str) -> list[Any]:
         """The rows of a view that some servers lack; its absence is noted, not passed over."""
         try:

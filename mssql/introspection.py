@@ -21,6 +21,7 @@ import pyodbc
 from db import odbc_words
 from model.catalog import (
     DEFAULT_SCHEMA,
+    DROPPED_LEDGER_TABLE,
     Check,
     Column,
     Computed,
@@ -31,6 +32,7 @@ from model.catalog import (
     Index,
     Key,
     KeyColumn,
+    OtherObject,
     SqlType,
     Table,
 )
@@ -76,22 +78,32 @@ PARTITIONS = "SELECT * FROM sys.partitions"
 HEAP_OR_CLUSTERED = (0, 1)
 COLUMNS = "SELECT full_name = CONVERT(nvarchar(128), name), * FROM sys.columns"
 TYPES = "SELECT full_name = CONVERT(nvarchar(128), name), * FROM sys.types"
-INDEXES = "SELECT full_name = CONVERT(nvarchar(128), name), * FROM sys.indexes"
+# The one catalog view of these with a text of any length, so its columns are named; all of them are older than 2012.
+INDEXES = """
+SELECT full_name = CONVERT(nvarchar(128), name), object_id, index_id, type_desc, is_unique, is_primary_key,
+       is_unique_constraint, is_disabled, is_hypothetical, has_filter, filter_definition = {filter}
+FROM sys.indexes
+"""
+WHOLE_FILTER = "filter_definition"
+# To the load only matters that there is one; a filter may be longer than what its connection has room for.
+BEGINNING_OF_FILTER = "CONVERT(nvarchar(400), filter_definition)"
 # A primary key's and unique constraint's columns come through sys.indexes too, because not every server
 # fills sys.key_constraints.unique_index_id alike.
 INDEX_COLUMNS = "SELECT * FROM sys.index_columns"
 
-# IDENT_SEED and its siblings take the table's quoted name; sys.identity_columns shows sql_variant.
+# IDENT_SEED and its siblings take the table's quoted name. IDENT_CURRENT answers the seed for an identity that was used
+# never or once (Microsoft, "IDENT_CURRENT"); sys.identity_columns tells these apart, by NULL.
 IDENTITIES = """
-SELECT t.object_id,
+SELECT t.object_id, is_babelfish = CAST(SERVERPROPERTY('Babelfish') AS int),
        CAST(IDENT_SEED(QUOTENAME(s.name) + '.' + QUOTENAME(t.name)) AS varchar(40)) AS seed,
        CAST(IDENT_INCR(QUOTENAME(s.name) + '.' + QUOTENAME(t.name)) AS varchar(40)) AS increment,
-       CAST(IDENT_CURRENT(QUOTENAME(s.name) + '.' + QUOTENAME(t.name)) AS varchar(40)) AS last_value
+       CAST(IDENT_CURRENT(QUOTENAME(s.name) + '.' + QUOTENAME(t.name)) AS varchar(40)) AS current_value
 FROM sys.tables AS t
 JOIN sys.schemas AS s ON s.schema_id = t.schema_id
 JOIN sys.columns AS c ON c.object_id = t.object_id AND c.is_identity = 1
 WHERE t.is_ms_shipped = 0
 """
+LAST_IDENTITIES = "SELECT object_id, last_value = CAST(last_value AS varchar(40)) FROM sys.identity_columns"
 
 # What a key points to may be hidden from the login (Microsoft, "Metadata Visibility Configuration"); the key is not.
 FOREIGN_KEYS = """
@@ -171,6 +183,8 @@ class _Reader:
         self._catalog = catalog
         self._is_whole = is_whole
         self._comments = Comments(catalog if is_whole else None)
+        self._table_rows = [row for row in catalog.rows(TABLES) if not row.is_ms_shipped]
+        self._schemas = {row.schema_id: row.full_name for row in catalog.rows(SCHEMAS)}
 
     def database(self) -> Database:
         """Everything."""
@@ -183,20 +197,19 @@ class _Reader:
             collation=about.collation_name,
             sees_masked=None if about.sees_masked is None else bool(about.sees_masked),
             tables=tables,
-            schemas=tuple(sorted(row.full_name for row in catalog.rows(SCHEMAS))),
+            schemas=tuple(sorted(self._schemas.values())),
             sequences=sequences,
             alias_types=other_objects.read_alias_types(catalog),
-            others=(*other_objects.read_others(catalog), *self._comments.left_over()),
+            others=(*other_objects.read_others(catalog), *self._dropped_tables(), *self._comments.left_over()),
             security_policies=other_objects.read_security_policies(catalog),
             unread=tuple(catalog.unread),
         )
 
     def tables(self) -> tuple[Table, ...]:
         """All tables, in the fixed order of every loop."""
-        table_rows = [row for row in self._catalog.rows(TABLES) if not row.is_ms_shipped]
-        schemas = {row.schema_id: row.full_name for row in self._catalog.rows(SCHEMAS)}
+        table_rows = [row for row in self._table_rows if not _is_dropped(row)]
         column_rows = self._column_rows({row.object_id for row in table_rows})
-        columns = self._columns(column_rows, schemas)
+        columns = self._columns(column_rows)
         keys, indexes = self._indexes(column_rows, self._key_ids() if self._is_whole else {})
         foreign_keys = self._foreign_keys() if self._is_whole else {}
         checks = self._checks() if self._is_whole else {}
@@ -211,7 +224,7 @@ class _Reader:
             found = keys.get(this, ())
             tables.append(
                 Table(
-                    schema=schemas[row.schema_id],
+                    schema=self._schemas[row.schema_id],
                     name=row.full_name,
                     columns=tuple(column for column in columns[this] if not _is_internal(column)),
                     internal_columns=tuple(column for column in columns[this] if _is_internal(column)),
@@ -227,13 +240,21 @@ class _Reader:
             )
         return tuple(sorted(tables, key=lambda table: table.sort_key))
 
+    def _dropped_tables(self) -> list[OtherObject]:
+        """Tables that were dropped, whose rows a ledger keeps."""
+        return [
+            OtherObject(DROPPED_LEDGER_TABLE, self._schemas[row.schema_id], row.full_name)
+            for row in self._table_rows
+            if _is_dropped(row)
+        ]
+
     # -- parts ----------------------------------------------------------------------------------
 
     def _column_rows(self, tables: Set[int]) -> list[Any]:
         rows = [row for row in self._catalog.rows(COLUMNS) if row.object_id in tables]
         return sorted(rows, key=lambda row: (row.object_id, row.column_id))
 
-    def _columns(self, rows: Sequence[Any], schemas: Mapping[int, str]) -> Mapping[int, Sequence[Column]]:
+    def _columns(self, rows: Sequence[Any]) -> Mapping[int, Sequence[Column]]:
         """The columns of each table, by the tables' numbers."""
         types = {row.user_type_id: row for row in self._catalog.rows(TYPES)}
         identities = self._identities() if any(row.is_identity for row in rows) else {}
@@ -245,7 +266,7 @@ class _Reader:
             columns[row.object_id].append(
                 _column(
                     row,
-                    _type(row, types, schemas),
+                    _type(row, types, self._schemas),
                     identities,
                     defaults.get(this),
                     computed.get(this),
@@ -255,12 +276,20 @@ class _Reader:
         return columns
 
     def _identities(self) -> dict[int, Identity]:
-        return {
-            row.object_id: Identity(
-                int(row.seed or 1), int(row.increment or 1), None if row.last_value is None else int(row.last_value)
+        rows = self._catalog.rows(IDENTITIES)
+        last: dict[int, str | None] = {}
+        # Babelfish's view gives the tables one another's values.
+        if not any(row.is_babelfish for row in rows):
+            last = {row.object_id: row.last_value for row in self._catalog.rows(LAST_IDENTITIES)}
+        found: dict[int, Identity] = {}
+        for row in rows:
+            # A position that has left the seed was used, or set by DBCC CHECKIDENT.
+            moved = row.current_value if row.current_value != row.seed else None
+            value = last.get(row.object_id) or moved
+            found[row.object_id] = Identity(
+                int(row.seed or 1), int(row.increment or 1), None if value is None else int(value)
             )
-            for row in self._catalog.rows(IDENTITIES)
-        }
+        return found
 
     def _defaults(self) -> dict[Part, Default]:
         rows = self._catalog.rows(DEFAULTS)
@@ -295,7 +324,8 @@ class _Reader:
                 parts[Part(row.object_id, row.index_id)].append(row)
         keys: defaultdict[int, list[tuple[bool, Key]]] = defaultdict(list)
         indexes: defaultdict[int, list[Index]] = defaultdict(list)
-        for row in sorted(self._catalog.rows(INDEXES), key=lambda row: (row.object_id, row.index_id)):
+        query = INDEXES.format(filter=WHOLE_FILTER if self._is_whole else BEGINNING_OF_FILTER)
+        for row in sorted(self._catalog.rows(query), key=lambda row: (row.object_id, row.index_id)):
             if row.object_id not in tables or row.is_hypothetical or row.full_name is None:
                 continue
             this = Part(row.object_id, row.index_id)
@@ -377,8 +407,13 @@ def _traits(row: Any) -> list[str]:
     return found
 
 
+def _is_dropped(row: Any) -> bool:
+    """Whether a ledger keeps a table for its proof only (Microsoft, "sys.tables", since 2022)."""
+    return bool(getattr(row, "is_dropped_ledger_table", None))
+
+
 def _is_internal(column: Column) -> bool:
-    return column.is_column_set or column.graph_type in GRAPH_INTERNALS
+    return column.is_column_set or column.is_dropped or column.graph_type in GRAPH_INTERNALS
 
 
 def _column(
@@ -407,6 +442,7 @@ def _column(
         is_masked=bool(getattr(row, "is_masked", None)),
         is_encrypted=encryption is not None and int(encryption) > 0,
         is_hidden=bool(getattr(row, "is_hidden", None)),
+        is_dropped=bool(getattr(row, "is_dropped_ledger_column", None)),
         generated_always=None if generated in (None, "NOT_APPLICABLE") else generated,
         graph_type=getattr(row, "graph_type_desc", None) or None,
     )

@@ -163,5 +163,7 @@ def read_others(catalog: Catalog) -> tuple[OtherObject, ...]:
 
 
 def read_security_policies(catalog: Catalog) -> tuple[str, ...]:
-    """The names of row-level security policies that are enabled."""
+    """The names of row-level security policies that are enabled; servers before 2016 know none."""
+    if not catalog.has("security_policies"):
+        return ()
     return tuple(row.name for row in catalog.optional("row-level security policies", SECURITY_POLICIES))

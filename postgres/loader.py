@@ -177,8 +177,8 @@ def analyze_patiently(
 def set_identity(cursor: Any, plan: LoadPlan, totals: Totals, *, afresh: bool) -> None:
     """Let the identity's sequence go on after the furthest of what was loaded and the source's own count.
 
-    In the caller's transaction. An empty table whose source never counted past its seed starts at the
-    seed. Where earlier rows were kept (not `afresh`), the sequence's own position counts too.
+    In the caller's transaction. An empty table whose source never handed out a value starts at the seed. Where
+    earlier rows were kept (not `afresh`), the sequence's own position counts too.
     """
     if plan.identity is None:
         return
@@ -191,12 +191,9 @@ def set_identity(cursor: Any, plan: LoadPlan, totals: Totals, *, afresh: bool) -
     if not afresh:
         cursor.execute("SELECT pg_sequence_last_value(pg_get_serial_sequence(%s, %s)::regclass)", column)
         known += [value for (value,) in cursor.fetchall() if value is not None]
-    is_untouched = all(value == identity.seed for value in known) and totals.rows == 0
     furthest = (max if identity.increment > 0 else min)(known, default=identity.seed)
     # Does nothing where the column has no sequence.
-    cursor.execute(
-        "SELECT setval(pg_get_serial_sequence(%s, %s)::regclass, %s, %s)", (*column, furthest, not is_untouched)
-    )
+    cursor.execute("SELECT setval(pg_get_serial_sequence(%s, %s)::regclass, %s, %s)", (*column, furthest, bool(known)))
 
 
 def roll_back(connection: Any) -> None:

@@ -81,6 +81,15 @@ class Source:
         self._duck.execute(f"DELETE FROM {table_name(relation)}")
         load(self._duck, relation, rows)
 
+    def pose_as(self, version: str, *, without: Collection[str] = ()) -> None:
+        """It gives itself this version, `11.0.2100.60` say, and does not have these views of `sys`."""
+        self.properties["productversion"] = version
+        self.properties["productmajorversion"] = version.partition(".")[0]
+        gone = {("sys", view) for view in without}
+        self.relations = {name: relation for name, relation in self.relations.items() if name not in gone}
+        for view in without:
+            self._duck.execute("DELETE FROM sys.standin_names WHERE object_id = sys.tds_object_id(?)", [f"sys.{view}"])
+
     def fail_next(self, table: str, number: int, message: str, times: int = 1) -> None:
         """The next `times` queries that name `table` (`schema.table`) fail with this error."""
         self._faults.add(table, Fault(number, message, times))

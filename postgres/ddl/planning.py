@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from model.catalog import Database, SqlType, Table
+from model.catalog import DROPPED_LEDGER_TABLE, Database, SqlType, Table
 from model.findings import Finding
 from model.settings import Settings
 from postgres.ddl.collations import collation_findings, collation_support
@@ -89,6 +89,8 @@ def _database_findings(context: Context, selected: Sequence[Table], schemas: set
         why = "code and objects other than tables are not translated"
         if other.kind == "comment" or other.kind.startswith("extended property"):
             why = "what it describes is not in PostgreSQL"
+        if other.kind == DROPPED_LEDGER_TABLE:
+            why = "dropped on the source, where a ledger keeps its rows as proof"
         yield Finding(other.kind, name + where, "skipped", why, other.definition)
     for view in context.database.unread:
         yield Finding("catalog view", view.partition(":")[0], "skipped", f"not read:{view.partition(':')[2]}")

@@ -72,6 +72,8 @@ def _why_internal(column: Column) -> str:
         return "dropped by the type map"
     if column.is_column_set:
         return "a column set: its XML is made from the sparse columns, which are all copied"
+    if column.is_dropped:
+        return "dropped on the source, where a ledger keeps its values as proof"
     return "kept by the server for itself (graph)"
 
 

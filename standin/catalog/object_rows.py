@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from standin.catalog.rows import Catalog, object_id
 from standin.catalog.type_rows import stored_type
+from standin.catalog.views import VIEWS
 from standin.quoting import bracket
 from standin.types import INTEGERS
 
@@ -79,9 +80,12 @@ def _spellings(schema: str, name: str, database: str) -> Iterable[str]:
 
 
 def add_names(catalog: Catalog) -> None:
-    """Every spelling of every object's name."""
+    """Every spelling of every object's name, the views of `sys` among them."""
     schemas = {number: name for name, number in catalog.schemas.items()}
     for row in catalog.rows["objects"]:
         schema = schemas[int(str(row["schema_id"]))]
         for spelled in sorted({s.lower() for s in _spellings(schema, str(row["name"]), catalog.database.name)}):
             catalog.add("standin_names", spelled=spelled, object_id=row["object_id"])
+    for number, view in enumerate(VIEWS, 1):
+        for spelled in sorted({s.lower() for s in _spellings("sys", view, catalog.database.name)} - {view}):
+            catalog.add("standin_names", spelled=spelled, object_id=-number)

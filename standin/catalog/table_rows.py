@@ -42,6 +42,7 @@ def add_table(catalog: Catalog, table: Table) -> CatalogTable:
         "is_external": made.has_trait("external"), "is_node": made.has_trait("graph node"),
         "is_edge": made.has_trait("graph edge"), "ledger_type": ledger, "durability": 0, "lock_escalation": 0,
         "ledger_type_desc": "UPDATABLE_LEDGER_TABLE" if ledger else "NON_LEDGER_TABLE",
+        "is_dropped_ledger_table": made.has_trait("dropped"),
     }  # fmt: skip
     catalog.add("tables", **row, **extra)
     if made.has_trait("external"):
@@ -101,7 +102,7 @@ def _column(catalog: Catalog, table: int, number: int, column: Column) -> Row:
         "generated_always_type": _GENERATED.get(generated, 0), "generated_always_type_desc": generated,
         "encryption_type": 1 if column.is_encrypted else None,
         "encryption_type_desc": "DETERMINISTIC" if column.is_encrypted else None,
-        "is_hidden": column.is_hidden, "is_masked": column.is_masked,
+        "is_hidden": column.is_hidden, "is_masked": column.is_masked, "is_dropped_ledger_column": column.is_dropped,
         "vector_dimensions": kind.precision if kind.name == "vector" else None,
         "graph_type": _GRAPH.index(column.graph_type) + 1 if column.graph_type in _GRAPH else None,
         "graph_type_desc": column.graph_type,
