@@ -50,6 +50,10 @@ _ENTRA_CAUSES: Mapping[str, str] = {
     "53003": "A Conditional Access policy of the directory forbids it: its administrator can except this account.",
 }
 
+_NO_TOKEN = (
+    "Microsoft Entra gave no token. The driver asks it over HTTPS (login.microsoftonline.com; for a managed identity, "
+    "this machine's own endpoint), by libcurl: check that these can be reached, and that libcurl is installed."
+)
 _ENTRA_USER = (
     "The directory let it in, the database does not know it: CREATE USER [name] FROM EXTERNAL PROVIDER in that "
     "database (name: the account's, the application's or the managed identity's), and name the database in "
@@ -92,10 +96,7 @@ def _of_kerberos(words: str, authentication: Authentication) -> str:  # noqa: AR
 def _of_entra(words: str, authentication: Authentication) -> str:  # noqa: ARG001
     found = re.search(r"AADSTS(\d+)", words)
     if found is None:
-        return (
-            "Microsoft Entra gave no token. It is asked over HTTPS (login.microsoftonline.com; for a managed identity, "
-            "this machine's own endpoint), by libcurl: check that these can be reached, and that libcurl is installed."
-        )
+        return _NO_TOKEN
     cause = _ENTRA_CAUSES.get(found[1], "The words are Microsoft Entra's.")
     return f"{cause} Its number explained: https://login.microsoftonline.com/error?code={found[1]}"
 
@@ -120,6 +121,16 @@ def _of_a_refused_login(words: str, authentication: Authentication) -> str:
             "whoever runs this."
         )
     return "Check MSSQL_USER and MSSQL_PASSWORD (in .env, put a password with special characters in single quotes)."
+
+
+def _of_no_answer(words: str, authentication: Authentication) -> str:  # noqa: ARG001
+    if METHODS[authentication].is_entra and authentication != "entra-token":
+        return f"{_NO_TOKEN} Or the server did not answer: {NOBODY_LISTENS}"
+    return (
+        f"{NOBODY_LISTENS} An instance's name is looked up by the server's SQL Server Browser (UDP port 1434): where "
+        f"that does not answer, give MSSQL_PORT instead of the name. For the listener of an availability group, set "
+        f"MSSQL_MULTI_SUBNET_FAILOVER=yes."
+    )
 
 
 _RULES = (
@@ -193,14 +204,7 @@ _RULES = (
         r"Can't open lib|IM002|IM003|IM004|file not found",
         _always("Check MSSQL_DRIVER: name an installed ODBC driver, or leave it out to let one be found."),
     ),
-    _Rule(
-        r"HYT00|Login timeout",
-        _always(
-            f"{NOBODY_LISTENS} An instance's name is looked up by the server's SQL Server Browser (UDP port 1434): "
-            f"where that does not answer, give MSSQL_PORT instead of the name. For the listener of an availability "
-            f"group, set MSSQL_MULTI_SUBNET_FAILOVER=yes."
-        ),
-    ),
+    _Rule(r"HYT00|Login timeout", _of_no_answer),
     _Rule(
         r"Adaptive Server|Unable to connect to data source",
         lambda _words, authentication: (

@@ -43,9 +43,9 @@ class Access:
 
     login: str = LOGIN
     password: str = PASSWORD
-    token: str = ""
     host: str = "127.0.0.1"
     port: int = 0
+    token: str = ""
 
 
 _DEFAULT_ACCESS = Access()

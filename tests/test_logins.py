@@ -7,6 +7,8 @@ Kerberos, Microsoft Entra) is refused by the drivers themselves here, and untest
 from __future__ import annotations
 
 import base64
+import ctypes.util
+import http.server
 import json
 import os
 import re
@@ -299,6 +301,79 @@ def test_a_file_without_a_token_is_told(token_shop: tuple[Shop, Path], text: str
     assert "Traceback" not in finished.text
 
 
+# -- a managed identity ------------------------------------------------------------------------------
+
+
+@contextmanager
+def identity_endpoint(token: str) -> Iterator[list[str]]:
+    """What gives App Service's and others' programs the token of their identity; yields the questions that it is asked.
+
+    Microsoft, "How to use managed identities for App Service", REST endpoint reference.
+    """
+    asked: list[str] = []
+
+    class Answering(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            answer = {"access_token": token, "expires_on": "9999999999", "resource": "r", "token_type": "Bearer"}
+            body = json.dumps(answer, separators=(",", ":")).encode()
+            self.send_response(200 if self.headers["X-IDENTITY-HEADER"] == "a secret" else 403)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing is said."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{server.server_port}/token")
+            environment.setenv("IDENTITY_HEADER", "a secret")
+            yield asked
+        server.shutdown()
+
+
+def needs_libcurl() -> None:
+    """Skip where the driver has nothing to ask a directory with."""
+    if ctypes.util.find_library("curl") is None:
+        pytest.skip("libcurl is not installed")
+
+
+@both_lanes
+def test_a_managed_identity_opens_a_connection_of_either_lane(serve: Serve, connect: Connect) -> None:
+    needs_libcurl()
+    token = token_until(time.time() + 3600)
+    source = serve(SHOP, SHOP_ROWS, access=Access(token=token))
+    given = {**source_settings(source.port, "shop"), "PGDATABASE": "d", "MSSQL_PASSWORD": ""}
+    given |= {"MSSQL_AUTHENTICATION": "entra-managed-identity", "MSSQL_USER": f"11112222-{connect.__module__}"}
+    with identity_endpoint(token) as asked:
+        assert is_answered(connect(load_settings(None, given)))
+    assert [login.token for login in source.logins] == [token]
+    (question,) = asked
+    assert "resource=https%3A%2F%2Fdatabase.windows.net%2F" in question
+    assert f"client_id={given['MSSQL_USER']}" in question
+
+
+def test_a_managed_identity_copies_a_database_in_blocks(
+    serve: Serve, make_workplace: MakeWorkplace, target: Any, target_database: str
+) -> None:
+    needs_libcurl()
+    token = token_until(time.time() + 3600)
+    source = serve(SHOP, SHOP_ROWS, access=Access(token=token))
+    workplace = make_workplace(source, SHOP).with_settings(
+        MSSQL_USER="", MSSQL_PASSWORD="", MSSQL_AUTHENTICATION="entra-managed-identity"
+    )
+    with identity_endpoint(token):
+        finished = [workplace.run("schema"), workplace.run("data", "--debug")]
+    assert [one.code for one in finished] == [0, 0], finished
+    assert counts(target, target_database, *SHOP_COUNTS) == SHOP_COUNTS
+    assert {login.token for login in source.logins} == {token}
+    assert "value by value" not in finished[1].out
+    assert token not in finished[0].text + finished[1].text
+
+
 # -- availability groups -----------------------------------------------------------------------------
 
 
@@ -468,6 +543,7 @@ REFUSALS: dict[Authentication, list[tuple[str, str]]] = {
          "The client secret has expired"),
     ],
     "entra-managed-identity": [
+        ("[HYT00] Login timeout expired (0)", "this machine's own endpoint"),
         ("[FA005] Cannot generate federated authentication context (0)", "this machine's own endpoint"),
         ("[28000] Login failed for user '<token-identified principal>'. (18456)", "FROM EXTERNAL PROVIDER"),
     ],

@@ -35,7 +35,15 @@ from pysqlbridge.tds.packet import next_session_id
 from pysqlbridge.tds.token import negotiate
 
 from standin.errors import EncodingError, SqlError, as_sql_error
-from standin.logins import ACKNOWLEDGED, SeenLogin, demand_token, seen_login
+from standin.logins import (
+    ACKNOWLEDGED,
+    FEDAUTH_MESSAGE,
+    SeenLogin,
+    demand_token,
+    directory_info,
+    seen_login,
+    with_token,
+)
 from standin.quoting import quote
 from standin.session.answer import PROCEDURE, SERVER_NAME, Answer
 from standin.session.procedures import call
@@ -74,6 +82,7 @@ class ClientConnection(Connection):  # type: ignore[misc]
         self._admits = admits
         self._duck = source.cursor()
         self._session: Session | None = None
+        self._seen: SeenLogin | None = None
 
     def close(self) -> None:
         """Gives up the session's DuckDB connection and locks."""
@@ -107,12 +116,7 @@ class ClientConnection(Connection):  # type: ignore[misc]
         return True
 
     def _step_login(self, responses: list[bytes]) -> bool:
-        received = self._buffer
-        if self._tunnel is not None:
-            received = self._plaintext
-            if self._buffer:
-                received += self._tunnel.unwrap(bytes(self._buffer))
-                self._buffer.clear()
+        received = self._buffer if self._tunnel is None else self._unwrapped()
         message = reassemble(received)
         if message is None:
             return False
@@ -121,8 +125,38 @@ class ClientConnection(Connection):  # type: ignore[misc]
             raise TdsProtocolError(f"expected LOGIN7, got {message.type.name}")
         self._login = Login7.parse(message.payload)
         self._tds_version = negotiate(self._login.tds_version)
-        self._answer_login(responses, seen_login(self._login, message.payload))
+        self._seen = seen_login(self._login, message.payload)
+        if self._seen.asks_directory:
+            self._send(responses, directory_info())
+            self._state = ConnectionState.EXPECT_SSPI
+        else:
+            self._answer_login(responses, self._seen)
         return True
+
+    def _step_sspi(self, responses: list[bytes]) -> bool:
+        """The token that the driver got from its directory. Like a step of SSPI, it follows the login."""
+        received = self._unwrapped() if self._session_encrypted else self._buffer
+        if not received:
+            return False
+        if received[0] == FEDAUTH_MESSAGE:
+            # pysqlbridge does not know the type.
+            received[0] = PacketType.SSPI
+        message = reassemble(received)
+        if message is None:
+            return False
+        del received[: message.consumed]
+        assert self._seen is not None
+        self._answer_login(responses, with_token(self._seen, message.payload))
+        return True
+
+    def _unwrapped(self) -> bytearray:
+        """What has come through the tunnel and was not read yet."""
+        assert self._tunnel is not None
+        if self._buffer:
+            self._plaintext += self._tunnel.unwrap(bytes(self._buffer))
+            self._buffer.clear()
+        plain: bytearray = self._plaintext
+        return plain
 
     def _answer_login(self, responses: list[bytes], seen: SeenLogin) -> None:
         assert self._login is not None
