@@ -439,7 +439,7 @@ class Account:
         }
         indexes = {(row.object_id, row.index_id): row.name for row in self._source.rows["indexes"]}
         for row in self._source.rows["properties"]:
-            if row.name != "MS_Description":
+            if row.name.casefold() not in map(str.casefold, self._settings.comment_properties):
                 yield Item(f"extended property {row.name}", "", "it is not translated")
                 continue
             found: list[Any] = list(self._target.tables.values())  # of a sequence, say
@@ -459,7 +459,9 @@ class Account:
                 parent, kind, own = constraints[row.major_id]
                 table = self._source.full_name(parent)
                 name, found = f"{kind} {table}.{own}", self._texts_beside(self._target_name(parent))
-            wrong = None if row.value in found else f"its text is not there: {row.value[:60]}"
+            # A comment may be made of several.
+            is_there = any(row.value in text for text in found if text)
+            wrong = None if is_there else f"its text is not there: {row.value[:60]}"
             yield Item("comment", name, wrong, table)
 
     def _texts_beside(self, target: TargetName) -> list[str]:

@@ -162,6 +162,8 @@ class Settings:
     schema_map: Mapping[str, str] = field(default_factory=dict)
     collation_policy: CollationPolicy = "leave"
     expressions: ExpressionPolicy = "usual"
+    #: names of extended properties that become comments
+    comment_properties: tuple[str, ...] = ("MS_Description", "Description")
     nul_policy: NulPolicy = "strip"
     #: rows an Arrow batch
     batch_size: int = 20_000

@@ -80,9 +80,11 @@ class Text:
 class Names:
     """Names with commas between them."""
 
+    default: tuple[str, ...] = ()
+
     def read(self, name: str, text: str) -> tuple[str, ...]:  # noqa: ARG002
-        """Blank ones do not count."""
-        return tuple(filter(None, (part.strip() for part in text.split(","))))
+        """Blank ones do not count; the default where there are no others."""
+        return tuple(filter(None, (part.strip() for part in text.split(",")))) or self.default
 
 
 @dataclass(frozen=True)
@@ -367,6 +369,14 @@ TABLE: tuple[Group, ...] = (
                     "leaves them out. docs/schema.md lists what is assumed.",
                     Choice(("usual", "strict")),
                     field="expressions",
+                ),
+                Setting(
+                    "COMMENT_PROPERTIES",
+                    "MS_Description,Description",
+                    "Extended properties that become comments, without regard to case. Where an object has several, "
+                    "its comment has each different text once, on lines of its own, in this order.",
+                    Names(("MS_Description", "Description")),
+                    field="comment_properties",
                 ),
             ),
         ),

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from model.catalog import OtherObject
 from mssql.catalog_queries import Catalog
 
 #: classes of owners (Microsoft, "sys.extended_properties")
 OBJECT, PARAMETER, INDEX = 1, 2, 7
-#: the property that is a comment
-COMMENT = "MS_Description"
-
 # A value has up to 7,500 bytes.
 PROPERTIES = """
 SELECT e.class, e.class_desc, e.major_id, e.minor_id, CAST(e.name AS nvarchar(128)) AS name,
@@ -38,15 +37,24 @@ class Part:
 class Comments:
     """Comments by their owners. Those that nobody asks for, and properties of other names, are left over."""
 
-    def __init__(self, catalog: Catalog | None = None) -> None:
-        """Without a `catalog` nothing has a comment."""
+    def __init__(self, catalog: Catalog | None = None, names: Sequence[str] = ()) -> None:
+        """Extended properties of these names, in any case, are comments. Without a `catalog` nothing has one.
+
+        Where an owner has several, its comment is each different text of them, in the order of `names`.
+        """
         self._properties = catalog.optional("comments (sys.extended_properties)", PROPERTIES) if catalog else []
-        self._comments = {
-            (row[0], Part(row.major_id, row.minor_id)): row.value
-            for row in self._properties
-            if row.name == COMMENT and row.value
-        }
+        self._places = {name.casefold(): place for place, name in enumerate(names)}
+        texts: defaultdict[tuple[int, Part], list[str]] = defaultdict(list)
+        for row in sorted(
+            filter(self._is_comment, self._properties), key=lambda row: self._places[row.name.casefold()]
+        ):
+            if row.value:
+                texts[(row[0], Part(row.major_id, row.minor_id))].append(row.value)
+        self._comments = {owner: "\n".join(dict.fromkeys(found)) for owner, found in texts.items()}
         self._told: set[tuple[int, Part]] = set()
+
+    def _is_comment(self, row: Any) -> bool:
+        return row.name.casefold() in self._places
 
     def of(self, object_id: int, column: int = 0) -> str | None:
         """The comment of an object or a column."""
@@ -63,10 +71,10 @@ class Comments:
     def left_over(self) -> Iterator[OtherObject]:
         """Extended properties that are nobody's comment: other names, or owners without a counterpart."""
         for row in self._properties:
-            if row.name == COMMENT and (row[0], Part(row.major_id, row.minor_id)) in self._told:
+            if self._is_comment(row) and (row[0], Part(row.major_id, row.minor_id)) in self._told:
                 continue
             parts = (row.object_name, row.column_name, row.index_name)
             numbers = f"{str(row.class_desc).lower()} {row.major_id} {row.minor_id}"
             owner = ".".join(part for part in parts if part) if row.object_name and row[0] != PARAMETER else numbers
-            kind = "comment" if row.name == COMMENT else f"extended property {row.name}"
+            kind = "comment" if self._is_comment(row) else f"extended property {row.name}"
             yield OtherObject(kind, row.schema_name or "", owner, row.value)

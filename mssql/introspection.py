@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set
+from functools import cached_property
 from typing import Any, TypeVar
 
 import arrow_odbc
@@ -38,6 +39,7 @@ from model.catalog import (
 )
 from model.errors import CatalogError
 from mssql import other_objects
+from mssql.bound_objects import Bound, bound_default, bound_rule, read_bound
 from mssql.catalog_queries import ArrowConnection, Catalog, PyodbcConnection
 from mssql.comments import Comments, Part
 from type_mapping import form_of
@@ -158,12 +160,16 @@ def read_tables(connection: Any) -> tuple[Table, ...]:
     Columns, identities, keys, indexes and row counts, in the fixed order of every loop. The connection is the
     one that rows will travel on, so a run logs in once. Raises CatalogError.
     """
-    return _guarded(lambda: _Reader(Catalog(ArrowConnection(connection)), is_whole=False).tables())
+    return _guarded(lambda: _Reader(Catalog(ArrowConnection(connection)), (), is_whole=False).tables())
 
 
-def read_database(connection: Any) -> Database:
-    """The whole structure of the database that a pyodbc connection is in. Raises CatalogError."""
-    return _guarded(lambda: _Reader(Catalog(PyodbcConnection(connection.cursor())), is_whole=True).database())
+def read_database(connection: Any, comment_properties: Sequence[str]) -> Database:
+    """The whole structure of the database that a pyodbc connection is in.
+
+    Extended properties of the given names are comments. Raises CatalogError.
+    """
+    catalog = Catalog(PyodbcConnection(connection.cursor()))
+    return _guarded(lambda: _Reader(catalog, comment_properties, is_whole=True).database())
 
 
 def _guarded(read: Callable[[], T]) -> T:
@@ -179,10 +185,10 @@ _ODBC_ERRORS = (pyodbc.Error, arrow_odbc.Error)
 class _Reader:
     """One reading of the catalog. `is_whole`: with constraints, defaults and comments, which the load does not need."""
 
-    def __init__(self, catalog: Catalog, is_whole: bool) -> None:
+    def __init__(self, catalog: Catalog, comment_properties: Sequence[str], is_whole: bool) -> None:
         self._catalog = catalog
         self._is_whole = is_whole
-        self._comments = Comments(catalog if is_whole else None)
+        self._comments = Comments(catalog if is_whole else None, comment_properties)
         self._table_rows = [row for row in catalog.rows(TABLES) if not row.is_ms_shipped]
         self._schemas = {row.schema_id: row.full_name for row in catalog.rows(SCHEMAS)}
 
@@ -212,7 +218,7 @@ class _Reader:
         columns = self._columns(column_rows)
         keys, indexes = self._indexes(column_rows, self._key_ids() if self._is_whole else {})
         foreign_keys = self._foreign_keys() if self._is_whole else {}
-        checks = self._checks() if self._is_whole else {}
+        checks = self._checks(column_rows) if self._is_whole else {}
         partitions: defaultdict[int, list[int]] = defaultdict(list)
         for row in self._catalog.rows(PARTITIONS):
             if row.index_id in HEAP_OR_CLUSTERED:
@@ -260,6 +266,8 @@ class _Reader:
         identities = self._identities() if any(row.is_identity for row in rows) else {}
         defaults = self._defaults() if self._is_whole else {}
         computed = self._computed(rows)
+        if self._is_whole:
+            defaults |= self._bound_defaults(rows, defaults)
         columns: defaultdict[int, list[Column]] = defaultdict(list)
         for row in rows:
             this = Part(row.object_id, row.column_id)
@@ -296,6 +304,19 @@ class _Reader:
         texts = self._catalog.texts("default", "sys.default_constraints", [row.constraint_id for row in rows])
         return {Part(row.object_id, row.column_id): Default(row.name, texts.get(row.constraint_id, "")) for row in rows}
 
+    def _bound_defaults(self, rows: Sequence[Any], known: Mapping[Part, Default]) -> dict[Part, Default]:
+        """Defaults that no constraint of the table is: bound to the column, or hidden from the login."""
+        numbers = {
+            Part(row.object_id, row.column_id): row.default_object_id
+            for row in rows
+            if getattr(row, "default_object_id", None) and not row.is_computed and not row.is_identity
+        }
+        return {part: bound_default(self._bound, number) for part, number in numbers.items() if part not in known}
+
+    @cached_property
+    def _bound(self) -> dict[int, Bound]:
+        return read_bound(self._catalog)
+
     def _computed(self, column_rows: Sequence[Any]) -> dict[Part, Computed]:
         computed = [Part(row.object_id, row.column_id) for row in column_rows if row.is_computed]
         if not computed or not self._is_whole:
@@ -305,7 +326,7 @@ class _Reader:
         except pyodbc.Error as error:
             self._catalog.unread.append(f"texts of computed columns: {odbc_words(error)}")
             return dict.fromkeys(computed, Computed(""))
-        return {
+        return dict.fromkeys(computed, Computed("")) | {
             Part(row.object_id, row.column_id): Computed(row.definition or "", bool(row.is_persisted)) for row in rows
         }
 
@@ -382,7 +403,7 @@ class _Reader:
             )
         return found
 
-    def _checks(self) -> dict[int, list[Check]]:
+    def _checks(self, column_rows: Sequence[Any]) -> dict[int, list[Check]]:
         rows = sorted(self._catalog.rows(CHECKS), key=lambda row: row.name)
         texts = self._catalog.texts("check", "sys.check_constraints", [row.constraint_id for row in rows])
         found: defaultdict[int, list[Check]] = defaultdict(list)
@@ -396,6 +417,9 @@ class _Reader:
                     comment=self._comments.of(row.constraint_id),
                 )
             )
+        for row in column_rows:
+            if rule := getattr(row, "rule_object_id", None):
+                found[row.object_id].append(bound_rule(self._bound, rule, row.full_name))
         return found
 
 

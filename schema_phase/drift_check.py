@@ -57,7 +57,7 @@ def look(this_run: Run, tables: Sequence[Table]) -> dict[str, str]:
 
 def _compared_all(this_run: Run, tables: Sequence[Table]) -> list[Compared]:
     with closing(connect_source(this_run.settings)) as source:
-        database = read_database(source)
+        database = read_database(source, this_run.settings.comment_properties)
     mapped = this_run.type_map.apply(database.tables)
     wanted = {table.key for table in tables}
     with closing(connect_target(this_run.settings)) as connection:

@@ -136,7 +136,7 @@ def _read(script: Script, tracker: ProgressTracker) -> tuple[Run, Database]:
     settings = load_run_settings(script)
     with closing(connect_source(settings)) as source:
         script.recorder.works_with(source=read_version(source))
-        database = read_database(source)
+        database = read_database(source, settings.comment_properties)
     this_run = run_over(script, database.tables, settings, tracker)
     return this_run, replace(database, tables=this_run.type_map.apply(database.tables))
 

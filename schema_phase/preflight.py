@@ -97,7 +97,7 @@ def run(script: Script, folder: Path, with_data: bool, foresee: Foresight) -> En
     type_map = read_type_map(settings.type_map)
     with closing(connect_source(settings)) as source:
         script.recorder.works_with(source=read_version(source))
-        database = read_database(source)
+        database = read_database(source, settings.comment_properties)
         unread = unreadable(source, select(database.tables, script.options, settings).affected)
     database = replace(database, tables=type_map.resolved(database.tables).apply(database.tables))
     selection = select(database.tables, script.options, settings)

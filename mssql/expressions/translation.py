@@ -15,6 +15,9 @@ from mssql.expressions.types import PRECEDENCE, STRINGS, normalised
 from mssql.expressions.values import Volatility, constant_sql
 from mssql.expressions.writer import Quote, SequenceName, Writer
 
+#: Microsoft, "Metadata Visibility Configuration": definitions are NULL to those without the right
+NOT_SHOWN = "its text is not shown: this login may not read it (VIEW DEFINITION), or the server failed to write it"
+
 
 def translate_default(
     text: str, column: Column, *, sequence_name: SequenceName, policy: ExpressionPolicy = "usual"
@@ -86,6 +89,8 @@ def translate_computed(
 
 def _outcome(original: str, writer: Writer, policy: ExpressionPolicy, write: Callable[[Node], str]) -> Translation:
     """Parses, writes and weighs the doubts."""
+    if not original.strip():
+        return Translation(original, None, NOT_SHOWN, None, False)
     try:
         sql = write(parse(original))
     except Refused as refusal:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from model.catalog import DROPPED_LEDGER_TABLE, Database, SqlType, Table
+from model.catalog import DROPPED_LEDGER_TABLE, Database, OtherObject, SqlType, Table
 from model.findings import Finding
 from model.settings import Settings
 from postgres.ddl.collations import collation_findings, collation_support
@@ -24,6 +24,14 @@ _ROLE_SCHEMAS = {
         "denydatareader", "denydatawriter",
     )
 }  # fmt: skip
+_CODE = "code and objects other than tables are not translated"
+#: kinds beside those of T-SQL's modules that have a text, and why they do not come
+_WITH_TEXT = {
+    "view": _CODE,
+    "database trigger": _CODE,
+    "default constraint": "the columns that it is bound to have it as their own default, as far as it translates",
+    "rule": "the columns that it is bound to have it as their own check, as far as it translates",
+}
 NOT_LOOKED_AT = ("users, roles and permissions", "assemblies, keys, Service Broker and plan guides")
 
 
@@ -86,11 +94,7 @@ def _database_findings(context: Context, selected: Sequence[Table], schemas: set
     for other in context.database.others:
         name = f"{other.schema}.{other.name}" if other.schema else other.name
         where = f" on {other.parent}" if other.parent else ""
-        why = "code and objects other than tables are not translated"
-        if other.kind == "comment" or other.kind.startswith("extended property"):
-            why = "what it describes is not in PostgreSQL"
-        if other.kind == DROPPED_LEDGER_TABLE:
-            why = "dropped on the source, where a ledger keeps its rows as proof"
+        why = _why_left_out(other)
         yield Finding(other.kind, name + where, "skipped", why, other.definition)
     for view in context.database.unread:
         yield Finding("catalog view", view.partition(":")[0], "skipped", f"not read:{view.partition(':')[2]}")
@@ -100,6 +104,19 @@ def _database_findings(context: Context, selected: Sequence[Table], schemas: set
     yield from collation_findings(context, selected)
     for kind in NOT_LOOKED_AT:
         yield Finding(kind, context.database.name, "skipped", "not looked at", cause="not looked at")
+
+
+def _why_left_out(other: OtherObject) -> str:
+    """Why an object that is no table is not in PostgreSQL."""
+    if other.kind == "comment":
+        return "what it describes is not in PostgreSQL"
+    if other.kind.startswith("extended property"):
+        return "not one of COMMENT_PROPERTIES, which become comments"
+    if other.kind == DROPPED_LEDGER_TABLE:
+        return "dropped on the source, where a ledger keeps its rows as proof"
+    hidden = "; its text is not shown: it is encrypted, or this login may not read it (VIEW DEFINITION)"
+    is_hidden = other.definition is None and (other.kind.startswith("sql ") or other.kind in _WITH_TEXT)
+    return _WITH_TEXT.get(other.kind, _CODE) + (hidden if is_hidden else "")
 
 
 def _is_system_schema(name: str) -> bool:

@@ -170,7 +170,7 @@ def test_the_number_of_catalog_queries_does_not_depend_on_the_number_of_tables()
         with StandIn(_many(count), {}) as source:
             connection = pyodbc.connect(source.connection_string(str(wheel_driver() or "FreeTDS")))
             counting = _Counting(connection)
-            assert len(read_database(counting).tables) == count
+            assert len(read_database(counting, ("MS_Description",)).tables) == count
             connection.close()
             statements[count] = counting.statements
     assert statements[3] == statements[60]
