@@ -52,3 +52,4 @@ class Assumption(Enum):
         "a decimal of more than 38 digits is rounded, half away from zero, to the scale that T-SQL has for it"
     )
     QUOTIENTS = "a decimal quotient is cut to the scale that T-SQL has for it, not rounded"
+    LONG_TEXTS = "a text that grows beyond 8,000 bytes when texts are put together is not cut, as T-SQL cuts it"

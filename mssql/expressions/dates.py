@@ -333,7 +333,7 @@ def _switchoffset(context: Context, arguments: Arguments) -> Value:
     value = typed(context.value(arguments[0]))
     if value.known.name != "datetimeoffset":
         value = convert(context.notes, value, SqlType("datetimeoffset", scale=7))
-    return replace(value, offset=_offset(context, arguments[1]), is_now=False, constant=None)
+    return replace(value, offset=_offset(context, arguments[1]), constant=None)
 
 
 def _todatetimeoffset(context: Context, arguments: Arguments) -> Value:

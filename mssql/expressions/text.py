@@ -47,9 +47,10 @@ def concatenate(notes: Notes, values: Sequence[Value]) -> Value:
             raise Refused(f"{type_} is put together with a text")
     sizes = [type_.characters for type_ in types]
     size = -1 if -1 in sizes else sum(sizes)
-    if size > (4000 if is_unicode else 8000):
-        notes.doubt("T-SQL cuts a text of more than 8000 bytes")
-        size = -1
+    most = 4000 if is_unicode else 8000
+    if size > most:
+        notes.assume(Assumption.LONG_TEXTS, "T-SQL cuts a text of more than 8000 bytes")
+        size = most
     constants = [value.constant for value in values]
     type_ = sized_type("nvarchar" if is_unicode else "varchar", size)
     if all(isinstance(constant, str) for constant in constants):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from mssql.expressions.assumptions import Assumption
 from mssql.expressions.collations import Collation, deciding_collation, folded, settle_case, weigh
 from mssql.expressions.context import Arguments, Context, Function
 from mssql.expressions.conversions import convert
@@ -148,7 +149,7 @@ def _replace(context: Context, arguments: Arguments) -> Value:
         growth = -(-len(new.constant) // len(sought.constant))
         type_ = sized_type(type_.name, type_.characters * max(1, growth))
         if type_.max_length > 8000:
-            context.notes.doubt("T-SQL cuts a text of more than 8000 bytes")
+            context.notes.assume(Assumption.LONG_TEXTS, "T-SQL cuts a text of more than 8000 bytes")
     sql = f"replace({full_text(context.notes, value)}, {sought.sql}, {new.sql})"
     return text_value(sql, type_, [value, sought, new])
 

@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from db import connect_source, load_settings
-from tests import expression_corpus, expression_corpus_dates, expression_corpus_texts
+from tests import (
+    expression_corpus,
+    expression_corpus_dates,
+    expression_corpus_moments,
+    expression_corpus_numbers,
+    expression_corpus_texts,
+)
 from tests.expression_corpus import Entry, Kind, Moving, column, sql_type
 from tests.mssql.expressions.translations import bracketed, quote, translate
 from tests.tsql_servers import own_database
@@ -25,7 +31,14 @@ from tests.tsql_servers import own_database
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
 
-ENTRIES = (*expression_corpus.ENTRIES, *expression_corpus_dates.ENTRIES, *expression_corpus_texts.ENTRIES)
+CORPORA = (
+    expression_corpus,
+    expression_corpus_dates,
+    expression_corpus_moments,
+    expression_corpus_numbers,
+    expression_corpus_texts,
+)
+ENTRIES = tuple(entry for corpus in CORPORA for entry in corpus.ENTRIES)
 TRANSLATED = tuple(entry for entry in ENTRIES if entry.refused is None)
 REFUSED = tuple(entry for entry in ENTRIES if entry.refused is not None)
 
