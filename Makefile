@@ -3,6 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Where make comes with Git or MSYS2.
+ifeq ($(OS),Windows_NT)
+PYTHON := py
+BIN := $(VENV)/Scripts
+endif
 
 .PHONY: demo test lint bench setup dev odbc clean
 

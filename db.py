@@ -257,7 +257,8 @@ def _target(values: Mapping[str, str]) -> tuple[Target, list[str]]:
         near = difflib.get_close_matches(mode, SSL_MODES, n=1)
         meant = f". Is {near[0]} meant?" if near else ""
         raise SettingsError(f"PGSSLMODE must be one of {', '.join(SSL_MODES)}, not {mode!r}{meant}")
-    host = parameters.get("host") or "local socket"
+    # Windows has no sockets of its own, and libpq goes to this machine by TCP.
+    host = parameters.get("host") or ("localhost" if sys.platform == "win32" else "local socket")
     parameters.setdefault("connect_timeout", str(CONNECT_TIMEOUT_S))
     # Building an index is silent for as long as it takes: only these tell a busy server from a dead one.
     for keyword, value in KEEPALIVES.items():
@@ -318,10 +319,14 @@ def find_driver(named: str) -> Driver:
     for name in installed:
         if "freetds" in name.lower():
             return Driver(name, "installed; Microsoft's driver was not found")
-    raise SettingsError(
-        "MSSQL_DRIVER: no ODBC driver for SQL Server was found. Run: pip install mssql-python-odbc "
-        "(it carries Microsoft's driver 18), or install msodbcsql18 or tdsodbc from your system's packages."
-    )
+    if sys.platform == "win32":
+        how = "Install Microsoft's ODBC Driver 18 for SQL Server: its installer (msodbcsql.msi) registers it."
+    else:
+        how = (
+            "Run: pip install mssql-python-odbc (it carries Microsoft's driver 18), or install msodbcsql18 or tdsodbc "
+            "from your system's packages."
+        )
+    raise SettingsError(f"MSSQL_DRIVER: no ODBC driver for SQL Server was found. {how}")
 
 
 def wheel_driver() -> Path | None:
@@ -375,9 +380,10 @@ def choose_utf8_locale() -> None:
 
     Microsoft's driver reads the text of a query in the locale's encoding: with the C locale a column
     named in Greek would be an "Invalid column name". The driver manager looks at the locale once,
-    when it is first used, so this comes before. Python itself does not look at it after its start.
+    when it is first used, so this comes before. Python itself does not look at it after its start. On
+    Windows texts cross as UTF-16.
     """
-    if locale.getlocale(locale.LC_CTYPE)[1] == "UTF-8":
+    if sys.platform == "win32" or locale.getlocale(locale.LC_CTYPE)[1] == "UTF-8":
         return
     for name in UTF8_LOCALES:
         try:

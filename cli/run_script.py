@@ -44,16 +44,27 @@ from run.telling import telling_of
 SAVED = "Progress is saved; --resume continues from here."
 
 
+def stopping_signals() -> list[signal.Signals]:
+    """SIGINT and SIGTERM; on Windows, where nobody can send the latter, SIGBREAK besides, which is Ctrl-Break.
+
+    Python, "signal": closing the window of a console is SIGBREAK as well, but ends the process at once.
+    """
+    found: list[signal.Signals] = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform == "win32":
+        found.append(signal.SIGBREAK)
+    return found
+
+
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into Stopped, raised in the main thread."""
+    """Turn signals that ask a run to stop into Stopped, raised in the main thread."""
 
     def stop(number: int, _frame: FrameType | None) -> None:
         # A second signal must be able to end a run that hangs while it stops.
         signal.signal(number, signal.SIG_DFL)
         raise Stopped(number)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in stopping_signals()}
     try:
         yield
     finally:
@@ -87,7 +98,8 @@ def run_script(
             result = phase(script)
         return ending.kept(result)
     except Stopped as stop:
-        name = "Ctrl-C" if stop.number == signal.SIGINT else signal.Signals(stop.number).name
+        number = signal.Signals(stop.number)
+        name = {"SIGINT": "Ctrl-C", "SIGBREAK": "Ctrl-Break"}.get(number.name, number.name)
         ending.complain(f"🛑 Stopped by {name}. {after_stop}")
         leave(ending.kept(script.recorder.ended(128 + stop.number, f"stopped by {name}")))
     except TimeIsUpError as error:

@@ -87,6 +87,9 @@ def file_name(key: str) -> str:
         key,
     )
     escaped = re.sub(r"^\.", "%2E", escaped)
+    # Names of devices on Windows, whatever follows behind a dot (Microsoft, "Naming Files, Paths, and Namespaces").
+    if re.match(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)", escaped):
+        escaped = f"%{ord(escaped[0]):02X}{escaped[1:]}"
     if len(escaped) > LONGEST_FILE_NAME:
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         return f"{escaped[: LONGEST_FILE_NAME - 20]}-{digest}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -15,6 +16,8 @@ from pathlib import Path
 PRIVATE = 0o600
 #: how often, and with which pause in seconds, a file is read again that somebody seems to be writing at this moment
 READINGS, PAUSE = 6, 0.1
+#: how often a file is put in its place where others read the one that is there
+REPLACINGS = 30
 
 
 class TouchedError(Exception):
@@ -53,7 +56,7 @@ def write_lines_atomically(
     handle, name = tempfile.mkstemp(prefix=path.name + ".", suffix=".tmp", dir=path.parent)
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.writelines(lines)
             file.flush()
             os.fsync(file.fileno())
@@ -61,13 +64,28 @@ def write_lines_atomically(
         temporary.chmod(_mode_of(path))
         if is_touched():
             raise TouchedError
-        temporary.replace(path)
+        put_in_place(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
     _sync_folder(path.parent)
     return signature
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Let a file take the place of another one. Raises OSError.
+
+    On Windows nobody can replace a file that somebody reads, who is waited for.
+    """
+    for left in reversed(range(REPLACINGS)):
+        try:
+            temporary.replace(path)
+            return
+        except PermissionError:
+            if sys.platform != "win32" or not left:
+                raise
+        time.sleep(PAUSE)
 
 
 def signature_of(path: Path) -> Signature | None:

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from model.driver_manager import libraries
+
 
 @dataclass(frozen=True)
 class Manager:
@@ -39,7 +41,7 @@ MANAGERS = (
 
 
 #: the library that pyodbc and arrow-odbc are linked with
-DRIVER_MANAGER = "libodbc.2.dylib" if sys.platform == "darwin" else "libodbc.so.2"
+DRIVER_MANAGER = next(iter(libraries(sys.platform)), "odbc32.dll")
 
 
 def _manager() -> Manager | None:
@@ -56,7 +58,7 @@ def has_driver_manager() -> bool:
     """Whether pyodbc and arrow-odbc will find the library they are linked with."""
     if sys.platform == "win32":
         return True
-    for library in (DRIVER_MANAGER, ctypes.util.find_library("odbc")):
+    for library in (*libraries(sys.platform), ctypes.util.find_library("odbc")):
         if library is None:
             continue
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,7 +145,7 @@ class Target:
         PostgreSQL, "SSL Support".
         """
         host, mode = self.parameters.get("host", ""), self.parameters.get("sslmode", "prefer")
-        if not host or host.startswith(("/", "@")):
+        if host.startswith(("/", "@")) or (not host and sys.platform != "win32"):
             return "a socket of this machine"
         return _SECURITY.get(mode, mode)
 

@@ -24,6 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from db import CONNECT_TIMEOUT_S, choose_utf8_locale, login_attributes, odbc_words, probe_port, source_unreachable
+from model.driver_manager import libraries
 from model.errors import OdbcError
 from model.long_rows import PIECE_BYTES
 from model.settings import Settings
@@ -52,11 +53,11 @@ def _manager() -> Any:
     choose_utf8_locale()
     if sys.platform == "win32":
         return ctypes.WinDLL("odbc32")
-    name = {"darwin": "libodbc.2.dylib"}.get(sys.platform, "libodbc.so.2")
-    try:
-        return ctypes.CDLL(name)
-    except OSError:
-        return ctypes.CDLL(ctypes.util.find_library("odbc") or name)
+    names = libraries(sys.platform)
+    for name in names:
+        with suppress(OSError):
+            return ctypes.CDLL(name)
+    return ctypes.CDLL(ctypes.util.find_library("odbc") or names[0])
 
 
 def _words_of(kind: int, handle: Any) -> str:

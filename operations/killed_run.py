@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -23,7 +24,8 @@ def killed_run(holder: str, facts: Mapping[str, str], last_sign: datetime) -> Ru
     if found is None:
         return None
     try:
-        started, (script, *arguments) = datetime.fromisoformat(found[1]), shlex.split(found[2])
+        words = shlex.split(found[2], posix=sys.platform != "win32")
+        started, (script, *arguments) = datetime.fromisoformat(found[1]), words
     except ValueError:
         return None
     ended = max(started, last_sign).isoformat(timespec="seconds")

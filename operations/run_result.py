@@ -102,7 +102,9 @@ def keep(result: RunResult, folder: Path) -> None:
 
     A new file is its owner's alone, since errors may hold values of rows. Raises OSError.
     """
-    descriptor = os.open(folder / FILE, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    # Windows would write another end of a line otherwise.
+    as_it_is = getattr(os, "O_BINARY", 0)
+    descriptor = os.open(folder / FILE, os.O_RDWR | os.O_APPEND | os.O_CREAT | as_it_is, 0o600)
     try:
         written = result.line.encode("utf-8", "backslashreplace")
         left = memoryview(written if _ends_a_line(descriptor) else b"\n" + written)

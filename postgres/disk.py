@@ -5,7 +5,7 @@ Source: PostgreSQL, "Database Object Size Functions" and "File Locations".
 
 from __future__ import annotations
 
-import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,8 @@ def free_bytes(connection: Any) -> int | None:
         connection.rollback()
         if folder is None or not Path(folder).is_dir():
             return None
-        disk = os.statvfs(folder)
-    except (psycopg2.Error, OSError, AttributeError):
-        # Windows has no statvfs.
+        return shutil.disk_usage(folder).free
+    except (psycopg2.Error, OSError):
         if not connection.closed:
             connection.rollback()
         return None
-    return disk.f_bavail * disk.f_frsize

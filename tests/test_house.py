@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "sync-data": {"cli", "data_phase", "schema_phase", "progress"},
     "replicate-schema": {"cli", "schema_phase", "progress"},
     "standin": {"model"},
-    "installation": set(),
+    "installation": {"model"},
 }  # fmt: skip
 #: what shows, proves and measures the product, and is no part of it
 BESIDE = {"standin", "demo", "bench", "tests"}

@@ -51,7 +51,8 @@ def choose_displays(wishes: Wishes, run: str) -> Displays:
 def _of(stream: TextIO | None, kind: LogFormat, wishes: Wishes) -> Display:
     if not SteadyStream(stream).isatty():
         return LogDisplay(stream, kind, wishes.taste)
-    if os.environ.get("TERM", "dumb") == "dumb":
+    # A console of Windows has no TERM; what it can draw, rich finds out.
+    if os.environ.get("TERM", "" if sys.platform == "win32" else "dumb") == "dumb":
         return PlainDisplay(stream, wishes.taste)
     # Here, since cron and pipes need not wait for what draws bars.
     from cli.display.terminal import TerminalDisplay  # noqa: PLC0415
