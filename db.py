@@ -414,7 +414,8 @@ def source_unreachable(settings: Settings, error: BaseException) -> UnreachableE
     ended = expiry_of(_token_text(settings.source.token)) if settings.source.token else None
     if ended is not None and ended < datetime.now(timezone.utc):
         advice = f"The access token expired at {ended:%Y-%m-%d %H:%M:%S} UTC. {advice}"
-    return UnreachableError(f"SQL Server {settings.source.label} cannot be used: {words}\n{advice}")
+    told = f"SQL Server {settings.source.label} cannot be used: {words}\n{advice}"
+    return UnreachableError(told, numbers=odbc_diagnosis(error).numbers)
 
 
 #: Microsoft's msodbcsql.h, SQL_COPT_SS_ACCESS_TOKEN
@@ -528,10 +529,14 @@ def odbc_words(error: BaseException) -> str:
 
 
 def odbc_diagnosis(error: BaseException) -> OdbcDiagnosis:
-    """An ODBC error taken apart. Both drivers' packages hand over text alone, so that this is where it is read."""
+    """An ODBC error taken apart. Both drivers' packages hand over text alone, so that this is where it is read.
+
+    It is a record or several, `[state] words (number); [state] words (number)`. What stands in parentheses within the
+    words is a value, a pool's number or a process.
+    """
     words = odbc_words(error)
-    numbers = frozenset(int(number) for number in re.findall(r"\((\d+)\)", words))
-    return OdbcDiagnosis(words, numbers, frozenset(re.findall(r"\b[0-9A-Z]{5}\b", words)))
+    numbers = frozenset(int(number) for number in re.findall(r"\((\d+)\)(?=$|; \[[0-9A-Z]{5}\])", words))
+    return OdbcDiagnosis(words, numbers, frozenset(re.findall(r"(?:^|\); )\[([0-9A-Z]{5})\]", words)))
 
 
 def is_temporary_target_error(error: psycopg2.Error) -> bool:

@@ -9,7 +9,7 @@ itself to catch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,19 +26,65 @@ class ReplicationError(Exception):
     """
 
     exit_code: ClassVar[int] = SOME_FAILED
+    #: SQL Server's own numbers of the error, where it gave some
+    numbers: frozenset[int] = frozenset()
 
     def __init__(self, words: str, is_temporary: bool = False) -> None:
         super().__init__(words)
         self.is_temporary = is_temporary
 
+    @property
+    def is_shortage(self) -> bool:
+        """Whether the source lacks memory, locks or workers, so that another attempt made soon would only add to it."""
+        return bool(self.numbers & SHORTAGES.keys())
+
 
 # -- what may pass by itself ---------------------------------------------------------------------------
 
-#: SQL Server's errors: deadlock victim, lock timeout, snapshot update conflict, broken connections, Azure's failovers
-#: and throttling (Microsoft, "Database Engine events and errors" and "Transient connection errors")
-TEMPORARY_NUMBERS = frozenset({
-    615, 1205, 1222, 3960, 4221, 10053, 10054, 10060, 10928, 10929, 40197, 40501, 40613, 49918, 49919, 49920,
-})  # fmt: skip
+#: SQL Server's errors of a shortage, which takes minutes to pass rather than seconds: another attempt made at once only
+#: adds to it. Azure's own advice begins at ten seconds ("Transient errors", of 40501). In brackets the page that
+#: documents an error; "events" is Microsoft's "Database Engine events and errors", "provider" its "Built-in retry logic
+#: providers in SqlClient", "limits" its "Resource management in Azure SQL Database".
+SHORTAGES: Mapping[int, str] = {
+    701: "not enough memory to run the query [MSSQLSERVER_701]",
+    1204: "no lock can be had: memory or the setting `locks` is used up [MSSQLSERVER_1204, provider]",
+    8628: "timed out waiting to optimize the query [events, 8000 to 8999]",
+    8645: "timed out waiting for memory to run the query [MSSQLSERVER_8645]",
+    8651: "the memory asked for is more than the resource pool has left [Troubleshooting Resource Governor]",
+    10928: "limit of workers or sessions reached [limits, provider]",
+    10929: "too busy for more than the guaranteed minimum [limits, provider]",
+    10936: "limit of the elastic pool's requests reached [limits]",
+    40501: "the service is busy [Transient errors, provider]",
+    49918: "not enough resources to process the request [Transient errors, provider]",
+    49919: "too many operations under way to create or change [Transient errors, provider]",
+    49920: "too many operations under way [Transient errors, provider]",
+}
+#: SQL Server's further errors that pass by themselves, with the same brackets; "in-memory" is Microsoft's "Transactions
+#: with memory-optimized tables", "retry logic" its "Retry logic and connection resiliency with mssql-django"
+TEMPORARY_NUMBERS: Mapping[int, str] = {
+    **SHORTAGES,
+    64: "the connection broke while logging in [retry logic]",
+    233: "the connection broke before the login [retry logic, provider]",
+    615: "the database is moved, its table of names is not yet known [Transient errors]",
+    976: "the replica is not open for queries, data movement is suspended or not begun [events, 0 to 999]",
+    983: "the replica is neither primary nor secondary while it changes its role [events, 0 to 999]",
+    1205: "deadlock victim [MSSQLSERVER_1205, provider]",
+    1222: "a lock was not had in time [MSSQLSERVER_1222, provider]",
+    3960: "conflict of two updates under SNAPSHOT [events, 3000 to 3999]",
+    4221: "a readable replica lacks row versions while it starts [Transient errors, provider]",
+    10053: "the connection was aborted [retry logic]",
+    10054: "the connection was reset [retry logic]",
+    10060: "the server did not answer in time [retry logic, provider]",
+    40143: "the connection could not be initialized, a failover [provider]",
+    40197: "the service failed over or is upgraded [Transient errors, provider]",
+    40540: "the service failed over while it worked on the request [provider]",
+    40613: "the database is not available at the moment [Transient errors, provider]",
+    41301: "a transaction that this one depends on was rolled back [in-memory]",
+    41302: "the row was changed since the transaction began [in-memory]",
+    41305: "repeatable reads could not be kept up to the commit [in-memory]",
+    41325: "serializable reads could not be kept up to the commit [in-memory]",
+    41839: "too many transactions depend on each other [in-memory]",
+}
 #: ODBC's states: link failures, timeouts, serialization failure (Microsoft, "Appendix A: ODBC Error Codes")
 TEMPORARY_ODBC_STATES = frozenset({"08S01", "08001", "08007", "HYT00", "HYT01", "40001"})
 #: PostgreSQL's, beside class 08: shutdowns and start-up, too many connections, serialization failures and deadlocks, a
@@ -62,7 +108,7 @@ class OdbcDiagnosis:
     @property
     def is_temporary(self) -> bool:
         """Whether it may pass by itself: lost connections, deadlocks, failovers, throttling."""
-        return bool(self.numbers & TEMPORARY_NUMBERS or self.states & TEMPORARY_ODBC_STATES)
+        return bool(self.numbers & TEMPORARY_NUMBERS.keys() or self.states & TEMPORARY_ODBC_STATES)
 
 
 # -- the run cannot be carried out as it was asked for: nothing was touched ----------------------------
@@ -126,8 +172,9 @@ class ServerError(ReplicationError):
 class UnreachableError(ServerError):
     """A server cannot be reached or refuses the login."""
 
-    def __init__(self, words: str, is_temporary: bool = True) -> None:
+    def __init__(self, words: str, is_temporary: bool = True, numbers: frozenset[int] = frozenset()) -> None:
         super().__init__(words, is_temporary)
+        self.numbers = numbers
 
 
 class NoMoreConnectionsError(UnreachableError):
@@ -182,7 +229,7 @@ class TableError(ReplicationError):
 
 
 class SourceError(TableError):
-    """The source failed while it was read; `numbers` are SQL Server's own of the error, where it gave some."""
+    """The source failed while it was read."""
 
     side = "the source"
 

@@ -24,7 +24,7 @@ def source_error(error: BaseException) -> SourceError:
         return SourceError(OUTGROWN, is_temporary=True)
     if "Timestamp is not representable in arrow" in found.words:
         return SourceError("a date and time on the source left the range that was measured", is_temporary=True)
-    return SourceError(found.words, found.is_temporary)
+    return SourceError(found.words, found.is_temporary, found.numbers)
 
 
 def has_outgrown(error: BaseException) -> bool:

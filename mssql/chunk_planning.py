@@ -218,4 +218,4 @@ def _each_row(connection: Any, sql: str) -> Iterator[dict[str, Any]]:
 
 def _failed(what: str, error: arrow_odbc.Error) -> PlanningError:
     found = odbc_diagnosis(error)
-    return PlanningError(f"{what}: {found.words}", found.is_temporary)
+    return PlanningError(f"{what}: {found.words}", found.is_temporary, found.numbers)

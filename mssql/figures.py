@@ -158,4 +158,4 @@ def _ask(connection: Any, sql: str) -> list[Any]:
         return list(connection.cursor().execute(sql).fetchone())
     except pyodbc.Error as error:
         found = odbc_diagnosis(error)
-        raise SourceError(found.words, found.is_temporary) from None
+        raise SourceError(found.words, found.is_temporary, found.numbers) from None

@@ -73,7 +73,7 @@ def _words_of(kind: int, handle: Any) -> str:
             break
         text = message.raw[: 2 * min(length.value, 2047)].decode("utf-16-le", "replace")
         found.append(f"[{state.raw[:10].decode('utf-16-le')}] {text} ({number.value})")
-    return odbc_words(OdbcError(" ".join(found) or "no words from the driver"))
+    return odbc_words(OdbcError("; ".join(found) or "no words from the driver"))
 
 
 def _call(function: str, kind: int, handle: Any, *arguments: Any) -> int:

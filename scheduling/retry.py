@@ -12,6 +12,9 @@ from model.errors import ReplicationError
 T = TypeVar("T")
 
 LONGEST_WAIT_S = 30.0
+#: where a server lacks something, the wait is so many times as long, up to a limit of its own
+PATIENCE = 10
+LONGEST_PATIENT_WAIT_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,14 @@ class RetryPolicy:
     attempts: int
     seconds: float
 
-    def wait_before(self, attempt: int) -> float:
-        """Seconds before an attempt from the second on.
+    def wait_before(self, attempt: int, error: ReplicationError) -> float:
+        """Seconds before an attempt from the second on, after an error.
 
         With jitter, so that workers that were cut off together do not come back together.
         """
-        return min(LONGEST_WAIT_S, self.seconds * 2.0 ** (attempt - 2)) * random.uniform(0.5, 1.5)
+        seconds = self.seconds * 2.0 ** (attempt - 2)
+        times, longest = (PATIENCE, LONGEST_PATIENT_WAIT_S) if error.is_shortage else (1, LONGEST_WAIT_S)
+        return min(longest, times * seconds) * random.uniform(0.5, 1.5)
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,6 @@ def with_retries(policy: RetryPolicy, once: Callable[[int], T], wait: Callable[[
         except ReplicationError as error:
             if not error.is_temporary or attempt == policy.attempts:
                 raise
-            again = Again(attempt + 1, policy.attempts, policy.wait_before(attempt + 1), error)
+            again = Again(attempt + 1, policy.attempts, policy.wait_before(attempt + 1, error), error)
         wait(again)
     raise AssertionError("the last attempt returns or raises")

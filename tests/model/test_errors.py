@@ -48,7 +48,21 @@ def test_the_exit_code_of_an_error_is_that_of_its_branch(kind: type[ReplicationE
         ("[HYT00] Login timeout expired (0)", True),
         ("[42S02] Invalid object name 'dbo.Orders'. (208)", False),
         ("[42000] Incorrect syntax near 1205. (102)", False),
+        ("[42000] Conversion failed for the value (64) of '40001' in HYT00. (245)", False),
+        ("[42000] The memory grant was not to be had in resource pool 'small' (257). Rerun the query. (8651)", True),
+        ("[01000] Changed database context (1205). (5701); [42S02] Invalid object name 'x'. (208)", False),
+        ("[42S02] Invalid object name 'x'. (208); [42000] Statement(s) could not be prepared. (8180)", False),
+        ("[42000] Statement(s) could not be prepared. (8180); [40001] Deadlocked. (1205) (SQLExecDirectW)", True),
+        ("State: 42000, Native error: 8645, Message: [Microsoft][ODBC Driver 18 for SQL Server]No (12) memory", True),
     ],
 )
 def test_which_errors_of_the_source_may_pass_by_themselves(text: str, is_temporary: bool) -> None:
     assert odbc_diagnosis(Exception(text)).is_temporary is is_temporary
+
+
+def test_of_several_records_each_own_number_and_state_is_read_and_nothing_else() -> None:
+    found = odbc_diagnosis(
+        Exception("[42000] Value (233) of 08S01 (1) refused. (547) (SQLFetch); [01000] Ended. (3621)")
+    )
+    assert found.numbers == {547, 3621}
+    assert found.states == {"42000", "01000"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from model.errors import CancelledError, SourceError, TargetError, UnreachableError
-from scheduling.retry import LONGEST_WAIT_S, Again, RetryPolicy, with_retries
+from scheduling.retry import LONGEST_PATIENT_WAIT_S, LONGEST_WAIT_S, Again, RetryPolicy, with_retries
 
 
 def failing(error: Exception, times: int) -> tuple[list[int], object]:
@@ -66,3 +66,12 @@ def test_waits_double_up_to_a_limit_with_jitter() -> None:
         expected = min(2.0**attempt, LONGEST_WAIT_S)
         assert 0.5 * expected <= wait <= 1.5 * expected
     assert len(set(waits)) == 8
+
+
+def test_where_the_source_lacks_memory_the_waits_are_ten_times_as_long() -> None:
+    waits: list[float] = []
+    _, once = failing(SourceError("no memory", is_temporary=True, numbers=frozenset({8645})), 99)
+    with pytest.raises(SourceError, match="no memory"):
+        with_retries(RetryPolicy(7, 1.0), once, lambda again: waits.append(again.seconds))  # type: ignore[arg-type]
+    for wait, expected in zip(waits, [10, 20, 40, 80, LONGEST_PATIENT_WAIT_S, LONGEST_PATIENT_WAIT_S], strict=True):
+        assert 0.5 * expected <= wait <= 1.5 * expected
