@@ -18,6 +18,7 @@ from data_phase.progress_checks import changed_since
 from data_phase.progress_mirror import ProgressMirror
 from data_phase.refresh_plan import RefreshPlan
 from data_phase.reject_files import write_files
+from data_phase.sequences import let_sequences_go_on
 from data_phase.switching import Units
 from data_phase.table_load import TableLoad
 from model import changes
@@ -101,6 +102,7 @@ def load(loading: Loading, pairs: Sequence[ConnectionPair], finisher: Connection
         observers = _observers(loading, totals, bars)
         _copy(loading, jobs, pairs, finisher, observers, units)
         _switch_the_rest(loading, units, observers)
+    let_sequences_go_on(this_run, pairs[0])
     is_restored = restore(this_run, loading.live, loading.workers, count)
     done = loading.plan.without(totals.left_out)
     _fail_what_is_gone(loading, done, totals)

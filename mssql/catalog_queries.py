@@ -7,12 +7,14 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 import pyodbc
-from arrow_odbc import TextEncoding
+from arrow_odbc import Error, TextEncoding
 
 from db import odbc_words
 
 #: room for anything that the data phase asks the catalog for, in characters or bytes
 LONGEST_NAME = 4000
+#: what either kind of connection raises
+ODBC_ERRORS = (pyodbc.Error, Error)
 
 
 class Connection(Protocol):
@@ -64,7 +66,7 @@ class Catalog:
         """The rows of a view that some servers lack; its absence is noted, not passed over."""
         try:
             return self.rows(sql)
-        except pyodbc.Error as error:
+        except ODBC_ERRORS as error:
             self.unread.append(f"{what}: {odbc_words(error)}")
             return []
 

@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from functools import cached_property
 from typing import Any, TypeVar
 
-import arrow_odbc
 import pyodbc
 
 from db import odbc_words
@@ -37,10 +36,11 @@ from model.catalog import (
     SqlType,
     Table,
 )
+from model.catalog import Sequence as SequenceObject
 from model.errors import CatalogError
 from mssql import other_objects
 from mssql.bound_objects import Bound, bound_default, bound_rule, read_bound
-from mssql.catalog_queries import ArrowConnection, Catalog, PyodbcConnection
+from mssql.catalog_queries import ODBC_ERRORS, ArrowConnection, Catalog, PyodbcConnection
 from mssql.comments import Comments, Part
 from type_mapping import form_of
 
@@ -172,14 +172,16 @@ def read_database(connection: Any, comment_properties: Sequence[str]) -> Databas
     return _guarded(lambda: _Reader(catalog, comment_properties, is_whole=True).database())
 
 
+def read_sequences(connection: Any) -> tuple[SequenceObject, ...]:
+    """The sequence objects of the database that an arrow-odbc connection is in. Raises CatalogError."""
+    return _guarded(lambda: other_objects.read_sequences(Catalog(ArrowConnection(connection)), Comments()))
+
+
 def _guarded(read: Callable[[], T]) -> T:
     try:
         return read()
-    except _ODBC_ERRORS as error:
+    except ODBC_ERRORS as error:
         raise CatalogError(f"the source's catalog cannot be read: {odbc_words(error)}") from None
-
-
-_ODBC_ERRORS = (pyodbc.Error, arrow_odbc.Error)
 
 
 class _Reader:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pyodbc
-
 from model.catalog import AliasType, OtherObject, SqlType
 from model.catalog import Sequence as SequenceObject
-from mssql.catalog_queries import Catalog
+from mssql.catalog_queries import ODBC_ERRORS, Catalog
 from mssql.comments import Comments
 from type_mapping import form_of
 
@@ -101,7 +99,7 @@ def read_sequences(catalog: Catalog, comments: Comments) -> tuple[SequenceObject
     """The sequence objects."""
     try:
         rows = catalog.rows(SEQUENCES.format(last_used="last_used_value"))
-    except pyodbc.Error:
+    except ODBC_ERRORS:
         # Before 2017 a sequence that was never used shows its start as current_value, like one used once.
         rows = catalog.optional("sequences", SEQUENCES.format(last_used="current_value"))
     found = [
