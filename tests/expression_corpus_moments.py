@@ -250,6 +250,36 @@ _IDIOMS = (
     ),
 )
 
+_MORE = (
+    computed(
+        "(CONVERT([datetime],CONVERT([varchar](10),[d],(120))+' 23:59:59'))",
+        "datetime",
+        {"d": "datetime"},
+        {(_DAY,): _timestamp(2026, 2, 28, 23, 59, 59)},
+        remark=Assumption.DAY_THROUGH_TEXT.value,
+    ),
+    computed(
+        "(CONVERT([datetime],CONVERT([char](8),[d],(112))+' 23:59:59.997'))",
+        "datetime",
+        {"d": "datetime"},
+        {(_DAY,): _timestamp(2026, 2, 28, 23, 59, 59, 997000)},
+    ),
+    computed(
+        "(dateadd(millisecond,(-3),dateadd(day,(1),CONVERT([datetime],[d]))))",
+        "datetime",
+        {"d": "date"},
+        {(dt.date(2026, 2, 28),): _timestamp(2026, 2, 28, 23, 59, 59, 997000)},
+    ),
+    computed(
+        "(dateadd(second,(-1),dateadd(day,datediff(day,(0),[d])+(1),(0))))",
+        "datetime",
+        {"d": "datetime"},
+        {(_DAY,): _timestamp(2026, 2, 28, 23, 59, 59)},
+    ),
+    computed("(datediff(minute,(0),[t]))", "int", {"t": "time(0)"}, {(dt.time(1, 30),): 90}),
+    default("(sysdatetimeoffset())", "datetime2(7)", Moving.LOCAL_NOW, remark="TimeZone"),
+)
+
 _OFFSETS = (
     default("(switchoffset(sysdatetimeoffset(),'+00:00'))", "datetimeoffset(7)", Moving.INSTANT),
     default("(todatetimeoffset(getutcdate(),'+00:00'))", "datetimeoffset(3)", Moving.INSTANT),
@@ -300,4 +330,4 @@ _OFFSETS = (
     ),
 )
 
-ENTRIES: tuple[Entry, ...] = (*_IDIOMS, *_OFFSETS)
+ENTRIES: tuple[Entry, ...] = (*_IDIOMS, *_MORE, *_OFFSETS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from decimal import Decimal
 
 from mssql.expressions.assumptions import Assumption
@@ -289,6 +290,45 @@ _BINARIES = (
     ),
 )
 
+_MORE = (
+    computed(
+        "([m]/(3))",
+        "money",
+        {"m": "money"},
+        {(_D("2.0000"),): _D("0.6666"), (_D("-2.0000"),): _D("-0.6666")},
+        remark=_CUT,
+    ),
+    computed(
+        "([m]/[n])",
+        "money",
+        {"m": "money", "n": "money"},
+        {(_D("100.0000"), _D("339.0000")): _D("0.2949")},
+        remark=_CUT,
+    ),
+    computed(
+        "(choose([n],'low','mid','high'))",
+        "varchar(4)",
+        {"n": "tinyint"},
+        {(1,): "low", (3,): "high", (4,): None},
+        stand_in_differs="sends a value longer than the type it announces",
+    ),
+    computed("(str([n],(5)))", "varchar(5)", {"n": "int"}, {(42,): "   42", (123456,): "*****"}),
+    computed("(CONVERT([decimal](8,0),CONVERT([varchar](8),[n])))", "decimal(8,0)", {"n": "smallint"}, {(42,): _D(42)}),
+    computed("(CONVERT([bigint],[v]))", "bigint", {"v": "binary(8)"}, {(b"\0\0\0\0\0\0\1\2",): 258}),
+    default(
+        "(CONVERT([uniqueidentifier],0xFF19966F868B11D0B42D00C04FC964FF))",
+        "uniqueidentifier",
+        uuid.UUID("6f9619ff-8b86-d011-b42d-00c04fc964ff"),
+    ),
+    check(
+        "([g]<>CONVERT([uniqueidentifier],CONVERT([binary](16),(0))))",
+        {"g": "uniqueidentifier"},
+        {(uuid.UUID(int=0),): False, (uuid.UUID(int=1),): True},
+    ),
+    check("([v]=0x01)", {"v": "binary(2)"}, {(b"\1\0",): True, (b"\1\1",): False}),
+    check("([v]<>0x)", {"v": "varbinary(8)"}, {(b"\1",): True, (b"",): False}, remark=Assumption.BINARY_ZEROS.value),
+)
+
 _D_, _C_, _G_, _F_ = Kind.DEFAULT, Kind.CHECK, Kind.COMPUTED, Kind.FILTER
 
 _REPORTED = (
@@ -299,8 +339,7 @@ _REPORTED = (
     refused(_G_, "(CONVERT([varchar](20),[m],(1)))", "comma", {"m": "money"}, "varchar(20)"),
     refused(_G_, "(format([x],'N2'))", "not translated", {"x": "float"}, "nvarchar(4000)"),
     refused(_G_, "(format([n],'N0'))", "culture", {"n": "int"}, "nvarchar(4000)"),
-    refused(_G_, "([m]/(3))", "rounds", {"m": "money"}, "money"),
     refused(_G_, "(rand([n]))", "RAND", {"n": "int"}, "float"),
 )
 
-ENTRIES: tuple[Entry, ...] = (*_PADDED, *_STYLES_OF_2005, *_NUMBERS, *_BINARIES, *_REPORTED)
+ENTRIES: tuple[Entry, ...] = (*_PADDED, *_STYLES_OF_2005, *_NUMBERS, *_BINARIES, *_MORE, *_REPORTED)

@@ -51,5 +51,6 @@ class Assumption(Enum):
     LONG_DECIMALS = (
         "a decimal of more than 38 digits is rounded, half away from zero, to the scale that T-SQL has for it"
     )
-    QUOTIENTS = "a decimal quotient is cut to the scale that T-SQL has for it, not rounded"
+    QUOTIENTS = "a quotient of decimals or money is cut to the scale that T-SQL has for it, not rounded"
     LONG_TEXTS = "a text that grows beyond 8,000 bytes when texts are put together is not cut, as T-SQL cuts it"
+    BINARY_ZEROS = "binary values are compared byte by byte; SQL Server takes no notice of zeros at the end"

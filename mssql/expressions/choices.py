@@ -14,7 +14,7 @@ from mssql.expressions.context import Arguments, Context, Function
 from mssql.expressions.conversions import convert
 from mssql.expressions.text import full_text, text_value, unpadded
 from mssql.expressions.tree import Case, Refused
-from mssql.expressions.types import STRINGS, common_type
+from mssql.expressions.types import INT, STRINGS, common_type
 from mssql.expressions.values import NULL, Notes, Value, quoted, typed
 
 
@@ -115,7 +115,16 @@ def _iif(context: Context, arguments: Arguments) -> Value:
     return _choice(context.notes, [condition.sql], [context.value(argument) for argument in arguments[1:]])
 
 
+def _choose(context: Context, arguments: Arguments) -> Value:
+    """By position from 1; NULL for any other ("CHOOSE")."""
+    number = convert(context.notes, typed(context.value(arguments[0])), INT)
+    context.notes.once(number)
+    conditions = [f"{number.operand} = {position}" for position in range(1, len(arguments))]
+    return _choice(context.notes, conditions, [*(context.value(argument) for argument in arguments[1:]), NULL])
+
+
 FUNCTIONS = {
+    "CHOOSE": Function(_choose, 2, 99),
     "ISNULL": Function(_isnull, 2, 2),
     "COALESCE": Function(_coalesce, 2, 99),
     "NULLIF": Function(_nullif, 2, 2),

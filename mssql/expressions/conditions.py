@@ -72,7 +72,7 @@ def _comparable(notes: Notes, operator: str, left: Value, right: Value) -> tuple
     if target.name in STRINGS:
         return _comparable_texts(notes, operator, left, right)
     if target.name in BINARIES:
-        raise Refused("comparing binary values pads them with zeros in T-SQL, not in PostgreSQL")
+        return _comparable_binaries(notes, left, right)
     if target.name == "uniqueidentifier" and operator not in {"=", "<>"}:
         notes.doubt("uniqueidentifier sorts in another byte order than PostgreSQL's uuid")
     left, right = _alike(notes, left, target, right.known), _alike(notes, right, target, left.known)
@@ -158,6 +158,20 @@ def _comparable_texts(notes: Notes, operator: str, left: Value, right: Value) ->
             return f"lower({unpadded(left)})", f"lower({unpadded(right)})"
         notes.doubt(f"{collation.name} takes some different texts for equal", is_lenient=True)
     return unpadded(left), unpadded(right)
+
+
+def _comparable_binaries(notes: Notes, left: Value, right: Value) -> tuple[str, str]:
+    """Zeros at the end do not count ("binary and varbinary"); a binary(n) has a known number of them."""
+    sides = []
+    for value, other in ((left, right), (right, left)):
+        size = other.known.max_length
+        if isinstance(value.constant, bytes) and other.known.name == "binary" and len(value.constant) <= size:
+            sides.append(constant_value(value.constant.ljust(size, b"\0"), other.known).operand)
+            continue
+        sides.append(value.operand)
+        if value.constant is None and (value.known.name != "binary" or other.known != value.known):
+            notes.assume(Assumption.BINARY_ZEROS, "zeros at the end of a binary value do not count in T-SQL")
+    return sides[0], sides[1]
 
 
 def _comparable_numbers_as_texts(notes: Notes, left: Value, right: Value) -> tuple[str, str]:

@@ -103,6 +103,9 @@ def convert_constant(
     if name == "uniqueidentifier":
         if isinstance(value, uuid.UUID):
             return value
+        if isinstance(value, bytes) and len(value) == 16:
+            # The first three groups are turned round ("uniqueidentifier").
+            return uuid.UUID(bytes_le=value)
         match = _UUID_TEXT.fullmatch(value) if isinstance(value, str) else None
         if match is None:
             raise refusal

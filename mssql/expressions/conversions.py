@@ -93,7 +93,13 @@ def convert(
     if source.name in STRINGS and is_exact(target):
         return _from_text_to_number(notes, value, target)
     if source.name in INTEGERS and target.name in {"datetime", "smalldatetime"}:
-        return Value(f"'1900-01-01'::timestamp + make_interval(days => {value.sql})", target, is_atom=False)
+        sql = f"'1900-01-01'::timestamp + make_interval(days => {value.sql})"
+        return Value(sql, target, is_atom=False, is_whole=True)
+    if source.name in {"datetime", "smalldatetime"} and (target.name in FLOATS or target.name in INTEGERS):
+        return _from_datetime_to_number(notes, value, target)
+    if (source.name, source.max_length, target.name) in {("binary", 4, "int"), ("binary", 8, "bigint")}:
+        bits = source.max_length * 8
+        return Value(f"('x' || encode({value.sql}, 'hex'))::bit({bits})::{postgres_type(target)}", target)
     if style is not None:
         raise Refused(f"CONVERT with style {style} is not translated here")
     if source.name in STRINGS or source.name in TIMES or source.name in BINARIES or target.name in TIMES:
@@ -223,10 +229,17 @@ def _from_money_to_text(notes: Notes, value: Value, target: SqlType, style: int 
     return Value(sql, target, is_ascii=True)
 
 
+def _from_datetime_to_number(notes: Notes, value: Value, target: SqlType) -> Value:
+    """Days since 1900-01-01, as a suggestion: a datetime's fraction is a third that PostgreSQL does not have."""
+    notes.doubt(f"how {value.type} becomes {target} is not documented to the last digit")
+    days = f"extract(epoch from {value.operand} - '1900-01-01'::timestamp) / 86400"
+    return Value(f"({days if target.name in FLOATS else f'round(({days})::numeric)'})::{postgres_type(target)}", target)
+
+
 def _from_text_to_number(notes: Notes, value: Value, target: SqlType) -> Value:
     """A text as an exact number; where it is none, the source raises an error."""
     cast = postgres_type(target)
-    if value.is_digits and target.name in INTEGERS:
+    if value.is_digits:
         return Value(f"{value.operand}::{cast}", target)
     notes.once(value)
     notes.doubt(f"which texts are a {target} differs, and PostgreSQL refuses rows with others", is_lenient=True)

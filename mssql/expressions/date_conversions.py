@@ -5,6 +5,7 @@ Rules cited by the title of the page in Microsoft's Transact-SQL reference.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 
 from model.catalog import SqlType
@@ -14,6 +15,7 @@ from mssql.expressions.tree import Refused
 from mssql.expressions.types import DATE, SCALED_TIMES
 from mssql.expressions.values import Notes, Value, quoted
 
+LOCAL_TIME = "the present time is local to the PostgreSQL session's TimeZone: set it to the source server's zone"
 _DATETIME2 = SqlType("datetime2", scale=7)
 
 
@@ -23,7 +25,7 @@ def between_times(notes: Notes, value: Value, target: SqlType, refusal: Refused)
     if source.name == "datetimeoffset":
         if target.name == "datetimeoffset":
             return _rounded(notes, value, target)
-        return between_times(notes, local_time(value), target, refusal)
+        return between_times(notes, local_time(notes, value), target, refusal)
     if source.name == "time":
         return _of_time(notes, value, target, refusal)
     if target.name == "datetimeoffset":
@@ -36,7 +38,9 @@ def between_times(notes: Notes, value: Value, target: SqlType, refusal: Refused)
             raise refusal
         rounded = _rounded(notes, value, replace(_DATETIME2, scale=target.scale))
         return replace(rounded, sql=f"{rounded.operand}::time", type=target, is_atom=True)
-    return _rounded(notes, replace(value, sql=stamp(value), is_atom=True) if source.name == "date" else value, target)
+    if source.name == "date":
+        return replace(value, sql=stamp(value), type=target, is_atom=True, is_whole=True)
+    return _rounded(notes, value, target)
 
 
 def _of_time(notes: Notes, value: Value, target: SqlType, refusal: Refused) -> Value:
@@ -82,12 +86,13 @@ def _rounded(notes: Notes, value: Value, target: SqlType) -> Value:
     return replace(result, sql=f"{value.operand}::timestamp({kept})", is_atom=True)
 
 
-def local_time(value: Value) -> Value:
+def local_time(notes: Notes, value: Value) -> Value:
     """The local time of a datetimeoffset, where its offset is known. Raises `Refused`."""
     type_ = replace(_DATETIME2, scale=value.known.scale)
     if value.offset is not None:
         return replace(value, sql=at_offset(value.operand, value.offset), type=type_, offset=None, is_atom=True)
     if value.is_now:
+        notes.remark(LOCAL_TIME)
         return replace(value, sql=f"{value.operand}::timestamp", type=type_, is_atom=True)
     raise Refused("the local time of a datetimeoffset is lost in timestamptz, which keeps the instant")
 
@@ -112,7 +117,12 @@ def day_of_text(notes: Notes, value: Value, target: SqlType, style: int | None, 
             notes.assume(
                 Assumption.DAY_THROUGH_TEXT, "the text of a date is read again by the language of the source's session"
             )
-        return between_times(notes, between_times(notes, made.date, DATE, refusal), target, refusal)
+        day = between_times(notes, between_times(notes, made.date, DATE, refusal), target, refusal)
+        if made.time == dt.time() or target.name == "date":
+            return day
+        if target.name == "smalldatetime":
+            raise refusal
+        return replace(day, sql=f"{day.operand} + interval '{made.time.isoformat()}'", is_atom=False, is_whole=False)
     if value.is_digits and style in {None, 112}:
         notes.assume(Assumption.DAY_NUMBERS, "which numbers are days differs")
     else:

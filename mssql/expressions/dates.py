@@ -13,7 +13,7 @@ from functools import partial
 from model.catalog import SqlType
 from mssql.expressions.context import Arguments, Context, Function, Kind
 from mssql.expressions.conversions import convert
-from mssql.expressions.date_conversions import at_offset, between_times, local_time, stamp
+from mssql.expressions.date_conversions import LOCAL_TIME, at_offset, between_times, local_time, stamp
 from mssql.expressions.date_texts import formatted
 from mssql.expressions.numbers import padded_number
 from mssql.expressions.tree import Name, Node, Refused
@@ -32,7 +32,6 @@ _DATE_PARTS = {
 }  # fmt: skip
 _CLOCK_PARTS = {"hour", "minute", "second", "millisecond", "microsecond"}
 
-_LOCAL_TIME = "the present time is local to the PostgreSQL session's TimeZone: set it to the source server's zone"
 _MOVING = "it depends on the present time: add it NOT VALID, after the load, or rows that were valid once are refused"
 
 
@@ -44,7 +43,7 @@ def _present(context: Context, sql: str, type_: SqlType) -> Value:
 
 
 def _getdate(context: Context, _: Arguments) -> Value:
-    context.notes.remark(_LOCAL_TIME)
+    context.notes.remark(LOCAL_TIME)
     return _present(context, "statement_timestamp()::timestamp", DATETIME)
 
 
@@ -87,7 +86,7 @@ def _moment(context: Context, node: Node, literal: SqlType) -> Value:
     if value.known.name in INTEGERS:
         return convert(context.notes, value, DATETIME)
     if value.known.name == "datetimeoffset":
-        return local_time(value)
+        return local_time(context.notes, value)
     if value.known.name not in DATED | {"time"}:
         raise Refused(f"{value.type} stands for a date")
     return value
@@ -179,9 +178,9 @@ def _dateadd(context: Context, arguments: Arguments) -> Value:
         value = _moment(context, arguments[2], DATETIME)
     elif unit in {"days", "months"} and value.offset != "+00:00":
         # The session's zone would decide which day it is.
-        value = local_time(value)
+        value = local_time(context.notes, value)
     elif unit in {"days", "months"}:
-        shifted = add(context.notes, local_time(value), unit, number, factor)
+        shifted = add(context.notes, local_time(context.notes, value), unit, number, factor)
         return replace(value, sql=at_offset(shifted.operand, "+00:00"), is_atom=True)
     return add(context.notes, value, unit, number, factor)
 
@@ -196,7 +195,9 @@ def add(notes: Notes, value: Value, unit: str, number: Value, factor: int) -> Va
     if name == "smalldatetime" and unit not in {"months", "days", "hours", "minutes"}:
         notes.doubt("smalldatetime rounds seconds")
     if name == "datetime" and unit in {"milliseconds", "microseconds"}:
-        notes.doubt("datetime rounds to thirds of hundredths of a second")
+        number = _ticks(notes, value, unit, number)
+    is_whole = value.is_whole and unit not in {"milliseconds", "microseconds"}
+    value = replace(value, is_whole=is_whole, constant=None)
     if isinstance(number.constant, int):
         count = number.constant * factor
         if name == "date" and unit == "days":
@@ -219,6 +220,16 @@ def add(notes: Notes, value: Value, unit: str, number: Value, factor: int) -> Va
     return replace(value, sql=sql, is_atom=False, constant=None)
 
 
+def _ticks(notes: Notes, value: Value, unit: str, number: Value) -> Value:
+    """Milliseconds after a whole second, rounded to the thirds of hundredths that datetime has ("datetime")."""
+    if not value.is_whole or unit != "milliseconds" or not isinstance(number.constant, int):
+        notes.doubt("datetime rounds to thirds of hundredths of a second")
+        return number
+    ticks = (abs(number.constant) * 3 + 5) // 10
+    milliseconds = (ticks * 20 + 3) // 6
+    return constant_value(milliseconds if number.constant > 0 else -milliseconds, INT)
+
+
 def difference(left: Value, right: Value) -> Value:
     """datetime - datetime: the time between them, after 1900-01-01 ("- (Subtraction)")."""
     return Value(f"'1900-01-01'::timestamp + ({left.operand} - {right.operand})", DATETIME, is_atom=False)
@@ -239,7 +250,10 @@ def _datediff(type_: SqlType, context: Context, arguments: Arguments) -> Value:
     literal = SqlType("datetime2", scale=7)
     start, end = (_moment(context, argument, literal) for argument in arguments[1:])
     if "time" in {start.known.name, end.known.name} and start.known.name != end.known.name:
-        start, end = (between_times(context.notes, value, literal, Refused("a time")) for value in (start, end))
+        start, end = (
+            between_times(context.notes, value, literal, Refused("a time")) if value.constant is None else value
+            for value in (start, end)
+        )
     cast = postgres_type(type_)
     if part in _SMALL_UNITS or part in _LARGE_UNITS:
         if part in _LARGE_UNITS and "datetime" in {start.known.name, end.known.name}:

@@ -93,6 +93,18 @@ def padded_number(notes: Notes, value: Value, pattern: str) -> Value:
     return Value(sql, sized_type("nvarchar", 4000), is_atom=False, is_ascii=True)
 
 
+def _str(context: Context, arguments: Arguments) -> Value:
+    """A whole number at the right of so many characters, asterisks where it is longer ("STR")."""
+    value = _numeric(context, arguments[0])
+    length = context.value(arguments[1]).constant if len(arguments) == 2 else 10
+    if value.known.name not in INTEGERS or not isinstance(length, int) or not 0 < length <= 8000:
+        raise Refused("STR is translated for whole numbers and a constant length")
+    context.notes.once(value)
+    text = f"{value.operand}::text"
+    sql = f"CASE WHEN length({text}) > {length} THEN repeat('*', {length}) ELSE lpad({text}, {length}) END"
+    return Value(sql, sized_type("varchar", length), is_ascii=True)
+
+
 def _logarithm(context: Context, arguments: Arguments) -> Value:
     """Natural, or to a base ("LOG")."""
     context.notes.assume(Assumption.LAST_DIGITS, "a logarithm may differ in the last of 17 digits")
@@ -126,6 +138,7 @@ FUNCTIONS = {
     "ROUND": Function(_round, 2, 3),
     "POWER": Function(_power, 2, 2),
     "SQRT": Function(_sqrt, 1, 1),
+    "STR": Function(_str, 1, 2),
     "SQUARE": Function(_square, 1, 1),
     "LOG": Function(_logarithm, 1, 2),
     "LOG10": Function(partial(_of_floats, "log"), 1, 1),

@@ -77,10 +77,10 @@ def operate(notes: Notes, operator: str, left: Value, right: Value) -> Value:
         if operator == "%":
             raise Refused("% of float is not translated")
         return Value(plain, target, is_atom=False)
+    if target.name in MONEY and operator == "/":
+        return _quotient(notes, left, right, 4, SqlType(target.name, scale=4))
     if target.name in MONEY:
-        if operator in {"*", "/", "%"} and not (
-            operator == "*" and {left.known.name, right.known.name} & set(INTEGERS)
-        ):
+        if operator in {"*", "%"} and not (operator == "*" and {left.known.name, right.known.name} & set(INTEGERS)):
             notes.doubt(f"{operator} on {target} rounds by rules that are not documented")
         return Value(plain, target, is_atom=False)
     return _operate_decimals(notes, operator, left, right, plain)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,7 +12,7 @@ from mssql.expressions.assumptions import Assumption
 from mssql.expressions.collations import Collation
 from mssql.expressions.tree import Refused
 from mssql.expressions.types import INT, STRINGS, UNICODE, sized_type
-from mssql.expressions.values import Notes, Value, constant_value
+from mssql.expressions.values import DateText, Notes, Value, constant_value
 
 
 def full_text(notes: Notes, value: Value) -> str:
@@ -57,7 +59,25 @@ def concatenate(notes: Notes, values: Sequence[Value]) -> Value:
         return constant_value("".join(str(constant) for constant in constants), type_)
     result = text_value(" || ".join(full_text(notes, value) for value in values), type_, values, is_atom=False)
     is_digits = all(value.is_digits or str(value.constant).isdecimal() for value in values)
-    return replace(result, is_digits=is_digits)
+    return replace(result, is_digits=is_digits, date_text=_with_time(values))
+
+
+_TIME = re.compile(r" (?P<time>[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.(?:[0-9]{2}[037]|[0-9]{1,2}))?)?)")
+
+
+def _with_time(values: Sequence[Value]) -> DateText | None:
+    """The day of a date's text, at the time of a constant that follows it."""
+    if len(values) != 2 or values[0].date_text is None or not isinstance(values[1].constant, str):
+        return None
+    match = _TIME.fullmatch(values[1].constant)
+    if match is None:
+        return None
+    fraction = match["time"].partition(".")[2]
+    text = match["time"] + "0" * (3 - len(fraction) if fraction else 0)
+    try:
+        return replace(values[0].date_text, time=dt.time.fromisoformat(text))
+    except ValueError:
+        return None
 
 
 def unpadded(value: Value) -> str:

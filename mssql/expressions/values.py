@@ -38,10 +38,11 @@ class Doubt:
 
 @dataclass(frozen=True)
 class DateText:
-    """How a text was made of a date: the whole day of `date` in a style of CONVERT."""
+    """How a text was made of a date: the whole day of `date` in a style of CONVERT, then a time."""
 
     date: Value
     style: int
+    time: dt.time = dt.time()
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Value:
     `is_atom`: needs no parentheses as an operand. `is_now`: made of the present time and no column. `is_ascii`: text
     that cannot hold anything else; `is_digits`: that of a whole number. `is_trimmed`: the SQL lacks the blanks that
     fill the text to its characters, as a char(n) does. `date_text`: the date that a text is made of. `offset`: the
-    hours and minutes from UTC that a datetimeoffset is known to have.
+    hours and minutes from UTC that a datetimeoffset is known to have. `is_whole`: a moment without a fraction.
     """
 
     sql: str
@@ -67,6 +68,7 @@ class Value:
     is_digits: bool = False
     date_text: DateText | None = None
     offset: str | None = None
+    is_whole: bool = False
 
     @property
     def known(self) -> SqlType:
@@ -174,7 +176,8 @@ def constant_value(value: Constant, type_: SqlType) -> Value:
     """A constant as a translated value."""
     sql = constant_sql(value, type_)
     is_ascii = isinstance(value, str) and value.isascii()
-    return Value(sql, type_, value, is_atom=not sql.startswith("-"), is_ascii=is_ascii)
+    is_whole = isinstance(value, dt.datetime) and value.microsecond == 0
+    return Value(sql, type_, value, is_atom=not sql.startswith("-"), is_ascii=is_ascii, is_whole=is_whole)
 
 
 NULL = Value("NULL", None)

@@ -67,8 +67,9 @@ def _absolute(inner: Generated) -> Generated:
 
 def _isnull(first: Generated, second: Generated) -> Generated:
     def run(env: Env) -> Any:
-        value = first[1](env)
-        return second[1](env) if value is None else value
+        # PostgreSQL computes constants before it looks whether they are needed.
+        value, other = first[1](env), second[1](env)
+        return other if value is None else value
 
     return f"isnull({first[0]},{second[0]})", run
 
