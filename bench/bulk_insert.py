@@ -7,7 +7,6 @@ by name. One thing differs: triggers fire.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,8 +17,8 @@ from typing import Any
 from bench.sqlcmd import ScriptError, beside, own_name
 from mssql.quoting import quote
 
-#: rows of one INSERT
-ROWS = 1000
+#: values of one INSERT; a statement takes 2,100 (Microsoft, "Maximum capacity specifications for SQL Server")
+VALUES = 2000
 
 STATEMENT = re.compile(
     r"^[ \t]*BULK\s+INSERT\s+(?P<table>(?:\[(?:[^\]]|\]\])+\]|\w+)(?:\s*\.\s*(?:\[(?:[^\]]|\]\])+\]|\w+))*)"
@@ -54,13 +53,29 @@ class _Column:
     is_computed: bool
     has_default: bool
 
-    def value(self, field: str) -> str:
-        """The expression that makes a value of a field."""
-        if self.type in ("hierarchyid", "geography", "geometry"):
-            return f"CAST(CONVERT(varbinary(max), {field}, 2) AS {self.type})"
-        if self.type in ("binary", "varbinary", "image"):
-            return f"CONVERT(varbinary(max), {field}, 2)"
-        return field
+    @property
+    def is_hexadecimal(self) -> bool:
+        """Whether a file of characters holds its bytes in hexadecimal."""
+        return self.type in ("binary", "varbinary", "image", "hierarchyid", "geography", "geometry")
+
+    @property
+    def mark(self) -> str:
+        """What stands for a value of it in the statement."""
+        return f"CAST(? AS {'varbinary' if self.is_hexadecimal else 'nvarchar'}(max))"
+
+    def value(self, given: str) -> str:
+        """The expression that makes a value of it from what was sent."""
+        return f"CAST({given} AS {self.type})" if self.type in ("hierarchyid", "geography", "geometry") else given
+
+    def sent(self, field: str) -> str | bytes | None:
+        """A field as it is sent: NULL for nothing, an empty value for a lone NUL character, as bcp writes it."""
+        if field == "":
+            return None
+        text = "" if field == "\0" else field
+        if self.is_hexadecimal:
+            return bytes.fromhex(text)
+        # What a document says of its bytes does not hold for the characters that travel.
+        return re.sub(r"\A\s*<\?xml[^>]*\?>", "", text) if self.type == "xml" else text
 
 
 def options_of(text: str | None) -> dict[str, str]:
@@ -121,7 +136,7 @@ def bulk_insert(connection: Any, statement: re.Match[str], script: Path) -> int:
     """Do what a BULK INSERT of a script says; returns the number of rows.
 
     Raises ScriptError where the file or the table is not there or is not as the statement says, pyodbc.Error where the
-    server refuses a row (all rows before its thousand are in then).
+    server refuses a row (those of earlier statements are in then).
     """
     named, table = statement["file"].replace("''", "'"), statement["table"]
     options = options_of(statement["options"])
@@ -166,26 +181,15 @@ def _filled(row: Sequence[str], columns: Sequence[_Column], options: dict[str, s
 def _insert(
     connection: Any, table: str, columns: Sequence[_Column], chosen: Sequence[int], rows: Sequence[Sequence[str]]
 ) -> None:
-    """Insert the chosen columns of rows; many of them travel as one text (Microsoft, "OPENJSON", from 2016 on)."""
+    """Insert the chosen columns of rows, many with each statement."""
     names = ", ".join(quote(columns[place].name) for place in chosen)
-    values = ", ".join(columns[place].value(f"f{place}") for place in chosen)
-    fields = ", ".join(f"f{place} nvarchar(max) '$[{number}]'" for number, place in enumerate(chosen))
+    fields = [f"f{place}" for place in chosen]
+    values = ", ".join(columns[place].value(field) for place, field in zip(chosen, fields, strict=True))
+    marks = f"({', '.join(columns[place].mark for place in chosen)})"
     waiting = iter(rows)
-    while some := list(islice(waiting, ROWS)):
-        document = json.dumps(
-            [[_field(row[place], columns[place]) for place in chosen] for row in some], ensure_ascii=False
-        )
+    while some := list(islice(waiting, max(1, VALUES // len(chosen)))):
         connection.execute(
-            f"INSERT INTO {table} ({names}) SELECT {values} FROM OPENJSON(CAST(? AS nvarchar(max))) WITH ({fields})",
-            document,
+            f"INSERT INTO {table} ({names}) SELECT {values}"
+            f" FROM (VALUES {', '.join([marks] * len(some))}) AS given ({', '.join(fields)})",
+            [columns[place].sent(row[place]) for row in some for place in chosen],
         )
-
-
-def _field(text: str, column: _Column) -> str | None:
-    """A field as it is sent: NULL for nothing, the empty string for a lone NUL character, as bcp writes it."""
-    if text == "":
-        return None
-    if column.type == "xml":
-        # What it says of its bytes does not hold for the characters that travel.
-        return re.sub(r"\A\s*<\?xml[^>]*\?>", "", text)
-    return "" if text == "\0" else text
