@@ -58,19 +58,28 @@ def plan_schema(this_run: Run, database: Database, tables: Sequence[Table], targ
                 return ddl.sequence_name(sequence, settings)
         raise LookupError(f"{schema}.{name}")
 
+    policy, version = settings.expressions, target.features.version
     translated = Expressions(
         default=lambda column: expressions.translate_default(
             column.default.text if column.default else "",
             column,
             sequence_name=sequence_name,
-            policy=settings.expressions,
+            policy=policy,
+            target_version=version,
         ),
-        check=lambda text, table: expressions.translate_check(text, table, columns(table), policy=settings.expressions),
+        check=lambda text, table: expressions.translate_check(
+            text, table, columns(table), policy=policy, target_version=version
+        ),
         computed=lambda column, table: expressions.translate_computed(
-            column.computed.text if column.computed else "", column, table, columns(table), policy=settings.expressions
+            column.computed.text if column.computed else "",
+            column,
+            table,
+            columns(table),
+            policy=policy,
+            target_version=version,
         ),
         filter=lambda text, table: expressions.translate_filter(
-            text, table, columns(table), policy=settings.expressions
+            text, table, columns(table), policy=policy, target_version=version
         ),
     )
     return ddl.plan_schema(database, tables, target.tables, settings, target.features, translated)

@@ -40,6 +40,7 @@ class Moving(Enum):
     TODAY = "the present local day"
     UUID = "a new identifier"
     UUID_TEXT = "a new identifier in capitals"
+    UUID_SMALL = "a new identifier in small letters"
     HEX = "32 hexadecimal capitals"
     HEX8 = "8 hexadecimal capitals"
     NAME = "a name"
@@ -53,7 +54,8 @@ class Entry:
     """One expression. `column` is the type of the default's or computed column's own column.
 
     `values` maps sample rows to results; a default has the one row `()`. `refused` is a part of the reason, `None`
-    for a translated entry; `remark` a part of what is said beside its translation.
+    for a translated entry; `remark` a part of what is said beside its translation. `written` is the T-SQL of which
+    Babelfish makes `text`.
     """
 
     kind: Kind
@@ -64,6 +66,7 @@ class Entry:
     refused: str | None = None
     stand_in_differs: str | None = None
     remark: str | None = None
+    written: str | None = None
 
     @property
     def name(self) -> str:
@@ -580,10 +583,7 @@ _REFUSED = (
     refused(_D_, "(N'<a/>')", "type xml", column="xml"),
     refused(_D_, "([dbo].[fnDefault]())", "dbo.fnDefault is user-defined"),
     refused(_D_, "(host_name())", "HOST_NAME", column="nvarchar(128)"),
-    refused(_D_, "(@@spid)", "'@@spid"),
     refused(_D_, "(NEXT VALUE FOR [other].[dbo].[seq])", "other.dbo.seq"),
-    refused(_D_, "('new'::\"varchar\")", "PostgreSQL's syntax", column="varchar(10)"),
-    refused(_D_, "nextval('s'::regclass)", "PostgreSQL's syntax"),
     refused(_D_, "(NULL) -- none", "comment"),
     refused(_D_, "((1);DROP TABLE x)", "not T-SQL"),
     refused(_D_, "(checksum(newid()))", "CHECKSUM"),
@@ -594,7 +594,6 @@ _REFUSED = (
     refused(_C_, "([b]>(0))", "b is not a column", _INT),
     refused(_C_, "([s]>'a')", "put in order", _TEXT),
     refused(_C_, "([s]='id')", "i and I", {"s": "varchar(9) Turkish_CI_AS"}),
-    refused(_C_, "([s]=[t])", "decides which texts", {"s": "varchar(9)", "t": "varchar(9)"}),
     refused(_C_, "(isnumeric([s])=(1))", "ISNUMERIC", _TEXT),
     refused(_C_, "(datepart(weekday,[d])<>(1))", "DATEFIRST", {"d": "date"}),
     refused(_C_, "(datename(month,[d])='May')", "DATENAME", {"d": "date"}),
@@ -614,7 +613,6 @@ _REFUSED = (
     refused(_C_, "([a]&[b]+(1)=(1) AND [c]=(1))", "c is not a column", _TWO),
     refused(_G_, "(getdate())", "changes with the time", _INT, "datetime"),
     refused(_G_, "(datediff(year,[d],getdate()))", "changes with the time", {"d": "date"}, "int"),
-    refused(_G_, "(upper([s]))", "locale", _TEXT, "varchar(20)"),
     refused(_G_, "([m]*[m])", "rounds", {"m": "money"}, "money"),
     refused(_G_, "([a]*[b])", "in the catalog", _TWO, "bigint"),
     refused(_G_, "(CONVERT([varchar](30),[d]))", "language", {"d": "datetime"}, "varchar(30)"),

@@ -31,6 +31,11 @@ class Assumption(Enum):
         "positions and lengths in an nvarchar count characters; SQL Server counts one beyond U+FFFF, such as an emoji, "
         "as two"
     )
+    CODES = "the code of a character is that of Unicode; ASCII gives the one that it has in the column's code page"
+    JSON = (
+        "a JSON text has no key twice in one object, no value of more than 4,000 characters, and no list is asked for "
+        "as an object"
+    )
     ISO_DATES = (
         "a date like '2012-02-01' or '2012/02/01' is year, month, day, whatever the language of the source's sessions"
     )

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from model.catalog import SqlType
 from mssql.expressions.assumptions import Assumption
-from mssql.expressions.collations import deciding_collation, folded, settle_case, weigh
+from mssql.expressions.collations import Collation, deciding_collation, folded, settle_case, weigh
 from mssql.expressions.context import Context
 from mssql.expressions.conversions import convert
 from mssql.expressions.text import unpadded
@@ -33,6 +33,9 @@ from mssql.expressions.values import Condition, Notes, Value, constant_value, qu
 
 def compare(notes: Notes, operator: str, left: Value, right: Value) -> Condition:
     """A comparison of two values."""
+    if operator == ">" and isinstance(right.constant, str) and not right.constant.strip(" "):
+        # Nothing stands before the empty text, whatever the order of the rest.
+        operator = "<>"
     first, second = _comparable(notes, operator, left, right)
     return Condition(f"{first} {operator} {second}")
 
@@ -152,12 +155,22 @@ def _comparable_texts(notes: Notes, operator: str, left: Value, right: Value) ->
                 bare = unpadded(value)
                 sides.append(folded(notes, bare, text) if folds else bare)
         return sides[0], sides[1]
-    if not collation.is_binary:
-        if collation.ignores_case or collation.ignores_accents:
-            notes.doubt(f"{collation.name} decides which texts are equal, and PostgreSQL compares exactly")
-            return f"lower({unpadded(left)})", f"lower({unpadded(right)})"
-        notes.doubt(f"{collation.name} takes some different texts for equal", is_lenient=True)
-    return unpadded(left), unpadded(right)
+    return _alike_texts(notes, left, right, collation)
+
+
+def _alike_texts(notes: Notes, left: Value, right: Value, collation: Collation) -> tuple[str, str]:
+    """Two texts of which neither is constant, so that the collation's equality is that of PostgreSQL."""
+    sides = unpadded(left), unpadded(right)
+    if collation.is_binary:
+        return sides
+    if collation.ignores_accents:
+        notes.doubt(f"{collation.name} ignores accents, PostgreSQL does not")
+    reason = f"{collation.name} takes some different texts for equal"
+    notes.assume(Assumption.EQUAL_CHARACTERS, reason, is_lenient=True)
+    if not collation.ignores_case:
+        return sides
+    notes.assume(Assumption.LETTER_CASE, f"{collation.name} ignores case", is_lenient=True)
+    return f"lower({sides[0]})", f"lower({sides[1]})"
 
 
 def _comparable_binaries(notes: Notes, left: Value, right: Value) -> tuple[str, str]:

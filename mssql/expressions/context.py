@@ -23,9 +23,13 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Context:
-    """Where an expression stands, how its parts are translated, and where it is noted what they rely on."""
+    """Where an expression stands, how its parts are translated, and where it is noted what they rely on.
+
+    `target_version` is the PostgreSQL server's `server_version_num`.
+    """
 
     kind: Kind
+    target_version: int
     notes: Notes
     value: Callable[[Node], Value]
     condition: Callable[[Node, bool | None], Condition]

@@ -70,6 +70,11 @@ def _patindex(context: Context, arguments: Arguments) -> Value:
 FUNCTIONS = {"PATINDEX": Function(_patindex, 2, 2)}
 
 
+def regex_of(text: str, collation: Collation) -> str:
+    """A regular expression that finds a constant text as the collation does."""
+    return "".join(_of_characters({*_cases(character, collation)}) for character in text)
+
+
 def _of_the_negated(accepting: bool | None, is_negated: bool) -> bool | None:
     return not accepting if is_negated and accepting is not None else accepting
 
@@ -148,12 +153,16 @@ def _regex(notes: Notes, element: Element, collation: Collation, is_unicode: boo
         return "."
     members = {variant for member in element.members for variant in _cases(member, collation)}
     if element.kind == "text":
-        ordered = sorted(members)
-        return _escaped(ordered[0]) if len(ordered) == 1 else f"[{''.join(map(_escaped, ordered))}]"
+        return _of_characters(members)
     members |= _characters_of_ranges(notes, element, collation, is_unicode, accepting)
     if len(members) == 1 and not element.is_negated:
         return _escaped(next(iter(members)))
     return f"[{'^' if element.is_negated else ''}{''.join(map(_run, runs(members)))}]"
+
+
+def _of_characters(members: set[str]) -> str:
+    ordered = sorted(members)
+    return _escaped(ordered[0]) if len(ordered) == 1 else f"[{''.join(map(_escaped, ordered))}]"
 
 
 def _cases(character: str, collation: Collation) -> Sequence[str]:

@@ -57,9 +57,11 @@ def operate(notes: Notes, operator: str, left: Value, right: Value) -> Value:
     left, right = typed(left), typed(right)
     target = higher_type(left.known, right.known)
     if target.name in STRINGS:
-        if operator != "+":
+        if operator not in {"+", "||"}:
             raise Refused(f"{operator} between texts is not translated")
         return concatenate(notes, [left, right])
+    if operator == "||":
+        raise Refused(f"|| between {left.type} and {right.type} is not translated")
     if target.name in TIMES:
         return _shift(notes, operator, left, right, target)
     if operator in {"&", "|", "^"}:

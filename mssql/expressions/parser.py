@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from model.catalog import SqlType
+from mssql.expressions.babelfish import cast_of, restored
 from mssql.expressions.tree import (
     COMPARISONS,
     Between,
@@ -46,20 +46,18 @@ _TOKENS = re.compile(
     r"""(?P<space>\s+)
     | (?P<NATIONAL>[Nn]'(?:[^']|'')*')
     | (?P<STRING>'(?:[^']|'')*')
-    | (?P<QUOTED>\[(?:[^\]]|\]\])*\])
+    | (?P<QUOTED>\[(?:[^\]]|\]\])*\]|"(?:[^"]|"")*")
     | (?P<BINARY>0[xX][0-9A-Fa-f]*(?!\w))
     | (?P<MONEY>\$\d+(?:\.\d*)?(?![\w.]|,\d))
     | (?P<NUMBER>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
-    | (?P<WORD>[^\W\d][\w$\#@]*)
-    | (?P<OPERATOR><>|!=|!<|!>|<=|>=|::|--|/\*|[-+*/%&|^~=<>().,])""",
+    | (?P<WORD>(?:@@)?[^\W\d][\w$\#@]*)
+    | (?P<OPERATOR><>|!=|!<|!>|<=|>=|!?~~\*?|\|\||::|--|/\*|[-+*/%&|^~=<>().,])""",
     re.VERBOSE,
 )
 
-_FOREIGN = {
-    "::": "it is written in PostgreSQL's syntax (::), not in T-SQL",
-    "--": "it holds a comment",
-    "/*": "it holds a comment",
-}
+_COMMENTS = {"--", "/*"}
+#: how Babelfish writes LIKE and NOT LIKE
+_LIKES = {"~~": False, "~~*": False, "!~~": True, "!~~*": True}
 
 
 def _tokens(text: str) -> list[tuple[Token, str]]:
@@ -76,8 +74,8 @@ def _tokens(text: str) -> list[tuple[Token, str]]:
             continue
         if kind in {"NUMBER", "MONEY"} and len(value) > 80:
             raise Refused("a number has more digits than T-SQL takes")
-        if value in _FOREIGN:
-            raise Refused(_FOREIGN[value])
+        if value in _COMMENTS:
+            raise Refused("it holds a comment")
         if kind in {"NATIONAL", "STRING"} and re.search(r"\\\r?\n", value):
             raise Refused("a text is continued on the next line by a backslash")
         if kind == "NATIONAL":
@@ -85,7 +83,7 @@ def _tokens(text: str) -> list[tuple[Token, str]]:
         elif kind == "STRING":
             value = value[1:-1].replace("''", "'")
         elif kind == "QUOTED":
-            value = value[1:-1].replace("]]", "]")
+            value = value[1:-1].replace(value[-1] * 2, value[-1])
         elif kind in {"MONEY", "BINARY"}:
             value = value[1:] if kind == "MONEY" else value[2:]
         found.append((Token[kind], value))
@@ -124,7 +122,7 @@ class _Parser:
         node = self._disjunction()
         if self._kind is not Token.END:
             raise self._unexpected()
-        return node
+        return restored(node)
 
     @property
     def _kind(self) -> Token:
@@ -201,6 +199,8 @@ class _Parser:
         left = self._sum()
         if self._kind is Token.OPERATOR and self._value in COMPARISONS:
             return Binary(COMPARISONS[self._next()], left, self._sum())
+        if self._kind is Token.OPERATOR and self._value in _LIKES:
+            return Like(left, negated=_LIKES[self._next()], pattern=self._sum(), escape=None)
         if self._take_word("IS"):
             negated = self._take_word("NOT")
             self._expect_word("NULL")
@@ -230,7 +230,7 @@ class _Parser:
 
     def _sum(self) -> Node:
         node = self._product()
-        while self._is_operator("+", "-", "&", "|", "^"):
+        while self._is_operator("+", "-", "&", "|", "^", "||"):
             operator = self._next()
             node = Binary(operator, node, self._product())
         return node
@@ -244,13 +244,18 @@ class _Parser:
 
     def _unary(self) -> Node:
         operators: list[str] = []
-        while self._is_operator("+", "-", "~"):
-            operators.append(self._next())
+        while self._is_operator("+", "-", "~", "~~"):
+            operators.extend(self._next())
         node = self._primary()
-        while self._take_word("COLLATE"):
-            if self._kind is not Token.WORD:
-                raise self._unexpected()
-            node = Collate(node, self._next())
+        while True:
+            if self._take("::"):
+                node = cast_of(node, *self._type_name())
+            elif self._take_word("COLLATE"):
+                if self._kind not in {Token.WORD, Token.QUOTED}:
+                    raise self._unexpected()
+                node = Collate(node, self._next())
+            else:
+                break
         for operator in reversed(operators):
             node = Unary(operator, node)
         return node
@@ -295,7 +300,7 @@ class _Parser:
     def _named(self) -> Node:
         parts = self._name()
         if not self._take("("):
-            return Name(parts)
+            return Call((), parts[0], ()) if parts[0].startswith("@@") else Name(parts)
         arguments: tuple[Node, ...] = () if self._take(")") else self._list()
         if self._is_operator(".", "(") or self._is_word("OVER", "WITHIN"):
             raise self._unexpected()
@@ -325,21 +330,25 @@ class _Parser:
         self._at += 2
         operand = self._disjunction()
         self._expect_word("AS")
-        type_ = self._type()
+        # SQL Server stores CAST as CONVERT with its types in brackets: without them it is PostgreSQL's numeric.
+        is_postgres = self._is_word("NUMERIC")
+        name, numbers = self._type_name()
         self._expect(")")
-        return Convert(operand, type_, None)
+        return cast_of(operand, name, numbers) if is_postgres else Convert(operand, declared_type(name, numbers), None)
 
     def _convert(self) -> Node:
         self._at += 2
-        type_ = self._type()
+        name, numbers = self._type_name()
         self._expect(",")
         operand = self._disjunction()
         style = self._disjunction() if self._take(",") else None
         self._expect(")")
-        return Convert(operand, type_, style)
+        return Convert(operand, declared_type(name, numbers), style)
 
-    def _type(self) -> SqlType:
+    def _type_name(self) -> tuple[str, list[str]]:
+        """A type's name in lower case, and what stands in parentheses behind it."""
         parts = self._name()
+        words = [parts[-1].lower(), *self._further_words()]
         numbers: list[str] = []
         if self._take("("):
             while True:
@@ -349,6 +358,13 @@ class _Parser:
                 if not self._take(","):
                     break
             self._expect(")")
-        if len(parts) != 1:
+        if len(parts) > 1 and (len(parts) > 2 or parts[0].lower() not in {"sys", "pg_catalog"}):
             raise Refused(f"the type {'.'.join(parts)} is user-defined")
-        return declared_type(parts[0].lower(), numbers)
+        return " ".join([*words, *self._further_words()]), numbers
+
+    def _further_words(self) -> list[str]:
+        """The rest of a type's name in several words: `character varying`, `timestamp(3) without time zone`."""
+        words = []
+        while self._is_word("VARYING", "PRECISION", "WITHOUT", "WITH", "TIME", "ZONE"):
+            words.append(self._next().lower())
+        return words

@@ -5,7 +5,7 @@ from __future__ import annotations
 from model.catalog import SqlType
 from mssql.expressions.context import Arguments, Context, Function, Kind
 from mssql.expressions.tree import Refused
-from mssql.expressions.types import sized_type
+from mssql.expressions.types import INT, sized_type
 from mssql.expressions.values import Notes, Value, Volatility
 
 _ROLE = "the name is that of the PostgreSQL role, not of the SQL Server login or user"
@@ -38,7 +38,33 @@ def _login(context: Context, _: Arguments) -> Value:
     return _role(context.notes, "session_user")
 
 
+def _application(context: Context, _: Arguments) -> Value:
+    context.notes.uses(Volatility.STABLE)
+    context.notes.remark("the application's name is the one that a client gives its PostgreSQL connection")
+    return Value("current_setting('application_name')", sized_type("nvarchar", 128), is_ascii=True)
+
+
+def _database(context: Context, _: Arguments) -> Value:
+    context.notes.uses(Volatility.STABLE)
+    context.notes.remark("the database's name is that of the PostgreSQL database")
+    return Value("current_database()::text", sized_type("nvarchar", 128), is_ascii=True)
+
+
+#: what @@SPID becomes; it may be beyond smallint, which the source's is
+PROCESS_ID = "pg_backend_pid()"
+
+
+def _process(context: Context, _: Arguments) -> Value:
+    context.notes.uses(Volatility.STABLE)
+    context.notes.remark("the number of a session is that of its PostgreSQL process")
+    return Value(PROCESS_ID, INT)
+
+
 FUNCTIONS = {
+    "APP_NAME": Function(_application, 0, 0),
+    "PROGRAM_NAME": Function(_application, 0, 0),
+    "DB_NAME": Function(_database, 0, 0),
+    "@@SPID": Function(_process, 0, 0),
     "NEWID": Function(_newid, 0, 0),
     "NEWSEQUENTIALID": Function(_newsequentialid, 0, 0),
     "USER_NAME": Function(_current_user, 0, 0),
@@ -49,13 +75,4 @@ FUNCTIONS = {
     "SUSER_NAME": Function(_login, 0, 0),
     "SYSTEM_USER": Function(_login, 0, 0),
     "ORIGINAL_LOGIN": Function(_login, 0, 0),
-}
-
-
-#: what a person may put in place of a function that is refused
-HINTS = {
-    "DB_NAME": "current_database()",
-    "HOST_NAME": "inet_client_addr()::text",
-    "APP_NAME": "current_setting('application_name')",
-    "PROGRAM_NAME": "current_setting('application_name')",
 }

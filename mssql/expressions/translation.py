@@ -7,36 +7,47 @@ from collections.abc import Callable
 from model.catalog import Column, Table
 from model.findings import Translation
 from model.settings import ExpressionPolicy
+from mssql.expressions.babelfish import binary_of
 from mssql.expressions.context import Kind
 from mssql.expressions.conversions import convert
 from mssql.expressions.parser import parse
+from mssql.expressions.session import PROCESS_ID
 from mssql.expressions.tree import Node, Refused
-from mssql.expressions.types import PRECEDENCE, STRINGS, normalised
+from mssql.expressions.types import BINARIES, PRECEDENCE, STRINGS, normalised
 from mssql.expressions.values import Volatility, constant_sql
 from mssql.expressions.writer import Quote, SequenceName, Writer
 
 #: Microsoft, "Metadata Visibility Configuration": definitions are NULL to those without the right
 NOT_SHOWN = "its text is not shown: this login may not read it (VIEW DEFINITION), or the server failed to write it"
+#: the PostgreSQL that is translated for where nobody says: `server_version_num`
+NEWEST_ASSUMED = 160000
 
 
 def translate_default(
-    text: str, column: Column, *, sequence_name: SequenceName, policy: ExpressionPolicy = "usual"
+    text: str,
+    column: Column,
+    *,
+    sequence_name: SequenceName,
+    policy: ExpressionPolicy = "usual",
+    target_version: int = NEWEST_ASSUMED,
 ) -> Translation:
     """A default's text for `ALTER COLUMN … SET DEFAULT <sql>`, converted to the column's type as an INSERT would.
 
     `sequence_name` maps a sequence's schema and name to its quoted, qualified name in PostgreSQL, and raises
-    `LookupError` for one it does not know. `policy` says whether anything is assumed (see `assumptions`). Never raises:
-    what does not translate is refused in the result.
+    `LookupError` for one it does not know. `policy` says whether anything is assumed (see `assumptions`),
+    `target_version` what the PostgreSQL server can do. Never raises: what does not translate is refused in the result.
     """
-    writer = Writer(Kind.DEFAULT, sequence_name=sequence_name)
+    writer = Writer(Kind.DEFAULT, target_version, sequence_name=sequence_name)
 
     def write(node: Node) -> str:
         target = normalised(column.type)
-        value = writer.value(node)
+        value = writer.value(binary_of(node) if target.name in BINARIES else node)
         if value.type is None:
             return "NULL"
         if target.is_clr or target.name not in PRECEDENCE:
             raise Refused(f"the column is of type {column.type}, whose defaults are not translated")
+        if value.sql == PROCESS_ID and target.name in {"smallint", "tinyint"}:
+            raise Refused(f"the number of a PostgreSQL process does not fit into {target}", PROCESS_ID)
         value = convert(writer.notes, value, target, is_assignment=True)
         if value.constant is not None:
             return constant_sql(value.constant, target, is_bare=True)
@@ -45,30 +56,40 @@ def translate_default(
     return _outcome(text, writer, policy, write)
 
 
-def translate_check(text: str, table: Table, quote: Quote, *, policy: ExpressionPolicy = "usual") -> Translation:
+def translate_check(
+    text: str, table: Table, quote: Quote, *, policy: ExpressionPolicy = "usual", target_version: int = NEWEST_ASSUMED
+) -> Translation:
     """A check constraint's text for `CHECK (<sql>)`: no row that the source accepts is refused.
 
     `quote` maps a column's source name to the quoted identifier in PostgreSQL. Never raises.
     """
-    writer = Writer(Kind.CHECK, table.columns, quote)
+    writer = Writer(Kind.CHECK, target_version, table.columns, quote)
     return _outcome(text, writer, policy, lambda node: writer.condition(node, True).sql)
 
 
-def translate_filter(text: str, table: Table, quote: Quote, *, policy: ExpressionPolicy = "usual") -> Translation:
+def translate_filter(
+    text: str, table: Table, quote: Quote, *, policy: ExpressionPolicy = "usual", target_version: int = NEWEST_ASSUMED
+) -> Translation:
     """A filtered index's predicate for `WHERE <sql>`. Never raises; see `translate_check` for `quote`."""
-    writer = Writer(Kind.FILTER, table.columns, quote)
+    writer = Writer(Kind.FILTER, target_version, table.columns, quote)
     return _outcome(text, writer, policy, lambda node: writer.condition(node, None).sql)
 
 
 def translate_computed(
-    text: str, column: Column, table: Table, quote: Quote, *, policy: ExpressionPolicy = "usual"
+    text: str,
+    column: Column,
+    table: Table,
+    quote: Quote,
+    *,
+    policy: ExpressionPolicy = "usual",
+    target_version: int = NEWEST_ASSUMED,
 ) -> Translation:
     """A computed column's text for `GENERATED ALWAYS AS (<sql>) STORED`.
 
     The type that T-SQL's rules give to the expression must be the one the catalog shows for the column: a
     difference means that a rule was misread, and the expression is refused. Never raises.
     """
-    writer = Writer(Kind.COMPUTED, table.columns, quote)
+    writer = Writer(Kind.COMPUTED, target_version, table.columns, quote)
 
     def write(node: Node) -> str:
         value = writer.value(node)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from model.catalog import DEFAULT_SCHEMA, Column, SqlType
-from mssql.expressions import choices, dates, numbers, session, text_functions
+from mssql.expressions import choices, dates, json_functions, numbers, session, text_building, text_functions
 from mssql.expressions.conditions import between, compare, in_list
 from mssql.expressions.constants import literal_value
 from mssql.expressions.context import Context, Function, Kind
@@ -14,6 +14,7 @@ from mssql.expressions.conversions import cast
 from mssql.expressions.like import FUNCTIONS as PATTERN_FUNCTIONS
 from mssql.expressions.like import comparison_of_patindex, like
 from mssql.expressions.operators import operate, signed
+from mssql.expressions.refusals import REASONS
 from mssql.expressions.tree import (
     COMPARISONS,
     Between,
@@ -47,6 +48,8 @@ _FUNCTIONS: dict[str, Function] = {
     **session.FUNCTIONS,
     **choices.FUNCTIONS,
     **text_functions.FUNCTIONS,
+    **text_building.FUNCTIONS,
+    **json_functions.FUNCTIONS,
     **PATTERN_FUNCTIONS,
     **numbers.FUNCTIONS,
 }
@@ -57,6 +60,7 @@ class Writer:
     """Writes one parsed expression; `notes` gathers what the outcome relies on."""
 
     kind: Kind
+    target_version: int
     columns: Sequence[Column] = ()
     quote: Quote | None = None
     sequence_name: SequenceName | None = None
@@ -65,7 +69,7 @@ class Writer:
     @property
     def context(self) -> Context:
         """What the families' modules are given."""
-        return Context(self.kind, self.notes, self.value, self.condition)
+        return Context(self.kind, self.target_version, self.notes, self.value, self.condition)
 
     def condition(self, node: Node, accepting: bool | None) -> Condition:
         """A predicate. `accepting` is True where it may be true of more rows than on the source, False where of fewer,
@@ -169,7 +173,8 @@ class Writer:
             raise Refused(f"the function {'.'.join([*node.schema, node.name])} is user-defined")
         function = _FUNCTIONS.get(name)
         if function is None:
-            raise Refused(f"the function {name} is not translated", session.HINTS.get(name))
+            reason, suggestion = REASONS.get(name, (f"the function {name} is not translated", None))
+            raise Refused(reason, suggestion)
         try:
             if not function.least <= len(node.arguments) <= function.most:
                 raise Refused(f"the function {name} has {len(node.arguments)} arguments, which is not expected")

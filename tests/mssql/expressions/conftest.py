@@ -22,6 +22,8 @@ def expression_postgres() -> Iterator[PgConnection]:
     with EmbeddedTarget() as server:
         connection = server.connect()
         with connection.cursor() as cursor:
-            cursor.execute("SET TimeZone = 'Asia/Kathmandu'; CREATE SEQUENCE corpus_seq")
+            cursor.execute(
+                "SET TimeZone = 'Asia/Kathmandu'; SET application_name = 'corpus'; CREATE SEQUENCE corpus_seq"
+            )
         yield connection
         connection.close()

@@ -162,10 +162,11 @@ def tsql_literal(value: object) -> str:
 def on_tsql(cursor: Any, entry: Entry) -> list[object]:
     """The entry's values as the source computes them, a check's as True, False and None."""
     name = "dbo.expression_corpus"
+    text = entry.written or entry.text
     parts = ["k_ int"]
     parts += [f"{bracketed(column_name)} {tsql_type(type_)} NULL" for column_name, type_ in entry.columns.items()]
     if entry.kind is Kind.DEFAULT:
-        parts.append(f"c {tsql_type(entry.column)} NULL DEFAULT {entry.text}")
+        parts.append(f"c {tsql_type(entry.column)} NULL DEFAULT {text}")
     cursor.execute(f"IF OBJECT_ID('{name}') IS NOT NULL DROP TABLE {name}")
     cursor.execute(f"CREATE TABLE {name} ({', '.join(parts)})")
     for number, row in enumerate(entry.values):
@@ -173,18 +174,37 @@ def on_tsql(cursor: Any, entry: Entry) -> list[object]:
         values = "".join(f", {tsql_literal(value)}" for value in row)
         cursor.execute(f"INSERT INTO {name} (k_{names}) VALUES ({number}{values})")
     if entry.kind in {Kind.CHECK, Kind.FILTER}:
-        wanted = f"CASE WHEN {entry.text} THEN 1 WHEN NOT {entry.text} THEN 0 END"
+        wanted = f"CASE WHEN {text} THEN 1 WHEN NOT {text} THEN 0 END"
     elif entry.kind is Kind.DEFAULT:
         wanted = (
             "CONVERT(datetime2(7), SWITCHOFFSET(c, '+00:00'))" if entry.column.startswith("datetimeoffset") else "c"
         )
     else:
-        wanted = entry.text
+        wanted = text
     cursor.execute(f"SELECT {wanted} FROM {name} ORDER BY k_")
     found = [row[0] for row in cursor.fetchall()]
     if entry.kind in {Kind.CHECK, Kind.FILTER}:
         return [None if value is None else bool(value) for value in found]
     return found
+
+
+def stored_by_babelfish(cursor: Any, entry: Entry) -> str:
+    """What the catalog has of the entry's expression after it was written in T-SQL."""
+    name = "dbo.expression_corpus"
+    parts = ["k_ int", *(f"{bracketed(column)} {tsql_type(type_)} NULL" for column, type_ in entry.columns.items())]
+    if entry.kind is Kind.DEFAULT:
+        view, table_id = "default_constraints", "parent_object_id"
+        parts.append(f"c {tsql_type(entry.column)} NULL DEFAULT {entry.written}")
+    elif entry.kind is Kind.CHECK:
+        view, table_id = "check_constraints", "parent_object_id"
+        parts.append(f"CHECK ({entry.written})")
+    else:
+        view, table_id = "computed_columns", "object_id"
+        parts.append(f"c AS ({entry.written})")
+    cursor.execute(f"IF OBJECT_ID('{name}') IS NOT NULL DROP TABLE {name}")
+    cursor.execute(f"CREATE TABLE {name} ({', '.join(parts)})")
+    cursor.execute(f"SELECT CAST(definition AS nvarchar(4000)) FROM sys.{view} WHERE {table_id} = OBJECT_ID('{name}')")
+    return str(cursor.fetchone()[0])
 
 
 # --- comparing ---------------------------------------------------------------------------------------------
@@ -205,6 +225,7 @@ def plain(value: object, type_: str) -> object:
 
 _PATTERNS = {
     Moving.UUID_TEXT: r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}",
+    Moving.UUID_SMALL: r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     Moving.HEX: r"[0-9A-F]{32}",
     Moving.HEX8: r"[0-9A-F]{8}",
     Moving.NAME: r".+",
@@ -293,3 +314,12 @@ def test_documented_value_is_the_server_s(tsql_database: TsqlServer, entry: Entr
     if entry.stand_in_differs and "Babelfish" in version:
         pytest.skip(f"the stand-in differs: {entry.stand_in_differs}")
     assert_values(entry, on_tsql(cursor, entry), local_now)
+
+
+@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if entry.written], ids=lambda entry: entry.name)
+def test_babelfish_stores_it_so(tsql_database: TsqlServer, entry: Entry) -> None:
+    cursor = tsql_database.cursor()
+    cursor.execute("SELECT @@VERSION")
+    if "Babelfish" not in cursor.fetchone()[0]:
+        pytest.skip("SQL Server keeps T-SQL")
+    assert stored_by_babelfish(cursor, entry) == entry.text
