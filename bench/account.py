@@ -397,6 +397,8 @@ class Account:
         if constant is None:
             return None
         wanted = constant[2] if constant[1] is None else constant[1].replace("''", "'")
+        if kind == "bytea" and wanted.startswith("0x"):
+            wanted = f"\\{wanted[1:]}"  # Babelfish writes bytes as a text
         expression = expression.replace("%", "%%")
         with self._target.connection.cursor() as cursor:
             cursor.execute(f"SELECT ({expression})::text, ({expression}) = CAST(%s AS {kind})", (wanted,))
@@ -485,8 +487,10 @@ def _index_shape(index: Sequence[Any]) -> tuple[Any, ...]:
 
 def _words(text: str) -> set[str]:
     """The names that an expression may mention: bracketed, quoted or bare, outside of string constants."""
-    found = re.findall(r"\[((?:[^\]]|\]\])+)\]|\"([^\"]+)\"|([^\W\d]\w*)", re.sub(r"'(?:[^']|'')*'", "''", text))
-    return {(one.replace("]]", "]") or two or three).lower() for one, two, three in found}
+    found = re.findall(
+        r"\[((?:[^\]]|\]\])+)\]|\"((?:[^\"]|\"\")+)\"|([^\W\d]\w*)", re.sub(r"'(?:[^']|'')*'", "''", text)
+    )
+    return {(one.replace("]]", "]") or two.replace('""', '"') or three).lower() for one, two, three in found}
 
 
 def unaccounted(items: Sequence[Item], report: Mapping[tuple[str, str], Mapping[str, str]]) -> list[Item]:

@@ -14,8 +14,8 @@ from mssql.expressions.context import Arguments, Context, Function
 from mssql.expressions.like import regex_of
 from mssql.expressions.text import concatenate, doubt_units, full_text, text_value
 from mssql.expressions.tree import Refused
-from mssql.expressions.types import INTEGERS, UNICODE, sized_type, varying
-from mssql.expressions.values import Value, constant_value, quoted, typed
+from mssql.expressions.types import UNICODE, sized_type, varying
+from mssql.expressions.values import Value, constant_value, quoted
 
 
 def _present(context: Context, arguments: Arguments) -> list[Value]:
