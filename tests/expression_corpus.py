@@ -588,7 +588,6 @@ _REFUSED = (
     refused(_D_, "((1);DROP TABLE x)", "not T-SQL"),
     refused(_D_, "(checksum(newid()))", "CHECKSUM"),
     refused(_D_, "(CONVERT([int],newid()))", "uniqueidentifier"),
-    refused(_D_, "(rand())", "RAND", column="float"),
     refused(_D_, "((1", "ends in the middle"),
     refused(_D_, "", "is not shown"),
     refused(_C_, "([b]>(0))", "b is not a column", _INT),

@@ -335,7 +335,7 @@ _REPORTED = (
     refused(_D_, "(CONVERT([varbinary](4),'0x012',(1)))", "is no varbinary", column="varbinary(4)"),
     refused(_G_, "(CONVERT([int],[s]))", "which texts", {"s": "varchar(10)"}, "int"),
     refused(_G_, "(CONVERT([decimal](10,2),[x]))", "15 digits", {"x": "float"}, "decimal(10,2)"),
-    refused(_G_, "(CONVERT([varchar](20),[x],(2)))", "not translated", {"x": "float"}, "varchar(20)"),
+    refused(_G_, "(CONVERT([varchar](20),[x],(2)))", "not certain", {"x": "float"}, "varchar(20)"),
     refused(_G_, "(CONVERT([varchar](20),[m],(1)))", "comma", {"m": "money"}, "varchar(20)"),
     refused(_G_, "(format([x],'N2'))", "not translated", {"x": "float"}, "nvarchar(4000)"),
     refused(_G_, "(format([n],'N0'))", "culture", {"n": "int"}, "nvarchar(4000)"),

@@ -46,7 +46,7 @@ class Assumption(Enum):
     )
     DAY_NUMBERS = "a number that becomes a date by way of a text is yyyymmdd"
     MONEY_TEXTS = "money in a text is rounded to two digits, half away from zero"
-    SHORT_NUMBERS = "a number fits into the text that it becomes"
+    TEXT_NUMBERS = "a text beside a number in a check is blank or a number with no more than a sign and a point"
     CALENDAR = "FORMAT writes dates by the Gregorian calendar, which is that of every language but Arabic and Thai"
     LAST_DIGITS = "a float that is computed or made of a decimal may differ in the last of its 17 digits"
     DATETIME_FRACTIONS = (

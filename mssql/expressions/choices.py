@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from model.catalog import SqlType
 from mssql.expressions.conditions import compare
@@ -123,7 +124,17 @@ def _choose(context: Context, arguments: Arguments) -> Value:
     return _choice(context.notes, conditions, [*(context.value(argument) for argument in arguments[1:]), NULL])
 
 
+def _extreme(function: str, context: Context, arguments: Arguments) -> Value:
+    """NULL counts only where all are NULL, as in PostgreSQL ("GREATEST", "LEAST")."""
+    type_, values = _unified(context.notes, [context.value(argument) for argument in arguments])
+    if type_.name in STRINGS or type_.name == "uniqueidentifier":
+        raise Refused(f"{type_} has another order in PostgreSQL")
+    return _merged(f"{function}({', '.join(value.sql for value in values)})", type_, values)
+
+
 FUNCTIONS = {
+    "GREATEST": Function(partial(_extreme, "greatest"), 1, 254),
+    "LEAST": Function(partial(_extreme, "least"), 1, 254),
     "CHOOSE": Function(_choose, 2, 99),
     "ISNULL": Function(_isnull, 2, 2),
     "COALESCE": Function(_coalesce, 2, 99),

@@ -101,7 +101,7 @@ def convert(
         bits = source.max_length * 8
         return Value(f"('x' || encode({value.sql}, 'hex'))::bit({bits})::{postgres_type(target)}", target)
     if style is not None:
-        raise Refused(f"CONVERT with style {style} is not translated here")
+        notes.doubt(f"what style {style} of CONVERT makes of {source} is not documented")
     if source.name in STRINGS or source.name in TIMES or source.name in BINARIES or target.name in TIMES:
         if source.name in BINARIES and target.name in {"varbinary", "image"} and holds(target, source):
             return replace(value, type=target)
@@ -166,25 +166,22 @@ def _to_string(
         return _from_money_to_text(notes, value, target, style)
     else:
         if style is not None:
-            raise Refused(f"CONVERT with style {style} is not translated here")
+            notes.doubt(f"what style {style} of CONVERT makes of {source} is not documented")
         if source.name == "bit":
-            sql, needed = f"{value.operand}::integer::text", 1
+            sql = f"{value.operand}::integer::text"
         elif source.name in INTEGERS:
-            sql, needed = f"{value.operand}::text", INTEGERS[source.name] + (source.name != "tinyint")
+            sql = f"{value.operand}::text"
+            needed = INTEGERS[source.name] + (source.name != "tinyint")
+            if source.name != "bigint" and target.name in {"char", "varchar"} and -1 < size < needed:
+                # "CAST and CONVERT", truncating and rounding results; what is too long else is an error.
+                notes.once(value)
+                sql = f"CASE WHEN length({sql}) > {size} THEN '*' ELSE {sql} END"
         elif source.name == "decimal":
-            precision, scale = source.precision, source.scale
-            needed = precision + 1 + (scale > 0) + (scale == precision)
             sql = f"{value.operand}::{postgres_type(source)}::text"
         elif source.name == "uniqueidentifier":
-            sql, needed = f"upper({value.operand}::text)", 36
+            sql = f"upper({value.operand}::text)"
         else:
             raise refusal
-        if size != -1 and needed > size:
-            # "CAST and CONVERT", truncating and rounding results: * for an int in a (var)char, an error else.
-            if source.name not in {"tinyint", "smallint", "int"} or target.name not in {"char", "varchar"}:
-                raise Refused(f"{source} may not fit into {target}")
-            notes.once(value)
-            sql = f"CASE WHEN length({sql}) > {size} THEN '*' ELSE {sql} END"
         result = Value(sql, target, is_ascii=True, is_digits=source.name in INTEGERS)
     if is_fixed:
         doubt_units(notes, result)
@@ -207,7 +204,7 @@ def _from_binary_to_text(value: Value, target: SqlType, style: int | None, refus
     size = target.characters if target.name not in {"text", "ntext"} else -1
     source = value.known
     if size != -1 and (source.max_length == -1 or 2 * source.max_length + 2 * (style == 1) > size):
-        raise Refused(f"{source} in hexadecimal digits may not fit into {target}")
+        return Value(f"left({sql}, {size})", target, is_ascii=True)
     return Value(sql, target, is_atom=style == 2, is_ascii=True)
 
 
@@ -219,8 +216,6 @@ def _from_money_to_text(notes: Notes, value: Value, target: SqlType, style: int 
         return Value(f"to_char({value.sql}, 'FM999,999,999,999,990.00')", target, is_ascii=True)
     if style not in {None, 2, 126}:
         raise Refused(f"CONVERT with style {style} is not translated here")
-    if size != -1 and MONEY[value.known.name] + 2 > size:
-        notes.assume(Assumption.SHORT_NUMBERS, f"{value.known} may not fit into {target}, an error on the source")
     if style is None:
         notes.assume(Assumption.MONEY_TEXTS, "how money is rounded to two digits in a text is not documented")
     sql = f"round({value.sql}, 2)::text" if style is None else f"{value.operand}::numeric(19,4)::text"
@@ -242,9 +237,10 @@ def _from_text_to_number(notes: Notes, value: Value, target: SqlType) -> Value:
     if value.is_digits:
         return Value(f"{value.operand}::{cast}", target)
     notes.once(value)
-    notes.doubt(f"which texts are a {target} differs, and PostgreSQL refuses rows with others", is_lenient=True)
-    if target.name in INTEGERS or target.name in MONEY:
-        # "Converting character data": an empty text is 0.
-        bare = unpadded(value)
-        return Value(f"CASE WHEN {bare} = '' THEN 0 ELSE {value.operand}::{cast} END", target)
-    return Value(f"{value.operand}::{cast}", target)
+    why = f"which texts are a {target} differs, and PostgreSQL refuses rows with others"
+    notes.doubt(why, is_lenient=target.name not in MONEY)
+    notes.assume(Assumption.TEXT_NUMBERS, why)
+    if target.name == "decimal":
+        return Value(f"{value.operand}::{cast}", target)
+    # An empty text is 0.
+    return Value(f"CASE WHEN {unpadded(value)} = '' THEN 0 ELSE {value.operand}::{cast} END", target)

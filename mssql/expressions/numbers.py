@@ -9,11 +9,11 @@ import re
 from functools import partial
 
 from mssql.expressions.assumptions import Assumption
-from mssql.expressions.context import Arguments, Context, Function
+from mssql.expressions.context import Arguments, Context, Function, Kind
 from mssql.expressions.conversions import convert
 from mssql.expressions.tree import Node, Refused
 from mssql.expressions.types import FLOAT, FLOATS, INT, INTEGERS, decimal_type, is_exact, postgres_type, sized_type
-from mssql.expressions.values import Notes, Value, typed
+from mssql.expressions.values import Notes, Value, Volatility, typed
 
 
 def _numeric(context: Context, node: Node) -> Value:
@@ -130,7 +130,16 @@ def _square(context: Context, arguments: Arguments) -> Value:
     return Value(f"{value.operand} * {value.operand}", FLOAT, is_atom=False)
 
 
+def _rand(context: Context, _: Arguments) -> Value:
+    """A number from 0 to 1, without a seed ("RAND")."""
+    if context.kind is not Kind.DEFAULT:
+        raise Refused("RAND gives another number with every call")
+    context.notes.uses(Volatility.VOLATILE)
+    return Value("random()", FLOAT)
+
+
 FUNCTIONS = {
+    "RAND": Function(_rand, 0, 0),
     "ABS": Function(_abs, 1, 1),
     "SIGN": Function(_sign, 1, 1),
     "CEILING": Function(partial(_whole, "ceil"), 1, 1),

@@ -242,7 +242,7 @@ def agrees(value: object, expected: object, local_now: dt.datetime) -> bool:
     if expected is Moving.UUID:
         return isinstance(value, uuid.UUID)
     if expected is Moving.NUMBER:
-        return isinstance(value, int)
+        return isinstance(value, int | float)
     if expected is Moving.TODAY:
         return isinstance(value, dt.date) and abs(value - local_now.date()) <= dt.timedelta(days=1)
     if expected is Moving.DAY_TEXT:
@@ -283,6 +283,13 @@ def test_refused_with_its_reason(entry: Entry) -> None:
     assert result.original == entry.text
     assert entry.refused is not None
     assert entry.refused in (result.reason or "")
+
+
+@pytest.mark.parametrize("entry", [one for one in REFUSED if translate(one).suggestion], ids=lambda entry: entry.name)
+def test_what_is_suggested_runs(expression_postgres: PgConnection, entry: Entry) -> None:
+    columns = ", ".join(f"NULL::{postgres_type(type_)} AS {quote(name)}" for name, type_ in entry.columns.items())
+    with expression_postgres.cursor() as cursor:
+        cursor.execute(f"SELECT {translate(entry).suggestion} FROM (SELECT {columns}) t")
 
 
 @pytest.mark.parametrize("entry", TRANSLATED, ids=lambda entry: entry.name)
