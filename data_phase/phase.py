@@ -75,7 +75,6 @@ def run(script: Script, data_options: DataOptions, look_at_schema: LookAtSchema 
         if this_run.settings.max_rate is not None:
             this_run.display.say(f"🐢 At most {this_run.settings.max_rate}")
         _tell_of_open_wires(this_run, pair, is_compared=data_options.then_verify == "values")
-        _tell_of_slow_reading(this_run)
         if data_options.retry_rejects:
             own_schema.prepare(pair.target, this_run.settings.trusted_roles)
             ending = retry(this_run, existing, pair)
@@ -292,7 +291,6 @@ def verify(script: Script, mode: Mode, workers: int | None = None) -> RunResult:
     announce(this_run)
     missing_tables.tell_or_refuse(this_run, _target_tables(pair, this_run))
     _tell_of_open_wires(this_run, pair, is_compared=True)
-    _tell_of_slow_reading(this_run)
     _tell_what_is_suspended(this_run.display, _suspended_in(pair))
     pair.disconnect()
     script.recorder.plans(None, [table.key for table in this_run.affected], 0)
@@ -322,14 +320,6 @@ def _tell_of_open_wires(this_run: Run, pair: ConnectionPair, *, is_compared: boo
         this_run.display.say(
             f"⚠️ Not encrypted: the connections to {' and to '.join(sides)}. Neither protocol has checksums of its "
             f"own, so the load does not notice a bit that is flipped on the way{advice}."
-        )
-
-
-def _tell_of_slow_reading(this_run: Run) -> None:
-    if this_run.settings.source.token is not None:
-        this_run.display.say(
-            "🐢 Rows are read value by value, at a fraction of the usual speed: what reads them in blocks takes no "
-            "access token. A service principal or a managed identity does not cost that (docs/logins.md)."
         )
 
 

@@ -14,13 +14,16 @@ import ctypes.util
 import re
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from db import CONNECT_TIMEOUT_S, choose_utf8_locale, login_attributes, odbc_words, probe_port, source_unreachable
@@ -34,6 +37,9 @@ SUCCESS, SUCCESS_WITH_INFO, NO_DATA = 0, 1, 100
 NULL_DATA, NO_TOTAL = -1, -4
 ATTR_ODBC_VERSION, ODBC_3_80 = 200, 380
 ATTR_LOGIN_TIMEOUT, IS_POINTER = 103, -4
+#: what a driver says of a value that has no room, and what arrow-odbc makes of it
+TRUNCATED, OUTGROWN = "[01004]", "a value is too large to be written into the allocated buffer"
+ROW_STATUS_POINTER, ROWS_FETCHED_POINTER, ROW_ARRAY_SIZE, ROW_ERROR = 25, 26, 27, 5
 CHAR, WIDE, BINARY, BIT, BIGINT, FLOAT, DOUBLE, DATE, TIMESTAMP = 1, -8, -2, -7, -25, 7, 8, 91, 93
 #: Arrow type → C type, its layout, what becomes of the numbers in it
 _FIXED: dict[Any, tuple[int, str]] = {
@@ -151,15 +157,67 @@ class Connection:
         `on_description` is told before the first row what the driver says of the result's columns, as the Arrow types
         that arrow-odbc would offer for them. What it raises ends the query.
         """
+        with self._answering(query) as statement:
+            if on_description is not None:
+                on_description(schema_of(_described(statement)))
+            while _call("SQLFetch", STATEMENT, statement) != NO_DATA:
+                yield Row(statement, self._buffer)
+
+    def blocks(self, query: str, rows: int, bind: Callable[[list[Described]], Sequence[Buffers]]) -> Iterator[int]:
+        """A query's rows in blocks of at most so many, in the buffers that `bind` makes for the result's columns.
+
+        How many rows lie in them; they are over when the next block is asked for. Raises OdbcError.
+        """
+        fetched, states = ctypes.c_size_t(), (ctypes.c_ushort * rows)()
+        with self._answering(query) as statement:
+            buffers = bind(_described(statement))
+            for attribute, value in (
+                (ROW_ARRAY_SIZE, ctypes.c_void_p(rows)),
+                (ROWS_FETCHED_POINTER, ctypes.byref(fetched)),
+                (ROW_STATUS_POINTER, states),
+            ):
+                _call("SQLSetStmtAttrW", STATEMENT, statement, ctypes.c_int(attribute), value, ctypes.c_int(0))
+            for number, one in enumerate(buffers, start=1):
+                _call(
+                    "SQLBindCol", STATEMENT, statement, ctypes.c_ushort(number), ctypes.c_short(one.code),
+                    ctypes.c_void_p(one.data.ctypes.data), ctypes.c_ssize_t(one.width),
+                    ctypes.c_void_p(one.lengths.ctypes.data),
+                )  # fmt: skip
+            while _call("SQLFetch", STATEMENT, statement) != NO_DATA:
+                # A row with an error is one of a block that was fetched with no more than a remark.
+                if ROW_ERROR in states[: fetched.value]:
+                    words = _words_of(STATEMENT, statement)
+                    raise OdbcError(OUTGROWN if TRUNCATED in words else words)
+                yield fetched.value
+
+    @contextmanager
+    def _answering(self, query: str) -> Iterator[Any]:
         statement = _allocate(STATEMENT, self._handle)
         try:
             _call("SQLExecDirectW", STATEMENT, statement, *_wide(query))
-            if on_description is not None:
-                on_description(_described(statement))
-            while _call("SQLFetch", STATEMENT, statement) != NO_DATA:
-                yield Row(statement, self._buffer)
+            yield statement
         finally:
             _manager().SQLFreeHandle(ctypes.c_short(STATEMENT), statement)
+
+
+class Buffers(Protocol):
+    """Buffers of a column: `width` bytes a row for values of C type `code`, and their lengths."""
+
+    @property
+    def code(self) -> int:
+        """A C type of ODBC."""
+
+    @property
+    def width(self) -> int:
+        """In bytes."""
+
+    @property
+    def data(self) -> npt.NDArray[np.uint8]:
+        """The values."""
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Of the values, in bytes."""
 
 
 #: SQL's types by number (ODBC, "SQL Data Types"; those from -150 on are Microsoft's) → Arrow types of one size
@@ -172,7 +230,27 @@ _DECIMALS, _TIMES, _MOMENTS, _FLOAT = (2, 3), (92, -154), (93, 11), 6
 _MOST_DIGITS, _REAL_BITS = 38, 24
 
 
-def _described(statement: Any) -> pa.Schema:
+#: SQL's types of characters and of bytes, by number
+_TEXTS, _BYTES = frozenset({1, 12, -1, -8, -9, -10, -152}), frozenset({-2, -3, -4, -151})
+
+
+@dataclass(frozen=True)
+class Described:
+    """What the driver says of a column of a result: `size` in characters or bytes, 0 where it has no bound."""
+
+    name: str
+    kind: pa.DataType
+    size: int
+    is_text: bool
+    is_binary: bool
+
+
+def schema_of(described: Sequence[Described]) -> pa.Schema:
+    """The columns of a result as Arrow has them."""
+    return pa.schema([(one.name, one.kind) for one in described])
+
+
+def _described(statement: Any) -> list[Described]:
     count = ctypes.c_short()
     _call("SQLNumResultCols", STATEMENT, statement, ctypes.byref(count))
     found = []
@@ -184,8 +262,9 @@ def _described(statement: Any) -> pa.Schema:
             ctypes.byref(length), ctypes.byref(kind), ctypes.byref(size), ctypes.byref(digits), None,
         )  # fmt: skip
         text = name.raw[: 2 * min(length.value, _LONGEST_NAME - 1)].decode("utf-16-le", "replace")
-        found.append(pa.field(text, _arrow_type(kind.value, size.value, digits.value)))
-    return pa.schema(found)
+        arrow = _arrow_type(kind.value, size.value, digits.value)
+        found.append(Described(text, arrow, size.value, kind.value in _TEXTS, kind.value in _BYTES))
+    return found
 
 
 def _arrow_type(kind: int, size: int, digits: int) -> pa.DataType:

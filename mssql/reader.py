@@ -74,7 +74,7 @@ def _as_described(reading: Reading, form: Form) -> Generator[Part, None, Form | 
 
 def _parts(reading: Reading, form: Form) -> Iterator[Part]:
     connection, rows = reading.source.connection, reading.wanted.rows
-    if isinstance(connection, TokenConnection) or is_beyond_basic_plane(f"{rows}{select_list(form.columns)}"):
+    if is_beyond_basic_plane(f"{rows}{select_list(form.columns)}"):
         yield from read_value_by_value(reading, form)
         return
     if form.is_promised:

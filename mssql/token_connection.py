@@ -1,8 +1,7 @@
-"""A connection by an access token, which answers as arrow-odbc's do, value by value.
+"""A connection by an access token, which answers as arrow-odbc's do.
 
 arrow-odbc opens its connections by a connection string alone, and a token is in none: it is an attribute that is set
-before (Microsoft, "Using Microsoft Entra ID with the ODBC Driver"). So what is read by one goes through ODBC itself,
-every value by a call of its own.
+before (Microsoft, "Using Microsoft Entra ID with the ODBC Driver"). So what is read by one goes through ODBC itself.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ import pyarrow as pa
 from model.errors import OdbcError
 from model.settings import Settings
 from mssql import odbc_client
+from mssql.bound_columns import Bound, bind
+from mssql.odbc_client import Described, schema_of
 
 
 class RefusedError(arrow_odbc.Error):  # type: ignore[misc]
@@ -47,42 +48,28 @@ class TokenConnection:
         query: str,
         batch_size: int,
         map_schema: Callable[[pa.Schema], pa.Schema] | None = None,
-        **_of_buffers: Any,
+        max_text_size: int | None = None,
+        max_binary_size: int | None = None,
+        **_of_arrow_odbc: Any,
     ) -> Iterator[pa.RecordBatch]:
-        """A query's rows in batches, in the types that `map_schema` makes of the offered ones; nothing is bound, so the
-        sizes of buffers do not count.
+        """A query's rows in batches, in the types that `map_schema` makes of the offered ones.
 
+        A text has at most `max_text_size` UTF-16 units, a binary so many bytes, or what is declared where that is less.
         Raises RefusedError.
         """
         schema = pa.schema([])
+        columns: list[Bound] = []
 
-        def note(offered: pa.Schema) -> None:
+        def bound(described: list[Described]) -> list[Bound]:
             nonlocal schema
+            offered = schema_of(described)
             schema = offered if map_schema is None else map_schema(offered)
+            for kind, one in zip(schema.types, described, strict=True):
+                columns.append(bind(kind, one, batch_size, max_text_size, max_binary_size))
+            return columns
 
-        rows: list[list[Any]] = []
         try:
-            for row in self.by_value.rows(query, note):
-                rows.append([_value(row, kind) for kind in schema.types])
-                if len(rows) >= batch_size:
-                    yield _batch(rows, schema)
-                    rows = []
+            for count in self.by_value.blocks(query, batch_size, bound):
+                yield pa.RecordBatch.from_arrays([column.array(count) for column in columns], schema=schema)
         except OdbcError as error:
             raise RefusedError(str(error)) from None
-        if rows:
-            yield _batch(rows, schema)
-
-
-def _value(row: odbc_client.Row, kind: pa.DataType) -> Any:
-    if pa.types.is_string(kind):
-        wide = row.pieces(odbc_client.WIDE)
-        return None if wide is None else b"".join(odbc_client.Utf8(wide)).decode("utf-8")
-    if pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        raw = row.pieces(odbc_client.BINARY)
-        return None if raw is None else b"".join(raw)
-    return row.value(kind)
-
-
-def _batch(rows: list[list[Any]], schema: pa.Schema) -> pa.RecordBatch:
-    arrays = [pa.array(column, kind) for column, kind in zip(zip(*rows, strict=True), schema.types, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -44,7 +44,7 @@ from postgres.names import target_name
 from run.type_map import TypeMap
 from scheduling.tasks import Unwatched
 from standin.script import create_script
-from standin.server import StandIn
+from standin.server import Access, StandIn
 from standin.values import Variant
 from tests.harness import source_settings
 from tests.samples import TEXT, MakeWorkplace, Serve, both_scripts, claimed, table, target_tables
@@ -486,9 +486,15 @@ def make_tables(target: EmbeddedTarget, database: str) -> None:
     connection.close()
 
 
-@pytest.fixture(scope="module", params=["", "FreeTDS"], ids=["microsoft", "freetds"])
+#: opens the stand-in as a password does
+TOKEN = "a token of the tests"
+
+
+@pytest.fixture(scope="module", params=["", "FreeTDS", "token"], ids=["microsoft", "freetds", "token"])
 def driver(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The setting that chooses each of the two drivers."""
+    """The setting that chooses each of the two drivers, and the login that is read without arrow-odbc."""
+    if request.param == "token":
+        return {"MSSQL_AUTHENTICATION": "entra-token", "MSSQL_ACCESS_TOKEN": TOKEN}
     if request.param and request.param not in pyodbc.drivers():
         pytest.skip("FreeTDS is not installed")
     return {"MSSQL_DRIVER": request.param} if request.param else {}
@@ -497,7 +503,7 @@ def driver(request: pytest.FixtureRequest) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def source() -> Iterator[StandIn]:
     """A stand-in with the tables, empty."""
-    with StandIn(DATABASE, {}) as server:
+    with StandIn(DATABASE, {}, access=Access(token=TOKEN)) as server:
         yield server
 
 
