@@ -1,10 +1,15 @@
-"""Count both sides of a schema replication, and name whatever got lost without a word.
+"""Compare both sides of a schema replication, object by object and by name, and name whatever got lost without a word.
 
-    python -m bench.account [--env-file FILE] [--report schema_report.json]
+    python -m bench.account [--env-file FILE] [--report schema_report.json] [--names]
 
-Everything that the source's catalog shows must either be in PostgreSQL as what it is (columns, order,
-uniqueness, actions, not just by name) or stand in the report as changed or skipped, with a reason. Both
-catalogs are read by queries of this module's own, and types are compared with a list of its own, so that a
+Everything that the source's catalog shows must either be in PostgreSQL under its name, as what it is (columns,
+order, uniqueness, actions), or stand in the report as changed or skipped, with a reason. Its name is its own in
+lower case or as `NAMING` says, cut with a hash beyond 63 bytes; another one counts only where the report tells it
+("named …, because …"). In these tables PostgreSQL must hold nothing else, beside what is made there only: checks on
+the range of a type (`table_column_range`) and the length of a citext (`table_column_length`). `--names` lists every
+object by its name on both sides.
+
+Both catalogs are read by queries of this module's own, and types are compared with a list of its own, so that a
 fault of the tool is not repeated here. Exits 1 if anything is unaccounted for.
 """
 
@@ -25,7 +30,7 @@ import pyodbc
 from db import connect_source, connect_target, find_env_file, load_settings
 from model.catalog import Table, written
 from model.settings import Settings
-from postgres.names import TargetName, fold, quote, target_name
+from postgres.names import TargetName, fold, target_name
 
 #: the PostgreSQL type of each T-SQL type, `{0}` the length in characters or the precision, `{1}` the scale
 TYPES = {
@@ -51,7 +56,7 @@ SOURCE = {
     "tables": f"SELECT object_id, schema_id, {NAME} FROM sys.tables WHERE is_ms_shipped = 0",
     "types": f"SELECT user_type_id, system_type_id, schema_id, {NAME}, is_user_defined, is_table_type FROM sys.types",
     "columns": f"SELECT object_id, column_id, {NAME}, user_type_id, max_length, precision, scale, is_nullable,"
-    " is_identity, is_computed FROM sys.columns",
+    " is_identity, is_computed, default_object_id, rule_object_id FROM sys.columns",
     "indexes": f"SELECT object_id, index_id, {NAME}, is_unique, is_primary_key, is_unique_constraint, has_filter"
     " FROM sys.indexes WHERE is_hypothetical = 0",
     "index_columns": "SELECT object_id, index_id, column_id, index_column_id, key_ordinal, is_descending_key,"
@@ -65,7 +70,7 @@ SOURCE = {
     "objects": f"SELECT object_id, schema_id, parent_object_id, {NAME}, type, type_desc FROM sys.objects"
     " WHERE is_ms_shipped = 0",
     "synonyms": f"SELECT object_id, schema_id, {NAME} FROM sys.synonyms",
-    "sequences": f"SELECT schema_id, {NAME}, CAST(start_value AS varchar(40)) AS starts,"
+    "sequences": f"SELECT object_id, schema_id, {NAME}, CAST(start_value AS varchar(40)) AS starts,"
     " CAST(increment AS varchar(40)) AS increment, CAST(minimum_value AS varchar(40)) AS low,"
     " CAST(maximum_value AS varchar(40)) AS high, is_cycling FROM sys.sequences",
     "properties": f"SELECT class, major_id, minor_id, {NAME}, CAST(value AS nvarchar(max)) AS value"
@@ -125,6 +130,10 @@ SELECT n.nspname, c.relname, s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.s
 FROM pg_sequence AS s JOIN pg_class AS c ON c.oid = s.seqrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 """
 SCHEMAS = "SELECT nspname FROM pg_namespace"
+#: pg_constraint.contype of what the report calls a key, and `i` for an index
+KEYS = {"primary key": "p", "unique constraint": "u", "index": "i"}
+#: what may follow a name of ours that is taken
+NUMBERS = ("", *(f"_{number}" for number in range(2, 10)))
 ACTIONS = {"NO_ACTION": "a", "CASCADE": "c", "SET_NULL": "n", "SET_DEFAULT": "d"}
 
 
@@ -133,7 +142,7 @@ class Item:
     """One object of the source: what kind, its name in the report, and what is wrong with it in PostgreSQL.
 
     `table` is the table that it belongs to, with which it may be told of as skipped. What is absent may not
-    be told of as changed.
+    be told of as changed. `named` is what it is called in PostgreSQL.
     """
 
     kind: str
@@ -141,6 +150,11 @@ class Item:
     wrong: str | None
     table: str = ""
     is_absent: bool = False
+    named: str = ""
+
+
+#: entries of the report by kind and name
+Report = Mapping[tuple[str, str], Mapping[str, str]]
 
 
 @dataclass
@@ -219,9 +233,11 @@ class Source:
 class Account:
     """The objects of the source, one after another, each held against the target."""
 
-    def __init__(self, source: Source, target: Target, settings: Settings, skipped: set[str]) -> None:
-        self._source, self._target, self._settings = source, target, settings
-        self._skipped_columns = skipped
+    def __init__(self, source: Source, target: Target, settings: Settings, report: Report) -> None:
+        self._source, self._target, self._settings, self._report = source, target, settings, report
+        #: (kind, table or schema.name, name) of what PostgreSQL has of the source's
+        self._claimed: set[tuple[str, TargetName, str]] = set()
+        self._met: Counter[tuple[str, str]] = Counter()
 
     def _target_name(self, object_id: int) -> TargetName:
         row = self._source.tables[object_id]
@@ -232,6 +248,19 @@ class Account:
 
     def _fold(self, name: str) -> str:
         return fold(name, self._settings)
+
+    def _is_skipped(self, kind: str, name: str) -> bool:
+        return self._report.get((kind, name), {}).get("state") == "skipped"
+
+    def _once_more(self, kind: str, name: str) -> str:
+        """The object's name in the report, where a server may have several of one name on a table."""
+        self._met[kind, name] += 1
+        return name if self._met[kind, name] == 1 else f"{name} ({self._met[kind, name]})"
+
+    def _called(self, kind: str, name: str, own: str) -> str:
+        """What the object must be called in PostgreSQL: its own name, or another that the report tells."""
+        told = re.search(r"named (.+?), because its own name", self._report.get((kind, name), {}).get("reason", ""))
+        return told[1] if told else self._fold(own)
 
     def items(self) -> Iterator[Item]:
         """Everything."""
@@ -245,6 +274,7 @@ class Account:
         yield from self._sequences()
         yield from self._others()
         yield from self._properties()
+        yield from self._only_here()
 
     def _schemas(self) -> Iterator[Item]:
         for name in self._source.schemas.values():
@@ -253,7 +283,8 @@ class Account:
             ):
                 continue
             schema = target_name(Table(name, "x", ()), self._settings).schema
-            yield Item("schema", name, None if schema in self._target.schemas else f"there is no schema {schema}")
+            wrong = None if schema in self._target.schemas else f"there is no schema {schema}"
+            yield Item("schema", name, wrong, named=schema)
 
     # -- tables and columns ------------------------------------------------------------------------
 
@@ -263,17 +294,17 @@ class Account:
         wanted = [
             self._fold(column.name)
             for column in self._source.columns[object_id].values()
-            if f"{name}.{column.name}" not in self._skipped_columns
+            if not self._is_skipped("column", f"{name}.{column.name}")
         ]
         wrong = None if target in self._target.tables else f"there is no table {target}"
         if wrong is None and list(there) != wanted:
             wrong = f"its columns are {', '.join(there)}, not {', '.join(wanted)}"
-        yield Item("table", name, wrong, is_absent=target not in self._target.tables)
+        yield Item("table", name, wrong, is_absent=target not in self._target.tables, named=str(target))
         identities = {row.object_id: row for row in self._source.rows["identities"]}
         for column in self._source.columns[object_id].values():
             own = f"{name}.{column.name}"
             found = there.get(self._fold(column.name))
-            yield Item("column", own, self._column(column, found), name, found is None)
+            yield Item("column", own, self._column(column, found), name, found is None, self._fold(column.name))
             if column.is_identity:
                 row = identities.get(object_id)
                 numbers = (int(row.seed), int(row.increment)) if row else None
@@ -320,17 +351,14 @@ class Account:
             ]
             included = {self._fold(names[part.column_id].name) for part in of_index if part.is_included_column}
             wanted = (keys, included, bool(row.is_unique), bool(row.has_filter))
-            candidates = self._target.indexes[self._target_name(row.object_id)]
-            code = {"primary key": "p", "unique constraint": "u", "index": "i"}[kind]
-            alike = [one for one in candidates if one[1] == code and _index_shape(one) == wanted]
-            # Two alike on the source need two in PostgreSQL.
-            if alike:
-                candidates.remove(next((one for one in alike if one[0] == self._fold(row.name)), alike[0]))
-            others = [one[0] for one in candidates if one[0] == self._fold(row.name)]
-            wrong = None if alike else f"there is no such {kind}{' but one of its name' if others else ''}: {wanted}"
-            table = self._source.full_name(row.object_id)
-            is_absent = not alike and not others and all(_index_shape(one)[0] != keys for one in candidates)
-            yield Item(kind, f"{table}.{row.name}", wrong, table, is_absent)
+            target, table = self._target_name(row.object_id), self._source.full_name(row.object_id)
+            called = self._called(kind, f"{table}.{row.name}", row.name)
+            found = next((one for one in self._target.indexes[target] if one[:2] == [called, KEYS[kind]]), None)
+            self._claimed.add(("index", target, called))
+            wrong = None if found is not None and _index_shape(found) == wanted else f"it is not {wanted}"
+            if found is None:
+                wrong = f"there is no {kind} {called}"
+            yield Item(kind, f"{table}.{row.name}", wrong, table, found is None, called)
 
     def _foreign_keys(self) -> Iterator[Item]:
         pairs: defaultdict[int, list[Any]] = defaultdict(list)
@@ -338,6 +366,8 @@ class Account:
             pairs[row.constraint_object_id].append(row)
         for row in self._source.rows["foreign_keys"]:
             here, there = (self._source.columns[one] for one in (row.parent_object_id, row.referenced_object_id))
+            target, table = self._target_name(row.parent_object_id), self._source.full_name(row.parent_object_id)
+            called = self._called("foreign key", f"{table}.{row.name}", row.name)
             wanted = (
                 not (row.is_disabled or row.is_not_trusted),
                 self._target_name(row.referenced_object_id),
@@ -347,46 +377,67 @@ class Account:
                 [self._fold(there[pair.referenced_column_id].name) for pair in pairs[row.object_id]],
             )
             found = [
-                (valid, TargetName(schema, table), deletes, updates, columns, others)
-                for name, kind, valid, schema, table, deletes, updates, columns, others, _ in self._target.constraints[
-                    self._target_name(row.parent_object_id)
+                (valid, TargetName(schema, other), deletes, updates, columns, others)
+                for name, kind, valid, schema, other, deletes, updates, columns, others, _ in self._target.constraints[
+                    target
                 ]
-                if kind == "f" and name == self._fold(row.name)
+                if kind == "f" and name == called
             ]
             wrong = None if wanted in found else f"it is {found or 'not there'}, not {wanted}"
-            table = self._source.full_name(row.parent_object_id)
-            yield Item("foreign key", f"{table}.{row.name}", wrong, table, not found)
+            self._claimed.add(("constraint", target, called))
+            yield Item("foreign key", f"{table}.{row.name}", wrong, table, not found, called)
 
     # -- expressions ---------------------------------------------------------------------------------
 
     def _checks(self) -> Iterator[Item]:
-        texts = self._source.texts("sys.check_constraints", [row.object_id for row in self._source.rows["checks"]])
-        for row in self._source.rows["checks"]:
-            table = row.parent_object_id
-            known = {column.name.lower(): self._fold(column.name) for column in self._source.columns[table].values()}
+        rows = self._source.rows["checks"]
+        texts = self._source.texts("sys.check_constraints", [row.object_id for row in rows])
+        for row in sorted(rows, key=lambda row: (row.parent_object_id, row.name)):
+            is_valid = not (row.is_disabled or row.is_not_trusted)
             words = _words(texts.get(row.object_id, ""))
-            wanted = {folded for name, folded in known.items() if name in words}
-            found = [
-                (valid, set(columns))
-                for name, kind, valid, _, _, _, _, columns, *_ in self._target.constraints[self._target_name(table)]
-                if kind == "c" and name == self._fold(row.name)
-            ]
-            expected = (not (row.is_disabled or row.is_not_trusted), wanted)
-            wrong = None if expected in found else f"it is {found or 'not there'}, not {expected}"
-            own = self._source.full_name(table)
-            yield Item("check", f"{own}.{row.name}", wrong, own, not found)
+            yield self._check(row.parent_object_id, row.name, is_valid, words)
+        rules = {row.object_id: row.name for row in self._source.rows["objects"] if row.type.strip() == "R"}
+        for object_id, columns in self._source.columns.items():
+            for column in columns.values():
+                if column.rule_object_id:
+                    name = f"{rules.get(column.rule_object_id, f'rule {column.rule_object_id}')}_{column.name}"
+                    yield self._check(object_id, name, False, {column.name.lower()})
+
+    def _check(self, table: int, own: str, is_valid: bool, words: set[str]) -> Item:
+        known = {column.name.lower(): self._fold(column.name) for column in self._source.columns[table].values()}
+        wanted = {folded for name, folded in known.items() if name in words}
+        target, full = self._target_name(table), self._source.full_name(table)
+        name = self._once_more("check", f"{full}.{own}")
+        called = self._called("check", name, own)
+        found = [
+            (valid, set(columns))
+            for constraint, kind, valid, _, _, _, _, columns, *_ in self._target.constraints[target]
+            if kind == "c" and constraint == called
+        ]
+        wrong = None if (is_valid, wanted) in found else f"it is {found or 'not there'}, not {(is_valid, wanted)}"
+        self._claimed.add(("constraint", target, called))
+        return Item("check", name, wrong, full, not found, called)
 
     def _defaults(self) -> Iterator[Item]:
-        texts = self._source.texts("sys.default_constraints", [row.object_id for row in self._source.rows["defaults"]])
-        for row in self._source.rows["defaults"]:
-            column = self._source.columns[row.parent_object_id][row.parent_column_id].name
-            found = self._target.columns[self._target_name(row.parent_object_id)].get(self._fold(column))
-            text = texts.get(row.object_id, "")
-            wrong = None
-            if re.sub(r"[()\s]", "", text).upper() != "NULL":
-                wrong = "there is none" if found is None or found[3] is None else self._unlike(text, found[3], found[0])
-            table = self._source.full_name(row.parent_object_id)
-            yield Item("default", f"{table}.{column}", wrong, table, found is None or found[3] is None)
+        rows = self._source.rows["defaults"]
+        texts = self._source.texts("sys.default_constraints", [row.object_id for row in rows])
+        for row in rows:
+            yield self._default(row.parent_object_id, row.parent_column_id, texts.get(row.object_id, ""))
+        known = {(row.parent_object_id, row.parent_column_id) for row in rows}
+        for object_id, columns in self._source.columns.items():
+            for column_id, column in columns.items():
+                if column.default_object_id and not column.is_computed and (object_id, column_id) not in known:
+                    yield self._default(object_id, column_id, "")
+
+    def _default(self, object_id: int, column_id: int, text: str) -> Item:
+        column, target = self._source.columns[object_id][column_id].name, self._target_name(object_id)
+        found = self._target.columns[target].get(self._fold(column))
+        wrong = None
+        if re.sub(r"[()\s]", "", text).upper() != "NULL":
+            wrong = "there is none" if found is None or found[3] is None else self._unlike(text, found[3], found[0])
+        self._claimed.add(("default", target, self._fold(column)))
+        table = self._source.full_name(object_id)
+        return Item("default", f"{table}.{column}", wrong, table, found is None or found[3] is None, self._fold(column))
 
     def _unlike(self, text: str, expression: str, kind: str) -> str | None:
         """Whether a constant default is another constant now; what is no constant is taken as it is."""
@@ -410,10 +461,11 @@ class Account:
     def _sequences(self) -> Iterator[Item]:
         for row in self._source.rows["sequences"]:
             wanted = (int(row.starts), int(row.increment), int(row.low), int(row.high), bool(row.is_cycling))
-            found = self._target.sequences.get(self._named(row.schema_id, row.name))
+            target = self._named(row.schema_id, row.name)
+            found = self._target.sequences.get(target)
             wrong = None if found == wanted else f"it is {found}, not {wanted}"
             name = f"{self._source.schemas[row.schema_id]}.{row.name}"
-            yield Item("sequence", name, wrong, is_absent=found is None)
+            yield Item("sequence", name, wrong, is_absent=found is None, named=str(target))
 
     def _others(self) -> Iterator[Item]:
         """Views, code, synonyms and types: they do not come, and each has to be in the report."""
@@ -433,49 +485,68 @@ class Account:
 
     def _properties(self) -> Iterator[Item]:
         """Comments, by the text that stands on the same thing in PostgreSQL."""
-        kinds = {"PK": "primary key", "UQ": "unique constraint", "F": "foreign key", "C": "check"}
-        constraints = {
-            row.object_id: (row.parent_object_id, kinds[row.type.strip()], row.name)
-            for row in self._source.rows["objects"]
-            if row.type.strip() in kinds and row.parent_object_id in self._source.tables
-        }
-        indexes = {(row.object_id, row.index_id): row.name for row in self._source.rows["indexes"]}
+        comments = set(map(str.casefold, self._settings.comment_properties))
         for row in self._source.rows["properties"]:
-            if row.name.casefold() not in map(str.casefold, self._settings.comment_properties):
+            if row.name.casefold() not in comments:
                 yield Item(f"extended property {row.name}", "", "it is not translated")
                 continue
-            found: list[Any] = list(self._target.tables.values())  # of a sequence, say
-            name = table = ""
-            if row[0] == 1 and row.major_id in self._source.tables:
-                target, table = self._target_name(row.major_id), self._source.full_name(row.major_id)
-                name, found = f"table {table}", [self._target.tables.get(target)]
-                if row.minor_id:
-                    column = self._source.columns[row.major_id][row.minor_id].name
-                    found = [self._target.columns[target].get(self._fold(column), [None])[-1]]
-                    name = f"column {table}.{column}"
-            elif row[0] == 7 and row.major_id in self._source.tables:
-                table = self._source.full_name(row.major_id)
-                name = f"index {table}.{indexes.get((row.major_id, row.minor_id))}"
-                found = self._texts_beside(self._target_name(row.major_id))
-            elif row[0] == 1 and row.major_id in constraints:
-                parent, kind, own = constraints[row.major_id]
-                table = self._source.full_name(parent)
-                name, found = f"{kind} {table}.{own}", self._texts_beside(self._target_name(parent))
+            name, table, text = self._described(row)
             # A comment may be made of several.
-            is_there = any(row.value in text for text in found if text)
-            wrong = None if is_there else f"its text is not there: {row.value[:60]}"
-            yield Item("comment", name, wrong, table)
+            wrong = None if row.value in (text or "") else f"its text is not there: {row.value[:60]}"
+            yield Item("comment", name, wrong, table, named=name)
 
-    def _texts_beside(self, target: TargetName) -> list[str]:
-        sql = (
-            "SELECT description FROM pg_description WHERE objoid IN (SELECT indexrelid FROM pg_index WHERE indrelid = "
-            "%(table)s::regclass UNION SELECT oid FROM pg_constraint WHERE conrelid = %(table)s::regclass)"
-        )
-        if target not in self._target.tables:
-            return []
-        with self._target.connection.cursor() as cursor:
-            cursor.execute(sql, {"table": f"{quote(target.schema)}.{quote(target.table)}"})
-            return [text for (text,) in cursor.fetchall()]
+    def _described(self, row: Any) -> tuple[str, str, str | None]:
+        """What a property is about, as the report calls it; its table; the comment that it has in PostgreSQL."""
+        source, target = self._source, self._target
+        kinds = {"PK": "primary key", "UQ": "unique constraint", "F": "foreign key", "C": "check"}
+        if row[0] == 1 and row.major_id in source.tables:
+            here, table = self._target_name(row.major_id), source.full_name(row.major_id)
+            if not row.minor_id:
+                return f"table {table}", table, target.tables.get(here)
+            column = source.columns[row.major_id][row.minor_id].name
+            return f"column {table}.{column}", table, target.columns[here].get(self._fold(column), [None])[-1]
+        if row[0] == 7 and row.major_id in source.tables:
+            of_table = (one for one in source.rows["indexes"] if one.object_id == row.major_id)
+            own = next((one for one in of_table if one.index_id == row.minor_id), None)
+            return self._of_table("index", row.major_id, "" if own is None else own.name)
+        for one in source.rows["objects"] if row[0] == 1 else ():
+            if one.object_id == row.major_id and one.type.strip() in kinds and one.parent_object_id in source.tables:
+                return self._of_table(kinds[one.type.strip()], one.parent_object_id, one.name)
+        for one in source.rows["sequences"] if row[0] == 1 else ():
+            if one.object_id == row.major_id:
+                name = f"{source.schemas[one.schema_id]}.{one.name}"
+                return f"sequence {name}", "", target.tables.get(self._named(one.schema_id, one.name))
+        return "", "", None
+
+    def _of_table(self, kind: str, table: int, own: str) -> tuple[str, str, str | None]:
+        here, full = self._target_name(table), self._source.full_name(table)
+        called = self._called(kind, f"{full}.{own}", own)
+        parts = self._target.constraints[here] if kind in ("foreign key", "check") else self._target.indexes[here]
+        return f"{kind} {full}.{own}", full, next((part[-1] for part in parts if part[0] == called), None)
+
+    # -- what is in PostgreSQL only --------------------------------------------------------------------
+
+    def _only_here(self) -> Iterator[Item]:
+        """What the source's tables have in PostgreSQL and not on the source, beside what is made there only."""
+        for object_id in self._source.tables:
+            target, table = self._target_name(object_id), self._source.full_name(object_id)
+            wrong = "it is in PostgreSQL only"
+            for name, *_ in self._target.indexes[target]:
+                if ("index", target, name) not in self._claimed:
+                    yield Item("index", f"{table}: {name}", wrong, named=name)
+            for name, _, _, _, _, _, _, columns, *_ in self._target.constraints[target]:
+                if ("constraint", target, name) not in self._claimed and not self._is_ours(target, name, columns):
+                    yield Item("constraint", f"{table}: {name}", wrong, named=name)
+            fed = {self._fold(one.name) for one in self._source.columns[object_id].values() if one.is_identity}
+            for name, column in self._target.columns[target].items():
+                is_default = column[3] is not None and not column[2] and name not in fed
+                if is_default and ("default", target, name) not in self._claimed:
+                    yield Item("default", f"{table}: {name}", wrong, named=name)
+
+    def _is_ours(self, target: TargetName, name: str, columns: Sequence[str]) -> bool:
+        """Whether a constraint is the check of a type's range or length, which is numbered where its name is taken."""
+        own = [f"{target.table}_{column}_{what}" for column in columns for what in ("range", "length")]
+        return len(columns) == 1 and name in {self._fold(f"{one}{number}") for one in own for number in NUMBERS}
 
 
 def _index_shape(index: Sequence[Any]) -> tuple[Any, ...]:
@@ -493,7 +564,7 @@ def _words(text: str) -> set[str]:
     return {(one.replace("]]", "]") or two.replace('""', '"') or three).lower() for one, two, three in found}
 
 
-def unaccounted(items: Sequence[Item], report: Mapping[tuple[str, str], Mapping[str, str]]) -> list[Item]:
+def unaccounted(items: Sequence[Item], report: Report) -> list[Item]:
     """Those that are neither in PostgreSQL nor changed or skipped, with a reason, in the report."""
 
     told = {key: entry["state"] for key, entry in report.items() if entry["state"] != "done" and entry.get("reason")}
@@ -514,15 +585,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env-file", type=Path)
     parser.add_argument("--report", type=Path, default=Path("schema_report.json"))
+    parser.add_argument("--names", action="store_true", help="list every object by its name on both sides")
     options = parser.parse_args(arguments)
     settings = load_settings(find_env_file(options.env_file))
     document = json.loads(options.report.read_text(encoding="utf-8"))
     report = {(entry["kind"], entry["name"]): entry for entry in document["objects"]}
-    skipped = {name for (kind, name), entry in report.items() if kind == "column" and entry["state"] == "skipped"}
     with connect_target(settings) as connection:
-        account = Account(Source(connect_source(settings)), Target.read(connection), settings, skipped)
+        account = Account(Source(connect_source(settings)), Target.read(connection), settings, report)
         items = list(account.items())
     lost = unaccounted(items, report)
+    if options.names:
+        for item in items:
+            print(f"{item.kind} {item.name} = {item.named if item.wrong is None else f'({item.wrong})'}")
     counts, there = Counter(item.kind for item in items), Counter(item.kind for item in items if item.wrong is None)
     missing = Counter(item.kind for item in lost)
     print(f"{'kind':34} {'source':>7} {'PostgreSQL':>11} {'reported':>9} {'lost':>5}")

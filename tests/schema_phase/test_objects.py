@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,18 +20,18 @@ from demo.target import EmbeddedTarget
 from model.catalog import Check, Column, Database, Default, Identity, Table
 from mssql.introspection import read_database
 from standin.server import StandIn
-from tests.handmade import HANDMADE, HANDMADE_ROWS, create_on, index, primary, required
+from tests.handmade import HANDMADE, HANDMADE_ROWS, LONG_NAME, create_on, index, primary, required
 from tests.harness import DEFAULT_TIMEOUT_S, ROOT, Finished, Workplace, clean_environment, source_settings
 from tests.made_schemas import Made, dump, make
 from tests.samples import query, target_tables, write_progress
 from tests.tsql_servers import own_database
 
 
-def account(made: Made) -> Finished:
+def account(made: Made, *flags: str) -> Finished:
     """What `python -m bench.account` says of a replicated schema."""
     report = str(made.workplace.folder / "schema_report.json")
     process = subprocess.run(
-        [sys.executable, "-m", "bench.account", "--report", report],
+        [sys.executable, "-m", "bench.account", "--report", report, *flags],
         cwd=ROOT, env=clean_environment(made.workplace.environment), capture_output=True, text=True, encoding="utf-8",
         timeout=DEFAULT_TIMEOUT_S, check=False,
     )  # fmt: skip
@@ -67,6 +69,28 @@ def test_every_object_is_accounted_for(made: Made) -> None:
     assert counts["sequence"][:2] == ["3", "3"]
 
 
+def test_every_object_is_there_under_its_name_or_under_one_that_the_report_tells(made: Made) -> None:
+    listed = account(made, "--names").out.splitlines()
+    for line in (
+        "schema Sales = sales",
+        "table Sales.Regions = sales.regions",
+        "column dbo.Indexed.ParentID = parentid",
+        "primary key dbo.Indexed.PK_Indexed = pk_indexed",
+        "unique constraint dbo.Indexed.UQ_Indexed_Code = uq_indexed_code",
+        "index dbo.Indexed.IX_Include = ix_include",
+        "index dbo.Indexed.IX_Same = indexed_ix_same",  # two tables have it
+        "foreign key dbo.Children.FK_Two = fk_two",
+        "check dbo.Indexed.CK_Indexed_Price = ck_indexed_price",
+        "default dbo.Defaulted.Zero = zero",
+        "sequence dbo.Vouchers = public.vouchers",
+        "comment index dbo.Indexed.IX_Same = index dbo.Indexed.IX_Same",
+        "comment sequence dbo.Vouchers = sequence dbo.Vouchers",
+    ):
+        assert line in listed, line
+    (cut,) = [line for line in listed if line.startswith(f"table dbo.{LONG_NAME} = ")]
+    assert re.fullmatch(r"public\.a name of 128 characters x+_[0-9a-f]{8}", cut.partition(" = ")[2])
+
+
 def test_the_account_notices_whatever_is_lost(made: Made, target: EmbeddedTarget) -> None:
     query(target, "postgres", 'CREATE DATABASE "lossy" TEMPLATE "objects"')
     lossy = Made(made.workplace.with_settings(PGDATABASE="lossy"), target, "lossy")
@@ -84,6 +108,13 @@ def test_the_account_notices_whatever_is_lost(made: Made, target: EmbeddedTarget
     lossy.query("ALTER SEQUENCE unused INCREMENT BY 6")
     lossy.query("ALTER TABLE indexedtoo DROP CONSTRAINT pk_indexedtoo")
     lossy.query("ALTER TABLE computed DROP COLUMN total CASCADE")
+    # Not the number of things, but their names.
+    lossy.query(
+        "ALTER INDEX ix_uniqueinclude RENAME TO ix_other; ALTER TABLE parents RENAME CONSTRAINT pk_parents TO pk"
+    )
+    lossy.query("ALTER TABLE indexed RENAME CONSTRAINT ck_indexed_price TO price")
+    lossy.query("ALTER TABLE cyclea RENAME CONSTRAINT fk_ab TO fk_other; ALTER TABLE cyclea ALTER other SET DEFAULT 1")
+    lossy.query("ALTER SEQUENCE vouchers RENAME TO tickets; COMMENT ON CONSTRAINT pk_indexed ON indexed IS NULL")
     counted = account(lossy)
     assert counted.code == 1
     lost = {line.strip().split(":")[0] for line in counted.out.splitlines() if line.startswith("  ")}
@@ -93,7 +124,10 @@ def test_the_account_notices_whatever_is_lost(made: Made, target: EmbeddedTarget
         "column dbo.Indexed.Price", "identity dbo.IdInt.Number", "comment table Sales.Regions", "table dbo.Heap",
         "column dbo.Heap.Anything", "sequence dbo.Unused", "primary key dbo.IndexedToo.PK_IndexedToo",
         "column dbo.Computed.Total", "computed column dbo.Computed.Total", "index dbo.Computed.IX_Computed_Total",
-        "table dbo.Computed",
+        "table dbo.Computed", "index dbo.Indexed.IX_UniqueInclude", "index dbo.Indexed", "index dbo.Parents",
+        "primary key dbo.Parents.PK_Parents", "check dbo.Indexed.CK_Indexed_Price", "constraint dbo.Indexed",
+        "foreign key dbo.CycleA.FK_AB", "constraint dbo.CycleA", "default dbo.CycleA", "sequence dbo.Vouchers",
+        "comment primary key dbo.Indexed.PK_Indexed",
     }  # fmt: skip
     assert expected <= lost
     assert counted.out.splitlines()[-1] == f"objects unaccounted for: {len(lost)}"
@@ -118,6 +152,39 @@ def test_on_a_tsql_server_every_object_is_accounted_for(
     assert len(refused) < 30, refused
     assert made.index("ix_include") if len(refused) == 0 else True
     assert made.one("SELECT count(*) FROM pg_constraint WHERE contype = 'f'") > 20
+
+
+def test_on_a_tsql_server_northwind_arrives_by_name(
+    tsql_server: Mapping[str, str], target: EmbeddedTarget, target_database: str, tmp_path: Path
+) -> None:
+    script = os.environ.get("NORTHWIND_SCRIPT")
+    if not script:
+        pytest.skip("no Northwind: set NORTHWIND_SCRIPT to the path of Microsoft's instnwnd.sql to run this")
+    with own_database(tsql_server, "northwind") as there:
+        made = Made(Workplace(tmp_path, {**there, **target.environment(target_database)}), target, target_database)
+        # A server that ignores NOCHECK refuses rows, of which nothing is said here.
+        subprocess.run(
+            [sys.executable, "-m", "bench.run_tsql_script", script],
+            cwd=ROOT, env=clean_environment(made.workplace.environment), capture_output=True,
+            timeout=10 * DEFAULT_TIMEOUT_S, check=False,
+        )  # fmt: skip
+        finished = made.workplace.run("schema")
+        assert finished.code == 0, finished.text
+        counted = account(made, "--names")
+    assert counted.code == 0, counted.text
+    listed = [line.lower() for line in counted.out.splitlines()]
+    for line in (
+        "table dbo.order details = public.order details",
+        "column dbo.orders.shipvia = shipvia",
+        "primary key dbo.order details.pk_order_details = pk_order_details",
+        "foreign key dbo.orders.fk_orders_customers = fk_orders_customers",
+        "check dbo.order details.ck_discount = ck_discount",
+        "default dbo.orders.freight = freight",
+    ):
+        assert line in listed, line
+    counts = {line[:34].strip(): line.split()[-4:] for line in counted.out.splitlines() if line[-1:].isdigit()}
+    for kind, count in (("table", 13), ("column", 88), ("primary key", 13), ("check", 8), ("default", 9)):
+        assert counts[kind] == [str(count), str(count), "0", "0"], kind
 
 
 # -- the catalog is read in a few queries --------------------------------------------------------------
