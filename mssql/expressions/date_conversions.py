@@ -30,7 +30,9 @@ def between_times(notes: Notes, value: Value, target: SqlType, refusal: Refused)
         return _of_time(notes, value, target, refusal)
     if target.name == "datetimeoffset":
         # Without an offset a time is taken as UTC ("datetimeoffset").
-        return Value(f"({stamp(value)} AT TIME ZONE 'UTC')", target, is_now=value.is_now, offset="+00:00")
+        rounded = _rounded(notes, value, replace(_DATETIME2, scale=target.scale))
+        sql = stamp(value) if value.known.name == "date" else rounded.operand
+        return Value(at_offset(sql, "+00:00"), target, is_now=value.is_now, offset="+00:00")
     if target.name == "date":
         return value if source.name == "date" else replace(value, sql=f"{value.operand}::date", type=DATE, is_atom=True)
     if target.name == "time":
@@ -113,7 +115,7 @@ def day_of_text(notes: Notes, value: Value, target: SqlType, style: int | None, 
     style = SAME_STYLES.get(style, style) if style is not None else None
     if made is not None:
         is_iso = made.style in {20, 21, 23, 126} and target.name in {"date", "datetime2"}
-        if made.style not in {style, 112} and not is_iso:
+        if (made.style not in {style, 112} and not is_iso) or made.style < 20:
             notes.assume(
                 Assumption.DAY_THROUGH_TEXT, "the text of a date is read again by the language of the source's session"
             )

@@ -354,8 +354,10 @@ def _todatetimeoffset(context: Context, arguments: Arguments) -> Value:
     """A local time at an offset ("TODATETIMEOFFSET")."""
     value = _date(context, arguments[0], SqlType("datetime2", scale=7))
     offset = _offset(context, arguments[1])
-    type_ = SqlType("datetimeoffset", scale=value.known.scale if value.known.name == "datetime2" else 7)
-    return Value(at_offset(stamp(value), offset), type_, offset=offset)
+    if value.known.name != "datetime2":
+        value = between_times(context.notes, value, SqlType("datetime2", scale=7), Refused("no date"))
+    type_ = SqlType("datetimeoffset", scale=value.known.scale)
+    return Value(at_offset(value.operand, offset), type_, offset=offset, is_now=value.is_now)
 
 
 def _format(context: Context, arguments: Arguments) -> Value:

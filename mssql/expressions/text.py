@@ -58,7 +58,7 @@ def concatenate(notes: Notes, values: Sequence[Value]) -> Value:
     if all(isinstance(constant, str) for constant in constants):
         return constant_value("".join(str(constant) for constant in constants), type_)
     result = text_value(" || ".join(full_text(notes, value) for value in values), type_, values, is_atom=False)
-    is_digits = all(value.is_digits or str(value.constant).isdecimal() for value in values)
+    is_digits = all(value.is_digits or re.fullmatch("[0-9]+", str(value.constant)) for value in values)
     return replace(result, is_digits=is_digits, date_text=_with_time(values))
 
 
