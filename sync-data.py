@@ -15,11 +15,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from cli.flags import (
     ScriptParser,
+    add_hiding_flags,
     add_neighbour_flags,
     add_refresh_flags,
     add_shared_arguments,
     asks_for_history,
     asks_for_status,
+    is_given,
     progress_folder,
     refuse_together,
     shared_options,
@@ -30,7 +32,7 @@ from cli.history import show_history
 from cli.installed import needed_packages
 from cli.run_script import end_with, run_script, script_of
 from cli.status import show_status
-from data_phase.options import DataOptions
+from data_phase.options import ALLOWED, Allowed, DataOptions
 from progress import DEFAULT_FILES
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ cannot be reached, 4 another run is active, 5 --stop-at came first, 130/143 stop
 
 
 REFRESH_FLAGS = ("--refresh", "--switch", "--switch-anyway", "--verify-first")
+HIDING_FLAGS = tuple(ALLOWED.values())
 WORK_FLAGS = (
     "--no-truncate", "--start-from-table", "--tables", "--exclude", "--then-verify", "--consistent", "--on-error",
     "--with-schema", *REFRESH_FLAGS,
@@ -94,6 +97,7 @@ def main() -> int:
     parser.add_argument("--workers", type=workers, metavar="N", help="tables and chunks copied at the same time")
     add_neighbour_flags(parser)
     add_refresh_flags(parser)
+    add_hiding_flags(parser)
     parser.add_argument(
         "--on-error", choices=("fail", "reject"), default="fail",
         help="a row that PostgreSQL rejects fails its table (default), or is left out and listed in rejects/",
@@ -132,7 +136,7 @@ def main() -> int:
     refuse_together(
         parser, arguments, "--restore-keys",
         ("--resume", "--new-session", "--nightly", "--retry-rejects", "--verify", "--reset", "--max-rate", "--stop-at",
-         *WORK_FLAGS), "brings back keys, indexes and triggers, and does nothing else",
+         *HIDING_FLAGS, *WORK_FLAGS), "brings back keys, indexes and triggers, and does nothing else",
     )  # fmt: skip
     if arguments.verify_first and arguments.then_verify is None:
         arguments.then_verify = "values"
@@ -143,19 +147,22 @@ def main() -> int:
     refuse_together(parser, arguments, "--verify", ("--max-rate", "--stop-at"), "copies nothing")
     refuse_together(parser, arguments, "--new-session", ("--resume",), "begins anew")
     refuse_together(
-        parser, arguments, "--reset", ("--resume", "--new-session", *WORK_FLAGS),
+        parser, arguments, "--reset", ("--resume", "--new-session", *HIDING_FLAGS, *WORK_FLAGS),
         "moves the progress file aside and ends",
     )  # fmt: skip
+    allows = frozenset(kind for kind, flag in ALLOWED.items() if is_given(arguments, flag))
     options = replace(shared_options(arguments), nightly=arguments.nightly)
     script, folder = script_of("sync-data.py", options, wishes_of(parser, arguments)), progress_folder(options, "data")
     if arguments.verify:
-        return run_script(script, folder, partial(_verify, arguments.verify, arguments.workers), "Nothing was changed.")
+        return run_script(
+            script, folder, partial(_verify, arguments.verify, arguments.workers, allows), "Nothing was changed."
+        )
     if arguments.restore_keys:
         return run_script(script, folder, partial(_restore_keys, arguments.workers))
     data_options = DataOptions(
         arguments.workers, arguments.on_error, arguments.retry_rejects, arguments.then_verify, arguments.consistent,
         arguments.max_rate, arguments.stop_at, arguments.refresh, arguments.switch, arguments.switch_anyway,
-        arguments.verify_first,
+        arguments.verify_first, allows,
     )  # fmt: skip
     return run_script(script, folder, partial(_run_with_schema if arguments.with_schema else _run, data_options))
 
@@ -185,11 +192,11 @@ def _restore_keys(workers: int | None, script: Script) -> RunResult:
     return phase.restore_keys(script, workers)
 
 
-def _verify(mode: Mode, workers: int | None, script: Script) -> RunResult:
+def _verify(mode: Mode, workers: int | None, allows: frozenset[Allowed], script: Script) -> RunResult:
     with needed_packages():
         from data_phase import phase  # noqa: PLC0415
 
-    return phase.verify(script, mode, workers)
+    return phase.verify(script, mode, workers, allows)
 
 
 if __name__ == "__main__":

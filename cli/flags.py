@@ -197,6 +197,16 @@ def add_refresh_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_hiding_flags(parser: argparse.ArgumentParser) -> None:
+    """Declare what a person goes on with knowingly."""
+    for flag, words in (
+        ("--allow-masked", "copy or compare masks where the login lacks UNMASK, as if they were the values"),
+        ("--allow-hidden-rows", "copy or compare only the rows that security policies let the login see"),
+        ("--allow-encrypted", "copy or compare the ciphertext of Always Encrypted columns"),
+    ):
+        parser.add_argument(flag, action="store_true", help=words)
+
+
 def wishes_of(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Wishes:
     """How a person wants to be told. Ends with argparse's exit code where a log would be written into another file."""
     if arguments.log_file is not None:
@@ -297,9 +307,9 @@ def refuse_together(
     parser: argparse.ArgumentParser, arguments: argparse.Namespace, flag: str, others: Sequence[str], why: str
 ) -> None:
     """End with argparse's exit code where `flag` was given beside one of `others`, beside which it means nothing."""
-    if not _is_given(arguments, flag):
+    if not is_given(arguments, flag):
         return
-    given = [other for other in others if _is_given(arguments, other)]
+    given = [other for other in others if is_given(arguments, other)]
     if given:
         parser.error(f"{flag} {why}, so it cannot be combined with {' and '.join(given)}")
 
@@ -331,6 +341,6 @@ def _only_looks(parser: argparse.ArgumentParser, arguments: argparse.Namespace, 
     return is_asked
 
 
-def _is_given(arguments: argparse.Namespace, flag: str) -> bool:
+def is_given(arguments: argparse.Namespace, flag: str) -> bool:
     value = getattr(arguments, flag.removeprefix("--").replace("-", "_"))
     return (bool(value) and value != "fail") or (flag == "--consistent" and value is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +12,13 @@ from model.refresh import Refresh, SwitchScope
 
 if TYPE_CHECKING:
     from verification.table_comparison import Mode
+
+#: what a person may go on with all the same: masks for values, policies that may filter rows, ciphertext for values
+Allowed = Literal["masked", "hidden rows", "encrypted"]
+#: the flag for each
+ALLOWED: Mapping[Allowed, str] = {
+    "masked": "--allow-masked", "hidden rows": "--allow-hidden-rows", "encrypted": "--allow-encrypted",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,3 +46,5 @@ class DataOptions:
     switch_anyway: bool = False
     #: with `then_verify`: what is staged is compared before anybody sees it
     verify_first: bool = False
+    #: what the source hides and a person goes on with knowingly
+    allows: frozenset[Allowed] = frozenset()

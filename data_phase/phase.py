@@ -13,8 +13,9 @@ import psycopg2
 from data_phase import consistency, finishing, missing_tables
 from data_phase.connection_pair import ConnectionPair
 from data_phase.consistency import SourceSnapshot
+from data_phase.hiding_check import hidden
 from data_phase.loading import Loading, LookFirst, load
-from data_phase.options import DataOptions
+from data_phase.options import Allowed, DataOptions
 from data_phase.progress_checks import believed, contradicted, lacking_keys, left_unfinished, unfinished_loads
 from data_phase.refresh_plan import flags_of, plan_refresh
 from data_phase.reject_files import write_files
@@ -77,7 +78,7 @@ def run(script: Script, data_options: DataOptions, look_at_schema: LookAtSchema 
         _tell_of_open_wires(this_run, pair, is_compared=data_options.then_verify == "values")
         if data_options.retry_rejects:
             own_schema.prepare(pair.target, this_run.settings.trusted_roles)
-            ending = retry(this_run, existing, pair)
+            ending = retry(this_run, existing, pair, hidden(this_run, this_run.affected, pair, data_options.allows))
         else:
             ending = _run(this_run, existing, pair, data_options, look_at_schema)
     return script.recorder.ended(ending.exit_code, ending.because)
@@ -110,6 +111,7 @@ def _run(
         remove_abandoned(this_run, live.number, pair.target)
         lacking = lacking_keys(this_run, plan, existing, pair)
         this_run.tracker.know_unfinished({key: str(load) for key, load in unfinished.items()})
+        refused = {**refused, **hidden(this_run, [work.table for work in plan.work], pair, data_options.allows)}
         in_place = plan.without(refresh.staged.keys())
         refused = {**refused, **lacking_rights(this_run, in_place, existing, pair)}
         limit = this_run.settings.reject_limit if data_options.on_error == "reject" else None
@@ -245,13 +247,13 @@ def _look_first(loading: Loading, snapshot: SourceSnapshot, mode: Mode) -> LookF
     return look
 
 
-def _compare(this_run: Run, mode: Mode, workers: int) -> Ending:
+def _compare(this_run: Run, mode: Mode, workers: int, refused: Mapping[str, str] | None = None) -> Ending:
     # Here, since a run that compares nothing need not wait for the drivers that comparing takes.
     from verification import phase as verification  # noqa: PLC0415
 
     with closing(connect_target(this_run.settings)) as target:
         workers = affordable(this_run, workers, target)
-    return verification.run(this_run, mode, workers)
+    return verification.run(this_run, mode, workers, refused or {})
 
 
 def restore_keys(script: Script, workers: int | None = None) -> RunResult:
@@ -282,7 +284,9 @@ def restore_keys(script: Script, workers: int | None = None) -> RunResult:
     return script.recorder.ended(1, "keys, indexes or triggers could not be restored")
 
 
-def verify(script: Script, mode: Mode, workers: int | None = None) -> RunResult:
+def verify(
+    script: Script, mode: Mode, workers: int | None = None, allows: frozenset[Allowed] = frozenset()
+) -> RunResult:
     """Copy nothing; compare both sides of all tables that the options ask for.
 
     Needs no lock and leaves the progress file alone. Raises what `run` raises.
@@ -292,9 +296,10 @@ def verify(script: Script, mode: Mode, workers: int | None = None) -> RunResult:
     missing_tables.tell_or_refuse(this_run, _target_tables(pair, this_run))
     _tell_of_open_wires(this_run, pair, is_compared=True)
     _tell_what_is_suspended(this_run.display, _suspended_in(pair))
+    refused = hidden(this_run, this_run.affected, pair, allows)
     pair.disconnect()
     script.recorder.plans(None, [table.key for table in this_run.affected], 0)
-    ending = _compare(this_run, mode, workers or this_run.settings.workers)
+    ending = _compare(this_run, mode, workers or this_run.settings.workers, refused)
     return script.recorder.ended(ending.exit_code, ending.because)
 
 

@@ -107,8 +107,13 @@ def _read_again(step: Step, rows: Sequence[Recorded]) -> Iterator[Part]:
         raise TargetError(f"its rejected rows no longer fit the table ({error}); load the table again") from None
 
 
-def retry(this_run: Run, existing: Mapping[TargetName, TargetTable], pair: ConnectionPair) -> Ending:
-    """Load the rejected rows of the run's tables again. Raises ServerError."""
+def retry(
+    this_run: Run, existing: Mapping[TargetName, TargetTable], pair: ConnectionPair, refused: Mapping[str, str]
+) -> Ending:
+    """Load the rejected rows of the run's tables again, but for those of which `refused` says why not.
+
+    Raises ServerError.
+    """
     counts = rejected_rows.count_all(pair.target)
     tables = [table for table in this_run.affected if counts.get(target_name(table, this_run.settings))]
     targets = [target_name(table, this_run.settings) for table in tables]
@@ -119,7 +124,7 @@ def retry(this_run: Run, existing: Mapping[TargetName, TargetTable], pair: Conne
             suspension.suspend_triggers(pair.target, targets, tell=this_run.display.say)
         # Loading takes its time, and a connection that idles so long may be dead when it is needed again.
         pair.disconnect()
-        is_loaded = _in_rounds(this_run, existing, tables, live.number)
+        is_loaded = _in_rounds(this_run, existing, tables, live.number, refused)
         is_restored = restore(this_run, live, 1)
     finally:
         live.close()
@@ -138,7 +143,13 @@ def retry(this_run: Run, existing: Mapping[TargetName, TargetTable], pair: Conne
     return ending
 
 
-def _in_rounds(this_run: Run, existing: Mapping[TargetName, TargetTable], tables: Sequence[Table], run: int) -> bool:
+def _in_rounds(
+    this_run: Run,
+    existing: Mapping[TargetName, TargetTable],
+    tables: Sequence[Table],
+    run: int,
+    left_out: Mapping[str, str],
+) -> bool:
     """Round after round while any row goes in, since a row may have waited for one that another table rejected.
 
     False where a table failed altogether.
@@ -155,7 +166,7 @@ def _in_rounds(this_run: Run, existing: Mapping[TargetName, TargetTable], tables
             for table in waiting:
                 this_run.recorder([TableStarted(table.key, table.full_name, "")])
                 try:
-                    task = RetryRejects(this_run.settings, _job(this_run, existing, table, run))
+                    task = RetryRejects(this_run.settings, _job(this_run, existing, table, run, left_out))
                     retried = executor.submit(run_unwatched, task).result()
                 except TableError as error:
                     is_whole = False
@@ -180,7 +191,11 @@ def _in_rounds(this_run: Run, existing: Mapping[TargetName, TargetTable], tables
     return is_whole
 
 
-def _job(this_run: Run, existing: Mapping[TargetName, TargetTable], table: Table, run: int) -> Job:
+def _job(
+    this_run: Run, existing: Mapping[TargetName, TargetTable], table: Table, run: int, refused: Mapping[str, str]
+) -> Job:
+    if table.key in refused:
+        raise UnfitTargetError(refused[table.key])
     target = target_name(table, this_run.settings)
     if target not in existing:
         raise UnfitTargetError(f"the target table {target} no longer exists")

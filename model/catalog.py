@@ -8,7 +8,7 @@ imports nothing of ours.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 DEFAULT_SCHEMA = "dbo"
@@ -169,7 +169,10 @@ class Key:
 
 @dataclass(frozen=True)
 class Index:
-    """An index that no constraint owns. `kind` is `sys.indexes.type_desc` (NONCLUSTERED, XML, …)."""
+    """An index that no constraint owns. `kind` is `sys.indexes.type_desc` (NONCLUSTERED, XML, …).
+
+    `filter` is empty where there is one that the login may not read: never to be taken for none.
+    """
 
     name: str
     columns: tuple[KeyColumn, ...]
@@ -299,6 +302,26 @@ class OtherObject:
 
 
 @dataclass(frozen=True)
+class Hiding:
+    """What is hidden from a login, by the tables' keys: columns whose masks it gets, policies that filter its rows.
+
+    `sees_definitions` says whether it may see all of the catalog; None where the server does not answer. Without that
+    right `policies` may be missing some, and `unseen` is the number of objects with rows that it does not see at all.
+    """
+
+    masked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    policies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sees_definitions: bool | None = None
+    sees_masked: bool | None = None
+    unseen: int = 0
+
+    @property
+    def may_hide_rows(self) -> bool:
+        """Whether a login may see fewer rows than there are."""
+        return bool(self.policies) or self.sees_definitions is False
+
+
+@dataclass(frozen=True)
 class Database:
     """Everything the source's catalog showed, read at one time."""
 
@@ -311,7 +334,7 @@ class Database:
     schemas: tuple[str, ...] = ()
     #: catalog views that this server does not have or show, with its words; what they hold is not known
     unread: tuple[str, ...] = ()
-    #: whether the login sees masked columns in clear; None where the server cannot say
-    sees_masked: bool | None = None
+    #: what is kept from the login that read this
+    hiding: Hiding = field(default_factory=Hiding)
     #: row-level security policies that are in force and may hide rows from the login
     security_policies: tuple[str, ...] = ()

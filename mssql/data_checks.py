@@ -192,7 +192,7 @@ def _unique_keys(table: Table) -> Iterator[tuple[str, tuple[Column, ...], str | 
     found += [
         (index.name, index.columns, index.filter)
         for index in table.indexes
-        if index.is_unique and not index.is_disabled
+        if index.is_unique and not index.is_disabled and index.filter != ""
     ]
     for name, parts, condition in found:
         columns = tuple(by_name[part.name] for part in parts if part.name in by_name)

@@ -42,6 +42,7 @@ from mssql import other_objects
 from mssql.bound_objects import Bound, bound_default, bound_rule, read_bound
 from mssql.catalog_queries import ODBC_ERRORS, ArrowConnection, Catalog, PyodbcConnection
 from mssql.comments import Comments, Part
+from mssql.hiding import read_hiding
 from type_mapping import form_of
 
 T = TypeVar("T")
@@ -49,8 +50,7 @@ T = TypeVar("T")
 
 DATABASE = """
 SELECT DB_NAME() AS name,
-       CAST(DATABASEPROPERTYEX(DB_NAME(), 'Collation') AS nvarchar(128)) AS collation_name,
-       HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'UNMASK') AS sees_masked
+       CAST(DATABASEPROPERTYEX(DB_NAME(), 'Collation') AS nvarchar(128)) AS collation_name
 """
 
 SCHEMAS = "SELECT full_name = CONVERT(nvarchar(128), name), * FROM sys.schemas"
@@ -203,7 +203,7 @@ class _Reader:
         return Database(
             name=about.name,
             collation=about.collation_name,
-            sees_masked=None if about.sees_masked is None else bool(about.sees_masked),
+            hiding=read_hiding(catalog, tables),
             tables=tables,
             schemas=tuple(sorted(self._schemas.values())),
             sequences=sequences,
@@ -375,7 +375,8 @@ class _Reader:
                         names[Part(part.object_id, part.column_id)] for part in parts[this] if part.is_included_column
                     ),
                     is_unique=bool(row.is_unique),
-                    filter=row.filter_definition if row.has_filter else None,
+                    # NULL without the right to see it (Microsoft, "sys.indexes").
+                    filter=(row.filter_definition or "") if row.has_filter else None,
                     kind=row.type_desc,
                     is_disabled=bool(row.is_disabled),
                     comment=comment,

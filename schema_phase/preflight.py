@@ -20,13 +20,14 @@ import psycopg2
 
 from db import connect_source, connect_target, target_words
 from hand_edits.whole_files import write_atomically
-from model.catalog import Column, Database, ForeignKey, SqlType, Table
+from model.catalog import Column, Database, ForeignKey, Hiding, SqlType, Table
 from model.errors import OutputError, UnreachableError, UnsupportedTypeError
 from model.findings import Finding
 from model.settings import Settings
 from model.visible import json_text
 from mssql import data_checks
 from mssql.data_checks import Comparison, Count
+from mssql.hiding import encrypted
 from mssql.introspection import read_database
 from mssql.rights import unreadable
 from mssql.server_version import read_version
@@ -41,6 +42,7 @@ from run.display import RULE, Display
 from run.script import Script
 from run.selection import select
 from run.type_map import read_type_map
+from run.visibility import GRANT, what_is_not_known
 from schema_phase import readiness
 from schema_phase.remarks import Foreseen, Remark, Severity, TargetState
 from type_mapping import TargetFeatures, mapping_of
@@ -59,7 +61,7 @@ TITLES: Mapping[Severity, str] = {
     "notes": "📋 NOTES",
 }
 #: findings of the plan that have a remark of their own here
-TOLD_ELSEWHERE = {"catalog view", "security policy"}
+TOLD_ELSEWHERE = {"catalog", "catalog view", "security policy"}
 #: what is skipped by intent, not for want of a counterpart
 SKIPPED_BY_INTENT = {"table", "schema"}
 
@@ -207,16 +209,29 @@ def structure_remarks(
         yield Remark(
             "warns", "catalog not read", what, f"the source did not show it:{words}", "what it holds is not known here"
         )
-    for policy in database.security_policies:
-        yield Remark(
-            "warns", "row-level security", policy, "is in force and may silently hide rows from this login",
-            "copy with a login that sees all rows; --check-data counts the hidden ones",
-        )  # fmt: skip
+    yield from _hiding_remarks(database.hiding, tables)
     yield from _collisions(tables, settings)
+    sealed = encrypted(tables, settings.source)
     for table in tables:
-        yield from _table_remarks(database, table)
+        yield from _table_remarks(database, table, sealed)
     yield from _long_names(tables)
     yield from _key_remarks(tables, settings, target)
+
+
+def _hiding_remarks(hiding: Hiding, tables: Sequence[Table]) -> Iterator[Remark]:
+    """Rows that may be hidden, and what this login cannot know."""
+    for table in tables:
+        policies = hiding.policies.get(table.key, ())
+        if policies:
+            yield Remark(
+                "blocks", "row-level security", table.full_name,
+                f"{_list(policies)} is in force and may silently hide rows from this login",
+                "copy with a login that sees all rows; --check-data counts the hidden ones; sync-data.py "
+                "--allow-hidden-rows copies those that it sees",
+            )  # fmt: skip
+    unknown = what_is_not_known(hiding, "the source")
+    if unknown is not None:
+        yield Remark("warns", "no VIEW DEFINITION", "catalog", unknown.partition(f" {GRANT}")[0], GRANT, hiding.unseen)
 
 
 def _overview(tables: Sequence[Table]) -> Iterator[Remark]:
@@ -266,7 +281,7 @@ def _collisions(tables: Sequence[Table], settings: Settings) -> Iterator[Remark]
         yield Remark("blocks", "name collision", "table", line, advice)
 
 
-def _table_remarks(database: Database, table: Table) -> Iterator[Remark]:
+def _table_remarks(database: Database, table: Table, sealed: Mapping[str, Sequence[str]]) -> Iterator[Remark]:
     for column in table.columns:
         name = f"{table.full_name}.{column.name}"
         if not is_supported(column):
@@ -274,18 +289,16 @@ def _table_remarks(database: Database, table: Table) -> Iterator[Remark]:
                 "blocks", "unsupported type", name, f"{column.type} is a CLR type or unknown, and cannot be copied",
                 "leave the table out with --exclude",
             )  # fmt: skip
-        if column.is_encrypted:
+        if column.name in sealed.get(table.key, ()):
             yield Remark(
                 "blocks", "encrypted column", name, "is Always Encrypted: only ciphertext can be read here",
-                "decrypt it on the source first, or leave the table out",
+                "set ColumnEncryption=Enabled in MSSQL_CONNECTION_STRING, or leave the table out",
             )  # fmt: skip
-        if column.is_masked and not database.sees_masked:
-            sure = database.sees_masked is False
+        if column.name in database.hiding.masked.get(table.key, ()):
             yield Remark(
-                "blocks" if sure else "warns", "masked column", name,
-                "the login lacks UNMASK: masks would be copied as if they were the values" if sure
-                else "the server does not say whether this login sees the values or their masks",
-                "GRANT UNMASK to the login" + ("" if sure else ", or look at a few rows"),
+                "blocks", "masked column", name,
+                "the login lacks UNMASK: masks would be copied as if they were the values",
+                "GRANT UNMASK to the login's user; sync-data.py --allow-masked copies the masks",
             )  # fmt: skip
     for trait in table.traits:
         severity, text, advice = TRAITS.get(trait, ("warns", "an ordinary table in PostgreSQL", None))
@@ -409,7 +422,7 @@ def _reasons(findings: Sequence[Finding]) -> str:
 
 def _data_remarks(database: Database, tables: Sequence[Table], settings: Settings, told: Display) -> list[Remark]:
     numbers = iter(range(1, len(tables) + 1))
-    request = data_checks.Request(tables, lambda column: comparison(column, settings), bool(database.security_policies))
+    request = data_checks.Request(tables, lambda column: comparison(column, settings), database.hiding.may_hide_rows)
     counts = data_checks.count_problems(
         lambda: connect_source(settings),
         request,

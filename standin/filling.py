@@ -36,8 +36,8 @@ def fill(
 ) -> list[Relation]:
     """Makes every table with its rows, and the views of `sys` from what then lies there.
 
-    `denied` are the tables, in lower case, that HAS_PERMS_BY_NAME does not allow; `described` the columns, in lower
-    case, of another type than the catalog says. Returns all that a query may name.
+    `denied` are the tables, in lower case, that HAS_PERMS_BY_NAME does not allow SELECT on; `described` the columns, in
+    lower case, of another type than the catalog says. Returns all that a query may name.
     """
     given = _by_table(database, rows)
     duck.execute('CREATE SCHEMA IF NOT EXISTS "sys"')
@@ -89,9 +89,18 @@ def _create_metadata_functions(duck: duckdb.DuckDBPyConnection, denied: Collecti
     for macro in METADATA_FUNCTIONS:
         duck.execute(f"CREATE MACRO sys.{macro}")
     names = ", ".join(f"'{name}'" for name in sorted(denied)) or "''"
+    duck.execute("CREATE TABLE sys.standin_rights (permission VARCHAR, securable VARCHAR, part VARCHAR)")
+    duck.execute("INSERT INTO sys.standin_rights VALUES ('view definition', '', ''), ('unmask', '', '')")
     duck.execute(
-        "CREATE MACRO sys.tds_has_perms(x) AS CASE WHEN lower(replace(replace(coalesce(x, ''), '[', ''), ']', ''))"
-        f" IN ({names}) THEN 0 ELSE 1 END"
+        "CREATE MACRO sys.tds_bare(x) AS lower(replace(replace(coalesce(x, ''), '[', ''), ']', ''))"
+    )  # fmt: skip
+    # One that is had on the database is had on all of it.
+    duck.execute(
+        "CREATE MACRO sys.tds_has_perms(x, permission, part) AS CASE"
+        " WHEN x IS NULL OR lower(permission) = 'unmask' THEN (SELECT CAST(count(*) > 0 AS INTEGER)"
+        " FROM sys.standin_rights r WHERE r.permission = lower(permission) AND (r.securable = ''"
+        " OR r.securable = sys.tds_bare(x) AND r.part IN ('', lower(coalesce(part, '')))))"
+        f" WHEN sys.tds_bare(x) IN ({names}) THEN 0 ELSE 1 END"
     )
 
 

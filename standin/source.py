@@ -90,6 +90,28 @@ class Source:
         for view in without:
             self._duck.execute("DELETE FROM sys.standin_names WHERE object_id = sys.tds_object_id(?)", [f"sys.{view}"])
 
+    def revoke(self, permission: str) -> None:
+        """The login has a right to the database no more: `VIEW DEFINITION` or `UNMASK`."""
+        self._duck.execute("DELETE FROM sys.standin_rights WHERE permission = ?", [permission.lower()])
+
+    def grant(self, permission: str, table: str, column: str = "") -> None:
+        """The login has a right to a table (`schema.table`), or to a column of it."""
+        self._duck.execute(
+            "INSERT INTO sys.standin_rights VALUES (?, ?, ?)", [permission.lower(), table.lower(), column.lower()]
+        )
+
+    def add_policy(self, name: str, table: str, *, predicate: str = "FILTER", is_enabled: bool = True) -> None:
+        """A security policy with one predicate on a table (`schema.table`); what it hides, a test takes away."""
+        number = 1_900_000_000 + len(self.execute("SELECT 1 FROM sys.security_policies"))
+        self._duck.execute(
+            "INSERT INTO sys.security_policies BY NAME SELECT ? AS name, ? AS object_id, 1 AS schema_id,"
+            " CAST(? AS INTEGER) AS is_enabled", [name, number, is_enabled],
+        )  # fmt: skip
+        self._duck.execute(
+            "INSERT INTO sys.security_predicates BY NAME SELECT ? AS object_id, 1 AS security_predicate_id,"
+            " sys.tds_object_id(?) AS target_object_id, ? AS predicate_type_desc", [number, table, predicate],
+        )  # fmt: skip
+
     def fail_next(self, table: str, number: int, message: str, times: int = 1) -> None:
         """The next `times` queries that name `table` (`schema.table`) fail with this error."""
         self._faults.add(table, Fault(number, message, times))

@@ -32,16 +32,25 @@ from verification.comparison import Comparison
 from verification.table_comparison import Mode, TableComparison, TableCount
 
 
-def run(this_run: Run, mode: Mode, workers: int) -> Ending:
-    """Compare the tables that a run is about, and say what was found. Raises ServerError and Stopped."""
-    found = look(this_run, mode, workers, {})
+def run(this_run: Run, mode: Mode, workers: int, refused: Mapping[str, str]) -> Ending:
+    """Compare the tables that a run is about, and say what was found; `refused` says why some must not be compared.
+
+    Raises ServerError and Stopped.
+    """
+    found = look(this_run, mode, workers, {}, refused)
     equal = sum(comparison.is_equal for comparison in found)
     if equal < len(found):
         return failed(f"{len(found) - equal} of {len(found)} tables differ")
     return Ending(reasons=("both sides are equal",))
 
 
-def look(this_run: Run, mode: Mode, workers: int, standing_in: Mapping[TargetName, TargetName]) -> Sequence[Comparison]:
+def look(
+    this_run: Run,
+    mode: Mode,
+    workers: int,
+    standing_in: Mapping[TargetName, TargetName],
+    refused: Mapping[str, str] | None = None,
+) -> Sequence[Comparison]:
     """The same; returns what was found. Of a table that is `standing_in` the other one's rows are read.
 
     Raises ServerError and Stopped.
@@ -55,7 +64,7 @@ def look(this_run: Run, mode: Mode, workers: int, standing_in: Mapping[TargetNam
             for observer in observers:
                 observer(events)
 
-        found = compare(this_run.affected, this_run.settings, mode, workers, publish, standing_in)
+        found = compare(this_run.affected, this_run.settings, mode, workers, publish, standing_in, refused)
     equal = sum(comparison.is_equal for comparison in found)
     rows = sum(comparison.source or 0 for comparison in found)
     counts = [
@@ -76,6 +85,7 @@ def compare(
     workers: int,
     publish: Callable[[Sequence[Event]], None] = lambda _: None,
     standing_in: Mapping[TargetName, TargetName] | None = None,
+    refused: Mapping[str, str] | None = None,
 ) -> list[Comparison]:
     """Compare tables by several workers; the results are in the tables' order. Raises ServerError and Stopped."""
     existing, blocks = _read_target(tables, settings, standing_in or {})
@@ -84,7 +94,8 @@ def compare(
     comparing = []
     for table in tables:
         name = target_name(table, settings)
-        comparing.append(kind(settings, table, existing.get(name), blocks.get(name, ()), seed))
+        why_not = (refused or {}).get(table.key)
+        comparing.append(kind(settings, table, existing.get(name), blocks.get(name, ()), seed, why_not))
     do_all(comparing, workers, Limits(settings.stall_timeout, settings.retry_attempts, seconds_to_stop=0), publish)
     return [one.result for one in comparing if one.result is not None]
 

@@ -37,9 +37,16 @@ class TableComparison:
     """Where one table's comparison stands. What happens to it is told in events; nothing here touches a server."""
 
     def __init__(
-        self, settings: Settings, table: Table, target: TargetTable | None, blocks: Sequence[BlockRange], seed: bytes
+        self,
+        settings: Settings,
+        table: Table,
+        target: TargetTable | None,
+        blocks: Sequence[BlockRange],
+        seed: bytes,
+        refused: str | None = None,
     ) -> None:
-        """`blocks` are the parts in which the target's rows are read."""
+        """`blocks` are the parts in which the target's rows are read; `refused` says why it must not be compared."""
+        self._refused = refused
         self._settings = settings
         self._table = table
         self._target = target
@@ -75,6 +82,8 @@ class TableComparison:
         """The first reading's tasks. Raises UnfitTargetError."""
         name = target_name(self._table, self._settings)
         self._events.append(ComparisonStarted(self.key, self._table.row_count))
+        if self._refused is not None:
+            raise UnfitTargetError(f"not compared: {self._refused}")
         if self._target is None:
             raise UnfitTargetError(f"{name} does not exist on the target")
         pair_up(self._table, self._target, self._settings, self._seed)

@@ -79,7 +79,7 @@ def own_sequence(context: Context, table: Table, column: Column) -> str:
 def column_findings(context: Context, table: Table, column: Column) -> Iterator[Finding]:
     """Findings about a column and its identity."""
     name = f"{table.full_name}.{column.name}"
-    remarks = list(_column_remarks(context, column))
+    remarks = list(_column_remarks(context, table, column))
     yield Finding("column", name, "changed" if remarks else "done", "; ".join(remarks) or None)
     if column.identity is not None:
         if has_native_identity(column, context.features):
@@ -88,7 +88,7 @@ def column_findings(context: Context, table: Table, column: Column) -> Iterator[
             yield Finding("identity", name, "changed", f"{column.type} is fed by a sequence of its own")
 
 
-def _column_remarks(context: Context, column: Column) -> Iterator[str]:
+def _column_remarks(context: Context, table: Table, column: Column) -> Iterator[str]:
     kind = column.type
     yield from context.renamed(column.name, fold(column.name, context.settings))
     if has_seventh_digit(kind):
@@ -104,7 +104,7 @@ def _column_remarks(context: Context, column: Column) -> Iterator[str]:
         yield f"alias type {kind.alias} became its base type {kind}"
     if column.is_masked:
         yield "masked on the source, not in PostgreSQL"
-        if context.database.sees_masked is False:
+        if column.name in context.database.hiding.masked.get(table.key, ()):
             yield "the login lacks UNMASK, so a copy of the rows would hold the masks"
     if column.is_encrypted:
         yield "Always Encrypted on the source; without its key only the ciphertext can be read"

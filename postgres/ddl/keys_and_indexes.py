@@ -194,5 +194,5 @@ def _spelled(index: Index) -> str:
     """An index in words close to T-SQL, for the report."""
     columns = ", ".join(column.name + (" DESC" if column.is_descending else "") for column in index.columns)
     included = f" INCLUDE ({', '.join(index.included)})" if index.included else ""
-    where = f" WHERE {index.filter}" if index.filter else ""
+    where = "" if index.filter is None else f" WHERE {index.filter or '(hidden)'}"
     return f"{'UNIQUE ' if index.is_unique else ''}{index.kind} INDEX {index.name} ({columns}){included}{where}"

@@ -98,6 +98,12 @@ def _database_findings(context: Context, selected: Sequence[Table], schemas: set
         yield Finding(other.kind, name + where, "skipped", why, other.definition)
     for view in context.database.unread:
         yield Finding("catalog view", view.partition(":")[0], "skipped", f"not read:{view.partition(':')[2]}")
+    if context.database.hiding.sees_definitions is False:
+        why = (
+            f"the login has no VIEW DEFINITION: what it has no right to is not seen, "
+            f"{context.database.hiding.unseen:,} objects with rows among it"
+        )
+        yield Finding("catalog", context.database.name, "skipped", why)
     for policy in context.database.security_policies:
         why = "row-level security is in force on the source: rows that it hides from the login are not copied"
         yield Finding("security policy", policy, "skipped", why)

@@ -60,7 +60,7 @@ FUNCTIONS: dict[str, Function] = {
     "HAS_DBACCESS": _ONE,
     "XACT_STATE": _ZERO,
     "SCOPE_IDENTITY": known(SqlType("decimal", precision=38), lambda _: None),
-    "HAS_PERMS_BY_NAME": _lookup("sys.tds_has_perms({0})", INT),
+    "HAS_PERMS_BY_NAME": _lookup("sys.tds_has_perms({0}, {2}, {3})", INT),
     "SCHEMA_NAME": _lookup("sys.tds_schema_name(coalesce({0}, 1))", SYSNAME),
     "SCHEMA_ID": _lookup("sys.tds_schema_id(coalesce({0}, 'dbo'))", INT),
     "OBJECT_ID": _lookup("sys.tds_object_id({0})", INT),

@@ -11,7 +11,20 @@ import pytest
 
 from db import connect_source, load_settings
 from demo.target import EmbeddedTarget
-from model.catalog import Check, Column, Database, Default, ForeignKey, Identity, Index, Key, KeyColumn, SqlType, Table
+from model.catalog import (
+    Check,
+    Column,
+    Database,
+    Default,
+    ForeignKey,
+    Hiding,
+    Identity,
+    Index,
+    Key,
+    KeyColumn,
+    SqlType,
+    Table,
+)
 from model.settings import Settings
 from mssql.data_checks import Comparison, Count, Request, count_problems
 from progress import ProgressTracker
@@ -163,11 +176,10 @@ STRUCTURE = Database(
 def structure(target: EmbeddedTarget, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     """A source that has everything to remark on; its login sees masks, for want of UNMASK."""
     target.create_database("preflight_structure")
-    with StandIn(STRUCTURE, {"dbo.Log": [(1, "x")] * 7, "dbo.Heap": [(1, "x")] * 3}, denied=["structure"]) as source:
+    with StandIn(STRUCTURE, {"dbo.Log": [(1, "x")] * 7, "dbo.Heap": [(1, "x")] * 3}) as source:
+        source.revoke("UNMASK")
         source.execute("UPDATE sys.tables SET is_tracked_by_cdc = true WHERE name = 'Fast'")
-        source.execute(
-            "INSERT INTO sys.security_policies BY NAME SELECT 'TenantPolicy' AS name, true AS is_enabled"
-        )  # fmt: skip
+        source.add_policy("TenantPolicy", "dbo.Heap")
         source.execute("DROP TABLE sys.synonyms")
         yield Workplace(
             tmp_path_factory.mktemp("structure"),
@@ -210,7 +222,7 @@ def test_encrypted_and_masked_columns_and_row_level_security(structure_check: Re
     _, remarks = structure_check
     assert found(remarks, "encrypted column") == [("blocks", "dbo.Secrets.ssn", None)]
     assert found(remarks, "masked column") == [("blocks", "dbo.Secrets.mail", None)]
-    assert found(remarks, "row-level security") == [("warns", "TenantPolicy", None)]
+    assert found(remarks, "row-level security") == [("blocks", "dbo.Heap", None)]
 
 
 @pytest.mark.parametrize(
@@ -298,19 +310,11 @@ def test_an_old_target_without_citext_in_another_encoding(settings: Settings) ->
     }
 
 
-def test_masks_are_a_warning_where_the_server_does_not_say_who_sees_them(settings: Settings) -> None:
-    masked = Table("dbo", "T", (Column("a", TEXT, is_masked=True),))
-    by_answer = {
-        answer: [
-            remark.severity
-            for remark in structure_remarks(
-                Database("d", (masked,), sees_masked=answer), (masked,), settings, TargetState()
-            )
-            if remark.kind == "masked column"
-        ]
-        for answer in (True, False, None)
-    }
-    assert by_answer == {True: [], False: ["blocks"], None: ["warns"]}
+def test_masked_columns_are_in_the_way_where_the_login_gets_their_masks(settings: Settings) -> None:
+    masked = Table("dbo", "T", (Column("a", TEXT, is_masked=True), Column("b", TEXT, is_masked=True)))
+    database = Database("d", (masked,), hiding=Hiding(masked={"T": ("b",)}, sees_masked=False))
+    remarks = structure_remarks(database, (masked,), settings, TargetState())
+    assert [(one.severity, one.name) for one in remarks if one.kind == "masked column"] == [("blocks", "dbo.T.b")]
 
 
 def test_the_page_shows_some_of_many_and_the_json_all() -> None:
@@ -459,7 +463,7 @@ def test_rows_that_row_level_security_hides_are_counted(
     source.execute("DELETE FROM dbo.Tenants WHERE id < 4")
     workplace = make_workplace(source, database)
     assert found(check(workplace, "--check-data")[1], "hidden rows") == []
-    source.execute("INSERT INTO sys.security_policies BY NAME SELECT 'p' AS name, true AS is_enabled")
+    source.add_policy("p", "dbo.Tenants")
     finished, remarks = check(workplace, "--check-data")
     assert found(remarks, "hidden rows") == [("blocks", "dbo.Tenants", 4)]
     assert finished.code == 1

@@ -1,0 +1,142 @@
+"""What the source keeps from this login without an error: values behind masks, rows behind policies, whole objects.
+
+A query returns masks as if they were values, and leaves out rows that a policy filters (Microsoft, "Dynamic data
+masking", "Row-level security"); the catalog leaves out what the login has no right to (Microsoft, "Metadata Visibility
+Configuration"). Rights are asked with NULL for the current database, since the name of one may hold a dot (Microsoft,
+"HAS_PERMS_BY_NAME").
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from db import parse_odbc
+from model.catalog import Column, Hiding, Table
+from model.settings import Source
+from mssql.catalog_queries import Catalog
+from mssql.quoting import is_beyond_basic_plane, literal, quote_table
+
+#: columns asked about in one query
+AT_ONCE = 200
+#: objects up to this number are the server's own
+SYSTEM_OBJECTS = 255
+
+RIGHTS = """
+SELECT CAST(HAS_PERMS_BY_NAME(NULL, 'DATABASE', 'VIEW DEFINITION') AS int) AS sees_definitions,
+       CAST(HAS_PERMS_BY_NAME(NULL, 'DATABASE', 'UNMASK') AS int) AS sees_masked
+"""
+# Only a filter hides rows from who reads; what a policy blocks are writes.
+POLICIES = """
+SELECT CAST(p.name AS nvarchar(128)) AS name, r.target_object_id AS object_id,
+       CAST(s.name AS nvarchar(128)) AS schema_name, CAST(t.name AS nvarchar(128)) AS table_name
+FROM sys.security_policies AS p
+JOIN sys.security_predicates AS r ON r.object_id = p.object_id
+JOIN sys.tables AS t ON t.object_id = r.target_object_id
+JOIN sys.schemas AS s ON s.schema_id = t.schema_id
+WHERE p.is_enabled = 1 AND r.predicate_type_desc = 'FILTER'
+"""
+# Anybody sees the numbers of all partitions (Microsoft, "sys.partitions"): those of objects that this login may not see
+# are explained by no row of sys.objects.
+UNSEEN = f"""
+SELECT CAST(COUNT(DISTINCT p.object_id) AS int) AS objects
+FROM sys.partitions AS p LEFT JOIN sys.all_objects AS o ON o.object_id = p.object_id
+WHERE o.object_id IS NULL AND p.index_id IN (0, 1) AND p.object_id > {SYSTEM_OBJECTS}
+"""
+
+
+def read_hiding(catalog: Catalog, tables: Sequence[Table]) -> Hiding:
+    """What is hidden of these tables from the login of a connection. Raises pyodbc.Error and arrow_odbc.Error."""
+    (rights,) = catalog.rows(RIGHTS)
+    sees_definitions = None if rights.sees_definitions is None else bool(rights.sees_definitions)
+    sees_masked = None if rights.sees_masked is None else bool(rights.sees_masked)
+    unseen = int(catalog.rows(UNSEEN)[0].objects) if sees_definitions is False else 0
+    return Hiding(
+        {} if sees_masked else _masked(catalog, tables),
+        _policies(catalog, tables),
+        sees_definitions,
+        sees_masked,
+        unseen,
+    )
+
+
+def encrypted(tables: Sequence[Table], source: Source) -> dict[str, tuple[str, ...]]:
+    """Always Encrypted columns of which only the ciphertext can be read, by the tables' keys.
+
+    A driver decrypts where it is asked to (Microsoft, "Using Always Encrypted with the ODBC Driver"); FreeTDS cannot.
+    """
+    word = parse_odbc(source.connection_string).get("columnencryption", "disabled").lower()
+    if word not in ("", "disabled") and not source.driver.is_freetds:
+        return {}
+    found = {table.key: tuple(column.name for column in table.columns if column.is_encrypted) for table in tables}
+    return {key: names for key, names in found.items() if names}
+
+
+def _masked(catalog: Catalog, tables: Sequence[Table]) -> dict[str, tuple[str, ...]]:
+    """Masked columns that the login may not see unmasked, neither by a right on them, nor on their table or schema.
+
+    Such rights are there since SQL Server 2022 (Microsoft, "Dynamic data masking", granular permissions); an older one
+    answers NULL.
+    """
+    asked = [(table, column) for table in tables for column in table.columns if column.is_masked]
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for start in range(0, len(asked), AT_ONCE):
+        some = asked[start : start + AT_ONCE]
+        for (table, column), sees in zip(some, _sees(catalog, some), strict=True):
+            if not sees:
+                found[table.key].append(column.name)
+    return {key: tuple(names) for key, names in found.items()}
+
+
+def _sees(catalog: Catalog, columns: Sequence[tuple[Table, Column]]) -> list[bool]:
+    questions = [_question(table, column) for table, column in columns]
+    (row,) = catalog.rows("SELECT " + ", ".join(f"{text} AS a{number}" for number, text in enumerate(questions)))
+    return [bool(getattr(row, f"a{number}")) for number in range(len(questions))]
+
+
+def _question(table: Table, column: Column) -> str:
+    name, part = literal(quote_table(table.schema, table.name)), literal(column.source_name)
+    if is_beyond_basic_plane(name + part):
+        # A name that the driver manager garbles would be that of no column.
+        return "NULL"
+    return f"CAST(HAS_PERMS_BY_NAME({name}, 'OBJECT', 'UNMASK', {part}, 'COLUMN') AS int)"
+
+
+def _policies(catalog: Catalog, tables: Sequence[Table]) -> dict[str, tuple[str, ...]]:
+    if not catalog.has("security_policies"):
+        return {}
+    keys = {(table.schema, table.name): table.key for table in tables}
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for row in catalog.rows(POLICIES):
+        key = keys.get((row.schema_name, row.table_name))
+        if key is not None and row.name not in found[key]:
+            found[key].append(row.name)
+    return {key: tuple(sorted(names)) for key, names in found.items()}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How many rows of a table the login sees, and how many the catalog counts."""
+
+    table: Table
+    rows: int
+    known: int
+
+
+def count_seen(catalog: Catalog, tables: Sequence[Table]) -> Iterator[Seen]:
+    """Tables of which the login sees fewer rows than the catalog counts at the same moment.
+
+    The catalog's number is an estimate (Microsoft, "sys.partitions"): it tells of rows that may be hidden, and proves
+    nothing. Raises pyodbc.Error and arrow_odbc.Error.
+    """
+    for table in tables:
+        name = quote_table(table.schema, table.name)
+        if is_beyond_basic_plane(name):
+            continue
+        (row,) = catalog.rows(
+            f"SELECT COUNT_BIG(*) AS seen, (SELECT COALESCE(SUM(p.rows), 0) FROM sys.partitions AS p"
+            f" WHERE p.object_id = OBJECT_ID({literal(name)}) AND p.index_id IN (0, 1)) AS known FROM {name}"
+        )
+        if int(row.seen) < int(row.known):
+            yield Seen(table, int(row.seen), int(row.known))
