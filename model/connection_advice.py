@@ -24,7 +24,7 @@ _KERBEROS = (
 _KERBEROS_CAUSES: Mapping[str, str] = {
     r"No (Kerberos )?credentials|credentials cache|No credentials were supplied": f"There is no ticket. {_KERBEROS}",
     r"expired": f"The ticket has expired. {_KERBEROS}",
-    r"Server not found in Kerberos database|principal unknown|compose Service Principal": (
+    r"not found in Kerberos database|principal unknown|compose Service Principal": (
         "The directory has no service principal name (SPN) for this server: MSSQL_HOST must be the full name in DNS, "
         "not an alias or an address, and a domain administrator registers it: setspn -S "
         "MSSQLSvc/host.example.com:1433 account"

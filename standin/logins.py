@@ -13,6 +13,8 @@ from pysqlbridge.tds import Prelogin
 from pysqlbridge.tds.login import Login7
 from pysqlbridge.tds.prelogin import PreloginOption
 
+from standin.kerberos import shown_principal
+
 READ_ONLY_INTENT, HAS_EXTENSION = 0x20, 0x10
 EXTENSION_AT = 56
 FEDAUTH, LAST_FEATURE = 0x02, 0xFF
@@ -28,15 +30,17 @@ _STS_URL, _SPN = (1, "https://login.microsoftonline.com/common"), (2, "https://d
 
 @dataclass(frozen=True)
 class SeenLogin:
-    """A login that was asked for: by whom, with which token, whether for reading only.
+    """A login that was asked for: by whom, with which token or ticket, whether for reading only.
 
-    `asks_directory` where its token is still to come, from a directory that the driver asks.
+    `principal` is the account whose Kerberos ticket was shown, blank for one that is none. `asks_directory` where its
+    token is still to come, from a directory that the driver asks.
     """
 
     user: str
     is_read_only: bool
     token: str | None = field(default=None, repr=False)
     asks_directory: bool = False
+    principal: str | None = None
 
 
 def seen_login(login: Login7, payload: bytes) -> SeenLogin:
@@ -45,7 +49,8 @@ def seen_login(login: Login7, payload: bytes) -> SeenLogin:
     library = data[0] >> 1 if data and data[0] & 1 == _ECHO else None
     token = _token_of(data[1:]) if library == _SECURITY_TOKEN else None
     is_read_only = bool(login.type_flags & READ_ONLY_INTENT)
-    return SeenLogin(login.user_name, is_read_only, token, asks_directory=library == _ADAL)
+    principal = (shown_principal(login.sspi) or "") if login.sspi else None
+    return SeenLogin(login.user_name, is_read_only, token, asks_directory=library == _ADAL, principal=principal)
 
 
 def with_token(seen: SeenLogin, payload: bytes) -> SeenLogin:

@@ -39,13 +39,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Access:
-    """Where a stand-in listens, and the one login that it admits, or access token; for port 0 one is chosen."""
+    """Where a stand-in listens, and the one login, access token and Kerberos principal that it admits.
+
+    For port 0 one is chosen.
+    """
 
     login: str = LOGIN
     password: str = PASSWORD
     host: str = "127.0.0.1"
     port: int = 0
     token: str = ""
+    principal: str = ""
 
 
 _DEFAULT_ACCESS = Access()
@@ -67,6 +71,7 @@ class StandIn(Source):
         self.login, self.password, self.host, self.port = access.login, access.password, access.host, access.port
         #: the access token that is good at the moment
         self.token = access.token
+        self.principal = access.principal
         self.certificate: Certificate = self_signed()
         self._server: _Server | None = None
 
@@ -101,6 +106,8 @@ class StandIn(Source):
 
     def admits(self, asked: SeenLogin, password: str) -> bool:
         """Whether a login may come in; the case of its name does not matter."""
+        if asked.principal is not None:
+            return self.principal != "" and asked.principal == self.principal
         if asked.token is not None:
             return self.token != "" and hmac.compare_digest(asked.token.encode(), self.token.encode())
         return asked.user.lower() == self.login.lower() and hmac.compare_digest(

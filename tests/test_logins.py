@@ -1,7 +1,7 @@
 """Logins people have: what each way takes, what travels, what is told when it is refused, and what is never shown.
 
-The connections are real: both drivers, by pyodbc and by arrow-odbc, to the stand-in. What needs a directory (a domain's
-Kerberos, Microsoft Entra) is refused by the drivers themselves here, and untested beyond that.
+The connections are real: both drivers, by pyodbc and by arrow-odbc, to the stand-in. So is Kerberos, where it is
+installed. What needs Microsoft Entra's directory is untested beyond the words of the connection string.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ from model.settings_slips import Given, refuse_near_names
 from model.settings_table import SETTINGS
 from mssql import reader
 from mssql.wanted_rows import SourceConnections, WantedRows
-from standin.server import Access
+from standin.server import Access, StandIn
 from tests.harness import ROOT, Workplace, source_settings
+from tests.kerberos import ACCOUNT, NAME, Realm, realm
 from tests.samples import SHOP, SHOP_COUNTS, SHOP_ROWS, MakeWorkplace, Serve, Shop, counts
 
 BASE = {"MSSQL_HOST": "sql.example.com", "MSSQL_DATABASE": "shop", "PGDATABASE": "d"}
@@ -372,6 +373,78 @@ def test_a_managed_identity_copies_a_database(
     assert token not in finished[0].text + finished[1].text
 
 
+# -- Kerberos ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kerberos(tmp_path: Path) -> Iterator[Realm]:
+    """A realm of its own."""
+    folder = tmp_path / "realm"
+    folder.mkdir()
+    with realm(folder) as made:
+        yield made
+
+
+def by_ticket(source: StandIn, driver: str) -> dict[str, str]:
+    """Settings of a login by Kerberos. The realm knows the server as `localhost`."""
+    given = {**source_settings(source.port, "shop"), "MSSQL_HOST": "localhost", "MSSQL_USER": "", "MSSQL_PASSWORD": ""}
+    return {**given, "MSSQL_AUTHENTICATION": "kerberos", "MSSQL_DRIVER": driver}
+
+
+@both_lanes
+def test_a_kerberos_ticket_opens_a_connection_of_either_lane(
+    kerberos: Realm, serve: Serve, odbc_driver: str, connect: Connect
+) -> None:
+    source = serve(SHOP, SHOP_ROWS, access=Access(principal=ACCOUNT))
+    kerberos.serve(source.port)
+    assert is_answered(connect(load_settings(None, {**by_ticket(source, odbc_driver), "PGDATABASE": "d"})))
+    assert [login.principal for login in source.logins] == [ACCOUNT]
+
+
+def test_a_kerberos_ticket_copies_a_database(
+    kerberos: Realm, serve: Serve, make_workplace: MakeWorkplace, target: Any, target_database: str, odbc_driver: str
+) -> None:
+    source = serve(SHOP, SHOP_ROWS, access=Access(principal=ACCOUNT))
+    kerberos.serve(source.port)
+    workplace = make_workplace(source, SHOP).with_settings(**by_ticket(source, odbc_driver))
+    for script in ("schema", "data"):
+        finished = workplace.run(script)
+        assert finished.code == 0, finished.text
+        assert "login by Kerberos" in finished.out
+    assert counts(target, target_database, *SHOP_COUNTS) == SHOP_COUNTS
+    assert {login.principal for login in source.logins} == {ACCOUNT}
+
+
+def test_an_account_that_the_server_does_not_know_is_told_with_what_makes_it_known(
+    kerberos: Realm, serve: Serve, odbc_driver: str
+) -> None:
+    source = serve(SHOP, SHOP_ROWS, access=Access(principal=f"somebody@{NAME}"))
+    kerberos.serve(source.port)
+    settings = load_settings(None, {**by_ticket(source, odbc_driver), "PGDATABASE": "d"})
+    for connect in (connect_source, reader.connect):
+        with pytest.raises(UnreachableError, match="18456") as refused:
+            connect(settings)
+        assert "FROM WINDOWS" in str(refused.value)
+
+
+def test_a_server_that_the_domain_does_not_know_by_its_address_is_told(kerberos: Realm, serve: Serve) -> None:
+    source = serve(SHOP, SHOP_ROWS, access=Access(principal=ACCOUNT))
+    kerberos.serve(source.port)
+    given = {**by_ticket(source, ""), "MSSQL_HOST": "127.0.0.1", "PGDATABASE": "d"}
+    with pytest.raises(UnreachableError, match="not found in Kerberos database") as refused:
+        connect_source(load_settings(None, given))
+    assert "not an alias or an address" in str(refused.value)
+
+
+def test_a_domain_that_does_not_answer_is_told(kerberos: Realm, serve: Serve) -> None:
+    source = serve(SHOP, SHOP_ROWS, access=Access(principal=ACCOUNT))
+    kerberos.serve(source.port)
+    kerberos.stop()
+    with pytest.raises(UnreachableError, match="Cannot contact any KDC") as refused:
+        connect_source(load_settings(None, {**by_ticket(source, ""), "PGDATABASE": "d"}))
+    assert "krb5.conf" in str(refused.value)
+
+
 # -- availability groups -----------------------------------------------------------------------------
 
 
@@ -524,7 +597,8 @@ REFUSALS: dict[Authentication, list[tuple[str, str]]] = {
     "kerberos": [
         ("SSPI Provider: No Kerberos credentials available (default cache: FILE:/tmp/krb5cc_0) (458752)", "kinit"),
         ("SSPI Provider: Ticket expired (851968)", "The ticket has expired"),
-        ("SSPI Provider: Server not found in Kerberos database (458752)", "setspn -S MSSQLSvc/"),
+        ("SSPI Provider: Server MSSQLSvc/10.0.0.1:1433@CORP.EXAMPLE not found in Kerberos database (851968)",
+         "setspn -S MSSQLSvc/"),
         ("SSPI Provider: Cannot find KDC for realm \"CORP.EXAMPLE\" (458752)", "krb5.conf"),
         ("SSPI Provider: Clock skew too great (458752)", "NTP"),
         ("[HY000] Cannot generate SSPI context (0)", "service principal name"),

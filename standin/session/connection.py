@@ -162,10 +162,8 @@ class ClientConnection(Connection):  # type: ignore[misc]
         assert self._login is not None
         wanted = self._login.database
         self._source.logins.append(seen)
-        reason = f"'{seen.user}'." if seen.token is None else "'<token-identified principal>'. Token is expired."
-        refused = error_token(
-            18456, f"Login failed for user {reason}", severity=14, server=SERVER_NAME, tds_version=self._tds_version
-        )
+        number, words = _refusal(seen)
+        refused = error_token(number, words, severity=14, server=SERVER_NAME, tds_version=self._tds_version)
         if not self._admits(seen, deobfuscate_password(self._login.password)):
             self._refuse(responses, refused)
         elif wanted and not self._source.has_database(wanted):
@@ -241,6 +239,19 @@ class ClientConnection(Connection):  # type: ignore[misc]
         message = self._take_message()
         if message is not None and message.type is PacketType.ATTENTION:
             raise _CancelledError
+
+
+def _refusal(seen: SeenLogin) -> tuple[int, str]:
+    """The number and words of the error that refuses a login (Microsoft, "Database Engine events and errors")."""
+    if seen.principal == "":
+        reason = "The login is from an untrusted domain and cannot be used with Integrated authentication."
+        return 18452, f"Login failed. {reason}"
+    if seen.principal is not None:
+        account, _, realm = seen.principal.partition("@")
+        return 18456, f"Login failed for user '{realm}\\{account}'."
+    if seen.token is not None:
+        return 18456, "Login failed for user '<token-identified principal>'. Token is expired."
+    return 18456, f"Login failed for user '{seen.user}'."
 
 
 def _answer(session: Session, kind: PacketType, payload: bytes) -> None:
