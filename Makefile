@@ -9,13 +9,17 @@ PYTHON := py
 BIN := $(VENV)/Scripts
 endif
 
-.PHONY: demo test lint bench setup dev odbc clean
+.PHONY: demo test test-sqlserver lint bench setup dev odbc clean
 
 demo: dev
 	$(BIN)/python -m demo
 
 test: dev
 	$(BIN)/python -m pytest -n auto --dist loadscope
+
+# On the SQL Server that MSSQL_TEST_HOST names, or on one of MSSQL_IMAGE, started by docker compose; docs/sqlserver.md.
+test-sqlserver: dev
+	$(BIN)/python -m proof $(if $(SAMPLES),--samples "$(SAMPLES)")
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -73,7 +73,10 @@ class _Column:
             return None
         text = "" if field == "\0" else field
         if self.is_hexadecimal:
-            return bytes.fromhex(text)
+            try:
+                return bytes.fromhex(text)
+            except ValueError:
+                raise ScriptError(f"{text[:40]!r} for the column {self.name} is not hexadecimal.") from None
         # What a document says of its bytes does not hold for the characters that travel.
         return re.sub(r"\A\s*<\?xml[^>]*\?>", "", text) if self.type == "xml" else text
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyodbc
 import pytest
 
+from demo.named_target import NamedTarget
 from demo.target import EmbeddedTarget
 from model.catalog import Database
 from standin.filling import Rows
@@ -38,7 +39,10 @@ def no_settings_of_the_shell() -> None:
 
 @pytest.fixture(scope="session")
 def target() -> Iterator[EmbeddedTarget]:
-    """One PostgreSQL server for all tests."""
+    """One PostgreSQL server for all tests; those of `-m tsql` also run on one that PG_TEST_HOST names."""
+    if os.environ.get("PG_TEST_HOST"):
+        yield NamedTarget(os.environ)
+        return
     with EmbeddedTarget() as server:
         # What these databases hold need not outlive a power cut, and syncing it takes longer than the tests.
         connection = server.connect()
@@ -52,7 +56,7 @@ def target() -> Iterator[EmbeddedTarget]:
 @pytest.fixture
 def target_database(target: EmbeddedTarget) -> Iterator[str]:
     """A fresh, empty database, gone after the test."""
-    name = f"test_{next(_numbers)}"
+    name = f"test_{os.getpid()}_{next(_numbers)}"
     target.create_database(name)
     yield name
     connection = target.connect()

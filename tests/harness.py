@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: every setting that `.env.example` knows, which the caller's shell may hold and a test must not
 SETTINGS = frozenset(re.findall(r"(?m)^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8")))
 #: what names the servers of the tests themselves
-FOR_TESTS = ("MSSQL_TEST_", "ICU_TEST_", "POSTGIS_TEST_")
+FOR_TESTS = ("MSSQL_TEST_", "PG_TEST_", "ICU_TEST_", "POSTGIS_TEST_")
 DEFAULT_TIMEOUT_S = 120
 #: how a run begins to tell that what the source sends can be read and changed on the way
 OPEN_WIRE = "Not encrypted: the connections to the source (MSSQL_ENCRYPT)"

@@ -14,7 +14,7 @@ from tests.harness import ROOT, clean_environment
 from tests.samples import Shop
 
 #: what shows, proves and measures the product, and is no part of it
-BESIDE = {"standin", "demo", "bench", "tests"}
+BESIDE = {"standin", "demo", "bench", "proof", "tests"}
 
 
 @pytest.fixture(scope="module")

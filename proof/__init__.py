@@ -1,0 +1,1 @@
+"""`make test-sqlserver`: the tool proven on a SQL Server that whoever runs it has (docs/sqlserver.md)."""
