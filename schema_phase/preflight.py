@@ -397,7 +397,7 @@ def finding_remarks(findings: Iterable[Finding]) -> Iterator[Remark]:
     for kind, group in sorted(skipped.items()):
         by_intent = kind in SKIPPED_BY_INTENT or all(finding.cause == "not looked at" for finding in group)
         severity: Severity = "notes" if by_intent else "warns"
-        advice = None if by_intent else "the schema_report.md of a run holds the text of each"
+        advice = None if by_intent else "the schema_report_details.md of a run holds the text of each"
         name = _many(len(group), kind)
         yield Remark(severity, "not made", kind, f"{name}: {_reasons(group)}", advice, len(group))
     for (kind, _), group in sorted(changed.items()):

@@ -5,12 +5,28 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from demo.shop import INT, ROWVERSION, nvarchar, varchar
 from demo.target import EmbeddedTarget
-from model.catalog import Database
+from model.catalog import (
+    Check,
+    Column,
+    Computed,
+    Database,
+    Default,
+    ForeignKey,
+    Identity,
+    Index,
+    Key,
+    KeyColumn,
+    OtherObject,
+    SqlType,
+    Table,
+)
 from standin.server import StandIn
 from tests.harness import DEFAULT_TIMEOUT_S, Finished, Workplace, clean_environment, source_settings
 from tests.samples import query
@@ -87,3 +103,47 @@ def dump(target: EmbeddedTarget, database: str) -> str:
         timeout=DEFAULT_TIMEOUT_S, check=True,
     )  # fmt: skip
     return re.sub(r"(?m)^\\(un)?restrict .*$", "", process.stdout)
+
+
+def large_database(count: int) -> Database:
+    """A database of so many tables as a company has them: what is remarked upon is everywhere, and mostly the same."""
+    return Database("large", tuple(_large_table(number) for number in range(count)), others=tuple(_code(count)))
+
+
+def _large_table(number: int) -> Table:
+    name = f"Table{number:03}"
+    columns = (
+        Column("ID", INT, is_nullable=False, identity=Identity()),
+        Column("Name", nvarchar(50)),
+        Column("Created", SqlType("datetime2", scale=7), default=Default(f"DF_{name}_Created", "(sysdatetime())")),
+        Column("At", SqlType("datetimeoffset", scale=3)),
+        Column("Version", ROWVERSION, is_nullable=False),
+        Column("Owner", INT, default=Default(f"DF_{name}_Owner", "([dbo].[CurrentOwner]())")),
+        Column("Secret", varchar(20), is_masked=number % 3 == 0),
+        Column("Parent", INT),
+        Column("Label", nvarchar(60), computed=Computed("([dbo].[LabelOf]([Name]))")),
+    )
+    return Table(
+        "dbo",
+        name,
+        columns,
+        Key(f"PK_{name}", (KeyColumn("ID"),)),
+        indexes=(
+            Index("IX_Name", (KeyColumn("Name"),)),
+            Index(f"IX_{name}_Created", (KeyColumn("Created"),), filter=f"([Parent]>[dbo].[First{number % 5}]())"),
+        ),
+        foreign_keys=(
+            ForeignKey(f"FK_{name}", ("Parent",), "dbo", f"Table{number // 2:03}", ("ID",), is_trusted=number % 4 > 0),
+        ),
+        checks=(Check(f"CK_{name}", f"([Name] like '%{number}%' AND [dbo].[IsFine]([Name])=(1))"),),
+        traits=("temporal",) if number % 50 == 0 else (),
+    )
+
+
+def _code(count: int) -> Iterator[OtherObject]:
+    for number in range(count):
+        text = f"CREATE VIEW [dbo].[View{number:03}] AS\nSELECT [ID], [Name]\nFROM [dbo].[Table{number:03}]"
+        yield OtherObject("view", "dbo", f"View{number:03}", text)
+    for number in range(count // 3):
+        text = f"CREATE PROCEDURE [dbo].[Do{number:03}] AS SELECT 1 AS [One]"
+        yield OtherObject("sql stored procedure", "dbo", f"Do{number:03}", text)

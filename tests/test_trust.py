@@ -137,7 +137,8 @@ def test_control_characters_never_reach_a_log_or_a_report(evil: Workplace) -> No
     assert r"Processing: [a\x1b" in runs[0].out
     assert r"\ny]" in runs[0].out
     assert "✅" in runs[2].out
-    for name in ("schema_report.md", "schema_report.json", "schema_check.json", "data_sync_progress.json"):
+    reports = ("schema_report.md", "schema_report_details.md", "schema_report.json")
+    for name in (*reports, "schema_check.json", "data_sync_progress.json"):
         assert not RAW.search((evil.folder / name).read_text(encoding="utf-8")), name
     keys = [f"[{EVIL.replace(']', ']]')}]", "Plain"]
     assert sorted(json.loads(evil.data_progress.read_text(encoding="utf-8"))["tables"]) == sorted(keys)
