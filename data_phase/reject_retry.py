@@ -18,6 +18,7 @@ from model.errors import TableError, TargetError, UnfitTargetError
 from model.events import TableCompleted, TableFailed, TableStarted
 from model.long_rows import Part
 from mssql import chunk_keys, reader
+from mssql.keys_read_back import misread_keys
 from mssql.wanted_rows import SourceConnections, WantedRows
 from postgres import checkpoints, loader, rejected_rows, suspension
 from postgres.checkpoints import Totals
@@ -35,11 +36,40 @@ from scheduling.tasks import Label, Worker, run_unwatched
 
 @dataclass(frozen=True)
 class Retried:
-    """What became of a table's rejected rows: now in it, refused again, no longer on the source."""
+    """What became of a table's rejected rows: now in it, refused again, no longer on the source, not to be looked for.
 
-    loaded: int
-    refused: int
-    gone: int
+    The last ones stay recorded: the source reads their keys otherwise than they were written down, and so nobody knows
+    whether they are still there.
+    """
+
+    loaded: int = 0
+    refused: int = 0
+    gone: int = 0
+    misread: int = 0
+
+    def __add__(self, other: Retried) -> Retried:
+        """Of both."""
+        return Retried(
+            self.loaded + other.loaded,
+            self.refused + other.refused,
+            self.gone + other.gone,
+            self.misread + other.misread,
+        )
+
+    @property
+    def left(self) -> int:
+        """Rows that are still recorded."""
+        return self.refused + self.misread
+
+    def __str__(self) -> str:
+        gone = f", {self.gone:,} are no longer on the source" if self.gone else ""
+        misread = (
+            f", {self.misread:,} were not looked for and stay recorded, because the source reads their keys otherwise "
+            f"than they were recorded (was the column's collation changed?)"
+            if self.misread
+            else ""
+        )
+        return f"{self.loaded:,} rejected rows were loaded, {self.refused:,} were rejected again{gone}{misread}"
 
 
 @dataclass(frozen=True)
@@ -56,15 +86,15 @@ class RetryRejects(LoadTask):
 
     def run(self, worker: Worker[ConnectionPair]) -> Retried:
         """Raises TableError, UnreachableError."""
-        step, done, after = self.step(worker), list[Retried](), 0
+        step, done, after = self.step(worker), Retried(), 0
         last = tried(step.settings, step.worker, lambda _: rejected_rows.last_id(step.target, self.job.plan.target))
         while True:
             some = tried(step.settings, step.worker, lambda _, after=after: self._load_next(step, after, last))  # type: ignore[misc]
             if some is None:
                 break
             retried, after = some
-            done.append(retried)
-        return Retried(sum(r.loaded for r in done), sum(r.refused for r in done), sum(r.gone for r in done))
+            done += retried
+        return done
 
     def _load_next(self, step: Step, after: int, last: int) -> tuple[Retried, int] | None:
         """The next few rows, and the last one's number; None where none is left.
@@ -80,7 +110,12 @@ class RetryRejects(LoadTask):
         like = [row for row in rows if (row.chunk, row.key is None) == (rows[0].chunk, rows[0].key is None)]
         return rows[: next((number for number, row in enumerate(rows) if row not in like), len(rows))]
 
-    def _load(self, step: Step, rows: Sequence[Recorded]) -> Retried:
+    def _load(self, step: Step, recorded: Sequence[Recorded]) -> Retried:
+        misread = _misread(step, recorded)
+        rows = [row for row in recorded if row.id not in misread]
+        if not rows:
+            return Retried(misread=len(misread))
+
         def begin(cursor: Any) -> None:
             rejected_rows.forget(cursor, rows)
 
@@ -91,7 +126,22 @@ class RetryRejects(LoadTask):
         work = LoadTransaction(self.job.plan, finish, begin)
         writer = CopyButRejected(refusals(self.job, rows[0].chunk))
         brought = loader.load(step.target, work, _read_again(step, rows), writer)
-        return Retried(brought.rows, brought.rejected, len(rows) - brought.rows - brought.rejected)
+        gone = len(rows) - brought.rows - brought.rejected
+        return Retried(brought.rows, brought.rejected, gone, len(misread))
+
+
+def _misread(step: Step, rows: Sequence[Recorded]) -> set[int]:
+    """The numbers of rows that cannot be looked for. Raises SourceError, TargetError."""
+    keys = {row.id: row.key for row in rows if row.key is not None}
+    try:
+        found = misread_keys(step.source, step.job.table, list(keys.values())) if keys else []
+    except (KeyError, ValueError) as error:
+        raise _unfit(error) from None
+    return {list(keys)[position] for position in found}
+
+
+def _unfit(error: Exception) -> TargetError:
+    return TargetError(f"its rejected rows no longer fit the table ({error}); load the table again")
 
 
 def _read_again(step: Step, rows: Sequence[Recorded]) -> Iterator[Part]:
@@ -104,7 +154,7 @@ def _read_again(step: Step, rows: Sequence[Recorded]) -> Iterator[Part]:
         else:
             yield read_rows([row.row for row in rows], job.plan.sources)
     except (KeyError, ValueError) as error:
-        raise TargetError(f"its rejected rows no longer fit the table ({error}); load the table again") from None
+        raise _unfit(error) from None
 
 
 def retry(
@@ -174,14 +224,12 @@ def _in_rounds(
                     this_run.recorder([TableFailed(table.key, words)])
                     this_run.display.say(f"❌ {table.full_name}: {words}")
                     continue
-                gone = f", {retried.gone:,} are no longer on the source" if retried.gone else ""
-                told = f"{retried.loaded:,} rejected rows were loaded, {retried.refused:,} were rejected again{gone}"
-                this_run.display.say(f"🔁 {table.full_name}: {told}")
+                this_run.display.say(f"🔁 {table.full_name}: {retried}")
                 rows = retried.loaded
                 if has_progress and this_run.tracker.entry(table.key):
                     rows += this_run.tracker.rows_synced(table.key)
-                    this_run.tracker.record(table.key, rows_synced=rows, rows_rejected=retried.refused)
-                this_run.recorder([TableCompleted(table.key, rows, retried.refused)])
+                    this_run.tracker.record(table.key, rows_synced=rows, rows_rejected=retried.left)
+                this_run.recorder([TableCompleted(table.key, rows, retried.left)])
                 any_went_in = any_went_in or retried.loaded > 0
                 if retried.refused:
                     refused.append(table)

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from model.catalog import Column, Table
 from model.ranges import Picked
 from model.type_traits import KeyKind
-from mssql.quoting import can_stand_in_a_query
+from mssql.quoting import can_stand_in_a_query, literal
 from type_mapping import has_seventh_digit, traits_of
 
 #: a key of more columns than this is not used: each one doubles what the server compares
 MAX_KEY_COLUMNS = 8
 _ORDERED_KINDS = {"CLUSTERED", "NONCLUSTERED"}
 
-_OF_ITS_TYPE = "CAST('{v}' AS {t})"
-# Kind of key → how its value is written as text by the server, and the literal made of that text ({v}). A literal is of
-# the column's own type: a bare 2147483648 is a numeric, for which a bigint column would be converted, and its index not
-# sought in (Microsoft, "int, bigint, smallint, and tinyint", "Data type precedence").
+_OF_ITS_TYPE = "CAST({v} AS {t})"
+# Kind of key → how its value is written as text by the server, and the literal made of that text as T-SQL writes it
+# ({v}). A literal is of the column's own type: a bare 2147483648 is a numeric, for which a bigint column would be
+# converted, and its index not sought in (Microsoft, "int, bigint, smallint, and tinyint", "Data type precedence").
 _LITERALS: Mapping[KeyKind, tuple[str, str]] = {
     "integer": ("CAST({c} AS varchar(40))", _OF_ITS_TYPE),
     "decimal": ("CAST({c} AS varchar(45))", _OF_ITS_TYPE),
@@ -25,7 +25,7 @@ _LITERALS: Mapping[KeyKind, tuple[str, str]] = {
     "date": ("CONVERT(varchar(40), {c}, 23)", _OF_ITS_TYPE),
     "timestamp": ("CONVERT(varchar(40), {c}, 121)", _OF_ITS_TYPE),
     "uuid": ("CAST({c} AS varchar(36))", _OF_ITS_TYPE),
-    "text": ("{c}", "CAST(N'{v}'{collate} AS {t})"),
+    "text": ("{c}", "CAST({v}{collate} AS {t})"),
 }
 
 
@@ -69,13 +69,14 @@ def key_literals(key: Sequence[Column], row: Mapping[str, str]) -> tuple[str, ..
 
 
 def _literal(column: Column, text: str) -> str:
+    kind = traits_of(column.type).key
     collate = f" COLLATE {column.collation}" if column.collation else ""
     _, template = _forms_of(column)
-    if traits_of(column.type).key == "timestamp":
+    if kind == "timestamp":
         text = _in_iso_8601(text)
-    return (
-        template.replace("{t}", str(column.type)).replace("{collate}", collate).replace("{v}", text.replace("'", "''"))
-    )
+    # Of the other kinds the text is plain ASCII in one line.
+    value = literal(text) if kind == "text" else "'" + text.replace("'", "''") + "'"
+    return template.replace("{t}", str(column.type)).replace("{collate}", collate).replace("{v}", value)
 
 
 def _in_iso_8601(text: str) -> str:

@@ -230,9 +230,17 @@ def _as_compared(column: Column, request: Request) -> str:
         return f"DATEADD(NANOSECOND, -({_seventh_digit(value)}), {value})"
     if not is_text(column) or request.compares(column) == "source":
         return name
-    # Through nvarchar, because a collation of another code page would lose characters; keys are short.
-    exact = f"CAST({name} AS nvarchar({UNICODE_UNITS})) COLLATE {BINARY}"
+    exact = _exactly(name)
     return f"LOWER({exact})" if request.compares(column) == "lower" else exact
+
+
+def _exactly(expression: str) -> str:
+    """A key's text as one that compares by code point.
+
+    Through nvarchar, since COLLATE takes a varchar to the collation's own code page, and `?` for what that has not
+    (Microsoft, "COLLATE (Transact-SQL)", "Collation and Unicode support"). Keys are short enough for it.
+    """
+    return f"CAST({expression} AS nvarchar({UNICODE_UNITS})) COLLATE {BINARY}"
 
 
 # -- foreign keys ----------------------------------------------------------------------------
@@ -274,6 +282,6 @@ def _stricter_rule(column: Column, request: Request) -> str:
     """What PostgreSQL asks of an equal pair beyond the source's equality: case, accents, trailing blanks."""
     if not is_text(column) or request.compares(column) == "source":
         return ""
-    rule = f" AND {{p}} COLLATE {BINARY} = {{c}} COLLATE {BINARY}" if request.compares(column) == "exact" else ""
+    rule = f" AND {_exactly('{p}')} = {_exactly('{c}')}" if request.compares(column) == "exact" else ""
     # T-SQL ignores trailing blanks in every collation; PostgreSQL does so in character(n) only.
     return rule + ("" if traits_of(column.type).is_fixed_size else " AND DATALENGTH({p}) = DATALENGTH({c})")

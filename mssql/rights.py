@@ -8,7 +8,7 @@ from typing import Any
 import pyodbc
 
 from model.catalog import Table
-from mssql.quoting import is_beyond_basic_plane, quote_table
+from mssql.quoting import is_beyond_basic_plane, literal, quote_table
 
 #: tables asked about in one query
 AT_ONCE = 200
@@ -41,10 +41,5 @@ def _answers(connection: Any, questions: Sequence[str]) -> list[Any]:
 
 def _question(table: Table) -> str:
     """Whether the login may read the table's first column: the right may be had on the table, or on its columns."""
-    name = _literal(quote_table(table.schema, table.name))
-    return f"HAS_PERMS_BY_NAME({name}, 'OBJECT', 'SELECT', {_literal(table.columns[0].source_name)}, 'COLUMN')"
-
-
-def _literal(text: str) -> str:
-    """A T-SQL literal of a name. A backslash before the end of a line, which T-SQL would drop, is kept apart."""
-    return "N'" + text.replace("'", "''").replace("\\\n", "\\' + N'\n") + "'"
+    name = literal(quote_table(table.schema, table.name))
+    return f"HAS_PERMS_BY_NAME({name}, 'OBJECT', 'SELECT', {literal(table.columns[0].source_name)}, 'COLUMN')"

@@ -21,7 +21,7 @@ from model.catalog import Table
 from model.errors import OdbcError, SnapshotError
 from model.settings import Settings
 from mssql import odbc_client, reader
-from mssql.quoting import is_beyond_basic_plane, quote, quote_table
+from mssql.quoting import can_be_one_constant, is_beyond_basic_plane, literal, quote, quote_table
 
 #: milliseconds that the fence waits for those who write to a table
 FENCE_TIMEOUT_MS = 30_000
@@ -51,8 +51,10 @@ def take_snapshot(connection: Any, stamp: str) -> str:
         if not files:
             raise SnapshotError("the server shows no data files of the database")
         name = f"{database[:90]}_replication_{stamp}"
+        if not all(can_be_one_constant(physical) for _, physical in files):
+            raise SnapshotError("a data file's path has a backslash before the end of a line, which T-SQL would drop")
         parts = ", ".join(
-            f"(NAME = {quote(logical)}, FILENAME = {_text(f'{physical}.{stamp}.ss')})" for logical, physical in files
+            f"(NAME = {quote(logical)}, FILENAME = {literal(f'{physical}.{stamp}.ss')})" for logical, physical in files
         )
         connection.execute(f"CREATE DATABASE {quote(name)} ON {parts} AS SNAPSHOT OF {quote(database)}")
         return name
@@ -185,8 +187,3 @@ def _value(session: Any, sql: str) -> Any:
 
 def _values(connection: odbc_client.Connection, sql: str) -> list[Any]:
     return [row.value(pa.int64()) for row in connection.rows(sql)]
-
-
-def _text(value: str) -> str:
-    quoted = value.replace("'", "''")
-    return f"N'{quoted}'"

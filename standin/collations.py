@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 #: Latin1, case-insensitive: the collation of `SQL_Latin1_General_CP1_CI_AS` on the wire.
 DEFAULT_COLLATION = bytes.fromhex("0904d00034")
@@ -33,6 +35,8 @@ _CODE_PAGES = (
 _SORT_IDS = (("sql_latin1_general_cp437", 32, "cp437"), ("sql_latin1_general_cp850", 42, "cp850"))
 
 _UTF8_FLAG = 1 << 26
+
+_OF_SEVERAL_BYTES = frozenset({"utf-8", "cp932", "cp936", "cp949", "cp950"})
 
 
 @dataclass(frozen=True)
@@ -73,3 +77,32 @@ def is_case_sensitive(collation: str | None) -> bool:
     """Whether texts under the collation compare by case."""
     lowered = (collation or "").lower()
     return "_cs" in lowered or "_bin" in lowered
+
+
+def in_code_page(sql: str, collation: str | None) -> str:
+    """DuckDB's text for a text of which a collation's code page keeps what it has, and `?` for the rest.
+
+    Of the Asian code pages, of two bytes, everything is kept.
+    """
+    kept = _characters(Collation.named(collation).encoding)
+    return f"regexp_replace({sql}, '[^{kept}]', '?', 'g')" if kept else sql
+
+
+@cache
+def _characters(encoding: str) -> str:
+    """The characters of a code page of one byte, as a class of a regular expression; nothing for another one."""
+    if encoding in _OF_SEVERAL_BYTES:
+        return ""
+    # A byte without a character is that of ISO 8859-1 in Windows.
+    found = sorted({ord(bytes([byte]).decode(encoding, "ignore") or chr(byte)) for byte in range(256)})
+    return "".join(rf"\x{{{low:X}}}-\x{{{high:X}}}" for low, high in _runs(found))
+
+
+def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    low = high = numbers[0]
+    for number in numbers[1:]:
+        if number > high + 1:
+            yield low, high
+            low = number
+        high = number
+    yield low, high

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from model.catalog import SqlType
+from standin.collations import in_code_page
 from standin.errors import SqlError
 from standin.quoting import text_literal
 from standin.storage import storage
@@ -16,7 +17,7 @@ from standin.tsql.moments import from_ticks, ticks_of
 from standin.tsql.precedence import common, family
 from standin.tsql.values import Query, Typed
 from standin.type_names import NVARCHAR_MAX
-from standin.types import BINARIES, DECIMALS, INTEGERS, TEXTS, WIDE
+from standin.types import BINARIES, DECIMALS, INTEGERS, NARROW, TEXTS, WIDE
 
 
 def _number_text(value: Typed, kind: SqlType, style: int | None) -> str:
@@ -34,7 +35,8 @@ def _number_text(value: Typed, kind: SqlType, style: int | None) -> str:
 def _to_text(value: Typed, kind: SqlType, target: SqlType, style: int | None) -> str:
     group = family(kind)
     if group == "text":
-        text = value.sql
+        is_narrowed = kind.name in WIDE and target.name in NARROW and not (value.literal or "é").isascii()
+        text = in_code_page(value.sql, value.collation) if is_narrowed else value.sql
     elif group == "number":
         text = _number_text(value, kind, style)
     elif kind.name == "uniqueidentifier":

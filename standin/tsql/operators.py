@@ -8,14 +8,14 @@ from dataclasses import replace
 from sqlglot import exp
 
 from model.catalog import SqlType
-from standin.collations import is_case_sensitive
+from standin.collations import in_code_page, is_case_sensitive
 from standin.storage import storage
 from standin.tsql.context import Context
 from standin.tsql.conversions import meet
 from standin.tsql.precedence import as_decimal, common, family
 from standin.tsql.values import Typed, parenthesised
 from standin.type_names import BIGINT, INT
-from standin.types import INTEGERS, WIDE
+from standin.types import INTEGERS, NARROW, WIDE
 
 _SYMBOLS: Mapping[type, str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
 _BITS: Mapping[type, str] = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|", exp.BitwiseXor: "xor"}
@@ -109,11 +109,13 @@ def _decimal_result(operator: type[exp.Binary], one: SqlType, two: SqlType) -> S
 
 
 def collate(context: Context, node: exp.Collate) -> Typed:
-    """COLLATE: of a collation's rules only case counts here."""
+    """COLLATE: of a collation's rules only case counts here, and its code page where the text is narrow."""
     value = context.value(node.this)
     collation = node.expression.name
     if collation.lower() == "database_default":
         return value
+    if value.kind is not None and value.kind.name in NARROW and value.literal is None:
+        value = replace(value, sql=in_code_page(value.sql, collation))
     if is_case_sensitive(collation):
         return replace(value, sql=f'({value.sql} COLLATE "binary")', collation=collation, literal=None)
     return replace(value, sql=f"({value.sql} COLLATE NOCASE)", collation=collation, literal=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -30,7 +31,17 @@ class _TSQL(TSQL):
     Parser = _Parser
 
 
+#: what may hold a quotation mark that begins no constant, then constants: of characters, and binary ones
+_PARTS = re.compile(
+    r"--[^\n]*|/\*.*?\*/|\[(?:[^\]]|\]\])*\]|'(?:[^']|'')*'|0x[0-9a-f\\\r\n]*", re.IGNORECASE | re.DOTALL
+)
+
 _STARTS = frozenset({"SET", "USE", "BEGIN", "COMMIT", "ROLLBACK", "SAVE", "DECLARE", "EXEC", "EXECUTE", "IF", "PRINT"})
+#: what may hold a quotation mark that begins no constant, then constants: of characters, and binary ones
+_PARTS = re.compile(
+    r"--[^\n]*|/\*.*?\*/|\[(?:[^\]]|\]\])*\]|'(?:[^']|'')*'|0x[0-9a-f\\\r\n]*", re.IGNORECASE | re.DOTALL
+)
+
 _OTHER_STARTS = frozenset({"INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "TRUNCATE", "MERGE", "WAITFOR"})
 _JOINS_SELECTS = frozenset({"UNION", "ALL", "EXCEPT", "INTERSECT", "AS"})
 
@@ -71,10 +82,20 @@ def split_batch(sql: str) -> list[str]:
     return [sql[group[0].start : group[-1].end + 1] for group in statements if group]
 
 
+def without_continuations(sql: str) -> str:
+    """Constants that go on in the next line behind a backslash, in one line, as T-SQL reads them."""
+
+    def joined(found: re.Match[str]) -> str:
+        part = found[0]
+        return re.sub(r"\\\r?\n", "", part) if part[0] in "'0" else part
+
+    return _PARTS.sub(joined, sql)
+
+
 def parse(sql: str) -> exp.Expression:
     """One statement's tree. Raises SqlError 102 where the text is no T-SQL that is known here."""
     try:
-        tree = sqlglot.parse_one(sql, read=_TSQL)
+        tree = sqlglot.parse_one(without_continuations(sql), read=_TSQL)
     except sqlglot.errors.SqlglotError as error:
         details = getattr(error, "errors", None) or [{}]
         near = details[0].get("highlight") or sql.strip().split()[0] if sql.strip() else ""
