@@ -347,9 +347,14 @@ class Account:
             keys = [
                 (self._fold(names[part.column_id].name), kind == "index" and bool(part.is_descending_key))
                 for part in of_index
-                if part.key_ordinal  # 0 is included, or a partitioning column that is no part of the key
+                # 0 is included, or a partitioning column that is no part of the key; or a column of no table.
+                if part.key_ordinal and part.column_id in names
             ]
-            included = {self._fold(names[part.column_id].name) for part in of_index if part.is_included_column}
+            included = {
+                self._fold(names[part.column_id].name)
+                for part in of_index
+                if part.is_included_column and part.column_id in names
+            }
             wanted = (keys, included, bool(row.is_unique), bool(row.has_filter))
             target, table = self._target_name(row.object_id), self._source.full_name(row.object_id)
             called = self._called(kind, f"{table}.{row.name}", row.name)

@@ -82,6 +82,11 @@ class Builder:
 
         Raises UsageError, before any table is made, where there cannot be such a domain.
         """
+        if named.name in map(str, self._promised):
+            raise UsageError(
+                f"the alias type {named.finding.name} cannot be the domain {named.name}, for a table has that name and "
+                f'with it a type. No table was created. Set "base" for its columns in the type map'
+            )
         base = domain_base(self._target.connection, named.name)
         if base == named.shape:
             return

@@ -89,6 +89,11 @@ def _index(
         suggestion = FOREIGN_KINDS.get(index.kind)
         findings.append(Finding("index", source_name, "skipped", why, _spelled(index), suggestion))
         return None
+    if not index.columns:
+        # Babelfish shows a full-text index as one, on a column 0.
+        why = "the catalog names no column of the table that it is on"
+        findings.append(Finding("index", source_name, "skipped", why, _spelled(index)))
+        return None
     if index.is_disabled:
         why, suggestion = "disabled on the source", "create it by hand if wanted"
         findings.append(Finding("index", source_name, "skipped", why, _spelled(index), suggestion))

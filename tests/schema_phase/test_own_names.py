@@ -9,7 +9,7 @@ import pytest
 
 from demo.shop import INT, TINYINT, nvarchar
 from demo.target import EmbeddedTarget
-from model.catalog import Check, Column, Database, Identity, Index, KeyColumn, SqlType, Table
+from model.catalog import AliasType, Check, Column, Database, Identity, Index, KeyColumn, SqlType, Table
 from model.catalog import Sequence as SequenceObject
 from tests.handmade import primary, required
 from tests.made_schemas import run_on
@@ -94,6 +94,27 @@ def test_a_check_with_the_name_that_postgresql_18_gives_a_not_null_arrives(
     assert made.entry("check", "dbo.Orders.Orders_Amount_not_null")["state"] == "done"
     assert "<> 0" in made.constraint("orders", "orders_amount_not_null")
     assert made.columns("orders")["amount"] == ("integer", True)
+
+
+def test_a_domain_and_a_table_of_one_name_stop_before_any_table(target: EmbeddedTarget, tmp_path: Path) -> None:
+    phone = SqlType("varchar", 24, alias="Phone")
+    people = Table("dbo", "People", (required("ID"), Column("Phone", phone)))
+    database = Database("one_name", (people, Table("dbo", "Phone", (required("ID"),))), alias_types=(
+        AliasType("dbo", "Phone", SqlType("varchar", 24)),
+    ))  # fmt: skip
+    (tmp_path / "types.json").write_text('{"types": {"alias": "domain"}}', encoding="utf-8")
+    made, finished = run_on(database, target, tmp_path, TYPE_MAP="types.json")
+    assert finished.code == 2, finished.text
+    assert "the alias type dbo.Phone cannot be the domain public.phone, for a table has that name" in finished.err
+    assert made.query("SELECT FROM pg_tables WHERE schemaname = 'public'") == []
+
+
+def test_an_index_on_no_column_of_the_catalog_is_skipped(target: EmbeddedTarget, tmp_path: Path) -> None:
+    table = Table("dbo", "T", (required("ID"),), primary("PK_T", "ID"), indexes=(Index("ft_index_T", ()),))
+    made, finished = run_on(Database("no_column", (table,)), target, tmp_path)
+    assert finished.code == 0, finished.text
+    assert made.entry("index", "dbo.T.ft_index_T")["state"] == "skipped"
+    assert made.entry("primary key", "dbo.T.PK_T")["state"] == "done"
 
 
 def test_tables_sequences_and_indexes_named_like_the_sequence_of_an_identity_arrive(
