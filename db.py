@@ -32,6 +32,7 @@ from dotenv.parser import Binding, parse_stream
 from model.connection_advice import NOBODY_LISTENS, source_advice
 from model.errors import NoMoreConnectionsError, OdbcDiagnosis, SettingsError, UnreachableError, is_temporary_sqlstate
 from model.logins import METHODS, AccessToken, Login, expiry_of, login_in, login_of, required
+from model.odbc_strings import odbc_value, parse_odbc
 from model.server_address import parse_address
 from model.settings import SECRET_PARAMETERS, Driver, Secrets, Settings, Source, Target
 from model.settings_slips import Given, refuse_near_names
@@ -203,12 +204,16 @@ def _source_of(whole: str, values: Mapping[str, str]) -> tuple[Source, Sequence[
     """The source that a whole connection string describes."""
     parts = parse_odbc(whole)
     login = login_in(parts, values)
-    named = parts.get("driver", "")
-    driver = Driver(named, "from MSSQL_CONNECTION_STRING") if named else find_driver(values.get("MSSQL_DRIVER", ""))
+    named, dsn = parts.get("driver", ""), parts.get("dsn", "")
+    if named:
+        driver = Driver(named, "from MSSQL_CONNECTION_STRING")
+    elif dsn:
+        driver = Driver(_odbc().dataSources().get(dsn, "unknown"), f"of the data source {dsn}")
+    else:
+        driver = find_driver(values.get("MSSQL_DRIVER", ""))
     _refuse_unfit(driver, login)
-    text = whole if named else f"Driver={odbc_value(driver.name)};{whole}"
-    server = parts.get("server", parts.get("dsn", "?"))
-    label = f"{server}/{parts.get('database', '?')}"
+    text = whole if named or dsn else f"Driver={odbc_value(driver.name)};{whole}"
+    label = f"{parts.get('server', dsn or '?')}/{parts.get('database', '?')}"
     # Microsoft, "Using Microsoft Entra ID with the ODBC Driver": such a login is encrypted by older drivers as well.
     default = "yes" if driver.encrypts_by_default or METHODS[login.authentication].is_entra else "no"
     word = parts.get("encrypt", parts.get("encryption", default)).lower()
@@ -279,27 +284,6 @@ def _are_ports(text: str) -> bool:
 
 
 # -- ODBC ------------------------------------------------------------------------------------
-
-
-def odbc_value(value: str) -> str:
-    """A value for an ODBC connection string, in braces where it needs them (a `}` doubled).
-
-    Source: Microsoft, "SQLDriverConnect Function", comments on special characters.
-    """
-    if value and not re.search(r"[\[\]{}(),;?*=!@\s]", value):
-        return value
-    return "{" + value.replace("}", "}}") + "}"
-
-
-def parse_odbc(text: str) -> dict[str, str]:
-    """The keywords (lower-cased) and values of an ODBC connection string; the first of a name wins."""
-    parts: dict[str, str] = {}
-    for match in re.finditer(r"\s*([^=;]+?)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;]*)(?:;|$)", text):
-        value = match[2].strip()
-        if value.startswith("{"):
-            value = value[1:-1].replace("}}", "}")
-        parts.setdefault(match[1].lower(), value)
-    return parts
 
 
 def find_driver(named: str) -> Driver:

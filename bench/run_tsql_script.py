@@ -22,7 +22,8 @@ import pyodbc
 
 from bench.bulk_insert import STATEMENT, bulk_insert
 from bench.sqlcmd import Batch, ScriptError, batches
-from db import connect_source, find_env_file, in_database, load_settings, odbc_words, parse_odbc
+from db import connect_source, find_env_file, in_database, load_settings, odbc_words
+from model.odbc_strings import parse_odbc
 from model.settings import Settings
 from mssql.quoting import quote
 

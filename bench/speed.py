@@ -26,7 +26,8 @@ from pathlib import Path
 from urllib.parse import quote as percent
 
 from bench.shapes import SHAPES, create_shape
-from db import connect_source, connect_target, find_env_file, load_settings, parse_odbc
+from db import connect_source, connect_target, find_env_file, load_settings
+from model.odbc_strings import parse_odbc
 from model.settings import Settings
 from postgres.names import quote
 

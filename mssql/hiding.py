@@ -12,8 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from db import parse_odbc
 from model.catalog import Column, Hiding, Table
+from model.odbc_strings import parse_odbc
 from model.settings import Source
 from mssql.catalog_queries import Catalog
 from mssql.quoting import is_beyond_basic_plane, literal, quote_table

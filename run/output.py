@@ -18,6 +18,11 @@ def write_out(text: str) -> None:
         print(visible(text) if sys.stdout.isatty() else text, end="", flush=True)
     except BrokenPipeError:
         return
+    except UnicodeEncodeError as error:
+        raise OutputError(
+            f"standard output cannot be written: its encoding, {error.encoding}, has no "
+            f"{error.object[error.start]!r}. With PYTHONUTF8=1 in the environment it is UTF-8"
+        ) from None
     except (OSError, ValueError, AttributeError) as error:
         # Without standard output there is no `sys.stdout`.
         raise OutputError(f"standard output cannot be written: {getattr(error, 'strerror', None) or error}") from None

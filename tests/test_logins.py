@@ -24,10 +24,11 @@ from typing import Any
 import pytest
 
 import db
-from db import connect_source, load_settings, parse_odbc, probe_port
+from db import connect_source, find_driver, load_settings, probe_port
 from model.connection_advice import source_advice
 from model.errors import SettingsError, UnreachableError
 from model.logins import METHODS, Authentication
+from model.odbc_strings import parse_odbc
 from model.settings import Secrets, Settings
 from model.settings_slips import Given, refuse_near_names
 from model.settings_table import SETTINGS
@@ -194,6 +195,26 @@ def test_a_whole_string_and_a_token_go_together_unless_the_string_logs_in_itself
     assert load_settings(None, given).source.authentication == "entra-token"
     with pytest.raises(SettingsError, match="says UID, and an access token is given"):
         load_settings(None, {**given, "MSSQL_CONNECTION_STRING": f"{text};UID=u"})
+
+
+@both_lanes
+def test_a_data_source_of_the_system_is_used_with_its_own_driver(
+    serve: Serve, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = serve(SHOP, SHOP_ROWS)
+    driver = find_driver("")
+    # A name of its own each time, since the driver manager remembers for a while what it has read.
+    name = f"shop on {source.port}"
+    (tmp_path / "odbc.ini").write_text(
+        f"[{name}]\nDriver={driver.name}\nServer=127.0.0.1,{source.port}\nDatabase=shop\nTrustServerCertificate=yes\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("ODBCINI", str(tmp_path / "odbc.ini"))
+    text = f"DSN={name};UID={source.login};PWD={{{source.password}}}"
+    settings = load_settings(None, {"MSSQL_CONNECTION_STRING": text, "PGDATABASE": "d"})
+    assert is_answered(connect(settings))
+    assert settings.source.driver.origin == f"of the data source {name}"
+    assert settings.source.driver.name == driver.name
 
 
 @pytest.mark.parametrize("keyword", ["PWD", "Password", "KeystoreSecret", "AccessToken", "Access Token"])

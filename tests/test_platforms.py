@@ -6,6 +6,7 @@ Nothing here ran on those systems; docs/install.md says so.
 from __future__ import annotations
 
 import importlib.util
+import io
 import locale
 import os
 import platform
@@ -26,13 +27,14 @@ from data_phase.reject_files import file_name
 from db import choose_utf8_locale, find_driver, load_settings, wheel_driver
 from hand_edits.whole_files import put_in_place, write_atomically
 from model.driver_manager import libraries
-from model.errors import SettingsError
+from model.errors import OutputError, SettingsError
 from operations.killed_run import killed_run
+from run.output import write_out
 from tests.harness import ROOT, source_settings
 
 
 @pytest.fixture
-def windows(monkeypatch: pytest.MonkeyPatch) -> None:
+def windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - made before, by pytest itself
     """Python says that this is Windows."""
     monkeypatch.setattr(sys, "platform", "win32")
 
@@ -128,6 +130,15 @@ def test_a_console_of_windows_gets_bars_though_it_has_no_term(monkeypatch: pytes
 
 def test_what_a_pipe_of_windows_cannot_show_is_told_in_words() -> None:
     assert in_words("✅ Kundenübersicht → 漢字", "cp1252") == r"[OK] Kundenübersicht -> \u6f22\u5b57"
+
+
+def test_a_pipe_that_cannot_take_a_script_says_how_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe, encoding="cp1252"))
+    write_out("CREATE TABLE ü ();\n")
+    with pytest.raises(OutputError, match=r"has no 'Ω'\. With PYTHONUTF8=1"):
+        write_out("CREATE TABLE Ω ();\n")
+    assert pipe.getvalue().decode("cp1252").split() == ["CREATE", "TABLE", "ü", "();"], "nothing of it was written"
 
 
 # -- files -------------------------------------------------------------------------------------------
