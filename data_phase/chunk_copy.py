@@ -39,7 +39,8 @@ def anew(job: Job) -> Job:
 
 def plan_chunks(step: Step) -> tuple[Chunk, ...]:
     """The chunks in which the table is to be read. Raises PlanningError, UnreachableError."""
-    return chunk_planning.plan_chunks(step.source, step.job.table, step.settings.chunk_rows, step.worker.moved)
+    worker, chunk_rows = step.worker, step.settings.chunk_rows
+    return chunk_planning.plan_chunks(step.source, step.job.table, chunk_rows, worker.moved, tell=worker.remark)
 
 
 def bring(step: Step, chunk: Chunk, *, empties_first: bool) -> Totals:

@@ -9,10 +9,10 @@ same literal. Order is checked by the server before use. So where boundaries lie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, starmap
-from typing import Any
+from typing import Any, TypeAlias
 
 import arrow_odbc
 from arrow_odbc import TextEncoding
@@ -35,6 +35,16 @@ LEAST_OF_A_SAMPLE = 0.1
 MOST_OF_A_TABLE = 0.1
 #: traits of tables whose rows do not lie in pages that the server could draw
 WITHOUT_PAGES = {"memory-optimised", "external"}
+
+#: the errors of OFFSET and FETCH in a database whose compatibility level is too old for them
+BAD_SYNTAX, BAD_FETCH = 102, 153
+
+#: an answer of SERVER
+Server: TypeAlias = Mapping[str, Any]
+TOO_OLD = (
+    "⚠️ read as one chunk, which begins anew after every failure: the compatibility level of the database is too old to "
+    "cut the table ({words}); 110 is enough"
+)
 
 SERVER = "SELECT CAST(SERVERPROPERTY('Babelfish') AS int) AS is_babelfish, @@TRANCOUNT AS depth"
 
@@ -61,12 +71,14 @@ def plan_chunks(
     chunk_rows: int,
     on_boundary: Callable[[], None] = lambda: None,
     sampling: Sampling = SAMPLING,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[Chunk, ...]:
     """The chunks of a table, about `chunk_rows` rows each; one whole-table chunk where it cannot be cut.
 
     Those of a large table differ more in size, and from one time to the next, since they come from a sample.
     `connection` is an arrow-odbc connection. `on_boundary` is called for each boundary found, since a large
-    table has thousands. Raises PlanningError, and what `on_boundary` raises.
+    table has thousands; `tell` is told why a table with a key is not cut. Raises PlanningError, and what
+    `on_boundary` raises.
     """
     key = chunk_key(table)
     if not key or 0 < table.row_count <= chunk_rows:
@@ -75,10 +87,17 @@ def plan_chunks(
         # Queries that name it do not reach the server by this connection; a table that is not cut needs none.
         return (WHOLE_TABLE,)
     try:
+        (server,) = _rows(connection, SERVER)
         boundaries = []
-        for boundary in _boundaries(connection, table, key, chunk_rows, sampling):
-            boundaries.append(boundary)
-            on_boundary()
+        try:
+            for boundary in _boundaries(connection, server, table, key, chunk_rows, sampling):
+                boundaries.append(boundary)
+                on_boundary()
+        except arrow_odbc.Error as error:
+            if not _is_too_old(error) or _has_ended_its_transaction(connection, server):
+                raise
+            tell(TOO_OLD.format(words=odbc_diagnosis(error).words))
+            return (WHOLE_TABLE,)
         boundaries = _rising(connection, boundaries)
         if not boundaries:
             return (WHOLE_TABLE,)
@@ -89,12 +108,22 @@ def plan_chunks(
     return tuple(Chunk(number, names, low, high) for number, (low, high) in enumerate(pairwise(edges)))
 
 
+def _is_too_old(error: arrow_odbc.Error) -> bool:
+    """Whether a query was not understood: the statements here ask for nothing newer than OFFSET."""
+    return not odbc_diagnosis(error).numbers.isdisjoint({BAD_SYNTAX, BAD_FETCH})
+
+
+def _has_ended_its_transaction(connection: Any, server: Server) -> bool:
+    """Whether a refusal ended the transaction that sees one snapshot, outside of which nothing may be read."""
+    return _rows(connection, SERVER) != [server]
+
+
 def _boundaries(
-    connection: Any, table: Table, key: Sequence[Column], chunk_rows: int, sampling: Sampling
+    connection: Any, server: Server, table: Table, key: Sequence[Column], chunk_rows: int, sampling: Sampling
 ) -> Iterator[tuple[str, ...]]:
     """The keys that end a chunk: those of a sample where the table is large and the sample can be trusted."""
     if table.row_count >= sampling.from_rows and _lies_in_pages(table):
-        found = _drawn(connection, table, key, chunk_rows, sampling)
+        found = _drawn(connection, server, table, key, chunk_rows, sampling)
         if found and len(found) * chunk_rows >= LEAST_OF_A_SAMPLE * table.row_count:
             yield from found
             return
@@ -109,7 +138,7 @@ def _lies_in_pages(table: Table) -> bool:
 
 
 def _drawn(
-    connection: Any, table: Table, key: Sequence[Column], chunk_rows: int, sampling: Sampling
+    connection: Any, server: Server, table: Table, key: Sequence[Column], chunk_rows: int, sampling: Sampling
 ) -> list[tuple[str, ...]]:
     """Keys that stand equally far from each other in a sample of the table; none where the server draws no sample.
 
@@ -117,7 +146,6 @@ def _drawn(
     Babelfish reads over TABLESAMPLE and answers all rows; there it takes PostgreSQL's random(), once a row, while
     T-SQL's RAND() is one value for all rows and NEWID() takes many times as long.
     """
-    (server,) = _rows(connection, SERVER)
     wanted = sampling.single_rows if server["is_babelfish"] else sampling.page_rows
     if wanted > MOST_OF_A_TABLE * chunk_rows:
         return []
@@ -143,8 +171,7 @@ def _drawn(
             if number not in found and all(map(can_stand_in_a_query, row.values())):
                 found[number] = key_literals(key, row)
     except arrow_odbc.Error as error:
-        # A refusal may have ended the transaction that sees one snapshot, outside of which nothing may be read.
-        if odbc_diagnosis(error).is_temporary or _rows(connection, SERVER) != [server]:
+        if odbc_diagnosis(error).is_temporary or _has_ended_its_transaction(connection, server):
             raise
         return []
     # Keys that lost on their way what tells them apart are one boundary.

@@ -42,6 +42,7 @@ class Source:
         self.properties = _properties(database)
         #: whether its edition makes database snapshots
         self.makes_snapshots = False
+        self.compatibility_level = 160
         self.snapshots: dict[str, str] = {}
         #: every login that was asked for so far, admitted or not
         self.logins: list[SeenLogin] = []
@@ -111,6 +112,11 @@ class Source:
             "INSERT INTO sys.security_predicates BY NAME SELECT ? AS object_id, 1 AS security_predicate_id,"
             " sys.tds_object_id(?) AS target_object_id, ? AS predicate_type_desc", [number, table, predicate],
         )  # fmt: skip
+
+    def set_compatibility_level(self, level: int) -> None:
+        """What ALTER DATABASE … SET COMPATIBILITY_LEVEL does."""
+        self.compatibility_level = level
+        self._duck.execute("UPDATE sys.databases SET compatibility_level = ? WHERE database_id = 5", [level])
 
     def fail_next(self, table: str, number: int, message: str, times: int = 1) -> None:
         """The next `times` queries that name `table` (`schema.table`) fail with this error."""

@@ -69,8 +69,8 @@ class Reading:
 
 def plan_source(reading: Reading) -> tuple[Chunk, ...]:
     """The parts in which the source's rows are read. Raises PlanningError, UnreachableError."""
-    chunk_rows = reading.settings.chunk_rows
-    return chunk_planning.plan_chunks(reading.connections.source, reading.pair.table, chunk_rows, reading.worker.moved)
+    source, worker, chunk_rows = reading.connections.source, reading.worker, reading.settings.chunk_rows
+    return chunk_planning.plan_chunks(source, reading.pair.table, chunk_rows, worker.moved, tell=worker.remark)
 
 
 def count_part(reading: Reading, part: Range) -> Sums:

@@ -9,6 +9,7 @@ from itertools import chain, repeat
 import pyarrow as pa
 
 from model.catalog import SqlType
+from standin.errors import SqlError
 from standin.faults import DROP, ConnectionDroppedError, Interruption
 from standin.parameters import Parameter
 from standin.session.answer import ROW
@@ -23,11 +24,16 @@ VERSION_TEXT = (
     "Microsoft SQL Server 2022 - 16.0.4135.4 (X64), answered by the stand-in: a TDS server for demos and tests"
 )
 _BATCH_ROWS = 8192
+#: the compatibility level from which on OFFSET and FETCH are understood
+_OFFSET_LEVEL = 110
+_OFFSET = re.compile(r"\bOFFSET\s+\d+\s+ROWS\b", re.I)
 _TABLE_LOCK = re.compile(r"\bTABLOCK(X?)\b[^)]*\)", re.I)
 
 
 def run_query(session: Session, text: str, variables: Mapping[str, Parameter]) -> int:
     """Answers a query. Returns the number of its rows."""
+    if session.source.compatibility_level < _OFFSET_LEVEL and _OFFSET.search(text):
+        raise SqlError(102, "Incorrect syntax near 'OFFSET'.", 15)
     query = translation_of(session, text, variables)
     interruption = session.source.admit(query.tables)
     wires = wire_types(session, query)

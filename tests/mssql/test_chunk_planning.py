@@ -437,6 +437,38 @@ def test_a_session_that_sees_one_snapshot_outlives_the_planning(source: Source) 
     connection.execute("ROLLBACK TRANSACTION")
 
 
+@pytest.fixture
+def old_source() -> Iterator[Source]:
+    """A stand-in whose database is of SQL Server 2008's compatibility level, in which OFFSET is not understood."""
+    table, keys = SAMPLED["int"]
+    database = Database("old", (table,))
+    with StandIn(database, {table.full_name: [(*key, n) for n, key in enumerate(keys)]}) as server:
+        server.set_compatibility_level(100)
+        yield replace(_seen({**source_settings(server.port, "old"), "PGDATABASE": "none"}), stand_in=server)
+
+
+def test_at_an_old_compatibility_level_a_table_is_one_chunk_and_that_is_told(old_source: Source) -> None:
+    told: list[str] = []
+    connection = old_source.connect()
+    for statement in snapshots.BEGIN:
+        connection.execute(statement)
+    assert plan_chunks(connection, old_source.tables["many_int"], 20_000, tell=told.append) == (WHOLE_TABLE,)
+    (words,) = told
+    assert "read as one chunk" in words
+    assert "Incorrect syntax near 'OFFSET'. (102)" in words
+    # The transaction that sees one snapshot is as it was.
+    assert snapshots.Session(connection).is_open
+    connection.execute("ROLLBACK TRANSACTION")
+
+
+def test_at_an_old_compatibility_level_a_large_table_is_cut_all_the_same(old_source: Source) -> None:
+    told: list[str] = []
+    table = old_source.tables["many_int"]
+    chunks = plan_chunks(old_source.connect(), table, SAMPLED_CHUNK_ROWS, sampling=SAMPLING, tell=told.append)
+    assert len(chunks) > 1
+    assert told == []
+
+
 def test_a_database_snapshot_is_sampled_like_the_database(source: Source) -> None:
     if source.stand_in is None:
         pytest.skip("this server makes no database snapshots")

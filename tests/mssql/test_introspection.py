@@ -34,13 +34,12 @@ def carry(
     def run(
         tables: tuple[Table, ...],
         rows: dict[str, object] | None = None,
-        change: Callable[[StandIn], None] | None = None,
+        change: Callable[[StandIn], None] = lambda _: None,
     ) -> tuple[StandIn, Made]:
         database = Database("versions", tables)
         source = serve(database, rows or {})
-        if change is not None:
-            change(source)
-        made, finished = make(source, database, target, tmp_path, f"{target_database}_made")
+        change(source)
+        made, finished = make(source, database, target, tmp_path, f"{target_database}_made", CHUNK_ROWS="10")
         assert finished.code == 0, finished.text
         return source, made
 
@@ -128,3 +127,19 @@ def test_what_a_ledger_keeps_of_dropped_tables_and_columns_is_left_out_and_told(
     assert target_tables(target, made.database) == ["public.deeds"]
     assert target_rows(target, made.database, "deeds") == [(1, "kept")]
     assert list(made.columns("deeds")) == ["id", "label"]
+
+
+# -- old compatibility levels ------------------------------------------------------------------------
+
+
+def test_a_load_at_an_old_compatibility_level_is_whole_and_says_that_it_is_one_chunk(
+    carry: Callable[..., tuple[StandIn, Made]],
+) -> None:
+    rows = [(number, f"row {number}") for number in range(50)]
+    _, made = carry((numbered("Old"),), {"dbo.Old": rows}, lambda source: source.set_compatibility_level(100))
+    for flags in ((), ("--verify",)):
+        done = made.workplace.run("data", *flags)
+        assert done.code == 0, done.text
+        assert "read as one chunk" in done.out
+        assert "Incorrect syntax near 'OFFSET'" in done.out
+    assert made.one("SELECT count(*) FROM old") == 50
