@@ -53,7 +53,8 @@ def test_the_example_shows_the_defaults() -> None:
 
 
 def test_the_documentation_names_no_setting_that_there_is_not() -> None:
-    known = {*SETTINGS, "PGOPTIONS", "PGSSLMODE"}
+    compose = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+    known = {*SETTINGS, "PGOPTIONS", "PGSSLMODE", *re.findall(r"\$\{([A-Z_]+)", compose)}
     others = ("PG", "MSSQL_TEST_", "ICU_", "LZ4_", "POSTGIS_", "NORTHWIND_")
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for name in re.findall(r"`([A-Z][A-Z]+_[A-Z_]+)(?:=[^`]*)?`", page.read_text(encoding="utf-8")):
