@@ -608,7 +608,7 @@ _REFUSED = (
     refused(_C_, "([a])", "a value stands", _INT),
     refused(_C_, "([x].value('(/a)[1]','int')=(1))", "user-defined", {"x": "xml"}),
     refused(_C_, "([x]=(1))", "type sql_variant", {"x": "sql_variant"}),
-    refused(_C_, "([a] AT TIME ZONE 'UTC' IS NULL)", "'AT'", _INT),
+    refused(_C_, "([a] AT TIME ZONE 'UTC' IS NULL)", "is given a time zone", _INT),
     refused(_C_, "([a]&[b]+(1)=(1) AND [c]=(1))", "c is not a column", _TWO),
     refused(_G_, "(getdate())", "changes with the time", _INT, "datetime"),
     refused(_G_, "(datediff(year,[d],getdate()))", "changes with the time", {"d": "date"}, "int"),

@@ -250,6 +250,46 @@ _IDIOMS = (
     ),
 )
 
+_ZONED = (
+    default("(sysutcdatetime() AT TIME ZONE 'UTC')", "datetimeoffset(7)", Moving.INSTANT),
+    default("(dateadd(day,(0),sysdatetimeoffset()))", "datetimeoffset(7)", Moving.INSTANT),
+    computed(
+        "(CONVERT([datetime2](0),([u] AT TIME ZONE 'UTC') AT TIME ZONE 'Central European Standard Time'))",
+        "datetime2(0)",
+        {"u": "datetime2(0)"},
+        {
+            (_timestamp(2026, 7, 1, 12),): _timestamp(2026, 7, 1, 14),
+            (_timestamp(2026, 1, 1, 12),): _timestamp(2026, 1, 1, 13),
+        },
+        remark=Assumption.TIME_ZONES.value,
+    ),
+    computed(
+        "(CONVERT([date],[o] AT TIME ZONE 'Eastern Standard Time'))",
+        "date",
+        {"o": "datetimeoffset(0)"},
+        {(_instant(2026, 7, 1, 3),): dt.date(2026, 6, 30)},
+        remark=Assumption.TIME_ZONES.value,
+    ),
+    computed(
+        "(datediff(second,[o],[p]))",
+        "int",
+        {"o": "datetimeoffset(0)", "p": "datetimeoffset(0)"},
+        {(_instant(2026, 7, 1, 3), _east(1, 2026, 7, 1, 3)): -3600},
+    ),
+    computed(
+        "((datepart(weekday,[d])+@@datefirst)%(7))",
+        "int",
+        {"d": "date"},
+        {(dt.date(2026, 2, 28),): 0, (dt.date(2026, 3, 1),): 1},
+        stand_in_differs="reads +@@ as an operator",
+    ),
+    check(
+        "(((@@datefirst+datepart(weekday,[d]))-(2))%(7)<(5))",
+        {"d": "date"},
+        {(dt.date(2026, 2, 27),): True, (dt.date(2026, 2, 28),): False, (dt.date(2026, 3, 1),): False},
+    ),
+)
+
 _MORE = (
     computed(
         "(CONVERT([datetime],CONVERT([varchar](10),[d],(120))+' 23:59:59'))",
@@ -330,4 +370,4 @@ _OFFSETS = (
     ),
 )
 
-ENTRIES: tuple[Entry, ...] = (*_IDIOMS, *_MORE, *_OFFSETS)
+ENTRIES: tuple[Entry, ...] = (*_IDIOMS, *_ZONED, *_MORE, *_OFFSETS)

@@ -59,3 +59,4 @@ class Assumption(Enum):
     QUOTIENTS = "a quotient of decimals or money is cut to the scale that T-SQL has for it, not rounded"
     LONG_TEXTS = "a text that grows beyond 8,000 bytes when texts are put together is not cut, as T-SQL cuts it"
     BINARY_ZEROS = "binary values are compared byte by byte; SQL Server takes no notice of zeros at the end"
+    TIME_ZONES = "a time zone of Windows has the rules of the tz database, which knows those of former years"

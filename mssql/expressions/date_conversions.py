@@ -100,8 +100,12 @@ def local_time(notes: Notes, value: Value) -> Value:
 
 
 def at_offset(sql: str, offset: str) -> str:
-    """A local time from an instant, or an instant from a local time."""
-    return f"({sql} AT TIME ZONE {quoted('UTC') if offset == '+00:00' else f'interval {quoted(offset)}'})"
+    """A local time from an instant, or an instant from a local time; `offset` may be the name of a zone."""
+    if offset == "+00:00":
+        zone = quoted("UTC")
+    else:
+        zone = f"interval {quoted(offset)}" if offset[0] in "+-" else quoted(offset)
+    return f"({sql} AT TIME ZONE {zone})"
 
 
 def stamp(value: Value) -> str:

@@ -11,12 +11,14 @@ from decimal import Decimal
 from functools import partial
 
 from model.catalog import SqlType
+from mssql.expressions.assumptions import Assumption
 from mssql.expressions.context import Arguments, Context, Function, Kind
 from mssql.expressions.conversions import convert
 from mssql.expressions.date_conversions import LOCAL_TIME, at_offset, between_times, local_time, stamp
 from mssql.expressions.date_texts import formatted
 from mssql.expressions.numbers import padded_number
-from mssql.expressions.tree import Name, Node, Refused
+from mssql.expressions.time_zones import UTC, ZONES
+from mssql.expressions.tree import AT_TIME_ZONE, Name, Node, Refused
 from mssql.expressions.types import DATE, DATED, DATETIME, INT, INTEGERS, STRINGS, postgres_type, sized_type
 from mssql.expressions.values import Notes, Value, Volatility, constant_value, typed
 
@@ -63,14 +65,15 @@ def _sysdatetimeoffset(context: Context, _: Arguments) -> Value:
     return _present(context, "statement_timestamp()", SqlType("datetimeoffset", scale=7))
 
 
-def _part_name(node: Node) -> str:
+def part_name(node: Node) -> str:
+    """A date part by the name that it has here. Raises `Refused`."""
     name = node.parts[0].lower() if isinstance(node, Name) and len(node.parts) == 1 else ""
     if name not in _DATE_PARTS:
         raise Refused(f"the date part {name or 'given'} is not translated")
     return _DATE_PARTS[name]
 
 
-def _date(context: Context, node: Node, literal: SqlType) -> Value:
+def date_argument(context: Context, node: Node, literal: SqlType) -> Value:
     """A date argument, which has a day."""
     value = _moment(context, node, literal)
     if value.known.name == "time":
@@ -101,7 +104,7 @@ def _extract(part: str, value: Value) -> str:
 
 
 def _datepart(context: Context, arguments: Arguments) -> Value:
-    part = _part_name(arguments[0])
+    part = part_name(arguments[0])
     value = _moment(context, arguments[1], DATETIME)
     _weigh_part(part, value)
     if part == "week":
@@ -139,19 +142,19 @@ _NAMES = {
 
 def _datename(context: Context, arguments: Arguments) -> Value:
     """A number as a text, or a name in the language of the session ("DATENAME")."""
-    part = _part_name(arguments[0])
+    part = part_name(arguments[0])
     type_ = sized_type("nvarchar", 30)
     if part not in _NAMES:
         number = _datepart(context, arguments)
         return Value(f"{number.operand}::text", type_, is_ascii=True, is_digits=True)
-    value = _date(context, arguments[1], DATETIME)
+    value = date_argument(context, arguments[1], DATETIME)
     context.notes.doubt("DATENAME gives a name in the language of the session")
     number_sql = _extract("month", value) if part == "month" else f"{_extract('dow', value)} + 1"
     return Value(f"('{_NAMES[part]}'::text[])[({number_sql})::integer]", type_, is_ascii=True)
 
 
 def _field(part: str, context: Context, arguments: Arguments) -> Value:
-    return Value(f"{_extract(part, _date(context, arguments[0], DATETIME))}::integer", INT)
+    return Value(f"{_extract(part, date_argument(context, arguments[0], DATETIME))}::integer", INT)
 
 
 _UNITS = {
@@ -163,7 +166,7 @@ _UNITS = {
 
 def _dateadd(context: Context, arguments: Arguments) -> Value:
     """A month that is too short gives its last day in both engines ("DATEADD")."""
-    part = _part_name(arguments[0])
+    part = part_name(arguments[0])
     number = typed(context.value(arguments[1]))
     if isinstance(number.constant, Decimal):
         # "The fraction is truncated and not rounded."
@@ -175,14 +178,16 @@ def _dateadd(context: Context, arguments: Arguments) -> Value:
     unit, factor = _UNITS[part]
     value = typed(context.value(arguments[2]))
     if value.known.name != "datetimeoffset":
-        value = _moment(context, arguments[2], DATETIME)
-    elif unit in {"days", "months"} and value.offset != "+00:00":
-        # The session's zone would decide which day it is.
-        value = local_time(context.notes, value)
-    elif unit in {"days", "months"}:
-        shifted = add(context.notes, local_time(context.notes, value), unit, number, factor)
-        return replace(value, sql=at_offset(shifted.operand, "+00:00"), is_atom=True)
-    return add(context.notes, value, unit, number, factor)
+        return add(context.notes, _moment(context, arguments[2], DATETIME), unit, number, factor)
+    if unit == "days":
+        # The offset stays, so that each day has 24 hours; PostgreSQL's days follow the session's zone.
+        return add(context.notes, value, "hours", number, 24 * factor)
+    if unit != "months":
+        return add(context.notes, value, unit, number, factor)
+    if value.offset is None or value.offset[0] not in "+-":
+        raise Refused("months are added to the local time of a datetimeoffset, and timestamptz keeps the instant")
+    shifted = add(context.notes, local_time(context.notes, value), unit, number, factor)
+    return replace(value, sql=at_offset(shifted.operand, value.offset), is_atom=True, is_now=False)
 
 
 def add(notes: Notes, value: Value, unit: str, number: Value, factor: int) -> Value:
@@ -246,9 +251,9 @@ _LARGE_UNITS = {"millisecond": 1000, "microsecond": 1_000_000}
 
 def _datediff(type_: SqlType, context: Context, arguments: Arguments) -> Value:
     """The number of boundaries crossed; weeks begin on Sunday whatever DATEFIRST says ("DATEDIFF")."""
-    part = _part_name(arguments[0])
+    part = part_name(arguments[0])
     literal = SqlType("datetime2", scale=7)
-    start, end = (_moment(context, argument, literal) for argument in arguments[1:])
+    start, end = (_counted(context, argument, literal, part) for argument in arguments[1:])
     if "time" in {start.known.name, end.known.name} and start.known.name != end.known.name:
         start, end = (
             between_times(context.notes, value, literal, Refused("a time")) if value.constant is None else value
@@ -281,8 +286,16 @@ def _datediff(type_: SqlType, context: Context, arguments: Arguments) -> Value:
     return Value(sql if type_ == INT else f"({sql})::{cast}", type_, is_atom=is_atom or type_ != INT)
 
 
+def _counted(context: Context, node: Node, literal: SqlType, part: str) -> Value:
+    """An argument of DATEDIFF; minutes and what is smaller begin at the same instants at every offset."""
+    value = typed(context.value(node))
+    if value.known.name == "datetimeoffset" and part in _CLOCK_PARTS - {"hour"}:
+        return local_time(context.notes, replace(value, offset="+00:00"))
+    return _moment(context, node, literal)
+
+
 def _eomonth(context: Context, arguments: Arguments) -> Value:
-    value = _date(context, arguments[0], DATETIME)
+    value = date_argument(context, arguments[0], DATETIME)
     months = "interval '1 month'"
     if len(arguments) == 2:
         count = _int(context, arguments[1], "EOMONTH")
@@ -321,8 +334,8 @@ def _from_parts(function: str, type_: SqlType, context: Context, arguments: Argu
 
 
 def _datetrunc(context: Context, arguments: Arguments) -> Value:
-    part = _part_name(arguments[0])
-    value = _date(context, arguments[1], SqlType("datetime2", scale=7))
+    part = part_name(arguments[0])
+    value = date_argument(context, arguments[1], SqlType("datetime2", scale=7))
     if part == "week":
         raise Refused("the first day of a week depends on DATEFIRST")
     unit = {"doy": "day", "weekday": "day", "iso_week": "week"}.get(part, part)
@@ -352,11 +365,32 @@ def _switchoffset(context: Context, arguments: Arguments) -> Value:
 
 def _todatetimeoffset(context: Context, arguments: Arguments) -> Value:
     """A local time at an offset ("TODATETIMEOFFSET")."""
-    value = _date(context, arguments[0], SqlType("datetime2", scale=7))
+    value = date_argument(context, arguments[0], SqlType("datetime2", scale=7))
     offset = _offset(context, arguments[1])
     if value.known.name != "datetime2":
         value = between_times(context.notes, value, SqlType("datetime2", scale=7), Refused("no date"))
     type_ = SqlType("datetimeoffset", scale=value.known.scale)
+    return Value(at_offset(value.operand, offset), type_, offset=offset, is_now=value.is_now)
+
+
+def _at_time_zone(context: Context, arguments: Arguments) -> Value:
+    """A local time in a zone, or an instant shown there ("AT TIME ZONE")."""
+    name = context.value(arguments[1]).constant
+    if not isinstance(name, str):
+        raise Refused("the time zone is not constant")
+    zone = {windows.lower(): zone for windows, zone in ZONES.items()}.get(name.lower())
+    if zone is None:
+        raise Refused(f"the time zone {name} is not known here")
+    offset = "+00:00" if zone == UTC else zone
+    value = typed(context.value(arguments[0]))
+    if zone != UTC:
+        context.notes.assume(Assumption.TIME_ZONES, f"the zone {name} of Windows has rules of its own")
+    if value.known.name == "datetimeoffset":
+        return replace(value, offset=offset)
+    if value.known.name not in {"datetime", "datetime2", "smalldatetime"}:
+        raise Refused(f"{value.type} is given a time zone")
+    scale = value.known.scale if value.known.name == "datetime2" else 3 * (value.known.name == "datetime")
+    type_ = SqlType("datetimeoffset", scale=scale)
     return Value(at_offset(value.operand, offset), type_, offset=offset, is_now=value.is_now)
 
 
@@ -371,7 +405,7 @@ def _format(context: Context, arguments: Arguments) -> Value:
         return padded_number(context.notes, value, pattern)
     if value.known.name not in DATED | {"datetimeoffset"}:
         raise Refused(f"FORMAT of {value.type} is not translated")
-    return formatted(context.notes, _date(context, arguments[0], DATETIME), pattern, culture)
+    return formatted(context.notes, date_argument(context, arguments[0], DATETIME), pattern, culture)
 
 
 FUNCTIONS = {
@@ -398,5 +432,6 @@ FUNCTIONS = {
     "TIMEFROMPARTS": Function(partial(_from_parts, "make_time", SqlType("time", scale=7)), 5, 5),
     "SWITCHOFFSET": Function(_switchoffset, 2, 2),
     "TODATETIMEOFFSET": Function(_todatetimeoffset, 2, 2),
+    AT_TIME_ZONE: Function(_at_time_zone, 2, 2),
     "FORMAT": Function(_format, 2, 3),
 }

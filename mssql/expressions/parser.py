@@ -13,6 +13,7 @@ import re
 
 from mssql.expressions.babelfish import cast_of, restored
 from mssql.expressions.tree import (
+    AT_TIME_ZONE,
     COMPARISONS,
     Between,
     Binary,
@@ -254,6 +255,10 @@ class _Parser:
                 if self._kind not in {Token.WORD, Token.QUOTED}:
                     raise self._unexpected()
                 node = Collate(node, self._next())
+            elif self._take_word("AT"):
+                self._expect_word("TIME")
+                self._expect_word("ZONE")
+                node = Call((), AT_TIME_ZONE, (node, self._primary()))
             else:
                 break
         for operator in reversed(operators):

@@ -181,5 +181,7 @@ Node = (
     | NextValue
 )
 
+#: the call that `AT TIME ZONE` becomes
+AT_TIME_ZONE = "AT TIME ZONE"
 #: comparisons as they are written, and what each is called in the tree
 COMPARISONS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!<": ">=", "!>": "<="}

@@ -52,7 +52,8 @@ class Value:
     `is_atom`: needs no parentheses as an operand. `is_now`: made of the present time and no column. `is_ascii`: text
     that cannot hold anything else; `is_digits`: that of a whole number. `is_trimmed`: the SQL lacks the blanks that
     fill the text to its characters, as a char(n) does. `date_text`: the date that a text is made of. `offset`: the
-    hours and minutes from UTC that a datetimeoffset is known to have. `is_whole`: a moment without a fraction.
+    hours and minutes from UTC that a datetimeoffset is known to have, or its zone. `is_whole`: a moment without a
+    fraction.
     """
 
     sql: str

@@ -38,6 +38,7 @@ from mssql.expressions.tree import (
 )
 from mssql.expressions.types import PRECEDENCE, STRINGS, normalised
 from mssql.expressions.values import NULL, Condition, Notes, Value, Volatility, quoted
+from mssql.expressions.week_days import day_of_any_week
 
 Quote = Callable[[str], str]
 SequenceName = Callable[[str, str], str]
@@ -106,7 +107,9 @@ class Writer:
         if isinstance(node, Unary):
             return signed(self.context, node)
         if isinstance(node, Binary) and node.operator not in COMPARISONS.values():
-            return operate(self.notes, node.operator, self.value(node.left), self.value(node.right))
+            return day_of_any_week(self.context, node) or operate(
+                self.notes, node.operator, self.value(node.left), self.value(node.right)
+            )
         if isinstance(node, Convert):
             return cast(self.context, node)
         if isinstance(node, Case):
