@@ -48,15 +48,16 @@ def collation_of(settings: Settings, column: Column) -> str | None:
 def in_expressions(table: Table, settings: Settings) -> Callable[[str], str]:
     """How the table's checks, computed columns and filters write a column, by its name on the source.
 
-    They mean one thing under every policy: translations spell out where case does not count, and compare exactly.
-    A nondeterministic collation would refuse each row, for it supports no regular expressions, and before
-    PostgreSQL 18 no search in texts either (PostgreSQL, "Nondeterministic Collations").
+    They mean one thing under every policy: translations spell out where case does not count, and compare exactly,
+    by the database's own collation. A nondeterministic one would refuse each row, for it supports no regular
+    expressions, and before PostgreSQL 18 no search in texts either (PostgreSQL, "Nondeterministic Collations").
+    "C" would not do: it knows the case of ASCII letters only.
     """
     loose = {column.name for column in table.columns if collation_of(settings, column)}
 
     def written(name: str) -> str:
         quoted = quote(fold(name, settings))
-        return f'({quoted} COLLATE "C")' if name in loose else quoted
+        return f'({quoted} COLLATE "default")' if name in loose else quoted
 
     return written
 

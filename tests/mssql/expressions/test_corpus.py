@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import os
 import re
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import psycopg2
 import pytest
 
 from db import connect_source, load_settings
+from model.catalog import Database
+from model.findings import Translation
+from model.settings import Driver, Secrets, Settings, Source, Target
+from postgres.ddl import Expressions, in_expressions, plan_schema
+from postgres.ddl.collations import collation_of
 from tests import (
     expression_corpus,
     expression_corpus_dates,
@@ -24,9 +33,10 @@ from tests import (
     expression_corpus_numbers,
     expression_corpus_texts,
 )
-from tests.expression_corpus import Entry, Kind, Moving, column, sql_type
+from tests.expression_corpus import Entry, Kind, Moving, column, sql_type, table
 from tests.mssql.expressions.translations import bracketed, quote, translate
 from tests.tsql_servers import own_database
+from type_mapping import TargetFeatures
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
@@ -51,6 +61,11 @@ _POSTGRES = {
 }  # fmt: skip
 
 
+#: under it, case- and accent-insensitive columns have nondeterministic collations
+ICU = Settings(Source("", Driver("", ""), ""), Target({}), Secrets(), naming="preserve", collation_policy="icu")
+NOTHING = Expressions(*(lambda *_: Translation("", None, "not asked for", None, is_immutable=False),) * 4)
+
+
 def postgres_type(text: str) -> str:
     """The type that a column of this T-SQL type has in PostgreSQL."""
     type_ = sql_type(text)
@@ -70,9 +85,17 @@ def parameter(value: object) -> object:
     return str(value) if isinstance(value, uuid.UUID) else value
 
 
-def on_postgres(connection: PgConnection, entry: Entry, sql: str) -> list[object]:
-    """The entry's values where its SQL is meant to stand: in a default, a check, a generated column, an index."""
-    columns = ", ".join(f"{quote(name)} {postgres_type(type_)}" for name, type_ in entry.columns.items())
+def on_postgres(
+    connection: PgConnection, entry: Entry, sql: str, collations: Mapping[str, str] = MappingProxyType({})
+) -> list[object]:
+    """The entry's values where its SQL is meant to stand: in a default, a check, a generated column, an index.
+
+    `collations` are those of columns that have another one than the database.
+    """
+    columns = ", ".join(
+        f"{quote(name)} {postgres_type(type_)}{f' COLLATE {collations[name]}' if name in collations else ''}"
+        for name, type_ in entry.columns.items()
+    )
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS t")
         cursor.execute(f"CREATE TEMPORARY TABLE t (k_ integer{', ' if columns else ''}{columns})")
@@ -304,6 +327,39 @@ def test_translated_gives_the_documented_value_in_postgres(expression_postgres: 
         cursor.execute("SELECT localtimestamp")
         (local_now,) = cursor.fetchone() or (None,)
     assert_values(entry, on_postgres(expression_postgres, entry, result.sql), local_now)
+
+
+def _collations(entry: Entry) -> dict[str, str]:
+    columns = table(entry.columns).columns
+    return {one.name: name for one in columns if (name := collation_of(ICU, one)) is not None}
+
+
+@pytest.fixture(scope="module")
+def icu() -> Iterator[PgConnection]:
+    """A PostgreSQL with ICU, and the collations of COLLATION_POLICY=icu in it."""
+    url = os.environ.get("ICU_TEST_URL")
+    if not url:
+        pytest.skip("no PostgreSQL with ICU: set ICU_TEST_URL to the address of an empty database to run this")
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        tables = [replace(table(entry.columns), name=f"t{number}") for number, entry in enumerate(TRANSLATED)]
+        for step in plan_schema(Database("", tuple(tables)), tables, (), ICU, TargetFeatures(), NOTHING).support:
+            cursor.execute(step.sql)
+    yield connection
+    connection.close()
+
+
+@pytest.mark.parametrize("entry", [one for one in TRANSLATED if _collations(one)], ids=lambda entry: entry.name)
+def test_translated_means_the_same_under_collation_policy_icu(icu: PgConnection, entry: Entry) -> None:
+    result = translate(entry, quote=in_expressions(table(entry.columns), ICU))
+    assert result.sql is not None
+    with icu.cursor() as cursor:
+        cursor.execute("SELECT localtimestamp")
+        (local_now,) = cursor.fetchone() or (None,)
+    if " IS JSON " in result.sql and icu.server_version < 160000:
+        pytest.skip("IS JSON came with PostgreSQL 16")
+    assert_values(entry, on_postgres(icu, entry, result.sql, _collations(entry)), local_now)
 
 
 @pytest.mark.parametrize("entry", TRANSLATED, ids=lambda entry: entry.name)

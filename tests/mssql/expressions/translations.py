@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, settings
@@ -27,8 +27,8 @@ def sequence_name(schema: str, name: str) -> str:
     return f"{quote({'dbo': 'public'}.get(schema, schema))}.{quote(name)}"
 
 
-def translate(entry: Entry, *, policy: ExpressionPolicy = "usual") -> Translation:
-    """An entry through the way in that its kind has."""
+def translate(entry: Entry, *, policy: ExpressionPolicy = "usual", quote: Callable[[str], str] = quote) -> Translation:
+    """An entry through the way in that its kind has; `quote` is how it writes columns."""
     if entry.kind is Kind.DEFAULT:
         return translate_default(entry.text, column("c", entry.column), sequence_name=sequence_name, policy=policy)
     if entry.kind is Kind.CHECK:
