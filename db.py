@@ -384,7 +384,7 @@ def connect_source(settings: Settings) -> Any:
     probe_port(settings.source)
     try:
         return pyodbc.connect(
-            settings.source.connection_string, autocommit=True, timeout=CONNECT_TIMEOUT_S,
+            settings.source.connection_string, autocommit=True, timeout=login_timeout(settings.source),
             attrs_before=login_attributes(settings.source),
         )  # fmt: skip
     except pyodbc.Error as error:
@@ -400,6 +400,16 @@ def source_unreachable(settings: Settings, error: BaseException) -> UnreachableE
         advice = f"The access token expired at {ended:%Y-%m-%d %H:%M:%S} UTC. {advice}"
     told = f"SQL Server {settings.source.label} cannot be used: {words}\n{advice}"
     return UnreachableError(told, numbers=odbc_diagnosis(error).numbers)
+
+
+def login_timeout(source: Source) -> int:
+    """Seconds that a login may take: more where a directory is asked before, or the server sends readers elsewhere.
+
+    Microsoft, "Troubleshoot transient connection errors" (30 seconds for Azure), "ODBC Driver on Linux and macOS
+    Support for High Availability and Disaster Recovery" (read-only routing).
+    """
+    is_reader = parse_odbc(source.connection_string).get("applicationintent", "").lower() == "readonly"
+    return CONNECT_TIMEOUT_S * (2 if METHODS[source.authentication].is_entra or is_reader else 1)
 
 
 #: Microsoft's msodbcsql.h, SQL_COPT_SS_ACCESS_TOKEN

@@ -125,7 +125,10 @@ def _of_a_refused_login(words: str, authentication: Authentication) -> str:
 
 def _of_no_answer(words: str, authentication: Authentication) -> str:  # noqa: ARG001
     if METHODS[authentication].is_entra and authentication != "entra-token":
-        return f"{_NO_TOKEN} Or the server did not answer: {NOBODY_LISTENS}"
+        unknown = (
+            " It says no more where that refuses: MSSQL_USER must be the identity's ID, left out for the machine's own."
+        )
+        return f"{_NO_TOKEN}{unknown if authentication == 'entra-managed-identity' else ''}"
     return (
         f"{NOBODY_LISTENS} An instance's name is looked up by the server's SQL Server Browser (UDP port 1434): where "
         f"that does not answer, give MSSQL_PORT instead of the name. For the listener of an availability group, set "

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from db import CONNECT_TIMEOUT_S, choose_utf8_locale, login_attributes, odbc_words, probe_port, source_unreachable
+from db import choose_utf8_locale, login_attributes, login_timeout, odbc_words, probe_port, source_unreachable
 from model.driver_manager import libraries
 from model.errors import OdbcError
 from model.long_rows import PIECE_BYTES
@@ -113,7 +113,7 @@ def connect(settings: Settings) -> Iterator[Connection]:
     handle = _allocate(CONNECTION, environment)
     is_open = False
     try:
-        timeout = ctypes.c_void_p(CONNECT_TIMEOUT_S)
+        timeout = ctypes.c_void_p(login_timeout(settings.source))
         _call("SQLSetConnectAttrW", CONNECTION, handle, ctypes.c_int(ATTR_LOGIN_TIMEOUT), timeout, ctypes.c_int(0))
         for attribute, value in login_attributes(settings.source).items():
             # Both drivers' managers keep the pointer alone until they connect: `value` lasts as long.

@@ -12,7 +12,7 @@ from typing import Any
 import arrow_odbc
 import pyarrow as pa
 
-from db import CONNECT_TIMEOUT_S, choose_utf8_locale, probe_port, source_unreachable
+from db import choose_utf8_locale, login_timeout, probe_port, source_unreachable
 from model.errors import DescriptionError, OtherwiseDescribedError, SourceError
 from model.long_rows import Part
 from model.settings import Settings
@@ -36,7 +36,7 @@ def connect(settings: Settings) -> Any:
     choose_utf8_locale()
     probe_port(settings.source)
     try:
-        return arrow_odbc.connect(settings.source.connection_string, login_timeout_sec=CONNECT_TIMEOUT_S)
+        return arrow_odbc.connect(settings.source.connection_string, login_timeout_sec=login_timeout(settings.source))
     except arrow_odbc.Error as error:
         raise source_unreachable(settings, error) from None
 
