@@ -30,7 +30,7 @@ from model.type_traits import USUAL, Traits
 
 Family = Literal[
     "boolean", "integer", "decimal", "float", "date", "time",
-    "timestamp", "timestamptz", "text", "xml", "binary", "uuid", "json", "spatial", "vector",
+    "timestamp", "timestamptz", "text", "xml", "binary", "uuid", "json", "spatial", "vector", "variant",
 ]  # fmt: skip
 Lob = Literal["text", "binary"]
 #: of a decimal, on both sides of Arrow
@@ -125,14 +125,14 @@ _TEXT = Traits(key="text", is_text=True)
 _WIDE_TEXT = replace(_TEXT, is_wide=True)
 _LARGE_TEXT = Traits(is_text=True, is_pointer=True)
 _FIXED_BINARY = Traits(is_fixed_size=True)
+#: what a sql_variant's value begins with where its text follows, and where a float's eight bytes do, as a bigint
+VARIANT_TEXT, VARIANT_FLOAT = "=", "#"
 #: base types of a sql_variant whose text CAST alone would shorten, each with the text that keeps every digit.
-#: By style: 23 and 121 are ISO 8601 with the type's own digits, 3 has the digits that tell every float from its
-#: neighbours, 1 is hexadecimal with 0x. Money has four digits as a decimal, and two as text.
+#: By style: 23 and 121 are ISO 8601 with the type's own digits, 1 is hexadecimal with 0x. Money has four digits as a
+#: decimal, and two as text.
 _VARIANT_TEXTS = {
     "money": "CAST(CAST({c} AS decimal(19,4)) AS nvarchar(max))",
     "smallmoney": "CAST(CAST({c} AS decimal(19,4)) AS nvarchar(max))",
-    "float": "CONVERT(nvarchar(max), CAST({c} AS float), 3)",
-    "real": "CONVERT(nvarchar(max), CAST({c} AS float), 3)",
     "date": "CONVERT(nvarchar(max), CAST({c} AS date), 23)",
     "time": "CONVERT(nvarchar(max), CAST({c} AS time(7)), 121)",
     "datetime": "CONVERT(nvarchar(max), CAST({c} AS datetime), 121)",
@@ -142,10 +142,16 @@ _VARIANT_TEXTS = {
     "binary": "CONVERT(nvarchar(max), CAST({c} AS varbinary(8000)), 1)",
     "varbinary": "CONVERT(nvarchar(max), CAST({c} AS varbinary(8000)), 1)",
 }
+# Style 3, with all digits of a float, came with 2016; older servers take it for style 0, which has six, without a word
+# (Microsoft, "CAST and CONVERT", "float and real styles").
+_VARIANT_FLOATS = dict.fromkeys(
+    ("float", "real"), "CAST(CAST(CAST(CAST({c} AS float) AS binary(8)) AS bigint) AS nvarchar(max))"
+)
 _VARIANT = (
     "CASE CAST(SQL_VARIANT_PROPERTY({c}, 'BaseType') AS nvarchar(128))"
-    + "".join(f" WHEN N'{base}' THEN {text}" for base, text in _VARIANT_TEXTS.items())
-    + " ELSE CAST({c} AS nvarchar(max)) END"
+    + "".join(f" WHEN N'{base}' THEN N'{VARIANT_FLOAT}' + {text}" for base, text in _VARIANT_FLOATS.items())
+    + "".join(f" WHEN N'{base}' THEN N'{VARIANT_TEXT}' + {text}" for base, text in _VARIANT_TEXTS.items())
+    + f" ELSE N'{VARIANT_TEXT}' + CAST({{c}} AS nvarchar(max)) END"
 )
 
 
@@ -238,7 +244,7 @@ MAPPINGS: Mapping[str, TypeMapping] = {
     # Its bytes as they are: a driver gives them without a cast, which costs some servers more than all else of a row.
     "uniqueidentifier": TypeMapping("uuid", _fixed("uuid"), _arrow(pa.binary(16)), traits=Traits(key="uuid")),
     "sql_variant": TypeMapping(
-        "text",
+        "variant",
         _fixed("text"),
         _arrow(pa.string()),
         select=_VARIANT,
@@ -353,6 +359,7 @@ WIRE: Mapping[Family, Mapping[str, pa.DataType | None]] = {
     "json": {"jsonb": pa.string(), "json": pa.string(), "text": pa.string(), "varchar": pa.string()},
     "spatial": {"geometry": pa.binary(), "geography": pa.binary(), "bytea": pa.binary()},
     "vector": {"_float4": pa.list_(pa.float32()), "vector": pa.binary()},
+    "variant": {"text": pa.string(), "varchar": pa.string(), "bpchar": pa.string(), "citext": pa.string()},
 }
 
 

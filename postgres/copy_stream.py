@@ -105,6 +105,7 @@ class CopyStream:
 _CONVERSIONS: Mapping[tuple[Family, str], Callable[[pa.Array], pa.Array]] = {
     ("json", "jsonb"): wire.to_jsonb,
     ("spatial", ""): wire.to_ewkb,
+    ("variant", ""): wire.to_variant_text,
     ("vector", "_float4"): wire.to_real_array,
     ("vector", "vector"): wire.to_vector,
 }

@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from model.catalog import Column
 from model.long_rows import LongRow, LongValue, Part
-from type_mapping import read_type
+from postgres import wire
+from type_mapping import mapping_of, read_type
 
 #: one row: column → value as JSON has it
 Row = Mapping[str, Any]
@@ -33,7 +34,7 @@ def write_row(part: Part, position: int, columns: Sequence[Column]) -> Row:
         return {**write_row(part.batch, 0, columns), **long}
     batch = part
     return {
-        column.name: _written(values[position].as_py(), values.type)
+        column.name: _written(_settled(values.slice(position, 1), column)[0].as_py(), values.type)
         for column, values in zip(columns, batch.columns, strict=True)
     }
 
@@ -45,8 +46,19 @@ def read_rows(rows: Sequence[Row], columns: Sequence[Column]) -> pa.RecordBatch:
         if any(column.name not in row for row in rows):
             raise ValueError(f"column {column.name} was not there when the row was recorded")
         kind = read_type(column)
-        arrays.append(pa.array([_read(row[column.name], kind) for row in rows], kind))
+        values = [_read(row[column.name], kind) for row in rows]
+        if _is_variant(column):
+            values = [None if value is None else wire.from_variant_text(str(value)) for value in values]
+        arrays.append(pa.array(values, kind))
     return pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])
+
+
+def _is_variant(column: Column) -> bool:
+    return mapping_of(column.type).family == "variant"
+
+
+def _settled(values: pa.Array, column: Column) -> pa.Array:
+    return wire.to_variant_text(values) if _is_variant(column) else values
 
 
 def _described(value: LongValue) -> Row:

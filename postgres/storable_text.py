@@ -10,8 +10,11 @@ from model.changes import Changes
 from model.errors import TargetError
 from model.long_rows import LongRow, LongValue, Part, spool
 from postgres.load_plan import LoadColumn, LoadPlan
+from type_mapping import Family
 
 REPLACEMENT = "\ufffd"
+#: families whose values are stored as the texts that they arrive as
+_TEXTS: frozenset[Family] = frozenset(("text", "xml", "variant"))
 
 
 def without_nuls(plan: LoadPlan, part: Part, changes: Changes, *, refuses: bool) -> Part:
@@ -22,14 +25,14 @@ def without_nuls(plan: LoadPlan, part: Part, changes: Changes, *, refuses: bool)
     batch = part.batch if isinstance(part, LongRow) else part
     arrays = batch.columns
     for position, column in enumerate(plan.columns):
-        if column.family in ("text", "xml"):
+        if column.family in _TEXTS:
             arrays[position] = _without_nuls(plan, arrays[position], column, changes, refuses)
     bare = pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
     if not isinstance(part, LongRow):
         return bare
     values = {
         position: _long_without_nuls(plan, value, plan.columns[position], changes, refuses)
-        if plan.columns[position].family in ("text", "xml")
+        if plan.columns[position].family in _TEXTS
         else value
         for position, value in part.values.items()
     }

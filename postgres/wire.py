@@ -6,11 +6,14 @@ Sources: PostgreSQL, `jsonb_recv`; PostGIS manual, "ST_AsEWKB" and its notes on 
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.errors import WireError
+from type_mapping import VARIANT_FLOAT, VARIANT_TEXT
 
 #: bytes of an SRID in front of well-known binary, as the reader delivers it
 _SRID_BYTES = 4
@@ -69,3 +72,25 @@ def to_vector(values: pa.Array) -> pa.Array:
     validity = pa.array(there).cast(pa.bool_()).buffers()[1]
     buffers = [validity, pa.py_buffer(offsets), pa.py_buffer(rows.tobytes())]
     return pa.Array.from_buffers(pa.binary(), len(values), buffers)
+
+
+def to_variant_text(values: pa.Array) -> pa.Array:
+    """Values of a sql_variant as `type_mapping` has them selected, as the texts that are stored."""
+    texts = pc.utf8_slice_codeunits(values, 1)
+    is_float = pc.fill_null(pc.starts_with(values, VARIANT_FLOAT), False)
+    if not pc.any(is_float).as_py():
+        return texts
+    floats = [_float_text(int(number)) for number in texts.filter(is_float).to_pylist()]
+    return pc.replace_with_mask(texts, is_float, pa.array(floats, pa.string()))
+
+
+def _float_text(number: int) -> str:
+    """A float whose eight bytes are those of a bigint, with 17 digits, as SQL Server's style 3 writes it."""
+    (value,) = struct.unpack(">d", struct.pack(">q", number))
+    mantissa, _, exponent = f"{value:.16e}".partition("e")
+    return f"{mantissa}e{exponent[0]}{int(exponent[1:]):03}" if exponent else mantissa
+
+
+def from_variant_text(text: str) -> str:
+    """A stored text as the value that it is made of."""
+    return f"{VARIANT_TEXT}{text}"

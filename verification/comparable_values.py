@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -80,6 +80,10 @@ def form_of(column: Column, base_type: str, nul_policy: NulPolicy) -> Form:
     is_unbounded = mapping_of(column.type).lob(column.type) is not None and base_type != "bpchar"
     if family in ("text", "xml", "json"):
         return _text_form(family, base_type, nul_policy, is_unbounded)
+    if family == "variant":
+        # Never longer than 8,016 bytes, so never a digest.
+        as_text = _text_form(family, base_type, nul_policy, is_unbounded=False)
+        return replace(as_text, of_source=lambda values: as_text.of_source(_variant_texts(values)))
     if family == "binary" and is_unbounded:
         return Form(pa.binary(), _with_digests, _storage, iter)
     if family == "spatial":
@@ -192,6 +196,14 @@ def _text_form(family: Family, base_type: str, nul_policy: NulPolicy, is_unbound
 def _has_nul(values: pa.Array) -> bool:
     data = values.buffers()[2]
     return data is not None and not np.frombuffer(data, np.uint8).all()
+
+
+def _variant_texts(values: pa.Array) -> pa.Array:
+    """The texts of a sql_variant's values: behind `=` as they are, behind `#` the bits of a float as a whole number."""
+    numbers = pc.if_else(pc.starts_with(values, "#"), pc.utf8_slice_codeunits(values, 1), None)
+    bits = numbers.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    floats = [np.format_float_scientific(number, 16, unique=False, exp_digits=3) for number in bits.view(np.float64)]
+    return pc.if_else(numbers.is_valid(), pa.array(floats, pa.string()), pc.utf8_slice_codeunits(values, 1))
 
 
 # -- values of any length ----------------------------------------------------------------------------

@@ -14,6 +14,13 @@ from standin.tsql.precedence import family
 from standin.tsql.values import Typed
 from standin.type_names import named_type
 
+#: the style of floats that keeps every digit, and the first version that has it; before, it is read as 0
+_ALL_DIGITS, _FIRST_WITH_ALL_DIGITS = 3, 13
+
+
+def _major_version(context: Context) -> int:
+    return int(str(context.statement.facts.properties["productmajorversion"]))
+
 
 def cast(context: Context, node: exp.Expression) -> Typed:
     """CAST, CONVERT, TRY_CAST and TRY_CONVERT."""
@@ -22,6 +29,8 @@ def cast(context: Context, node: exp.Expression) -> Typed:
     target = _named_by(node.this if is_convert else node.args["to"])
     style_node = node.args.get("style") if is_convert else node.args.get("format")
     style = int(constant_text(context.statement, style_node)) if style_node is not None else None
+    if style == _ALL_DIGITS and _major_version(context) < _FIRST_WITH_ALL_DIGITS:
+        style = 0
     sql = convert(value, target, style)
     if isinstance(node, exp.TryCast) or node.args.get("safe"):
         sql = sql.replace("CAST(", "TRY_CAST(").replace("TRY_TRY_", "TRY_")

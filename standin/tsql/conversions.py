@@ -19,6 +19,8 @@ from standin.tsql.values import Query, Typed
 from standin.type_names import NVARCHAR_MAX
 from standin.types import BINARIES, DECIMALS, INTEGERS, NARROW, TEXTS, WIDE
 
+_BIGINT_BYTES = 8
+
 
 def _number_text(value: Typed, kind: SqlType, style: int | None) -> str:
     if kind.name in {"money", "smallmoney"} and style != 2:
@@ -72,6 +74,8 @@ def _to_binary(value: Typed, kind: SqlType, target: SqlType, style: int | None) 
             return f"unhex(right(repeat('0', {2 * target.max_length}) || right({digits}, 16), {2 * target.max_length}))"
     elif group == "binary":
         raw = value.sql
+    elif kind.name in {"float", "real"}:
+        raw = f"CAST(CAST({value.sql} AS BIT) AS BLOB)"
     else:
         raise SqlError(529, f"Explicit conversion from data type {kind.name} to {target.name} is not allowed.")
     if target.max_length > 0 and not (group == "binary" and 0 < kind.max_length <= target.max_length):
@@ -126,6 +130,8 @@ def convert(value: Typed, target: SqlType, style: int | None = None) -> str:
 
 def _to_number(value: Typed, kind: SqlType, target: SqlType) -> str:
     source = family(kind)
+    if kind.name == "binary" and kind.max_length == _BIGINT_BYTES:
+        return f"CAST(CAST(CAST({value.sql} AS BIT) AS BIGINT) AS {storage(target)})"
     if source == "binary":
         number = f"CAST('0x' || hex({value.sql}) AS BIGINT)"
         return f"CAST({number} AS {storage(target)})"
