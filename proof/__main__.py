@@ -77,7 +77,7 @@ def main() -> int:
             with target:
                 versions = versions_of(given, target)
                 samples = list(replicate_samples(given, arguments.samples, target))
-            cases = run_tests(given, arguments.tests)
+            cases = run_tests(given, arguments.samples, arguments.tests)
             arguments.to.write_text(page(versions, samples, cases, places(given)), encoding="utf-8")
     except ProofError as error:
         print(error, file=sys.stderr)

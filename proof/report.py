@@ -103,17 +103,22 @@ def _tests(cases: Sequence[Case]) -> Iterator[str]:
     failed = [case for case in cases if case.state == "failed"]
     if failed:
         yield from ["", "### Failed", ""]
-        yield from (f"- {case.module}: {_cell(case.name)}: {_cell(case.words[:WORDS])}" for case in failed)
+        for words, alike in _by_words(failed):
+            more = f", and {len(alike) - 1} more in the same words" if len(alike) > 1 else ""
+            yield f"- {alike[0].module}: {_cell(alike[0].name)}: {_cell(words[:WORDS])}{more}"
+    skipped = [case for case in cases if case.state == "skipped"]
+    if skipped:
+        yield from ["", "### Skipped, and why", ""]
+        for words, alike in sorted(_by_words(skipped)):
+            yield f"- {len(alike)} in {', '.join(sorted({case.module for case in alike}))}: {_cell(words)}"
+
+
+def _by_words(cases: Iterable[Case]) -> Iterable[tuple[str, list[Case]]]:
+    """Cases that did not pass for the same reason, together."""
     reasons: defaultdict[str, list[Case]] = defaultdict(list)
     for case in cases:
-        if case.state == "skipped":
-            reasons[case.words].append(case)
-    if reasons:
-        yield from ["", "### Skipped, and why", ""]
-        yield from (
-            f"- {len(alike)} in {', '.join(sorted({case.module for case in alike}))}: {_cell(words)}"
-            for words, alike in sorted(reasons.items())
-        )
+        reasons[case.words].append(case)
+    return reasons.items()
 
 
 def _cell(text: str) -> str:

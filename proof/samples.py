@@ -158,5 +158,6 @@ def _step(what: str, settings: Mapping[str, str], folder: Path, *command: str) -
         [sys.executable, *command], cwd=folder, env=dict(settings), check=False, capture_output=True, text=True,
         encoding="utf-8", stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    lines = [re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [0-9a-f]{8} ", "", line) for line in ended.stdout.splitlines()]
-    return Step(what, ended.returncode, "\n".join([*lines, *ended.stderr.splitlines()]))
+    said = [*ended.stdout.splitlines(), *ended.stderr.splitlines()]
+    lines = [re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [0-9a-f]{8} ?", "", line) for line in said]
+    return Step(what, ended.returncode, "\n".join(lines))

@@ -26,8 +26,13 @@ class Case:
     words: str = ""
 
 
-def run_tests(given: Mapping[str, str], chosen: Sequence[str]) -> list[Case]:
-    """Run the tests that need a T-SQL server; `chosen` are further arguments of pytest."""
+def run_tests(given: Mapping[str, str], samples: Path | None, chosen: Sequence[str]) -> list[Case]:
+    """Run the tests that need a T-SQL server; `chosen` are further arguments of pytest.
+
+    `samples` is the folder with Microsoft's scripts, which one of the tests takes Northwind from.
+    """
+    northwind = next(iter(sorted(samples.resolve().rglob("instnwnd.sql"))), None) if samples else None
+    named = {**given, **({"NORTHWIND_SCRIPT": str(northwind)} if northwind else {})}
     with tempfile.TemporaryDirectory(prefix="proof-") as folder:
         results = Path(folder) / "results.xml"
         subprocess.run(
@@ -35,7 +40,7 @@ def run_tests(given: Mapping[str, str], chosen: Sequence[str]) -> list[Case]:
                 sys.executable, "-m", "pytest", "-m", "tsql", "-q", "-n", "auto", "--dist", "loadscope",
                 "-p", "no:cacheprovider", f"--junitxml={results}", *chosen,
             ],
-            cwd=ROOT, env=environment_of_tests(given), check=False, stdout=sys.stderr,
+            cwd=ROOT, env=environment_of_tests(named), check=False, stdout=sys.stderr,
         )  # fmt: skip
         return read_results(results) if results.exists() else []
 

@@ -583,6 +583,8 @@ def server_road(
     target: EmbeddedTarget, server_database: dict[str, str], driver: dict[str, str]
 ) -> Iterator[tuple[Road, Any]]:
     """From a real server, and a connection by which its rows are written."""
+    if "MSSQL_ACCESS_TOKEN" in driver:
+        pytest.skip("no directory gives tokens for the T-SQL server: the stand-in takes one")
     make_tables(target, "types_server")
     opened = Road(target, "types_server", {**server_database, **driver})
     writer = connect_source(load_settings(None, {**server_database, "PGDATABASE": "none"}))

@@ -375,7 +375,7 @@ def test_documented_value_is_the_server_s(tsql_database: TsqlServer, entry: Entr
     cursor.execute("SELECT @@VERSION, GETDATE()")
     version, local_now = cursor.fetchone()
     if entry.stand_in_differs and "Babelfish" in version:
-        pytest.skip(f"the stand-in differs: {entry.stand_in_differs}")
+        pytest.skip(f"Babelfish differs: {entry.stand_in_differs}")
     assert_values(entry, on_tsql(cursor, entry), local_now)
 
 
