@@ -129,7 +129,7 @@ SEQUENCES = """
 SELECT n.nspname, c.relname, s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcycle
 FROM pg_sequence AS s JOIN pg_class AS c ON c.oid = s.seqrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 """
-SCHEMAS = "SELECT nspname FROM pg_namespace"
+SCHEMAS = "SELECT nspname, obj_description(oid, 'pg_namespace') FROM pg_namespace"
 #: pg_constraint.contype of what the report calls a key, and `i` for an index
 KEYS = {"primary key": "p", "unique constraint": "u", "index": "i"}
 #: what may follow a name of ours that is taken
@@ -162,7 +162,7 @@ class Target:
     """What PostgreSQL's catalog shows; `tables` with their descriptions, the rest by table."""
 
     connection: Any
-    schemas: set[str] = field(default_factory=set)
+    schemas: dict[str, str | None] = field(default_factory=dict)
     tables: dict[TargetName, str | None] = field(default_factory=dict)
     columns: defaultdict[TargetName, dict[str, Any]] = field(default_factory=lambda: defaultdict(dict))
     indexes: defaultdict[TargetName, list[Any]] = field(default_factory=lambda: defaultdict(list))
@@ -179,7 +179,7 @@ class Target:
                 cursor.execute(sql)
                 return list(cursor.fetchall())
 
-            found.schemas = {name for (name,) in rows(SCHEMAS)}
+            found.schemas = dict(rows(SCHEMAS))
             found.tables = {TargetName(schema, table): text for schema, table, text in rows(TABLES)}
             found.sequences = {TargetName(schema, name): tuple(rest) for schema, name, *rest in rows(SEQUENCES)}
             for schema, table, column, *rest in rows(COLUMNS):
@@ -510,10 +510,13 @@ class Account:
                 return f"table {table}", table, target.tables.get(here)
             column = source.columns[row.major_id][row.minor_id].name
             return f"column {table}.{column}", table, target.columns[here].get(self._fold(column), [None])[-1]
+        if row[0] == 3 and row.major_id in source.schemas:
+            own = source.schemas[row.major_id]
+            return f"schema {own}", "", target.schemas.get(self._named(row.major_id, "").schema)
         if row[0] == 7 and row.major_id in source.tables:
             of_table = (one for one in source.rows["indexes"] if one.object_id == row.major_id)
-            own = next((one for one in of_table if one.index_id == row.minor_id), None)
-            return self._of_table("index", row.major_id, "" if own is None else own.name)
+            index = next((one for one in of_table if one.index_id == row.minor_id), None)
+            return self._of_table("index", row.major_id, "" if index is None else index.name)
         for one in source.rows["objects"] if row[0] == 1 else ():
             if one.object_id == row.major_id and one.type.strip() in kinds and one.parent_object_id in source.tables:
                 return self._of_table(kinds[one.type.strip()], one.parent_object_id, one.name)

@@ -332,6 +332,8 @@ class Database:
     alias_types: tuple[AliasType, ...] = ()
     others: tuple[OtherObject, ...] = ()
     schemas: tuple[str, ...] = ()
+    #: by schema; those without one are left out
+    schema_comments: Mapping[str, str] = field(default_factory=dict)
     #: catalog views that this server does not have or show, with its words; what they hold is not known
     unread: tuple[str, ...] = ()
     #: what is kept from the login that read this

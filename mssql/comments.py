@@ -11,7 +11,7 @@ from model.catalog import OtherObject
 from mssql.catalog_queries import Catalog
 
 #: classes of owners (Microsoft, "sys.extended_properties")
-OBJECT, PARAMETER, INDEX = 1, 2, 7
+OBJECT, PARAMETER, SCHEMA, INDEX = 1, 2, 3, 7
 # A value has up to 7,500 bytes.
 PROPERTIES = """
 SELECT e.class, e.class_desc, e.major_id, e.minor_id, CAST(e.name AS nvarchar(128)) AS name,
@@ -63,6 +63,10 @@ class Comments:
     def of_index(self, table: int, index: int) -> str | None:
         """The comment of an index."""
         return self._tell(INDEX, Part(table, index))
+
+    def of_schema(self, schema: int) -> str | None:
+        """The comment of a schema."""
+        return self._tell(SCHEMA, Part(schema))
 
     def _tell(self, kind: int, part: Part) -> str | None:
         self._told.add((kind, part))

@@ -206,6 +206,11 @@ class _Reader:
             hiding=read_hiding(catalog, tables),
             tables=tables,
             schemas=tuple(sorted(self._schemas.values())),
+            schema_comments={
+                name: text
+                for number, name in sorted(self._schemas.items(), key=lambda schema: schema[1])
+                if (text := self._comments.of_schema(number)) is not None
+            },
             sequences=sequences,
             alias_types=other_objects.read_alias_types(catalog),
             others=(*other_objects.read_others(catalog), *self._dropped_tables(), *self._comments.left_over()),

@@ -69,6 +69,13 @@ class Builder:
                 except SchemaError as error:
                     self._missing_schemas[schema] = str(error)
 
+    def make_schema_comments(self, steps: Sequence[Step]) -> None:
+        """Comments on schemas, which their owner alone may set; what is refused is told. Raises UnreachableError."""
+        try:
+            self._outcomes.note(self._transaction(steps))
+        except SchemaError as error:
+            self._outcomes.not_made(findings_of(steps), str(error))
+
     def make_support(self, steps: Sequence[Step]) -> None:
         """What COLLATION_POLICY needs. Raises UsageError, before any table is made, where the server lacks it."""
         try:

@@ -23,6 +23,7 @@ class Outcomes:
     def planned(self, plan: SchemaPlan) -> None:
         """What holds if nothing is refused."""
         self.note(plan.findings)
+        self.note(findings_of(plan.schema_comments))
         self.note(finding for named in (*plan.domains, *plan.sequences) for finding in findings_of(named.steps))
         for table in plan.tables:
             self.note(table.all_findings)

@@ -188,6 +188,7 @@ def _build(this_run: Run, plan: SchemaPlan, work: Plan, builder: Builder, outcom
     """Carry the plan out; returns what did not become of it."""
     plans = {table.table.key: table for table in plan.tables}
     builder.make_schemas(plan.schemas)
+    builder.make_schema_comments(plan.schema_comments)
     builder.make_support(plan.support)
     for named in plan.domains:
         builder.make_domain(named)

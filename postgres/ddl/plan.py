@@ -89,11 +89,12 @@ class TablePlan:
 class SchemaPlan:
     """The whole database: what comes before the tables, the tables, and findings about everything else.
 
-    `support` is what `COLLATION_POLICY` cannot do without; `domains` are alias types, each with its base type
-    as `shape`.
+    `schema_comments` follow `schemas`; `support` is what `COLLATION_POLICY` cannot do without; `domains` are
+    alias types, each with its base type as `shape`.
     """
 
     schemas: tuple[str, ...]
+    schema_comments: tuple[Step, ...]
     support: tuple[Step, ...]
     domains: tuple[NamedStep, ...]
     sequences: tuple[NamedStep, ...]

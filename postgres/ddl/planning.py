@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from model.catalog import DROPPED_LEDGER_TABLE, Database, OtherObject, SqlType, Table
@@ -9,11 +10,12 @@ from model.findings import Finding
 from model.settings import Settings
 from postgres.ddl.collations import collation_findings, collation_support
 from postgres.ddl.context import Context
-from postgres.ddl.plan import Expressions, SchemaPlan
+from postgres.ddl.plan import Expressions, SchemaPlan, Step
 from postgres.ddl.relation_names import RelationNames, domain_target, sequence_target
 from postgres.ddl.sequences_and_domains import plan_domains, plan_sequences
+from postgres.ddl.statements import comment
 from postgres.ddl.tables import plan_table
-from postgres.names import TargetName, target_name
+from postgres.names import TargetName, quote, target_name
 from type_mapping import TargetFeatures
 
 #: schemas that every database has, one for each fixed role
@@ -62,6 +64,7 @@ def plan_schema(
     findings = list(_database_findings(context, selected, schemas))
     return SchemaPlan(
         schemas=tuple(sorted(schemas)),
+        schema_comments=tuple(_schema_comments(context, schemas, findings)),
         support=support,
         domains=tuple(domains.values()),
         sequences=tuple(plan_sequences(context, findings)),
@@ -110,6 +113,24 @@ def _database_findings(context: Context, selected: Sequence[Table], schemas: set
     yield from collation_findings(context, selected)
     for kind in NOT_LOOKED_AT:
         yield Finding(kind, context.database.name, "skipped", "not looked at", cause="not looked at")
+
+
+def _schema_comments(context: Context, schemas: set[str], findings: list[Finding]) -> Iterator[Step]:
+    """Comments on schemas that the target has; of those that SCHEMA_MAP puts together, each different one."""
+    texts: defaultdict[str, list[str]] = defaultdict(list)
+    targets = {
+        schema: target_name(Table(schema, "", ()), context.settings).schema
+        for schema in context.database.schema_comments
+    }
+    for schema, target in targets.items():
+        texts[target].append(context.database.schema_comments[schema])
+    for schema, target in targets.items():
+        if target in schemas:
+            yield comment(f"SCHEMA {quote(target)}", "\n".join(dict.fromkeys(texts[target])), f"schema {schema}")
+            continue
+        text = context.database.schema_comments[schema]
+        why = "no table or sequence of this run is in the schema"
+        findings.append(Finding("comment", f"schema {schema}", "skipped", why, text))
 
 
 def _why_left_out(other: OtherObject) -> str:

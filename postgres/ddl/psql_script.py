@@ -27,7 +27,7 @@ def script(plan: SchemaPlan, search_path: str, remarks: Iterable[str] = ()) -> s
     lines += [f"SET LOCAL {name} = {value};" for name, value in SCRIPT_SETTINGS.items()]
     lines += [f"{create_schema(schema)};" for schema in plan.schemas]
     parts: list[tuple[str, Iterable[Step]]] = [
-        ("Before the tables", (*plan.support, *all_steps((*plan.domains, *plan.sequences))))
+        ("Before the tables", (*plan.schema_comments, *plan.support, *all_steps((*plan.domains, *plan.sequences))))
     ]
     parts += [(f"Table {table.target}", (*table.create, *table.details)) for table in plan.tables]
     parts += [(f"Keys and indexes of {table.target}", all_steps(table.keys)) for table in plan.tables if table.keys]
