@@ -158,8 +158,10 @@ def _square(context: Context, arguments: Arguments) -> Value:
     return Value(f"{value.operand} * {value.operand}", FLOAT, is_atom=False)
 
 
-def _rand(context: Context, _: Arguments) -> Value:
+def _rand(context: Context, arguments: Arguments) -> Value:
     """A number from 0 to 1, without a seed ("RAND")."""
+    if arguments:
+        raise Refused("RAND with a seed gives the numbers of the source's own generator")
     if context.kind is not Kind.DEFAULT:
         raise Refused("RAND gives another number with every call")
     context.notes.uses(Volatility.VOLATILE)
@@ -167,7 +169,7 @@ def _rand(context: Context, _: Arguments) -> Value:
 
 
 FUNCTIONS = {
-    "RAND": Function(_rand, 0, 0),
+    "RAND": Function(_rand, 0, 1),
     "ABS": Function(_abs, 1, 1),
     "SIGN": Function(_sign, 1, 1),
     "CEILING": Function(partial(_whole, "ceil"), 1, 1),
