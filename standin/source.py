@@ -46,6 +46,8 @@ class Source:
         self.snapshots: dict[str, str] = {}
         #: every login that was asked for so far, admitted or not
         self.logins: list[SeenLogin] = []
+        #: every different batch of T-SQL that it was sent, in the order in which they came first
+        self.batches: dict[str, None] = {}
         self.locks = TableLocks()
         self._faults = Faults()
         self._denied = {name.lower() for name in denied}

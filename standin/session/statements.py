@@ -53,6 +53,7 @@ _QUERY = _word(r"(?:SELECT|WITH)\b|^\s*\(")
 
 def run_batch(session: Session, text: str) -> None:
     """Answers a batch of statements."""
+    session.source.batches[text] = None
     variables: dict[str, Parameter] = {}
     statements = split_batch(text)
     for number, statement in enumerate(statements, 1):
@@ -65,6 +66,7 @@ def run_batch(session: Session, text: str) -> None:
 
 def run_in_procedure(session: Session, text: str, parameters: Mapping[str, Parameter]) -> None:
     """Answers a batch that a procedure runs, and whose end is the procedure's."""
+    session.source.batches[text] = None
     variables = dict(parameters)
     for statement in split_batch(text):
         rows, command = _run(session, statement, variables)
