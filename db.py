@@ -29,6 +29,7 @@ import psycopg2
 import psycopg2.extensions
 from dotenv.parser import Binding, parse_stream
 
+from model.cluster_settings import read_cluster
 from model.connection_advice import NOBODY_LISTENS, source_advice
 from model.errors import NoMoreConnectionsError, OdbcDiagnosis, SettingsError, UnreachableError, is_temporary_sqlstate
 from model.logins import METHODS, AccessToken, Login, expiry_of, login_in, login_of, required
@@ -142,7 +143,7 @@ def load_settings(env_file: Path | None, environment: Mapping[str, str] | None =
     try:
         source, source_secrets = _source(values)
         target, target_secrets = _target(values)
-        fields = fields_of(values)
+        fields = {**fields_of(values), "cluster": read_cluster(values)}
     except SettingsError as error:
         raise given.told(error) from None
     secrets = (*source_secrets, *target_secrets, values.get("NOTIFY_URL", "").strip())

@@ -15,6 +15,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from cli.flags import (
     ScriptParser,
+    add_cluster_flag,
     add_hiding_flags,
     add_neighbour_flags,
     add_refresh_flags,
@@ -32,7 +33,7 @@ from cli.history import show_history
 from cli.installed import needed_packages
 from cli.run_script import end_with, run_script, script_of
 from cli.status import show_status
-from data_phase.options import ALLOWED, Allowed, DataOptions
+from data_phase.options import ALLOWED, DataOptions
 from progress import DEFAULT_FILES
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def main() -> int:
     add_neighbour_flags(parser)
     add_refresh_flags(parser)
     add_hiding_flags(parser)
+    add_cluster_flag(parser)
     parser.add_argument(
         "--on-error", choices=("fail", "reject"), default="fail",
         help="a row that PostgreSQL rejects fails its table (default), or is left out and listed in rejects/",
@@ -145,6 +147,9 @@ def main() -> int:
         "keeps rows in the tables that readers see",
     )  # fmt: skip
     refuse_together(parser, arguments, "--verify", ("--max-rate", "--stop-at"), "copies nothing")
+    refuse_together(
+        parser, arguments, "--cluster", ("--retry-rejects", "--restore-keys", "--reset"), "is for loads and comparisons"
+    )
     refuse_together(parser, arguments, "--new-session", ("--resume",), "begins anew")
     refuse_together(
         parser, arguments, "--reset", ("--resume", "--new-session", *HIDING_FLAGS, *WORK_FLAGS),
@@ -153,17 +158,15 @@ def main() -> int:
     allows = frozenset(kind for kind, flag in ALLOWED.items() if is_given(arguments, flag))
     options = replace(shared_options(arguments), nightly=arguments.nightly)
     script, folder = script_of("sync-data.py", options, wishes_of(parser, arguments)), progress_folder(options, "data")
-    if arguments.verify:
-        return run_script(
-            script, folder, partial(_verify, arguments.verify, arguments.workers, allows), "Nothing was changed."
-        )
-    if arguments.restore_keys:
-        return run_script(script, folder, partial(_restore_keys, arguments.workers))
     data_options = DataOptions(
         arguments.workers, arguments.on_error, arguments.retry_rejects, arguments.then_verify, arguments.consistent,
         arguments.max_rate, arguments.stop_at, arguments.refresh, arguments.switch, arguments.switch_anyway,
-        arguments.verify_first, allows,
+        arguments.verify_first, allows, arguments.cluster,
     )  # fmt: skip
+    if arguments.verify:
+        return run_script(script, folder, partial(_verify, arguments.verify, data_options), "Nothing was changed.")
+    if arguments.restore_keys:
+        return run_script(script, folder, partial(_restore_keys, arguments.workers))
     return run_script(script, folder, partial(_run_with_schema if arguments.with_schema else _run, data_options))
 
 
@@ -192,11 +195,11 @@ def _restore_keys(workers: int | None, script: Script) -> RunResult:
     return phase.restore_keys(script, workers)
 
 
-def _verify(mode: Mode, workers: int | None, allows: frozenset[Allowed], script: Script) -> RunResult:
+def _verify(mode: Mode, data_options: DataOptions, script: Script) -> RunResult:
     with needed_packages():
         from data_phase import phase  # noqa: PLC0415
 
-    return phase.verify(script, mode, workers, allows)
+    return phase.verify(script, mode, data_options)
 
 
 if __name__ == "__main__":

@@ -227,6 +227,14 @@ def _refuse_other_files(parser: argparse.ArgumentParser, arguments: argparse.Nam
         parser.error(f"--log-file {arguments.log_file}: a log needs a file of its own, and this one is in use")
 
 
+def add_cluster_flag(parser: argparse.ArgumentParser) -> None:
+    """Declare the flag of a load, or a comparison, on several machines."""
+    parser.add_argument(
+        "--cluster", type=given, metavar="ADDRESS",
+        help="let the workers of a Dask cluster do it: its scheduler's address, as tls://scheduler:8786",
+    )  # fmt: skip
+
+
 _NO_TRUNCATE: dict[Phase, str] = {
     "data": "keep existing rows: with --resume a partial table continues after its last chunk; other tables get the "
     "source's rows added, with a warning",

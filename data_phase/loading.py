@@ -258,7 +258,10 @@ def _copy(
     left_out = loading.run.tracker.left_out
     loads = [TableLoad(settings, table, targets[table.key], jobs[table.key], left_out, units) for table in tables]
     limits = Limits(settings.stall_timeout, settings.retry_attempts, stop_at=loading.stop_at)
-    do_all(loads, loading.workers, limits, _publish(observers), pairs, settings.max_rate, finisher, units.ready)
+    do_all(
+        loads, loading.workers, limits, _publish(observers), pairs, settings.max_rate, finisher, units.ready,
+        loading.run.crew,
+    )  # fmt: skip
 
 
 def _publish(observers: Sequence[Observer]) -> Observer:

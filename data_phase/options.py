@@ -48,3 +48,5 @@ class DataOptions:
     verify_first: bool = False
     #: what the source hides and a person goes on with knowingly
     allows: frozenset[Allowed] = frozenset()
+    #: overrides the setting
+    cluster: str | None = None

@@ -13,9 +13,10 @@ import psycopg2
 from data_phase import consistency, finishing, missing_tables
 from data_phase.connection_pair import ConnectionPair
 from data_phase.consistency import SourceSnapshot
+from data_phase.crews import hired
 from data_phase.hiding_check import hidden
 from data_phase.loading import Loading, LookFirst, load
-from data_phase.options import Allowed, DataOptions
+from data_phase.options import DataOptions
 from data_phase.progress_checks import believed, contradicted, lacking_keys, left_unfinished, unfinished_loads
 from data_phase.refresh_plan import flags_of, plan_refresh
 from data_phase.reject_files import write_files
@@ -80,7 +81,8 @@ def run(script: Script, data_options: DataOptions, look_at_schema: LookAtSchema 
             own_schema.prepare(pair.target, this_run.settings.trusted_roles)
             ending = retry(this_run, existing, pair, hidden(this_run, this_run.affected, pair, data_options.allows))
         else:
-            ending = _run(this_run, existing, pair, data_options, look_at_schema)
+            with hired(this_run, data_options.cluster) as with_crew:
+                ending = _run(with_crew, existing, pair, data_options, look_at_schema)
     return script.recorder.ended(ending.exit_code, ending.because)
 
 
@@ -104,7 +106,8 @@ def _run(
     names = {work.table.key: target_name(work.table, this_run.settings) for work in plan.work}
     live = claim(this_run, [*names.values(), *(staging_name(names[key]) for key in refresh.staged if key in names)])
     try:
-        workers = affordable(this_run, data_options.workers or this_run.settings.workers, pair.target)
+        wanted = this_run.crew.count(data_options.workers, this_run.settings.workers)
+        workers = affordable(this_run, wanted, pair.target)
         snapshot = _begin(this_run, plan, pair, data_options, workers)
         if refresh.staged:
             this_run.tracker.record_stages()
@@ -284,9 +287,7 @@ def restore_keys(script: Script, workers: int | None = None) -> RunResult:
     return script.recorder.ended(1, "keys, indexes or triggers could not be restored")
 
 
-def verify(
-    script: Script, mode: Mode, workers: int | None = None, allows: frozenset[Allowed] = frozenset()
-) -> RunResult:
+def verify(script: Script, mode: Mode, data_options: DataOptions) -> RunResult:
     """Copy nothing; compare both sides of all tables that the options ask for.
 
     Needs no lock and leaves the progress file alone. Raises what `run` raises.
@@ -296,10 +297,12 @@ def verify(
     missing_tables.tell_or_refuse(this_run, _target_tables(pair, this_run))
     _tell_of_open_wires(this_run, pair, is_compared=True)
     _tell_what_is_suspended(this_run.display, _suspended_in(pair))
-    refused = hidden(this_run, this_run.affected, pair, allows)
+    refused = hidden(this_run, this_run.affected, pair, data_options.allows)
     pair.disconnect()
     script.recorder.plans(None, [table.key for table in this_run.affected], 0)
-    ending = _compare(this_run, mode, workers or this_run.settings.workers, refused)
+    with hired(this_run, data_options.cluster) as with_crew:
+        workers = with_crew.crew.count(data_options.workers, this_run.settings.workers)
+        ending = _compare(with_crew, mode, workers, refused)
     return script.recorder.ended(ending.exit_code, ending.because)
 
 

@@ -16,6 +16,10 @@ class MaxRate:
     amount: float
     is_bytes: bool
 
+    def shared_by(self, count: int) -> MaxRate:
+        """What each of so many may move."""
+        return MaxRate(self.amount / count, self.is_bytes)
+
     def __str__(self) -> str:
         return f"{self.amount / 1_000_000:g} MB/s" if self.is_bytes else f"{self.amount:,.0f} rows/s"
 

@@ -11,6 +11,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from model.changes import NulPolicy
+from model.cluster import Cluster
 from model.error_values import without_values
 from model.logins import METHODS, AccessToken, Authentication
 from model.rates import MaxRate
@@ -205,5 +206,7 @@ class Settings:
     #: lines that `runs.jsonl` keeps at least, and days; 0 for no limit
     history_runs: int = 200
     history_days: int = 400
+    #: the machines that copy; this one alone where it has no address
+    cluster: Cluster = field(default_factory=Cluster)
     #: the file that says how types cross, where not as usual
     type_map: Path | None = None

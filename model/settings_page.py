@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from model.settings_table import TABLE, Choice, File, Kind, Names, Rate, SchemaPairs, Whole
+from model.setting_kinds import Choice, File, Kind, Names, Rate, SchemaPairs, Whole
+from model.settings_table import TABLE
 
 HEAD = """\
 # All settings

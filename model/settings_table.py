@@ -5,147 +5,18 @@
 
 from __future__ import annotations
 
-import os
-import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from model.errors import SettingsError
+from model.cluster import CREDENTIALS
 from model.logins import METHODS
-from model.rates import MaxRate, parse_rate
-from model.refresh import REFRESHES, SWITCH_SCOPES, RefreshOf
+from model.refresh import REFRESHES, SWITCH_SCOPES
+from model.setting_kinds import Choice, File, Kind, Names, Rate, RefreshPairs, SchemaPairs, Text, Whole, default_workers
 
 #: characters of a line of comment, and of a title, in `.env.example`
 WIDTH, RULE_WIDTH = 112, 91
-
-
-# -- what a setting may be ---------------------------------------------------------------------------
-
-
-class Kind(Protocol):
-    """What a setting may be."""
-
-    def read(self, name: str, text: str) -> Any:
-        """Its value, of what somebody wrote; the default where that is blank. Raises SettingsError."""
-
-
-@dataclass(frozen=True)
-class Whole:
-    """A whole number from `low` to `high`."""
-
-    default: int
-    low: int
-    high: int
-
-    def read(self, name: str, text: str) -> int:
-        """Underscores may part its digits."""
-        digits = text.strip().replace("_", "")
-        if not digits:
-            return self.default
-        if not re.fullmatch(r"[0-9]{1,20}", digits) or not self.low <= int(digits) <= self.high:
-            raise SettingsError(f"{name} must be a whole number from {self.low} to {self.high}, not {text!r}")
-        return int(digits)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of a few words; the first is the default."""
-
-    known: tuple[str, ...]
-
-    def read(self, name: str, text: str) -> str:
-        """Without case; true and 1 mean yes, false and 0 no."""
-        word = text.strip().lower()
-        word = {"true": "yes", "1": "yes", "false": "no", "0": "no"}.get(word, word) or self.known[0]
-        if word not in self.known:
-            raise SettingsError(f"{name} must be one of {', '.join(self.known)}, not {text!r}")
-        return word
-
-
-@dataclass(frozen=True)
-class Text:
-    """Any text."""
-
-    default: str = ""
-
-    def read(self, name: str, text: str) -> str:  # noqa: ARG002
-        """Blanks around it do not count."""
-        return text.strip() or self.default
-
-
-@dataclass(frozen=True)
-class Names:
-    """Names with commas between them."""
-
-    default: tuple[str, ...] = ()
-
-    def read(self, name: str, text: str) -> tuple[str, ...]:  # noqa: ARG002
-        """Blank ones do not count; the default where there are no others."""
-        return tuple(filter(None, (part.strip() for part in text.split(",")))) or self.default
-
-
-@dataclass(frozen=True)
-class File:
-    """A path, or none."""
-
-    def read(self, name: str, text: str) -> Path | None:  # noqa: ARG002
-        """Blanks around it do not count."""
-        return Path(text.strip()) if text.strip() else None
-
-
-@dataclass(frozen=True)
-class Rate:
-    """Rows or bytes a second, or none."""
-
-    def read(self, name: str, text: str) -> MaxRate | None:
-        """As of `model.rates`."""
-        try:
-            return parse_rate(text) if text.strip() else None
-        except ValueError as error:
-            raise SettingsError(f"{name} {error}") from None
-
-
-@dataclass(frozen=True)
-class SchemaPairs:
-    """Schemas of the source and of the target: `dbo:shop,Sales:sales_eu`."""
-
-    def read(self, name: str, text: str) -> Mapping[str, str]:
-        """Source schema, lower-cased → target schema."""
-        pairs: dict[str, str] = {}
-        for pair in filter(None, (part.strip() for part in text.split(","))):
-            source, colon, target = (part.strip() for part in pair.partition(":"))
-            if not (source and colon and target):
-                raise SettingsError(f"{name} must look like dbo:shop,Sales:sales_eu, not {text!r}")
-            if source.lower() in pairs:
-                raise SettingsError(f"{name} names {source} twice")
-            pairs[source.lower()] = target
-        return pairs
-
-
-@dataclass(frozen=True)
-class RefreshPairs:
-    """Tables, as globs, and how they are refreshed: `AuditLog:truncate,Sales.*:swap`."""
-
-    def read(self, name: str, text: str) -> RefreshOf:
-        """In the order in which they are written."""
-        pairs = []
-        for pair in filter(None, (part.strip() for part in text.split(","))):
-            glob, colon, word = (part.strip() for part in pair.rpartition(":"))
-            found = next((refresh for refresh in REFRESHES if refresh == word.lower()), None)
-            if not (glob and colon) or found is None:
-                raise SettingsError(
-                    f"{name} must look like AuditLog:truncate,Sales.*:swap, with {', '.join(REFRESHES)}, not {pair!r}"
-                )
-            pairs.append((glob, found))
-        return tuple(pairs)
-
-
-def default_workers() -> int:
-    """Workers where nobody says: one a core, at most four, so that two busy servers are not overrun."""
-    return max(1, min(4, os.cpu_count() or 1))
 
 
 # -- the table -----------------------------------------------------------------------------------------
@@ -581,6 +452,49 @@ TABLE: tuple[Group, ...] = (
                     Choice(("lz4", "server")),
                     field="toast_compression",
                 ),
+            ),
+        ),
+    ),
+    Group(
+        "Several machines: a Dask cluster (docs/cluster.md)",
+        (
+            (
+                Setting(
+                    "CLUSTER",
+                    "tls://scheduler.example.com:8786",
+                    "The scheduler's address; --cluster overrides it. Default: this machine alone.",
+                ),
+                Setting(
+                    "CLUSTER_TLS_CA",
+                    "/etc/cluster/ca.pem",
+                    "For tls:// addresses: the authority that both ends trust, this run's certificate, and its key.",
+                    File(),
+                ),
+                Setting("CLUSTER_TLS_CERT", "/etc/cluster/client.pem", kind=File()),
+                Setting("CLUSTER_TLS_KEY", "/etc/cluster/client-key.pem", kind=File()),
+                Setting(
+                    "CLUSTER_SETTINGS",
+                    "client",
+                    "Whose address, user and password the workers use for both servers: this run's (client, default; "
+                    "they travel, so over tls:// only) or each worker's own, from its .env or environment (workers).",
+                    Choice(CREDENTIALS),
+                ),
+                Setting(
+                    "CLUSTER_CODE",
+                    "dist/mssql_to_postgres-1.0.whl",
+                    "A wheel of this tool (`make wheel`) for workers that have none of their own.",
+                    File(),
+                ),
+            ),
+            (
+                Setting(
+                    "MAX_SOURCE_CONNECTIONS",
+                    "0",
+                    "At most so many connections of all workers together to either server; 0 (default): as many as "
+                    "the cluster has threads.",
+                    Whole(0, 0, 10_000),
+                ),
+                Setting("MAX_TARGET_CONNECTIONS", "0", kind=Whole(0, 0, 10_000)),
             ),
         ),
     ),

@@ -7,6 +7,7 @@ from typing import Any
 
 from model.visible import on_one_line
 
+#: how the names begin by which PostgreSQL knows sessions of this tool; those on a cluster say which worker behind it
 APPLICATION = "mssql-to-postgres"
 
 BLOCKED = """
@@ -16,7 +17,8 @@ SELECT a.pid, left(regexp_replace(a.query, '\\s+', ' ', 'g'), 60),
 FROM pg_stat_activity AS a
 CROSS JOIN LATERAL unnest(pg_blocking_pids(a.pid)) AS p (pid)
 JOIN pg_stat_activity AS b ON b.pid = p.pid
-WHERE a.application_name = %s AND a.datname = current_database() AND b.application_name <> %s
+WHERE starts_with(a.application_name, %s) AND a.datname = current_database()
+  AND NOT starts_with(b.application_name, %s)
 ORDER BY a.pid, b.pid
 """
 
@@ -54,7 +56,8 @@ SELECT a.pid, coalesce(a.state, ''), left(regexp_replace(coalesce(a.query, ''), 
                                  left(regexp_replace(coalesce(b.query, ''), '\\s+', ' ', 'g'), 80)), '; ')
         FROM pg_stat_activity AS b WHERE b.pid = ANY (pg_blocking_pids(a.pid)))
 FROM pg_stat_activity AS a
-WHERE a.application_name = %s AND a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.state <> 'idle'
+WHERE starts_with(a.application_name, %s) AND a.datname = current_database()
+  AND a.pid <> pg_backend_pid() AND a.state <> 'idle'
 ORDER BY a.pid
 """
 

@@ -13,10 +13,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import psycopg2
+import psycopg2.errors
 
 from db import target_words
 from model.changes import Counts
-from model.errors import LoadLostError, RecordError
+from model.errors import LoadLostError, RecordError, TargetError
 from model.ranges import Chunk
 from postgres import runs
 from postgres.names import TargetName
@@ -269,15 +270,19 @@ def record_chunk(cursor: Any, load_id: LoadId, chunk: Chunk, brought: Totals) ->
     """Write down, in the transaction of its rows, that a chunk is there and what it brought.
 
     Raises LoadLostError where the load is not this run's any more, was not cut like that, or its table is not the one
-    that it began with, or was emptied.
+    that it began with, or was emptied; and TargetError, for another attempt, where another worker committed the chunk.
     """
     values = {
         **load_id.parameters, "chunk": chunk.number, "rows": brought.rows, "low": brought.identity_low,
         "high": brought.identity_high, "changes": json.dumps(brought.changes),
         "bounds": json.dumps(asdict(chunk), ensure_ascii=False),
     }  # fmt: skip
-    # One after the other, in one message.
-    cursor.execute(f"{CLAIM};{CHECKPOINT}", values)
+    try:
+        # One after the other, in one message.
+        cursor.execute(f"{CLAIM};{CHECKPOINT}", values)
+    except psycopg2.errors.UniqueViolation:
+        # A worker that was taken for lost: what it committed is found by the next attempt.
+        raise TargetError("another worker of this run has committed the chunk meanwhile", is_temporary=True) from None
     if cursor.rowcount == 1:
         return
     _hold_against(cursor, load_id, chunk, brought.rows)

@@ -27,6 +27,13 @@ WHERE r.rolname = session_user AND d.datname = current_database()
 """
 
 
+# A role may end what itself began (PostgreSQL, "Server Signaling Functions").
+OWN = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name = %s AND datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+"""
+
+
 def spare_connections(connection: Any) -> int | None:
     """How many more this role may open to this database now; None where the server does not say."""
     try:
@@ -37,6 +44,18 @@ def spare_connections(connection: Any) -> int | None:
         found = None
     connection.rollback()
     return max(0, int(found[0])) if found and found[0] is not None else None
+
+
+def end_connections(connection: Any, application: str) -> int:
+    """End all connections of this role's own that have this application's name; returns how many there were.
+
+    Raises psycopg2.Error.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(OWN, (application,))
+        count = int(cursor.rowcount)
+    connection.rollback()
+    return count
 
 
 def break_off(connection: Any) -> None:

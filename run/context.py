@@ -19,6 +19,7 @@ from run.options import Options
 from run.script import Script
 from run.selection import select
 from run.type_map import TypeMap, read_type_map
+from scheduling.work import LOCAL, Crew
 from type_mapping import check_types
 
 
@@ -37,6 +38,8 @@ class Run:
     affected: tuple[Table, ...]
     type_map: TypeMap = field(default_factory=TypeMap)
     remarks: tuple[str, ...] = ()
+    #: who does what can be done at the same time
+    crew: Crew = LOCAL
 
     @property
     def options(self) -> Options:

@@ -66,8 +66,13 @@ class LocalWorkers(Generic[C]):
         self._stopping = threading.Event()
         self._remarks: queue.SimpleQueue[Remark] = queue.SimpleQueue()
 
-    def submit(self, task: Task[C, object], lane: Lane = "working") -> Future[object]:
-        """Have a task done, as soon as a thread is free, by whoever is in that lane."""
+    def submit(self, task: Task[C, object], lane: Lane = "working", *, tries_again: bool = False) -> Future[object]:
+        """Have a task done, as soon as a thread is free, by whoever is in that lane.
+
+        It `tries_again` where others were given it before and lost.
+        """
+        if tries_again:
+            self._given_up.add(task.label)
         future = self._executor.submit(self._run, task, lane)
         self._futures = {label: one for label, one in self._futures.items() if not one.done()} | {task.label: future}
         return future
@@ -85,6 +90,10 @@ class LocalWorkers(Generic[C]):
         for label, count in list(self._rows.items()):
             rows[label.table] = rows.get(label.table, 0) + count
         return rows
+
+    def rows_of_tasks(self) -> dict[Label, int]:
+        """The same of each task."""
+        return dict(self._rows)
 
     def stands_still(self, label: Label, seconds: float) -> bool:
         """Whether a task has not moved for so long."""

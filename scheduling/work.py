@@ -1,14 +1,62 @@
-"""Who does the work: the one place where an executor is chosen."""
+"""Who does the work: a crew, of threads of this process or of others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from model.events import Event
 from model.rates import MaxRate
 from scheduling.local_workers import LocalWorkers
-from scheduling.scheduler import Limits, Scheduler, TableTasks
+from scheduling.scheduler import Limits, Scheduler, TableTasks, Workers
 from scheduling.tasks import C
+
+
+class HiredWorkers(Workers[C], Protocol):
+    """Workers as long as they are needed."""
+
+    def close(self) -> None:
+        """Take no more tasks."""
+
+    def disconnect(self) -> None:
+        """Close the connections that nobody uses."""
+
+
+class Crew(Protocol):
+    """Where workers come from."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether they are threads of this process, which can use connections that it has."""
+
+    def count(self, asked: int | None, usual: int) -> int:
+        """How many there are for a run where so many are `asked` for; `usual` is the setting of one machine."""
+
+    def workers(
+        self, count: int, connections: Iterable[C], rate: MaxRate | None, finishing: C | None
+    ) -> HiredWorkers[C]:
+        """So many workers, as `do_all` describes them."""
+
+
+@dataclass(frozen=True)
+class LocalCrew:
+    """Threads of this process."""
+
+    is_local: bool = True
+
+    def count(self, asked: int | None, usual: int) -> int:
+        """As many as anybody wants."""
+        return asked or usual
+
+    def workers(
+        self, count: int, connections: Iterable[C], rate: MaxRate | None, finishing: C | None
+    ) -> HiredWorkers[C]:
+        """Threads, of which the first go on with `connections`."""
+        return LocalWorkers(count, connections, rate, finishing)
+
+
+LOCAL: Crew = LocalCrew()
 
 
 def do_all(
@@ -20,16 +68,19 @@ def do_all(
     rate: MaxRate | None = None,
     finishing: C | None = None,
     following: Callable[[], Iterable[TableTasks[C]]] = tuple,
+    crew: Crew = LOCAL,
 ) -> None:
-    """Have all tables done by so many workers, the first of them with `connections`; `publish` as of `Scheduler`.
+    """Have all tables done by so many workers of a crew, the first of them with `connections`.
 
-    `following` gives what is to be done because of what was. All together keep below `rate`. With connections for
-    `finishing` there is a finisher beside them. Raises ServerError, Stopped and TimeIsUpError.
+    `publish` is as of `Scheduler`. `following` gives what is to be done because of what was. All together keep below
+    `rate`. With connections for `finishing` there is a finisher beside them.
+
+    Raises ServerError, Stopped and TimeIsUpError.
     """
-    threads = LocalWorkers(workers, connections, rate, finishing)
+    hired = crew.workers(workers, connections, rate, finishing)
     try:
-        Scheduler(threads, limits, publish).run(tables, following)
+        Scheduler(hired, limits, publish).run(tables, following)
     finally:
-        threads.close()
+        hired.close()
     # What comes after opens connections of its own, and there may be no more of them.
-    threads.disconnect()
+    hired.disconnect()

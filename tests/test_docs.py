@@ -20,11 +20,12 @@ from demo.shop import shop
 from demo.target import EmbeddedTarget
 from model.catalog import Database
 from standin.server import StandIn
+from tests.dask_cluster import DaskCluster
 from tests.harness import DEFAULT_TIMEOUT_S, ROOT, Workplace, clean_environment
 from tests.samples import query
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-KINDS = {"scripts", "progress", "setup", "tsql", ""}
+KINDS = {"scripts", "progress", "setup", "tsql", "cluster", ""}
 
 
 def blocks(page: Path) -> list[tuple[str, list[str]]]:
@@ -63,6 +64,21 @@ def test_the_examples_with_the_scripts_run(
             finished = run_line(line, workplace)
             assert finished.returncode == 0, f"{line}\n{finished.stdout}\n{finished.stderr}"
             assert finished.stdout, line
+
+
+def test_the_examples_on_a_cluster_run(
+    serve: Callable[..., StandIn], make_workplace: Callable[[StandIn, Database], Workplace], tmp_path: Path
+) -> None:
+    database, rows = shop()
+    workplace = make_workplace(serve(database, rows), database)
+    assert run_line("python replicate-schema.py", workplace).returncode == 0
+    (tmp_path / "cluster").mkdir()
+    with DaskCluster(tmp_path / "cluster") as cluster:
+        for kind, lines in blocks(ROOT / "docs" / "cluster.md"):
+            for line in lines if kind == "cluster" else ():
+                finished = run_line(line.replace("tls://scheduler:8786", cluster.address), workplace)
+                assert finished.returncode == 0, f"{line}\n{finished.stdout}\n{finished.stderr}"
+                assert "Cluster:" in finished.stdout
 
 
 def test_the_set_up_without_make_is_what_make_does() -> None:

@@ -21,11 +21,12 @@ MAY_IMPORT = {
     "operations": {"hand_edits", "model", "progress"},
     "mssql": {"scheduling", "model", "db", "type_mapping"},
     "postgres": {"model", "db", "type_mapping"},
-    "run": {"postgres", "operations", "hand_edits", "progress", "model", "db", "type_mapping"},
+    "cluster": {"scheduling", "postgres", "model", "db"},
+    "run": {"scheduling", "postgres", "operations", "hand_edits", "progress", "model", "db", "type_mapping"},
     "verification": {"run", "mssql", "postgres", "scheduling", "model", "db", "type_mapping"},
     "data_phase": {
-        "verification", "run", "mssql", "postgres", "operations", "progress", "hand_edits", "scheduling", "model", "db",
-        "type_mapping",
+        "cluster", "verification", "run", "mssql", "postgres", "operations", "progress", "hand_edits", "scheduling",
+        "model", "db", "type_mapping",
     },
     "schema_phase": {
         "run", "mssql", "postgres", "operations", "progress", "hand_edits", "model", "db", "type_mapping",

@@ -27,7 +27,7 @@ from run.context import Run
 from run.display import Bars, Level, Line, Whole, closing_line
 from run.table_lines import again_in_words, with_name
 from scheduling.scheduler import Limits
-from scheduling.work import do_all
+from scheduling.work import LOCAL, Crew, do_all
 from verification.comparison import Comparison
 from verification.table_comparison import Mode, TableComparison, TableCount
 
@@ -64,7 +64,9 @@ def look(
             for observer in observers:
                 observer(events)
 
-        found = compare(this_run.affected, this_run.settings, mode, workers, publish, standing_in, refused)
+        found = compare(
+            this_run.affected, this_run.settings, mode, workers, publish, standing_in, refused, this_run.crew
+        )
     equal = sum(comparison.is_equal for comparison in found)
     rows = sum(comparison.source or 0 for comparison in found)
     counts = [
@@ -86,6 +88,7 @@ def compare(
     publish: Callable[[Sequence[Event]], None] = lambda _: None,
     standing_in: Mapping[TargetName, TargetName] | None = None,
     refused: Mapping[str, str] | None = None,
+    crew: Crew = LOCAL,
 ) -> list[Comparison]:
     """Compare tables by several workers; the results are in the tables' order. Raises ServerError and Stopped."""
     existing, blocks = _read_target(tables, settings, standing_in or {})
@@ -96,7 +99,8 @@ def compare(
         name = target_name(table, settings)
         why_not = (refused or {}).get(table.key)
         comparing.append(kind(settings, table, existing.get(name), blocks.get(name, ()), seed, why_not))
-    do_all(comparing, workers, Limits(settings.stall_timeout, settings.retry_attempts, seconds_to_stop=0), publish)
+    limits = Limits(settings.stall_timeout, settings.retry_attempts, seconds_to_stop=0)
+    do_all(comparing, workers, limits, publish, crew=crew)
     return [one.result for one in comparing if one.result is not None]
 
 

@@ -66,4 +66,9 @@ def test_the_wheel_asks_for_what_the_requirements_ask_for(installed: Path) -> No
     (at,) = installed.glob("**/site-packages/*.dist-info")
     lines = (line.partition("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines())
     needed = {Requirement(line) for line in lines if line and not line.startswith("pytest")}
-    assert {Requirement(text) for text in Distribution.at(at).requires or ()} == needed
+    asked = {Requirement(text) for text in Distribution.at(at).requires or ()}
+    extra = {one for one in asked if "extra" in str(one.marker)}
+    assert asked - extra == needed
+    cluster = (ROOT / "requirements-cluster.txt").read_text().splitlines()
+    (line,) = (line.partition("#")[0].strip() for line in cluster if line and line[0] not in "#-")
+    assert {str(one.name) + str(one.specifier) for one in extra} == {line}

@@ -1,0 +1,157 @@
+"""The cluster that a run's tasks go to: found, checked, and given a station in each worker process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import cloudpickle
+import psycopg2
+from distributed import Client, Security
+
+from cluster import envelope, parcels, reaching
+from cluster.reaching import About
+from cluster.station import Station
+from cluster.workers import ClusterWorkers
+from db import connect_target, target_words
+from model.cluster import Cluster
+from model.errors import ReplicationError, RunRefusedError, SettingsError, UnreachableError
+from model.rates import MaxRate
+from model.settings import Settings
+from model.visible import listed
+from postgres.connections import end_connections
+from scheduling.tasks import C
+
+CONNECT_S = 15
+NAME = "mssql-to-postgres"
+
+
+@dataclass
+class ClusterCrew:
+    """A connected cluster. Its workers run this version of the tool, and the same Python."""
+
+    client: Client
+    cluster: Cluster
+    settings: Settings
+    say: Callable[[str], None]
+    _known: dict[str, About | str] = field(default_factory=dict)
+
+    @property
+    def is_local(self) -> bool:
+        """Tasks run in other processes."""
+        return False
+
+    def count(self, asked: int | None, usual: int) -> int:  # noqa: ARG002
+        """All threads of the cluster, as far as the servers may have them; no more than were `asked` for."""
+        threads = sum(self.threads().values())
+        return min(one for one in (threads, asked, self.cluster.most_workers) if one is not None)
+
+    def workers(
+        self, count: int, connections: Iterable[C], rate: MaxRate | None, finishing: C | None
+    ) -> ClusterWorkers[C]:
+        """Workers of the cluster. The connections of this machine are not needed, but for the finisher's."""
+        for one in connections:
+            one.disconnect()
+        return ClusterWorkers(
+            self.client, self.cluster, count, self.settings.retry_attempts, self.threads, self._end_connections, rate,
+            finishing,
+        )  # fmt: skip
+
+    def threads(self) -> Mapping[str, int]:
+        """The threads of each worker that may be used, by its address; of others it is said once why they may not."""
+        there = self.client.scheduler_info(n_workers=-1)["workers"]
+        new = [address for address in there if address not in self._known]
+        if new:
+            self._known |= reaching.ask(self.client, new)
+            for address in new:
+                about = self._known[address]
+                if not reaching.fits(about):
+                    self.say(f"⚠️ worker {address} is not used: {reaching.in_words(about)}")
+        return {address: int(one["nthreads"]) for address, one in there.items() if reaching.fits(self._known[address])}
+
+    def _end_connections(self, application: str) -> None:
+        """End what a lost worker has open on the target; where that is not possible, its checkpoints are refused."""
+        try:
+            connection = connect_target(self.settings)
+        except ReplicationError:
+            return
+        try:
+            end_connections(connection, application)
+        except psycopg2.Error as error:
+            self.say(f"⚠️ connections of {application} on the target could not be ended: {target_words(error)}")
+        finally:
+            connection.close()
+
+
+@contextmanager
+def connected(settings: Settings, cluster: Cluster, say: Callable[[str], None]) -> Iterator[ClusterCrew]:
+    """The cluster, as long as a run needs it.
+
+    Raises UnreachableError, and RunRefusedError where its workers cannot do what they would be asked for.
+    """
+    files = parcels.local_files(settings) if cluster.credentials == "client" else []
+    if files:
+        raise SettingsError(
+            f"CLUSTER: {listed(files)}: a file of this machine, which workers do not have. Let each "
+            f"worker have its own settings: CLUSTER_SETTINGS=workers"
+        )
+    # What its threads have to say of a connection that is lost, the run says itself.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    client = _client(cluster)
+    try:
+        if cluster.code is not None:
+            reaching.bring_code(client, cluster.code)
+        crew = ClusterCrew(client, cluster, settings, say)
+        _check(crew)
+        cloudpickle.register_pickle_by_value(envelope)
+        client.register_plugin(Station())
+        _check_settings(crew)
+        yield crew
+    finally:
+        with suppress(Exception):
+            client.close(timeout=5)
+
+
+def _client(cluster: Cluster) -> Client:
+    tls = cluster.tls
+    security = None if tls is None else Security(
+        tls_ca_file=str(tls.authority), tls_client_cert=str(tls.certificate), tls_client_key=str(tls.key),
+        require_encryption=True,
+    )  # fmt: skip
+    try:
+        return Client(cluster.address, security=security, timeout=CONNECT_S, name=NAME, set_as_default=False)
+    except (OSError, TimeoutError) as error:
+        raise UnreachableError(
+            f"the Dask scheduler {cluster.address} cannot be reached: {error}\nCheck CLUSTER (--cluster), that the "
+            f"scheduler runs, and that its certificates are of the authority in CLUSTER_TLS_CA."
+        ) from None
+
+
+def _check(crew: ClusterCrew) -> None:
+    there = crew.client.scheduler_info(n_workers=-1)["workers"]
+    if not there:
+        raise UnreachableError(
+            f"the cluster {crew.cluster.address} has no worker. Start some; docs/cluster.md says how."
+        )
+    found: Mapping[str, Any] = reaching.ask(crew.client, list(there))
+    wrong = {address: about for address, about in found.items() if not reaching.fits(about)}
+    if wrong:
+        lines = "\n".join(f"  {address}: {reaching.in_words(about)}" for address, about in sorted(wrong.items()))
+        raise RunRefusedError(
+            f"{len(wrong)} of {len(found)} workers cannot take tasks of this run ({reaching.OURS}):\n{lines}\n"
+            f"Install the same version there, or send it with CLUSTER_CODE; docs/cluster.md says how."
+        )
+    crew._known.update(found)
+
+
+def _check_settings(crew: ClusterCrew) -> None:
+    """Raise RunRefusedError where workers lack a driver, or settings that they should have of their own."""
+    packed = parcels.packed(crew.settings, crew.cluster.credentials)
+    found = crew.client.run(envelope.ready, envelope.Sealed(packed), on_error="return")
+    lacking = {address: str(words) for address, words in found.items() if words is not None}
+    if lacking:
+        lines = "\n".join(f"  {address}: {words}" for address, words in sorted(lacking.items()))
+        raise RunRefusedError(f"{len(lacking)} of {len(found)} workers cannot work for this run:\n{lines}")

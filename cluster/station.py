@@ -1,0 +1,191 @@
+"""What stands in each worker process: threads with connections that last from task to task.
+
+Dask runs a task where the station is; the task waits here while a thread of the station does it. So a thread that hangs
+in a driver is left behind, as on one machine, and connections are kept for the next task of the same run. Whoever a
+task is no longer wanted by (cancelled, its client gone, this worker removed) has its connections broken at once.
+"""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import threading
+import time
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from typing import Any
+
+from distributed import Worker, WorkerPlugin
+
+from cluster import parcels
+from cluster.envelope import STATION
+from model.errors import CancelledError, ReplicationError
+from model.rates import MaxRate
+from scheduling.local_workers import LocalWorkers, Remark
+from scheduling.tasks import Label, Task
+
+#: seconds between two reports of what is under way
+REPORT_S = 0.5
+#: seconds after which connections that no task uses are closed: a run that died does not say so
+IDLE_S = 3.0
+#: seconds that a task which is to end gets for it
+END_S = 1.0
+#: seconds after a task was given up in which what its thread leaves behind is looked for
+SWEEP_S = 300.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a worker tells of a run's tasks under way: rows, seconds without a row, and remarks since the last time."""
+
+    rows: dict[Label, int]
+    seconds_still: dict[Label, float]
+    remarks: tuple[Remark, ...]
+
+
+@dataclass(frozen=True)
+class Order:
+    """A task, packed, for a run; `key` is what Dask calls it. It `tries_again` where others may have done it."""
+
+    run: str
+    task: bytes
+    key: str
+    rate: MaxRate | None = None
+    tries_again: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a task came to."""
+
+    result: object = None
+    error: BaseException | None = None
+
+
+def topic_of(run: str) -> str:
+    """What reports of a run are published as."""
+    return f"replication-{run}"
+
+
+def application_of(run: str, worker: str) -> str:
+    """What PostgreSQL knows the connections of a run's worker by; at most 63 bytes."""
+    return f"mssql-to-postgres {run} {worker.rpartition('/')[2]}"[:63]
+
+
+class _Crew:
+    """The threads of one run in this process."""
+
+    def __init__(self, threads: int, rate: MaxRate | None) -> None:
+        self.workers: LocalWorkers[Any] = LocalWorkers(threads, rate=rate)
+        self.used_at = time.monotonic()
+        self.labels: dict[Label, Future[object]] = {}
+
+
+class Station(WorkerPlugin):  # type: ignore[misc]  # distributed is not typed
+    """The threads and connections of this process, by the run that they work for."""
+
+    name = STATION
+    idempotent = True
+
+    def setup(self, worker: Worker) -> None:
+        """Begin to report."""
+        self._worker = worker
+        self._lock = threading.Lock()
+        self._crews: dict[str, _Crew] = {}
+        self._is_closing = threading.Event()
+        self._swept_until = 0.0
+        threading.Thread(target=self._report_for_ever, name="station", daemon=True).start()
+
+    def teardown(self, worker: Worker) -> None:  # noqa: ARG002
+        """End everything: this worker is closing, or was removed by its scheduler."""
+        self._is_closing.set()
+        with self._lock:
+            crews, self._crews = list(self._crews.values()), {}
+        for crew in crews:
+            threading.Thread(target=_end, args=(crew,), daemon=True).start()
+
+    def lacks(self, settings: bytes) -> str | None:
+        """What this machine lacks for a run with these settings, in words."""
+        try:
+            parcels.unpacked(settings, "")
+        except ReplicationError as error:
+            return str(error)
+        return None
+
+    def do(self, order: bytes) -> bytes:
+        """Carry an order out; returns the answer, or what the task raised, pickled."""
+        try:
+            answer = Answer(self._carry_out(pickle.loads(order)))
+        except BaseException as error:
+            answer = Answer(error=error)
+        try:
+            return pickle.dumps(answer)
+        except Exception as error:
+            return pickle.dumps(Answer(error=RuntimeError(f"{type(answer.error).__name__}: {answer.error} ({error})")))
+
+    def _carry_out(self, order: Order) -> object:
+        """Have a task done by a thread, and wait for it. Raises what it raises, and CancelledError."""
+        task: Task[Any, object] = parcels.unpacked(order.task, application_of(order.run, self._worker.address))
+        with self._lock:
+            if self._is_closing.is_set():
+                raise CancelledError
+            crew = self._crews.get(order.run) or _Crew(self._worker.state.nthreads, order.rate)
+            self._crews[order.run] = crew
+            crew.labels[task.label] = future = crew.workers.submit(task, tries_again=order.tries_again)
+        try:
+            while not future.done():
+                wait([future], timeout=REPORT_S)
+                if not future.done() and not self._is_wanted(order.key):
+                    crew.workers.give_up(task.label)
+                    self._swept_until = time.monotonic() + SWEEP_S
+                    wait([future], timeout=END_S)
+                    raise CancelledError
+            return future.result()
+        finally:
+            with self._lock:
+                crew.used_at = time.monotonic()
+                crew.labels.pop(task.label, None)
+            self._report(order.run, crew)
+
+    def _is_wanted(self, key: str) -> bool:
+        """Whether whoever gave the task still waits for it (Dask, "Worker State Machine": cancelled, resumed)."""
+        state = self._worker.state.tasks.get(key)
+        return not self._is_closing.is_set() and state is not None and state.state in ("executing", "long-running")
+
+    # -- reports -------------------------------------------------------------------------------------
+
+    def _report_for_ever(self) -> None:
+        while not self._is_closing.wait(REPORT_S):
+            if time.monotonic() < self._swept_until:
+                # A connection to the source closes when nothing refers to it; errors and their frames do, in circles.
+                gc.collect()
+            with self._lock:
+                crews = dict(self._crews)
+            for run, crew in crews.items():
+                self._report(run, crew)
+                if not crew.labels and time.monotonic() - crew.used_at > IDLE_S:
+                    self._dismiss(run, crew)
+
+    def _dismiss(self, run: str, crew: _Crew) -> None:
+        with self._lock:
+            if crew.labels:
+                return
+            self._crews.pop(run, None)
+        crew.workers.close()
+        crew.workers.disconnect()
+
+    def _report(self, run: str, crew: _Crew) -> None:
+        workers, labels = crew.workers, list(crew.labels)
+        report = Report(
+            workers.rows_of_tasks(), {label: workers.seconds_still(label) for label in labels}, tuple(workers.remarks())
+        )
+        if labels or report.remarks:
+            # Pickled, since Dask keeps what is published, and shows it.
+            told = {"worker": self._worker.address, "report": pickle.dumps(report)}
+            self._worker.log_event(topic_of(run), told)
+
+
+def _end(crew: _Crew) -> None:
+    crew.workers.stop(END_S)
+    crew.workers.close()
+    crew.workers.disconnect()

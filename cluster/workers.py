@@ -1,0 +1,378 @@
+"""Workers in the processes of a Dask cluster, seen by the thread that gives them their tasks.
+
+Each task is sent to a slot: a worker process, and one of its threads. So no more connections are open than there are
+slots, wherever tasks go. A task whose worker was lost goes to another slot. What the lost one still had open on the
+target is ended first, and should it commit all the same, the checkpoint lets only one of both stand.
+"""
+
+from __future__ import annotations
+
+import pickle
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
+from typing import Any, Generic
+
+from distributed import Client
+
+from cluster import envelope, parcels
+from cluster.station import Answer, Order, Report, application_of, topic_of
+from model.cluster import Cluster
+from model.errors import CancelledError, ServerError, TableError, UnreachableError
+from model.rates import MaxRate
+from scheduling.local_workers import LocalWorkers, Remark
+from scheduling.tasks import C, Label, Lane, Task
+
+#: seconds for which a cluster may be without any worker: what was preempted comes back
+WITHOUT_WORKERS_S = 60.0
+#: what Dask publishes about workers that come and go
+COMINGS_AND_GOINGS = "all"
+#: seconds without a report after which a worker is silent
+SILENT_S = 3.0
+#: seconds without a report after which a worker is taken for lost, whatever the scheduler still thinks of it
+LOST_S = 60.0
+#: seconds for which a task's result is waited for
+RESULT_S = 30.0
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A thread of a worker process."""
+
+    worker: str
+    number: int
+
+
+@dataclass
+class _Sent(Generic[C]):
+    """A task that a worker has, or that waits for a slot."""
+
+    task: Task[C, object]
+    outer: Future[object]
+    slot: Slot | None = None
+    inner: Any = None
+    losses: int = 0
+    rows: int = 0
+    seconds_still: float = 0.0
+    heard_at: float = field(default_factory=time.monotonic)
+
+
+class ClusterWorkers(Generic[C]):
+    """Runs tasks on a cluster's worker processes; the finisher's on this machine, with this run's own connections."""
+
+    def __init__(
+        self,
+        client: Client,
+        cluster: Cluster,
+        count: int,
+        attempts: int,
+        threads_of: Callable[[], Mapping[str, int]],
+        end_connections: Callable[[str], None],
+        rate: MaxRate | None = None,
+        finishing: C | None = None,
+    ) -> None:
+        """At most `count` tasks at once, each lost with its worker `attempts` times at most.
+
+        `threads_of` says how many threads each usable worker has, by its address; `end_connections` ends what a lost
+        worker has open on the target, by the application's name.
+        """
+        self._client, self._cluster, self._most, self._attempts = client, cluster, count, attempts
+        self._threads_of, self._end_connections = threads_of, end_connections
+        self._rate = None if rate is None else rate.shared_by(count)
+        self._run = uuid.uuid4().hex[:8]
+        self._lock = threading.RLock()
+        self._threads: dict[str, int] = {}
+        self._sent: dict[Label, _Sent[C]] = {}
+        self._remarks: queue.SimpleQueue[Remark] = queue.SimpleQueue()
+        self._finisher: LocalWorkers[C] | None = None if finishing is None else LocalWorkers(0, finishing=finishing)
+        self._without_workers_since: float | None = None
+        self._changed: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._lost: queue.SimpleQueue[str] = queue.SimpleQueue()
+        #: workers that get no tasks until they are heard again
+        self._silent: set[str] = set()
+        client.subscribe_topic(topic_of(self._run), self._hear)
+        client.subscribe_topic(COMINGS_AND_GOINGS, self._hear_of_worker)
+        self._look_who_is_there()
+
+    @property
+    def count(self) -> int:
+        """How many tasks may run at the same time: as many as there are threads, and as the servers may have."""
+        with self._lock:
+            return max(1, min(self._most, sum(self._threads.values())))
+
+    @property
+    def has_finisher(self) -> bool:
+        """Whether there is one, on this machine."""
+        return self._finisher is not None
+
+    def submit(self, task: Task[C, object], lane: Lane = "working") -> Future[object]:
+        """Have a task done as soon as a slot is free."""
+        if lane == "finishing" and self._finisher is not None:
+            return self._finisher.submit(task, lane)
+        sent = _Sent(task, Future())
+        with self._lock:
+            before = self._sent.get(task.label)
+            # One that was given up before may have committed all the same.
+            sent.losses = before.losses + 1 if before is not None else 0
+            self._sent[task.label] = sent
+            self._send(sent)
+        return sent.outer
+
+    def remarks(self) -> list[Remark]:
+        """What workers said since the last time."""
+        self._look_after_the_lost()
+        found = [] if self._finisher is None else self._finisher.remarks()
+        while not self._remarks.empty():
+            found.append(self._remarks.get())
+        return found
+
+    def rows_under_way(self) -> dict[str, int]:
+        """The rows of each table that are on their way and not committed."""
+        rows: dict[str, int] = {} if self._finisher is None else self._finisher.rows_under_way()
+        with self._lock:
+            for label, sent in self._sent.items():
+                if sent.rows:
+                    rows[label.table] = rows.get(label.table, 0) + sent.rows
+        return rows
+
+    def stands_still(self, label: Label, seconds: float) -> bool:
+        """Whether a task has not moved for so long; of a worker that is silent it is taken that it has not."""
+        return self.seconds_still(label) > seconds
+
+    def seconds_still(self, label: Label) -> float:
+        """For how long a task has not moved; 0 where it may take long."""
+        with self._lock:
+            sent = self._sent.get(label)
+            if sent is not None:
+                silent = time.monotonic() - sent.heard_at
+                return sent.seconds_still + (silent if silent > SILENT_S else 0.0)
+        return 0.0 if self._finisher is None else self._finisher.seconds_still(label)
+
+    def give_up(self, label: Label) -> None:
+        """End a task that stands still, so that it cannot commit any more."""
+        with self._lock:
+            sent = self._sent.get(label)
+            if sent is not None:
+                self._recall(sent)
+                # Kept, so that the next attempt knows of it.
+                sent.inner = None
+                return
+        if self._finisher is not None:
+            self._finisher.give_up(label)
+
+    def stop(self, seconds: float) -> None:
+        """End all tasks, and wait so long for them at most; what they had not committed is rolled back."""
+        with self._lock:
+            sent = list(self._sent.values())
+            for one in sent:
+                self._recall(one)
+        if self._finisher is not None:
+            self._finisher.stop(seconds)
+        wait([one.outer for one in sent], timeout=seconds)
+
+    def close(self) -> None:
+        """Take no more tasks."""
+        self._client.unsubscribe_topic(topic_of(self._run))
+        self._client.unsubscribe_topic(COMINGS_AND_GOINGS)
+        if self._finisher is not None:
+            self._finisher.close()
+
+    def disconnect(self) -> None:
+        """Close the connections that nobody uses; those of workers close by themselves."""
+        if self._finisher is not None:
+            self._finisher.disconnect()
+
+    # -- slots ---------------------------------------------------------------------------------------
+
+    def _look_who_is_there(self) -> None:
+        threads = self._threads_of()
+        with self._lock:
+            self._threads = dict(threads)
+
+    def _free_slot(self) -> Slot | None:
+        """A free slot of the worker that has most of them, so that work spreads."""
+        taken = {sent.slot for sent in self._sent.values() if sent.slot is not None}
+        if len(taken) >= self.count:
+            return None
+        free: dict[str, list[Slot]] = {}
+        for worker, threads in self._threads.items():
+            if worker in self._silent:
+                continue
+            free[worker] = [slot for slot in (Slot(worker, number) for number in range(threads)) if slot not in taken]
+        best = max(free.values(), key=lambda slots: (len(slots), slots and slots[0].worker), default=[])
+        return best[0] if best else None
+
+    def _send(self, sent: _Sent[C]) -> None:
+        slot = self._free_slot()
+        if slot is None:
+            return
+        key = f"{_as_key(sent.task.label)}-{uuid.uuid4().hex[:8]}"
+        packed = parcels.packed(sent.task, self._cluster.credentials)
+        order = Order(self._run, packed, key, self._rate, sent.losses > 0)
+        sent.slot, sent.heard_at, sent.seconds_still = slot, time.monotonic(), 0.0
+        sent.inner = self._client.submit(
+            envelope.do, envelope.Sealed(pickle.dumps(order)), key=key, workers=[slot.worker],
+            allow_other_workers=False, pure=False, retries=0,
+        )  # fmt: skip
+        sent.inner.add_done_callback(lambda done: self._take(sent, done))
+
+    def _send_what_waits(self) -> None:
+        for sent in self._sent.values():
+            if sent.slot is None and not sent.outer.done():
+                self._send(sent)
+
+    def _take(self, sent: _Sent[C], inner: Any) -> None:
+        """A task has ended, one way or another; called in a thread of Dask's."""
+        if sent.inner is not inner:
+            return
+        if inner.status == "cancelled":
+            self._end(sent, Answer(error=CancelledError() if self._is_connected else self._scheduler_is_gone()))
+            return
+        try:
+            answer: Answer = pickle.loads(inner.result(timeout=RESULT_S).content)
+        except Exception as lost:
+            # Its worker died, perhaps with the answer; the next one finds what it committed.
+            self._lose(sent, f"its worker did not answer ({type(lost).__name__})")
+            return
+        self._end(sent, answer)
+
+    def _end(self, sent: _Sent[C], answer: Answer) -> None:
+        with self._lock:
+            if self._sent.get(sent.task.label) is sent:
+                del self._sent[sent.task.label]
+            sent.slot = sent.inner = None
+            self._send_what_waits()
+        if sent.outer.done():
+            return
+        if answer.error is None:
+            sent.outer.set_result(answer.result)
+        else:
+            sent.outer.set_exception(answer.error)
+
+    def _fail(self, sent: _Sent[C], error: Exception) -> None:
+        self._end(sent, Answer(error=error))
+
+    def _recall(self, sent: _Sent[C]) -> None:
+        """Let the worker know that nobody waits for it; it breaks its connections."""
+        inner, sent.inner = sent.inner, None
+        if inner is not None:
+            inner.cancel(force=True)
+        sent.slot = None
+        if not sent.outer.done():
+            sent.outer.set_exception(CancelledError())
+
+    # -- workers that come and go --------------------------------------------------------------------
+
+    def _hear_of_worker(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        """Called in a thread of Dask's."""
+        _, told = event
+        action, worker = told.get("action"), str(told.get("worker"))
+        if action == "add-worker":
+            self._changed.put(worker)
+        elif action == "remove-worker":
+            with self._lock:
+                self._threads.pop(worker, None)
+            self._lost.put(worker)
+
+    def _look_after_the_lost(self) -> None:
+        """Send what lost workers had to others; called in the thread that gives the tasks."""
+        while not self._changed.empty():
+            self._changed.get()
+            self._look_who_is_there()
+        while not self._lost.empty():
+            worker = self._lost.get()
+            self._send_to_others(worker, f"worker {worker} was lost")
+        self._look_for_silence()
+        with self._lock:
+            self._send_what_waits()
+        self._look_for_any()
+
+    def _look_for_silence(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            silent = {
+                one.slot.worker for one in self._sent.values() if one.slot is not None and now - one.heard_at > LOST_S
+            }
+            self._silent |= silent
+        for worker in silent:
+            self._send_to_others(worker, f"worker {worker} has been silent for {LOST_S:.0f} s")
+
+    def _send_to_others(self, worker: str, words: str) -> None:
+        with self._lock:
+            theirs = [one for one in self._sent.values() if one.slot is not None and one.slot.worker == worker]
+        if theirs:
+            self._end_connections(application_of(self._run, worker))
+        for sent in theirs:
+            self._lose(sent, words)
+
+    def _lose(self, sent: _Sent[C], words: str) -> None:
+        with self._lock:
+            if sent.outer.done():
+                return
+            inner, sent.inner, sent.slot = sent.inner, None, None
+            sent.losses += 1
+            is_over = sent.losses >= self._attempts
+        if inner is not None:
+            inner.cancel(force=True)
+        table = sent.task.label.table
+        if is_over:
+            self._fail(sent, TableError(f"{words}, {sent.losses} times. See the workers' own logs; then use --resume"))
+            return
+        told = f"🔁 {words}; another does its work (attempt {sent.losses + 1} of {self._attempts})"
+        self._remarks.put(Remark(Label(table, sent.task.label.task), told))
+        with self._lock:
+            self._send(sent)
+
+    def _look_for_any(self) -> None:
+        """Let the run end where the cluster has been without a worker for too long, or is not there any more."""
+        with self._lock:
+            if self._threads and self._is_connected:
+                self._without_workers_since = None
+                return
+            since = self._without_workers_since = self._without_workers_since or time.monotonic()
+            sent = list(self._sent.values())
+        if not self._is_connected:
+            for one in sent:
+                self._fail(one, self._scheduler_is_gone())
+        elif time.monotonic() - since > WITHOUT_WORKERS_S:
+            for one in sent:
+                self._fail(
+                    one,
+                    UnreachableError(
+                        f"the cluster {self._cluster.address} has had no worker for {WITHOUT_WORKERS_S:.0f} s"
+                    ),
+                )
+
+    @property
+    def _is_connected(self) -> bool:
+        return bool(self._client.status == "running")
+
+    def _scheduler_is_gone(self) -> ServerError:
+        return UnreachableError(
+            f"the cluster's scheduler {self._cluster.address} is gone. Start it again; then use --resume"
+        )
+
+    # -- reports -------------------------------------------------------------------------------------
+
+    def _hear(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        """Called in a thread of Dask's."""
+        _, told = event
+        report: Report = pickle.loads(told["report"])
+        now = time.monotonic()
+        with self._lock:
+            self._silent.discard(str(told["worker"]))
+            for label, seconds in report.seconds_still.items():
+                sent = self._sent.get(label)
+                if sent is not None and sent.slot is not None and sent.slot.worker == told["worker"]:
+                    sent.rows, sent.seconds_still, sent.heard_at = report.rows.get(label, 0), seconds, now
+        for remark in report.remarks:
+            self._remarks.put(remark)
+
+
+def _as_key(label: Label) -> str:
+    """What the dashboard calls a task."""
+    return f"{label.table} {label.task}".replace("'", "")

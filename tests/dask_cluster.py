@@ -1,0 +1,95 @@
+"""A Dask cluster of separate processes on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from tests.harness import ROOT, clean_environment, wait_until
+
+SCHEDULER = "distributed.cli.dask_scheduler"
+WORKER = "distributed.cli.dask_worker"
+
+
+class DaskCluster:
+    """A scheduler and workers, each a process, with files of their own in a folder."""
+
+    def __init__(self, folder: Path, workers: int = 2, threads: int = 2) -> None:
+        self.folder = folder
+        self._started = 0
+        self.scheduler = self._start_scheduler(0)
+        self.workers: list[subprocess.Popen[str]] = []
+        self.threads = threads
+        for _ in range(workers):
+            self.add_worker()
+        wait_until(lambda: self.log().count("Registered to") >= workers, "the workers have joined")
+
+    @property
+    def address(self) -> str:
+        """What runs are given."""
+        return f"tcp://127.0.0.1:{self.port}"
+
+    def add_worker(self, *arguments: str, threads: int | None = None, address: str | None = None,
+                   environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:  # fmt: skip
+        """Another worker process."""
+        self._started += 1
+        folder = self.folder / f"worker-{self._started}"
+        folder.mkdir()
+        process = self._start(
+            folder, environment or {}, WORKER, address or self.address, "--no-nanny", "--nthreads",
+            str(threads or self.threads), "--no-dashboard", "--host", "127.0.0.1", "--local-directory", str(folder),
+            "--death-timeout", "20", *arguments,
+        )  # fmt: skip
+        self.workers.append(process)
+        return process
+
+    def restart_scheduler(self) -> None:
+        """A new one at the same address, after the old one was killed."""
+        self.scheduler = self._start_scheduler(self.port)
+
+    def _start_scheduler(self, port: int) -> subprocess.Popen[str]:
+        self._started += 1
+        file = self.folder / f"scheduler-{self._started}.json"
+        process = self._start(
+            self.folder, {}, SCHEDULER, "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-show",
+            "--scheduler-file", str(file),
+        )  # fmt: skip
+        wait_until(lambda: file.exists() and "address" in file.read_text(), "the scheduler is up")
+        import json  # noqa: PLC0415
+
+        self.port = int(json.loads(file.read_text())["address"].rpartition(":")[2])
+        return process
+
+    def _start(
+        self, folder: Path, environment: Mapping[str, str], module: str, *arguments: str
+    ) -> subprocess.Popen[str]:
+        self._started += 1
+        with (folder / f"{module.rpartition('_')[2]}-{self._started}.log").open("w") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", module, *arguments], cwd=folder, text=True, stdout=log, stderr=log,
+                env=clean_environment({"PYTHONPATH": str(ROOT), **environment}),
+            )  # fmt: skip
+
+    def log(self) -> str:
+        """All that its processes wrote."""
+        return "\n".join(path.read_text() for path in sorted(self.folder.rglob("*.log")))
+
+    def close(self) -> None:
+        """End all processes."""
+        for process in (*self.workers, self.scheduler):
+            if process.poll() is None:
+                os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def __enter__(self) -> DaskCluster:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
