@@ -222,11 +222,11 @@ def test_a_beginning_that_was_given_up_empties_nothing_when_it_wakes_up(
     hangs, wakes_up = threading.Event(), threading.Event()
     plan_chunks = chunk_planning.plan_chunks
 
-    def hang(*arguments: Any) -> tuple[Chunk, ...]:
+    def hang(*arguments: Any, **named: Any) -> tuple[Chunk, ...]:
         monkeypatch.setattr(chunk_planning, "plan_chunks", plan_chunks)
         hangs.set()
         assert wakes_up.wait(60)
-        return plan_chunks(*arguments)
+        return plan_chunks(*arguments, **named)
 
     monkeypatch.setattr(chunk_planning, "plan_chunks", hang)
     workers = LocalWorkers[ConnectionPair](2)
