@@ -1,9 +1,9 @@
 """--consistent: which snapshot of the source a session reads, and what becomes of it on --resume.
 
 A snapshot is one moment of the source: a database snapshot, or sessions at the isolation level SNAPSHOT that all
-see it. Which one was obtained is said, and kept in the progress file; the connections of a run are made to it here.
-A database snapshot outlives a run, so a killed session goes on with the same one; that of SNAPSHOT sessions ends with
-their connections, and is never replaced by another.
+see it; a database that is read-only is one moment by itself. Which one was obtained is said, and kept in the progress
+file; the connections of a run are made to it here. A database snapshot outlives a run, so a killed session goes on with
+the same one; that of SNAPSHOT sessions ends with their connections, and is never replaced by another.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from db import connect_source, in_database
 from model.errors import SnapshotError, UnreachableError, UsageError
 from model.settings import Settings
 from mssql import snapshots
+from mssql.snapshot_limits import Limits, read_limits
 from run.context import Run
 from run.plan import Plan
 
-Level = Literal["database snapshot", "snapshot sessions"]
+Level = Literal["database snapshot", "snapshot sessions", "read-only database"]
 
 NO_MORE_CONNECTIONS = (
     "--consistent by SNAPSHOT transactions: no further connection to the source can see their snapshot, and one is "
@@ -59,19 +60,30 @@ class SourceSnapshot:
     def __str__(self) -> str:
         if self.level == "database snapshot":
             return f"database snapshot {self.database}, taken at {self.taken_at}"
+        if self.level == "read-only database":
+            return f"the database as it is, which is read-only, from {self.taken_at} on"
         return f"{len(self.sessions)} SNAPSHOT transaction{'s' * (len(self.sessions) > 1)}, opened at {self.taken_at}"
 
 
 def take(run: Run, workers: int) -> SourceSnapshot:
     """The snapshot of a new session. Raises UsageError where none can be had, and UnreachableError."""
     settings, now = run.settings, datetime.now()
+    limits = _limits(run)
+    if limits.why_no_moment is not None:
+        raise UsageError(f"--consistent: {limits.why_no_moment}. Nothing was copied.")
+    if limits.is_fixed:
+        return SourceSnapshot(settings, "read-only database", None, now.isoformat(timespec="seconds"))
     try:
+        if limits.why_no_database_snapshot is not None:
+            raise SnapshotError(limits.why_no_database_snapshot)
         with closing(connect_source(settings)) as connection:
             name = snapshots.take_snapshot(connection, now.strftime("%Y%m%d_%H%M%S"))
         return _by_snapshot(settings, name, now.isoformat(timespec="seconds"))
     except SnapshotError as error:
         no_snapshot = settings.secrets.hide(str(error))
     try:
+        if limits.why_no_sessions is not None:
+            raise SnapshotError(limits.why_no_sessions)
         sessions = snapshots.open_sessions(settings, run.tables, workers)
     except SnapshotError as error:
         raise UsageError(
@@ -102,6 +114,14 @@ def again(run: Run, plan: Plan, wanted: bool | None) -> SourceSnapshot:
             )
         return SourceSnapshot(run.settings)
     name, taken_at = known.get("database"), known.get("taken_at", "")
+    if known.get("level") == "read-only database":
+        if not _limits(run).is_fixed:
+            raise UsageError(
+                f"this session began with --consistent, from a database that was read-only ({taken_at}) and is so no "
+                f"more. Start a new session (without --resume), or continue with --no-consistent: tables copied from "
+                f"now on are then of a later moment."
+            )
+        return SourceSnapshot(run.settings, "read-only database", None, taken_at)
     if name is None:
         raise UsageError(
             f"this session began with --consistent, and the snapshot of its SNAPSHOT transactions ({taken_at}) ended "
@@ -157,6 +177,31 @@ def drop(run: Run, name: str) -> None:
         # The copy is what a run is judged by, not the source's housekeeping after it.
         words = run.settings.secrets.hide(str(error))
         run.display.say(f"⚠️ WARNING: the database snapshot {name} could not be dropped: {words}. Drop it by hand.")
+
+
+def _limits(run: Run) -> Limits:
+    """Raises UsageError where the catalog does not tell them, and UnreachableError."""
+    try:
+        with closing(connect_source(run.settings)) as connection:
+            return read_limits(connection, run.tables)
+    except SnapshotError as error:
+        raise UsageError(f"--consistent: {run.settings.secrets.hide(str(error))}. Nothing was copied.") from None
+
+
+def changed_meanwhile(run: Run, snapshot: SourceSnapshot) -> str | None:
+    """Why what was copied may be of several moments after all; None where it is of one, or was not to be."""
+    if snapshot.level != "read-only database":
+        return None
+    try:
+        if _limits(run).is_fixed:
+            return None
+        why = "is so no more"
+    except (UsageError, UnreachableError) as error:
+        why = f"cannot be asked whether it is so still: {run.settings.secrets.hide(str(error))}"
+    return (
+        f"--consistent: the source was read-only when the run began, and {why}. What was copied may be of several "
+        f"moments: run again"
+    )
 
 
 def _by_snapshot(settings: Settings, name: str, taken_at: str) -> SourceSnapshot:

@@ -132,6 +132,9 @@ def _run(
                 ending += _compare_completed(loading, snapshot, data_options.then_verify)
         finally:
             consistency.end(this_run, snapshot)
+        if (doubt := consistency.changed_meanwhile(this_run, snapshot)) is not None:
+            this_run.display.say(f"❌ {doubt}")
+            ending += failed(doubt)
         if this_run.tracker.stages:
             with closing(connect_target(this_run.settings)) as connection:
                 remove_abandoned(this_run, live.number, connection)

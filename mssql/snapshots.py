@@ -31,7 +31,11 @@ SNAPSHOT = 5
 LOCK_TIMEOUT, SNAPSHOT_NOT_ALLOWED = 1222, 3952
 
 DATABASE = "SELECT DB_NAME()"
-DATA_FILES = "SELECT name, physical_name FROM sys.database_files WHERE type = 0 ORDER BY file_id"
+# On a readable secondary sys.database_files has the primary's paths (Microsoft, "sys.database_files"). Whoever may
+# create databases sees these rows (Microsoft, "sys.master_files"). A snapshot is made of files of rows alone, type 0.
+DATA_FILES = """
+SELECT name, physical_name FROM sys.master_files WHERE database_id = DB_ID() AND type = 0 ORDER BY file_id
+"""
 IS_SNAPSHOT = """
 SELECT COUNT(*) FROM sys.databases WHERE name = ? AND source_database_id IS NOT NULL AND source_database_id = DB_ID()
 """
@@ -49,7 +53,7 @@ def take_snapshot(connection: Any, stamp: str) -> str:
         (database,) = connection.execute(DATABASE).fetchone()
         files = connection.execute(DATA_FILES).fetchall()
         if not files:
-            raise SnapshotError("the server shows no data files of the database")
+            raise SnapshotError("the server shows no data files of the database: the login may not create databases")
         name = f"{database[:90]}_replication_{stamp}"
         if not all(can_be_one_constant(physical) for _, physical in files):
             raise SnapshotError("a data file's path has a backslash before the end of a line, which T-SQL would drop")

@@ -149,10 +149,18 @@ class Source:
         """Whether a login may ask for a database of that name."""
         return name.lower() in {self.database.name.lower(), "master", "tempdb", *self.snapshots}
 
-    def make_snapshot(self, name: str) -> None:
-        """A copy of the database as it is now, under another name."""
+    def make_snapshot(self, name: str, files: Sequence[str]) -> None:
+        """A copy of the database as it is now, under another name; its files lie beside those of this server."""
         if not self.makes_snapshots:
             raise SqlError(1844, "Database Snapshot is not supported on the stand-in.")
+        folders = {
+            str(path).rpartition("/")[0] for (path,) in self.execute("SELECT physical_name FROM sys.master_files")
+        }
+        for file in files:
+            if file.rpartition("/")[0] not in folders:
+                raise SqlError(
+                    5133, f'Directory lookup for the file "{file}" failed with the operating system error 2.'
+                )
         with self._lock:
             self._duck.execute(f"ATTACH ':memory:' AS {quote(name)}")
             self._duck.execute(f"COPY FROM DATABASE memory TO {quote(name)}")

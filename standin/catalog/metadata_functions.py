@@ -32,7 +32,8 @@ METADATA_FUNCTIONS = (
     " WHEN 'schemaid' THEN schema_id WHEN 'cardinality' THEN (SELECT sum(rows) FROM sys.partitions p"
     " WHERE p.object_id = x AND p.index_id < 2) END) FROM sys.objects o WHERE o.object_id = x)",
     "tds_database_property(x) AS (SELECT max(CASE lower(x) WHEN 'collation' THEN collation_name"
-    " WHEN 'updateability' THEN 'READ_WRITE' WHEN 'status' THEN 'ONLINE' WHEN 'recovery' THEN 'FULL' END)"
+    " WHEN 'updateability' THEN CASE WHEN is_read_only = 0 AND replica_id IS NULL THEN 'READ_WRITE'"
+    " ELSE 'READ_ONLY' END WHEN 'status' THEN 'ONLINE' WHEN 'recovery' THEN 'FULL' END)"
     " FROM sys.databases WHERE database_id = 5)",
     "tds_identity(x, what) AS (SELECT CAST(max(CASE what WHEN 'seed' THEN seed_value WHEN 'increment'"
     " THEN increment_value ELSE coalesce(last_value, seed_value) END) AS DECIMAL(38,0)) FROM sys.identity_columns c"

@@ -17,12 +17,13 @@ def add_server(catalog: Catalog) -> None:
             "databases", name=name, database_id=number, create_date=CREATED, compatibility_level=160,
             collation_name=collation, user_access_desc="MULTI_USER", state_desc="ONLINE", snapshot_isolation_state=1,
             snapshot_isolation_state_desc="ON", recovery_model=1, recovery_model_desc="FULL", is_read_only=False,
-            state=0, user_access=0, is_read_committed_snapshot_on=False, is_encrypted=False, containment=0,
+            state=0, user_access=0, is_in_standby=False, is_read_committed_snapshot_on=False, is_encrypted=False,
+            containment=0,
         )  # fmt: skip
     for number, (kind, name) in enumerate((("ROWS", database.name), ("LOG", f"{database.name}_log")), 1):
-        catalog.add(
-            "database_files", file_id=number, type=number - 1, type_desc=kind, name=name, physical_name=f"/data/{name}"
-        )
+        file: Row = {"file_id": number, "type": number - 1, "type_desc": kind, "name": name}
+        catalog.add("database_files", **file, physical_name=f"/data/{name}")
+        catalog.add("master_files", **file, physical_name=f"/data/{name}", database_id=5)
     for name, number in (("dbo", 1), ("guest", 2)):
         catalog.add("database_principals", name=name, principal_id=number, type="S", type_desc="SQL_USER")
     space: Row = {

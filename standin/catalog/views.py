@@ -125,8 +125,12 @@ VIEWS: Mapping[str, str] = {
     "is_read_only:bit is_auto_close_on:bit! state:tinyint state_desc:nvarchar(60) snapshot_isolation_state:tinyint "
     "snapshot_isolation_state_desc:nvarchar(60) is_read_committed_snapshot_on:bit recovery_model:tinyint "
     "recovery_model_desc:nvarchar(60) is_encrypted:bit is_cdc_enabled:bit! containment:tinyint "
-    "is_ledger_on:bit! is_memory_optimized_elevate_to_snapshot_on:bit",
+    "is_ledger_on:bit! is_memory_optimized_elevate_to_snapshot_on:bit is_in_standby:bit replica_id:uniqueidentifier",
     "database_files": "file_id:int! type:tinyint! type_desc:nvarchar(60) name:sysname! physical_name:nvarchar(260)!",
+    "master_files": "database_id:int! file_id:int! type:tinyint! type_desc:nvarchar(60) name:sysname! "
+    "physical_name:nvarchar(260)!",
+    "database_filestream_options": "database_id:int! directory_name:nvarchar(255) non_transacted_access:tinyint! "
+    "non_transacted_access_desc:nvarchar(60)!",
     "dm_exec_sessions": "session_id:smallint! transaction_isolation_level:smallint!",
     # Not a view of SQL Server: every spelling of a table's name that OBJECT_ID understands.
     "standin_names": "spelled:nvarchar(600)! object_id:int!",

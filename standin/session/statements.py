@@ -30,6 +30,7 @@ _ISOLATION_LEVELS = {
     "READ UNCOMMITTED": 1, "READ COMMITTED": 2, "REPEATABLE READ": 3, "SERIALIZABLE": 4, "SNAPSHOT": 5,
 }  # fmt: skip
 _MAKE_SNAPSHOT = _word(r"CREATE\s+DATABASE\s+\[([^\]]+)\]\s+ON\b.*\bAS\s+SNAPSHOT\s+OF\b")
+_FILE_NAME = re.compile(r"FILENAME\s*=\s*N'([^']*)'", re.I)
 _DROP_DATABASE = _word(r"DROP\s+DATABASE\s+\[([^\]]+)\]\s*$")
 _SET_IMPLICIT = _word(r"SET\s+IMPLICIT_TRANSACTIONS\s+(ON|OFF)")
 _SET_FORMAT = _word(r"SET\s+FMTONLY\s+(ON|OFF)")
@@ -93,7 +94,7 @@ def _set_isolation(session: Session, found: re.Match[str], _variables: dict[str,
 
 
 def _make_snapshot(session: Session, found: re.Match[str], _variables: dict[str, Parameter]) -> None:
-    session.source.make_snapshot(found[1])
+    session.source.make_snapshot(found[1], _FILE_NAME.findall(found[0]))
 
 
 def _drop_database(session: Session, found: re.Match[str], _variables: dict[str, Parameter]) -> None:

@@ -201,6 +201,16 @@ def test_a_failing_table_does_not_cost_the_snapshot(scene: Scene) -> None:
     assert scene.query("SELECT count(*) FROM later") == [(100,)]
 
 
+def test_a_database_that_is_read_only_no_more_at_the_end_is_told(scene: Scene) -> None:
+    scene.source.execute("UPDATE sys.databases SET is_read_only = 1 WHERE database_id = 5")
+    process = scene.start_and_stall("--consistent", "--workers", "1")
+    scene.source.execute("UPDATE sys.databases SET is_read_only = 0 WHERE database_id = 5")
+    scene.proxy.resume()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1, out + err
+    assert "the source was read-only when the run began, and is so no more" in out
+
+
 def test_where_neither_can_be_had_nothing_is_touched(scene: Scene) -> None:
     with closing(connect_source(load_settings(None, scene.workplace.environment))) as writer:
         writer.execute("BEGIN TRANSACTION")
