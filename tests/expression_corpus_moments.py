@@ -291,6 +291,30 @@ _ZONED = (
 )
 
 _MORE = (
+    default(
+        "({d '2000-02-01'})", "datetime", _timestamp(2000, 2, 1), stand_in_differs="does not know ODBC's constants"
+    ),
+    default(
+        "({ts '2000-02-01 10:20:30'})",
+        "datetime",
+        _timestamp(2000, 2, 1, 10, 20, 30),
+        stand_in_differs="does not know ODBC's constants",
+    ),
+    default(
+        "(CONVERT([int],format(getdate(),'yyyyMMdd')))", "int", Moving.NUMBER, stand_in_differs="lacks the locales"
+    ),
+    check(
+        "(CONVERT([time],[d])='00:00:00')",
+        {"d": "datetime"},
+        {(_BASE,): True, (_DAY,): False},
+        remark=Assumption.DATETIME_FRACTIONS.value,
+    ),
+    check(
+        "([d]=CONVERT([datetime2](7),[e]))",
+        {"d": "datetime2(3)", "e": "datetime"},
+        {(_DAY, _DAY): True},
+        remark=Assumption.DATETIME_FRACTIONS.value,
+    ),
     computed(
         "(CONVERT([datetime],CONVERT([varchar](10),[d],(120))+' 23:59:59'))",
         "datetime",

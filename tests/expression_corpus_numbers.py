@@ -291,6 +291,13 @@ _BINARIES = (
 )
 
 _MORE = (
+    check(
+        "([a]^[b]=(1))",
+        {"a": "bit", "b": "bit"},
+        {(True, False): True, (True, True): False, (None, True): None},
+        stand_in_differs="has no ^ for bits",
+    ),
+    check("([a]&[b]=(1))", {"a": "int", "b": "bit"}, {(3, True): True, (2, True): False}),
     computed(
         "([m]/(3))",
         "money",

@@ -50,8 +50,8 @@ class Assumption(Enum):
     CALENDAR = "FORMAT writes dates by the Gregorian calendar, which is that of every language but Arabic and Thai"
     LAST_DIGITS = "a float that is computed or made of a decimal may differ in the last of its 17 digits"
     DATETIME_FRACTIONS = (
-        "a datetime is compared with a datetime2 by its three fractional digits, which from compatibility level 130 on "
-        "are thirds"
+        "in a check or a filter a datetime has three fractional digits beside a datetime2 or time; from compatibility "
+        "level 130 on they are thirds"
     )
     LONG_DECIMALS = (
         "a decimal of more than 38 digits is rounded, half away from zero, to the scale that T-SQL has for it"

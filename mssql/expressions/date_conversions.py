@@ -78,7 +78,9 @@ def _rounded(notes: Notes, value: Value, target: SqlType) -> Value:
     if target.name == "datetime" and source.name != "datetime" and digits > 0:
         notes.doubt(f"{source} becomes {target} in thirds of hundredths of a second")
     elif source.name == "datetime" and target.name in SCALED_TIMES and kept > 3:
-        notes.doubt(f"{source} becomes {target} with fractions that depend on the compatibility level")
+        why = f"{source} becomes {target} with fractions that depend on the compatibility level"
+        notes.doubt(why, is_lenient=True)
+        notes.assume(Assumption.DATETIME_FRACTIONS, why)
     if kept >= min(digits, 6):
         return result
     if kept in {0, 3}:

@@ -219,7 +219,9 @@ def formatted(notes: Notes, value: Value, pattern: str, culture: str | None) -> 
     if any(piece.letter == "F" for piece in pieces):
         raise Refused(f"the pattern {pattern!r} of FORMAT has more digits than PostgreSQL")
     sql = _joined(value, pieces)
-    return Value(sql, sized_type("nvarchar", 4000), is_atom=" || " not in sql, is_ascii=True)
+    is_digits = all(piece.letter in set("YyMDhms") and piece.pattern for piece in pieces)
+    type_ = sized_type("nvarchar", 4000)
+    return Value(sql, type_, is_atom=" || " not in sql, is_ascii=True, is_digits=is_digits)
 
 
 def _format_part(pattern: str, match: re.Match[str]) -> _Part:

@@ -65,10 +65,12 @@ def operate(notes: Notes, operator: str, left: Value, right: Value) -> Value:
     if target.name in TIMES:
         return _shift(notes, operator, left, right, target)
     if operator in {"&", "|", "^"}:
-        if left.known.name not in INTEGERS or right.known.name not in INTEGERS:
-            raise Refused(f"{operator} is translated between integers only")
         symbol = "#" if operator == "^" else operator
-        return Value(f"{left.operand} {symbol} {right.operand}", target, is_atom=False)
+        whole = [convert(notes, value, INT) if value.known.name == "bit" else value for value in (left, right)]
+        if not all(value.known.name in INTEGERS for value in whole):
+            raise Refused(f"{operator} is translated between integers only")
+        sql = f"{whole[0].operand} {symbol} {whole[1].operand}"
+        return Value(f"({sql}) = 1" if target.name == "bit" else sql, target, is_atom=False)
     if target.name == "bit":
         raise Refused(f"{operator} between bits is not translated")
     left, right = _number(notes, left, target), _number(notes, right, target)

@@ -35,7 +35,7 @@ from mssql.expressions.tree import (
     Token,
     Unary,
 )
-from mssql.expressions.types import declared_type
+from mssql.expressions.types import DATETIME, declared_type
 
 
 def parse(text: str) -> Node:
@@ -47,6 +47,7 @@ _TOKENS = re.compile(
     r"""(?P<space>\s+)
     | (?P<NATIONAL>[Nn]'(?:[^']|'')*')
     | (?P<STRING>'(?:[^']|'')*')
+    | \{\s*(?:d|ts)\s*(?P<ODBC>'[^']*')\s*\}
     | (?P<QUOTED>\[(?:[^\]]|\]\])*\]|"(?:[^"]|"")*")
     | (?P<BINARY>0[xX][0-9A-Fa-f]*(?!\w))
     | (?P<MONEY>\$\d+(?:\.\d*)?(?![\w.]|,\d))
@@ -83,6 +84,8 @@ def _tokens(text: str) -> list[tuple[Token, str]]:
             value = value[2:-1].replace("''", "'")
         elif kind == "STRING":
             value = value[1:-1].replace("''", "'")
+        elif kind == "ODBC":
+            value = match["ODBC"][1:-1]
         elif kind == "QUOTED":
             value = value[1:-1].replace(value[-1] * 2, value[-1])
         elif kind in {"MONEY", "BINARY"}:
@@ -269,6 +272,9 @@ class _Parser:
         kind = self._kind
         if kind in {Token.STRING, Token.NATIONAL, Token.NUMBER, Token.MONEY, Token.BINARY}:
             return Literal(kind, self._next())
+        if kind is Token.ODBC:
+            # Year, month and day in any language ("datetime", ODBC).
+            return Convert(Literal(Token.STRING, self._next()), DATETIME, Literal(Token.NUMBER, "121"))
         if self._take("("):
             node = self._disjunction()
             self._expect(")")

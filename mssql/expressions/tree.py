@@ -27,6 +27,7 @@ class Token(Enum):
     NUMBER = "number"
     MONEY = "money"
     BINARY = "binary"
+    ODBC = "constant of ODBC"
     OPERATOR = "operator"
     END = "end"
 
