@@ -167,6 +167,7 @@ def is_text(column: Column) -> bool:
 
 
 def _searchable(column: Column) -> str:
+    """What CHARINDEX looks for a NUL in. A letter that the collation's code page has not becomes `?`, and no NUL."""
     kind, name = column.type, quote(column.name)
     is_long = kind.max_length == -1 or kind.max_length > UNICODE_UNITS
     traits = traits_of(kind)

@@ -36,6 +36,14 @@ def test_letters_of_another_code_page_are_told_apart(serve: Callable[..., StandI
     assert counted(source_settings(source.port, "names")) == UNEQUAL
 
 
+def test_a_nul_is_found_among_letters_of_another_code_page_and_no_letter_is_taken_for_one(
+    serve: Callable[..., StandIn],
+) -> None:
+    rows = {"dbo.Parents": [("привет",), ("при\x00вет",), ("日本",)], "dbo.Children": []}
+    source = serve(Database("names", (PARENTS, CHILDREN)), rows)
+    assert counted(source_settings(source.port, "names")) == [Count("NUL characters", "dbo.Parents.Name", 1)]
+
+
 def test_on_a_tsql_server_letters_of_another_code_page_are_told_apart(tsql_server: Mapping[str, str]) -> None:
     with own_database(tsql_server, "code_pages") as there:
         given = load_settings(None, {**there, "PGDATABASE": "none"})

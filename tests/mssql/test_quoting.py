@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from db import connect_source, load_settings
 from model.catalog import Column, Database, SqlType
+from model.errors import SnapshotError
 from mssql.chunk_keys import key_literals
 from mssql.quoting import can_be_one_constant, literal
+from mssql.snapshots import take_snapshot
 from standin.server import StandIn
 from tests.harness import source_settings
 
@@ -70,3 +72,16 @@ def test_a_key_s_literal_keeps_it_too(connection: Any, text: str) -> None:
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_of_such_characters_comes_back(connection: Any, text: str) -> None:
     assert answer(connection, f"SELECT {literal(text)}") == text
+
+
+def test_a_database_snapshot_is_not_made_where_a_file_s_name_would_be_read_otherwise() -> None:
+    with StandIn(Database("texts", ()), {}) as server:
+        server.makes_snapshots = True
+        server.execute("UPDATE sys.database_files SET physical_name = '/data/a\\' || chr(10) || 'b' WHERE type = 0")
+        given_ = {**source_settings(server.port, "texts"), "PGDATABASE": "none"}
+        with (
+            closing(connect_source(load_settings(None, given_))) as opened,
+            pytest.raises(SnapshotError, match="a backslash before the end of a line"),
+        ):
+            take_snapshot(opened, "texts")
+        assert not any("CREATE DATABASE" in batch for batch in server.batches)
