@@ -2,8 +2,9 @@
 
 A text is read into a tree (`parser`), typed by the columns it names and written again (`writer`). THE RULE:
 what does not translate with certainty is not emitted. It comes back with a reason in plain words and, where
-one exists, a suggestion that a person can judge. Operators and functions are a whitelist; whatever is not on
-it is refused by name.
+one exists, a suggestion that a person can judge. What differs only for values that hardly any database holds is
+emitted and told (`assumptions`), unless the policy is strict. Operators and functions are a whitelist; whatever is
+not on it is refused by name.
 
 What the result means:
 
@@ -12,8 +13,12 @@ What the result means:
 - **Text.** T-SQL compares under a collation and ignores trailing blanks; PostgreSQL compares bytes. A constant
   of ASCII characters is compared without trailing blanks and, under a case-insensitive collation, without
   ASCII case, whatever the locale of the database. A Windows collation knows more equal characters (full-width
-  forms, zero-width ones): a check or a filter is then still emitted, for a row it refuses is refused aloud;
-  a computed column, whose value would be wrong in silence, is not.
+  forms, zero-width ones): that matters for a computed column only, whose value would be wrong in silence, for a row
+  that a check or a filter refuses is refused aloud. The blanks that fill a char(n) come back where they count.
+- **Dates.** A constant is the moment that the type rounds it to; a seventh fractional digit is cut, as in rows. A text
+  that was made of a date is that date again. Texts of dates are made of numbers, for to_char is not immutable.
+- **Decimals.** Precision and scale are T-SQL's, rounded or cut where 38 digits do not suffice; a computed column whose
+  type in the catalog is another one is refused.
 - **Ranges in LIKE.** `[A-Z]` follows the collation's order, which has accented letters between A and Z: they are
   spelled out (`ranges`). Between 0 and 9 lie the ASCII digits. Where a collation's order is not known, a check accepts
   every Latin letter, so that it accepts every row the source accepts.
