@@ -474,11 +474,13 @@ class Road:
 
 
 def make_tables(target: EmbeddedTarget, database: str) -> None:
-    """The tables in a new database, with pgvector in it."""
+    """The tables in a new database, with pgvector in it where the server has it (one that is named may not)."""
     target.create_database(database)
     connection = target.connect(database)
     with connection.cursor() as cursor:
-        cursor.execute("CREATE EXTENSION vector")
+        cursor.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'")
+        if cursor.fetchone():
+            cursor.execute("CREATE EXTENSION vector")
         connection.autocommit = False
         features = read_features(connection)
         settings = load_settings(None, {**source_settings(1, "none"), **target.environment(database)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from model.catalog import Index, Key, KeyColumn, Table
+from model.catalog import Index, Key, KeyColumn, SqlType, Table
 from model.findings import Finding
 from postgres.ddl.collations import probe
 from postgres.ddl.context import Context
@@ -16,6 +16,10 @@ from postgres.names import TargetName, quote
 from type_mapping import mapping_of
 
 NULLS_NOT_DISTINCT_SINCE = 150000
+#: bytes of a B-tree's row (PostgreSQL's BTMaxItemSize), less what its head and the columns' alignment take
+_INDEX_BYTES = 2_600
+#: bytes of a value that is counted as a number or a moment, of which an index has room for all
+_SMALL = 32
 #: PostgreSQL's INDEX_MAX_KEYS, which counts included columns too
 _INDEX_COLUMNS = 32
 BTREE_KINDS = {"CLUSTERED", "NONCLUSTERED"}
@@ -119,7 +123,7 @@ def _index(
         of_filter = [translation.suggestion] if translation.suggestion else []
     name = context.names.of(table, index.name)
     columns = ", ".join(context.quoted(c.name) + (" DESC" if c.is_descending else "") for c in shown)
-    kept = _included(table, index, len(shown))
+    kept = _included(table, index, shown)
     include = f" INCLUDE ({', '.join(map(context.quoted, kept))})" if kept else ""
     remarks = ["a hash index on the source, a B-tree here"] if index.kind == "NONCLUSTERED HASH" else []
     if shown != index.columns:
@@ -186,13 +190,35 @@ def _unique_words(context: Context, table: Table, columns: Sequence[str]) -> tup
     return "UNIQUE", "PostgreSQL before 15 allows several NULLs in it"
 
 
-def _included(table: Table, index: Index, key_length: int) -> list[str]:
+def _included(table: Table, index: Index, shown: Sequence[KeyColumn]) -> list[str]:
     """The included columns that an index of PostgreSQL can hold whatever their values are.
 
-    A row of a B-tree has at most a third of a page (2,704 bytes), so one long value would refuse its row.
+    A row of a B-tree has at most a third of a page (2,704 bytes), so one long value would refuse its row. Columns of
+    declared lengths are kept as long as the longest values of all of them, and of the key, have room.
     """
-    fitting = {column.name for column in table.columns if mapping_of(column.type).lob(column.type) is None}
-    return [name for name in index.included if name in fitting][: _INDEX_COLUMNS - key_length]
+    widths = {column.name: _widest(column.type) for column in table.columns}
+    small = [width for name in index.included if (width := widths.get(name) or 0) <= _SMALL]
+    room = _INDEX_BYTES - sum(small) - sum(widths.get(part.name) or 0 for part in shown)
+    kept = []
+    for name in index.included:
+        wide = widths.get(name)
+        if wide is None or (wide > _SMALL and wide > room):
+            continue
+        if wide > _SMALL:
+            room -= wide
+        kept.append(name)
+    return kept[: _INDEX_COLUMNS - len(shown)]
+
+
+def _widest(type_: SqlType) -> int | None:
+    """The bytes of a type's longest value in PostgreSQL, with its length word; None where none is declared."""
+    mapping = mapping_of(type_)
+    if mapping.lob(type_) is not None:
+        return None
+    if mapping.traits.is_text:
+        # A UTF-16 unit or a byte of a code page takes at most three bytes in UTF-8.
+        return 3 * type_.characters + 4
+    return max(type_.max_length + 4, _SMALL)
 
 
 def _spelled(index: Index) -> str:
