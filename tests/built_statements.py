@@ -51,6 +51,7 @@ from mssql import (
     reader,
     rights,
     server_version,
+    snapshot_limits,
     snapshots,
     table_sizes,
     wanted_rows,
@@ -252,6 +253,7 @@ def send_all(source: StandIn, given: Mapping[str, str]) -> None:
         figures.count_rows(connection, _WIDE)
         kinds = [read_type(one) for one in _WIDE.columns]
         figures.count_values(connection, _WIDE, _WIDE.columns, WHOLE_TABLE, kinds)
+        snapshot_limits.read_limits(connection, [replace(_CHILD, traits=("FileTable",))])
         source.makes_snapshots = True
         snapshots.drop_snapshot(connection, snapshots.take_snapshot(connection, "built"))
     for compares in ("exact", "lower"):
