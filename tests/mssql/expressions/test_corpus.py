@@ -34,6 +34,7 @@ from tests import (
     expression_corpus_texts,
 )
 from tests.expression_corpus import Entry, Kind, Moving, column, sql_type, table
+from tests.microsofts_parser import GRAMMARS, NOT_THERE, program, refused
 from tests.mssql.expressions.translations import bracketed, quote, translate
 from tests.tsql_servers import own_database
 from type_mapping import TargetFeatures
@@ -297,6 +298,21 @@ def test_corpus_is_large_and_without_twins() -> None:
     assert len(ENTRIES) >= 100
     names = [entry.name + str(dict(entry.columns)) for entry in ENTRIES]
     assert len(set(names)) == len(names)
+
+
+_OF_BABELFISH = re.compile(r"::|nextval\(")
+
+
+def test_what_is_translated_is_t_sql_by_microsofts_parser() -> None:
+    if program() is None:
+        pytest.skip(NOT_THERE)
+    texts = [
+        (entry.kind, entry.written or entry.text)
+        for entry in TRANSLATED
+        if entry.written or not _OF_BABELFISH.search(entry.text)
+    ]
+    wanted = [f"CASE WHEN {text} THEN 1 END" if kind in {Kind.CHECK, Kind.FILTER} else text for kind, text in texts]
+    assert refused([f"SELECT {text} FROM dbo.t" for text in wanted], GRAMMARS[-1]) == []
 
 
 @pytest.mark.parametrize("entry", REFUSED, ids=lambda entry: entry.name)
