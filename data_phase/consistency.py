@@ -30,6 +30,10 @@ NO_MORE_CONNECTIONS = (
     "another moment was copied. Run again without --resume; or let the login create databases, so that the run can "
     "use a database snapshot"
 )
+NOT_ON_A_CLUSTER = (
+    "all of them are opened at one moment by one process, and the workers of a cluster are several; --cluster takes a "
+    "database snapshot"
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,10 @@ class SourceSnapshot:
 
 
 def take(run: Run, workers: int) -> SourceSnapshot:
-    """The snapshot of a new session. Raises UsageError where none can be had, and UnreachableError."""
+    """The snapshot of a new session. Raises UsageError where none can be had, and UnreachableError.
+
+    Workers of a cluster share a database snapshot: sessions at SNAPSHOT are held by the process that opened them.
+    """
     settings, now = run.settings, datetime.now()
     limits = _limits(run)
     if limits.why_no_moment is not None:
@@ -82,6 +89,8 @@ def take(run: Run, workers: int) -> SourceSnapshot:
     except SnapshotError as error:
         no_snapshot = settings.secrets.hide(str(error))
     try:
+        if not run.crew.is_local:
+            raise SnapshotError(NOT_ON_A_CLUSTER)
         if limits.why_no_sessions is not None:
             raise SnapshotError(limits.why_no_sessions)
         sessions = snapshots.open_sessions(settings, run.tables, workers)
@@ -91,6 +100,7 @@ def take(run: Run, workers: int) -> SourceSnapshot:
             f"  database snapshot: {no_snapshot}\n"
             f"  SNAPSHOT transactions: {settings.secrets.hide(str(error))}\n"
             f"Or run without --consistent, from a source that does not change, such as a restored backup."
+            f"{'' if run.crew.is_local else ' Or run without --cluster.'}"
         ) from None
     run.display.say(f"   (no database snapshot: {no_snapshot})")
     closed = replace(settings, source=replace(settings.source, closed_because=NO_MORE_CONNECTIONS))
