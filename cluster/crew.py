@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,6 @@ from distributed import Client, Security
 
 from cluster import envelope, parcels, reaching
 from cluster.reaching import About
-from cluster.station import Station
 from cluster.workers import ClusterWorkers
 from db import connect_target, target_words
 from model.cluster import Cluster
@@ -66,11 +65,18 @@ class ClusterCrew:
         new = [address for address in there if address not in self._known]
         if new:
             self._known |= reaching.ask(self.client, new)
+            self._known |= self.lacking([address for address in new if reaching.fits(self._known[address])])
             for address in new:
                 about = self._known[address]
                 if not reaching.fits(about):
                     self.say(f"⚠️ worker {address} is not used: {reaching.in_words(about)}")
         return {address: int(one["nthreads"]) for address, one in there.items() if reaching.fits(self._known[address])}
+
+    def lacking(self, addresses: Sequence[str]) -> dict[str, str]:
+        """What workers lack that have our code: a driver, or settings that they should have of their own."""
+        ready = envelope.readiness(parcels.packed(self.settings, self.cluster.credentials))
+        answers = self.client.run(ready, workers=list(addresses), on_error="return") if addresses else {}
+        return {address: _told(answer) for address, answer in answers.items() if answer is not None}
 
     def _end_connections(self, application: str) -> None:
         """End what a lost worker has open on the target; where that is not possible, its checkpoints are refused."""
@@ -102,13 +108,12 @@ def connected(settings: Settings, cluster: Cluster, say: Callable[[str], None]) 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     client = _client(cluster)
     try:
+        cloudpickle.register_pickle_by_value(envelope)
         if cluster.code is not None:
             reaching.bring_code(client, cluster.code)
+        client.register_plugin(envelope.Place())
         crew = ClusterCrew(client, cluster, settings, say)
         _check(crew)
-        cloudpickle.register_pickle_by_value(envelope)
-        client.register_plugin(Station())
-        _check_settings(crew)
         yield crew
     finally:
         with suppress(Exception):
@@ -144,14 +149,11 @@ def _check(crew: ClusterCrew) -> None:
             f"{len(wrong)} of {len(found)} workers cannot take tasks of this run ({reaching.OURS}):\n{lines}\n"
             f"Install the same version there, or send it with CLUSTER_CODE; docs/cluster.md says how."
         )
+    if lacking := crew.lacking(list(found)):
+        lines = "\n".join(f"  {address}: {words}" for address, words in sorted(lacking.items()))
+        raise RunRefusedError(f"{len(lacking)} of {len(found)} workers cannot work for this run:\n{lines}")
     crew._known.update(found)
 
 
-def _check_settings(crew: ClusterCrew) -> None:
-    """Raise RunRefusedError where workers lack a driver, or settings that they should have of their own."""
-    packed = parcels.packed(crew.settings, crew.cluster.credentials)
-    found = crew.client.run(envelope.ready, envelope.Sealed(packed), on_error="return")
-    lacking = {address: str(words) for address, words in found.items() if words is not None}
-    if lacking:
-        lines = "\n".join(f"  {address}: {words}" for address, words in sorted(lacking.items()))
-        raise RunRefusedError(f"{len(lacking)} of {len(found)} workers cannot work for this run:\n{lines}")
+def _told(answer: object) -> str:
+    return answer if isinstance(answer, str) else f"{type(answer).__name__}: {answer}"

@@ -1,16 +1,29 @@
-"""What the scheduler and the dashboard see of a task: nothing.
+"""What the scheduler and the dashboard see of a task: nothing. And what workers run that may have no code of ours yet.
 
-Pickled by value, so that the scheduler's process needs none of this tool's code; so it imports nothing of it.
+Pickled by value, so that the scheduler's process needs none of this tool's code: nothing of it is imported at the top.
+What travels are functions made in functions: of all others Dask sends the name, whatever the module is registered for.
 """
 
 from __future__ import annotations
 
+import hashlib
+import importlib
+import importlib.util
+import io
+import os
+import sys
+import threading
+import zipfile
+from collections.abc import Callable
 from typing import Any
 
-from distributed import get_worker
+from distributed import WorkerPlugin, get_worker
 
-#: the plugin that each worker process has, under this name
+#: the plugins that each worker process has, under these names
 STATION = "replication-station"
+CODE = "replication-code"
+#: the folder of a wheel in which its modules lie
+PACKAGE = "mssql_to_postgres"
 
 
 class Sealed:
@@ -23,14 +36,100 @@ class Sealed:
         return f"<{len(self.content):,} bytes>"
 
 
-def ready(settings: Sealed, dask_worker: Any) -> str | None:
-    """What a worker lacks for a run with these settings; None where nothing."""
-    station: Any = dask_worker.plugins[STATION]
-    lacks: str | None = station.lacks(settings.content)
-    return lacks
+def readiness(settings: bytes) -> Callable[[Any], str | None]:
+    """Says what a worker lacks for a run with these settings; None where nothing."""
+    sealed = Sealed(settings)
+
+    def ready(dask_worker: Any) -> str | None:
+        lacks: str | None = dask_worker.plugins[STATION].station().lacks(sealed.content)
+        return lacks
+
+    return ready
 
 
-def do(order: Sealed) -> Sealed:
+def work(order: bytes) -> Callable[[], Sealed]:
     """What Dask calls in a worker process. What a task raises is a part of the answer, so that Dask does not log it."""
-    station: Any = get_worker().plugins[STATION]
-    return Sealed(station.do(order.content))
+    sealed = Sealed(order)
+
+    def do() -> Sealed:
+        station = get_worker().plugins[STATION].station()
+        return Sealed(station.do(sealed.content))
+
+    return do
+
+
+def version() -> str | None:
+    """The version of this tool that a process has, None where none.
+
+    A checkout is found by the module search path, and what a wheel installed in the one folder that it has there.
+    """
+    importlib.invalidate_caches()
+    found = _imported_version()
+    if found is None and (spec := importlib.util.find_spec(PACKAGE)) is not None:
+        sys.path[:0] = [one for one in spec.submodule_search_locations or () if one not in sys.path]
+        importlib.invalidate_caches()
+        found = _imported_version()
+    return found
+
+
+def _imported_version() -> str | None:
+    before = set(sys.modules)
+    try:
+        found: str = importlib.import_module("model.version").__version__
+    except (ImportError, AttributeError):
+        # Somebody else's module of that name.
+        for name in set(sys.modules) - before:
+            if name.partition(".")[0] == "model":
+                del sys.modules[name]
+        return None
+    return found
+
+
+class Place(WorkerPlugin):  # type: ignore[misc]  # distributed is not typed
+    """Where a worker process keeps its station, from the first task on: a worker without our code can join as well."""
+
+    name = STATION
+    idempotent = True
+
+    def setup(self, worker: Any) -> None:
+        """Know the worker."""
+        self._worker, self._lock = worker, threading.Lock()
+        self._station: Any = None
+
+    def teardown(self, worker: Any) -> None:
+        """End what runs."""
+        if self._station is not None:
+            self._station.teardown(worker)
+
+    def station(self) -> Any:
+        """The worker's one. Raises ImportError where our code is not there."""
+        with self._lock:
+            if self._station is None:
+                version()
+                station = importlib.import_module("cluster.station").Station()
+                station.setup(self._worker)
+                self._station = station
+        return self._station
+
+
+class Code(WorkerPlugin):  # type: ignore[misc]
+    """Unpacks a wheel beside what else a worker process has; one that has our code already keeps it."""
+
+    name = CODE
+
+    def __init__(self, wheel: bytes) -> None:
+        self._wheel = wheel
+
+    def setup(self, worker: Any) -> None:
+        """Let modules be found in it. Raises RuntimeError where the process has those of another wheel."""
+        folder = os.path.join(worker.local_directory, f"{CODE}-{hashlib.sha256(self._wheel).hexdigest()[:16]}")  # noqa: PTH118
+        inside = os.path.join(folder, PACKAGE)  # noqa: PTH118
+        brought = [one for one in sys.path if f"{CODE}-" in one]
+        if brought and inside not in brought:
+            raise RuntimeError("it has the modules of another wheel until it is restarted")
+        if brought or version() is not None:
+            return
+        with zipfile.ZipFile(io.BytesIO(self._wheel)) as wheel:
+            wheel.extractall(folder)
+        sys.path.insert(0, inside)
+        importlib.invalidate_caches()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
+import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from distributed import Client, WorkerPlugin
+from distributed import Client
 
+from cluster import envelope
+from model.errors import RunRefusedError, SettingsError
 from model.version import __version__
-
-#: seconds for which workers are waited for to say what they run
-ASK_S = 30
 
 
 @dataclass(frozen=True)
@@ -32,12 +31,24 @@ OURS = About(__version__, ".".join(platform.python_version_tuple()[:2]))
 
 
 def ask(client: Client, addresses: Sequence[str]) -> dict[str, About | str]:
-    """What each worker runs, or why it does not say."""
-    answers = client.run(_question(), workers=list(addresses), on_error="return")
-    return {
-        address: About(*answer) if isinstance(answer, tuple) else f"{type(answer).__name__}: {answer}"
-        for address, answer in answers.items()
+    """What each worker runs, or why it does not say.
+
+    Python first, by a message of Dask's own: a function that travels is one of this Python's.
+    """
+    told = client.get_versions()["workers"]
+    pythons = {
+        address: ".".join(str(told[address]["host"]["python"]).split(".")[:2])
+        for address in addresses
+        if isinstance(told.get(address), dict)
     }
+    found: dict[str, About | str] = dict.fromkeys(addresses, "it does not answer")
+    found |= {address: f"Python {python}" for address, python in pythons.items()}
+    alike = [address for address, python in pythons.items() if python == OURS.python]
+    answers = client.run(envelope.version, workers=alike, on_error="return") if alike else {}
+    for address, answer in answers.items():
+        is_told = answer is None or isinstance(answer, str)
+        found[address] = About(answer, OURS.python) if is_told else f"{type(answer).__name__}: {answer}"
+    return found
 
 
 def fits(about: About | str) -> bool:
@@ -50,47 +61,21 @@ def in_words(about: About | str) -> str:
     return str(about)
 
 
-def _question() -> Callable[[], tuple[str | None, str]]:
-    # Not at the top of a module, so that it is pickled by value: the worker may have none of our modules.
-    def answer() -> tuple[str | None, str]:
-        import importlib  # noqa: PLC0415
-        import platform as here  # noqa: PLC0415
-
-        importlib.invalidate_caches()
-        python = ".".join(here.python_version_tuple()[:2])
-        try:
-            return importlib.import_module("model.version").__version__, python
-        except (ImportError, AttributeError):
-            return None, python
-
-    return answer
-
-
 def bring_code(client: Client, wheel: Path) -> None:
-    """Let every worker, also those that come later, import from a wheel of this tool (`make wheel`)."""
-    client.register_plugin(_code(wheel.name, wheel.read_bytes()))
+    """Let every worker that has no code of ours, also those that come later, import from a wheel (`make wheel`).
 
-
-def _code(name: str, content: bytes) -> Any:
-    class Code(WorkerPlugin):  # type: ignore[misc]  # distributed is not typed
-        """Pickled by value as well."""
-
-        idempotent = True
-
-        def __init__(self) -> None:
-            self.name = f"code of {name}"
-            self.content = content
-
-        def setup(self, worker: Any) -> None:
-            import importlib  # noqa: PLC0415
-            import os  # noqa: PLC0415
-            import sys  # noqa: PLC0415
-
-            path = os.path.join(worker.local_directory, name)  # noqa: PTH118
-            with open(path, "wb") as file:  # noqa: PTH123
-                file.write(self.content)
-            if path not in sys.path:
-                sys.path.insert(0, path)
-            importlib.invalidate_caches()
-
-    return Code()
+    Raises SettingsError where it is none of this tool, and RunRefusedError where a worker cannot take it.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as opened:
+            opened.getinfo(f"{envelope.PACKAGE}/model/version.py")
+    except (zipfile.BadZipFile, KeyError):
+        raise SettingsError(f"CLUSTER_CODE: {wheel} is no wheel of this tool; `make wheel` builds one") from None
+    try:
+        client.register_plugin(envelope.Code(wheel.read_bytes()))
+    except Exception as error:
+        # Whatever a worker raises arrives as it is.
+        raise RunRefusedError(
+            f"CLUSTER_CODE: a worker cannot take {wheel.name}: {error}. Restart the workers: a process keeps the "
+            f"modules that it has once imported."
+        ) from None

@@ -215,8 +215,8 @@ class ClusterWorkers(Generic[C]):
         order = Order(self._run, packed, key, self._rate, sent.losses > 0)
         sent.slot, sent.heard_at, sent.seconds_still = slot, time.monotonic(), 0.0
         sent.inner = self._client.submit(
-            envelope.do, envelope.Sealed(pickle.dumps(order)), key=key, workers=[slot.worker],
-            allow_other_workers=False, pure=False, retries=0,
+            envelope.work(pickle.dumps(order)), key=key, workers=[slot.worker], allow_other_workers=False, pure=False,
+            retries=0,
         )  # fmt: skip
         sent.inner.add_done_callback(lambda done: self._take(sent, done))
 

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -17,22 +17,30 @@ WORKER = "distributed.cli.dask_worker"
 
 
 class DaskCluster:
-    """A scheduler and workers, each a process, with files of their own in a folder."""
+    """A scheduler and workers, each a process, with files of their own in a folder.
 
-    def __init__(self, folder: Path, workers: int = 2, threads: int = 2) -> None:
+    `tls` are the flags that name certificates, the same for all. The scheduler has none of our code.
+    """
+
+    def __init__(self, folder: Path, workers: int = 2, threads: int = 2, tls: Sequence[str] = ()) -> None:
         self.folder = folder
+        self.tls = tls
         self._started = 0
         self.scheduler = self._start_scheduler(0)
         self.workers: list[subprocess.Popen[str]] = []
         self.threads = threads
         for _ in range(workers):
             self.add_worker()
-        wait_until(lambda: self.log().count("Registered to") >= workers, "the workers have joined")
+        self.wait_for(workers)
 
     @property
     def address(self) -> str:
         """What runs are given."""
-        return f"tcp://127.0.0.1:{self.port}"
+        return f"{'tls' if self.tls else 'tcp'}://127.0.0.1:{self.port}"
+
+    def wait_for(self, workers: int) -> None:
+        """Wait until so many workers have joined since the cluster was started."""
+        wait_until(lambda: self.log().count("Registered to") >= workers, f"{workers} workers have joined")
 
     def add_worker(self, *arguments: str, threads: int | None = None, address: str | None = None,
                    environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:  # fmt: skip
@@ -43,7 +51,7 @@ class DaskCluster:
         process = self._start(
             folder, environment or {}, WORKER, address or self.address, "--no-nanny", "--nthreads",
             str(threads or self.threads), "--no-dashboard", "--host", "127.0.0.1", "--local-directory", str(folder),
-            "--death-timeout", "20", *arguments,
+            "--death-timeout", "20", *self._security(), *arguments,
         )  # fmt: skip
         self.workers.append(process)
         return process
@@ -56,14 +64,17 @@ class DaskCluster:
         self._started += 1
         file = self.folder / f"scheduler-{self._started}.json"
         process = self._start(
-            self.folder, {}, SCHEDULER, "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-show",
-            "--scheduler-file", str(file),
+            self.folder, {"PYTHONPATH": ""}, SCHEDULER, "--host", "127.0.0.1", "--port", str(port), "--no-dashboard",
+            "--no-show", "--scheduler-file", str(file), *self._security(),
         )  # fmt: skip
         wait_until(lambda: file.exists() and "address" in file.read_text(), "the scheduler is up")
         import json  # noqa: PLC0415
 
         self.port = int(json.loads(file.read_text())["address"].rpartition(":")[2])
         return process
+
+    def _security(self) -> list[str]:
+        return ["--protocol", "tls", *self.tls] if self.tls else []
 
     def _start(
         self, folder: Path, environment: Mapping[str, str], module: str, *arguments: str
