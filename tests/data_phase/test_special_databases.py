@@ -170,6 +170,15 @@ def test_on_a_readable_secondary_the_files_of_a_snapshot_lie_where_its_own_do(of
     assert scene.snapshot["level"] == "database snapshot"
 
 
+def test_filetables_on_a_readable_secondary_are_refused_by_name(of: Callable[..., Scene]) -> None:
+    scene = of(PLAIN, FOLDER)
+    scene.source.execute(REPLICA)
+    refused = scene.run()
+    assert refused.code == 2
+    assert "FileTables cannot be read on a secondary replica: dbo.Folder" in refused.err
+    assert scene.counts("plain", "folder") == [0, 0]
+
+
 def test_a_readable_secondary_is_not_taken_for_one_moment_by_itself(of: Callable[..., Scene]) -> None:
     scene = of(PLAIN)
     scene.source.execute(REPLICA)
