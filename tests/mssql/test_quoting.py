@@ -77,7 +77,7 @@ def test_any_text_of_such_characters_comes_back(connection: Any, text: str) -> N
 def test_a_database_snapshot_is_not_made_where_a_file_s_name_would_be_read_otherwise() -> None:
     with StandIn(Database("texts", ()), {}) as server:
         server.makes_snapshots = True
-        server.execute("UPDATE sys.database_files SET physical_name = '/data/a\\' || chr(10) || 'b' WHERE type = 0")
+        server.execute("UPDATE sys.master_files SET physical_name = '/data/a\\' || chr(10) || 'b' WHERE type = 0")
         given_ = {**source_settings(server.port, "texts"), "PGDATABASE": "none"}
         with (
             closing(connect_source(load_settings(None, given_))) as opened,
