@@ -9,7 +9,7 @@ PYTHON := py
 BIN := $(VENV)/Scripts
 endif
 
-.PHONY: demo test test-sqlserver lint bench setup dev odbc clean
+.PHONY: demo test test-sqlserver lint bench wheel setup dev odbc clean
 
 demo: dev
 	$(BIN)/python -m demo
@@ -30,6 +30,10 @@ lint: $(VENV)/.dev
 bench: dev
 	$(BIN)/python -m bench.speed
 
+# Into dist/: for other machines (docs/install.md), and for a cluster's workers (docs/cluster.md).
+wheel: $(VENV)/.dev
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+
 setup: $(VENV)/.ready odbc
 
 dev: $(VENV)/.dev odbc
@@ -49,4 +53,4 @@ odbc: $(VENV)/.ready
 	@$(BIN)/python -m installation.system_packages
 
 clean:
-	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .demo dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from cluster import envelope, parcels, reaching
 from cluster.reaching import About
 from cluster.workers import ClusterWorkers
 from db import connect_target, target_words
-from model.cluster import Cluster
+from model.cluster import Cluster, Tls
 from model.errors import ReplicationError, RunRefusedError, SettingsError, UnreachableError
 from model.rates import MaxRate
 from model.settings import Settings
@@ -121,18 +122,39 @@ def connected(settings: Settings, cluster: Cluster, say: Callable[[str], None]) 
 
 
 def _client(cluster: Cluster) -> Client:
-    tls = cluster.tls
-    security = None if tls is None else Security(
-        tls_ca_file=str(tls.authority), tls_client_cert=str(tls.certificate), tls_client_key=str(tls.key),
-        require_encryption=True,
-    )  # fmt: skip
+    security = None if cluster.tls is None else _security(cluster.tls)
     try:
         return Client(cluster.address, security=security, timeout=CONNECT_S, name=NAME, set_as_default=False)
     except (OSError, TimeoutError) as error:
         raise UnreachableError(
             f"the Dask scheduler {cluster.address} cannot be reached: {error}\nCheck CLUSTER (--cluster), that the "
-            f"scheduler runs, and that its certificates are of the authority in CLUSTER_TLS_CA."
+            f"scheduler runs, and {_hint(cluster)}."
         ) from None
+
+
+def _hint(cluster: Cluster) -> str:
+    if cluster.tls is None:
+        return "that it has no certificates: a scheduler with certificates has a tls:// address"
+    return (
+        "that its certificates are of the authority in CLUSTER_TLS_CA, and CLUSTER_TLS_CERT of the one that it trusts; "
+        "a scheduler without certificates has a tcp:// address"
+    )
+
+
+def _security(tls: Tls) -> Security:
+    """Raises SettingsError where the files are not what they should be."""
+    try:
+        context = ssl.create_default_context(cafile=tls.authority)
+        context.load_cert_chain(tls.certificate, tls.key)
+    except OSError as error:
+        raise SettingsError(
+            f"CLUSTER_TLS_CA, CLUSTER_TLS_CERT and CLUSTER_TLS_KEY cannot be used together: {error}. All are files in "
+            f"PEM form, and the key is that of the certificate, without a password."
+        ) from None
+    return Security(
+        tls_ca_file=str(tls.authority), tls_client_cert=str(tls.certificate), tls_client_key=str(tls.key),
+        require_encryption=True,
+    )  # fmt: skip
 
 
 def _check(crew: ClusterCrew) -> None:

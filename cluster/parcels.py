@@ -12,7 +12,7 @@ from dataclasses import fields, replace
 from functools import lru_cache, partial
 from typing import Any
 
-from db import find_driver, find_env_file, in_database, load_settings
+from db import find_driver, find_env_file, in_database, load_settings, read_given
 from model.cluster import Credentials
 from model.errors import SettingsError
 from model.odbc_strings import odbc_value, parse_odbc
@@ -99,11 +99,17 @@ def _arrived(sent: dict[str, Any], application: str = "") -> Settings:
         source = in_database(own.source, sent["database"]) if sent["database"] else own.source
         target, secrets = own.target, replace(own.secrets, hides_values=secrets.hides_values)
     else:
-        driver = find_driver(sent["driver"])
+        driver = _own_driver(sent["driver"])
         text = f"Driver={odbc_value(driver.name)};{source.connection_string}"
         source = replace(source, driver=driver, connection_string=text)
     target = replace(target, parameters={**target.parameters, "application_name": application})
     return Settings(source=source, target=target, secrets=secrets, **sent["others"])
+
+
+@lru_cache(maxsize=8)
+def _own_driver(named: str) -> Driver:
+    """The one of that name; of those that are here, that of this machine's MSSQL_DRIVER, where none is named."""
+    return find_driver(named or read_given(find_env_file(None)).values.get("MSSQL_DRIVER", "").strip())
 
 
 @lru_cache(maxsize=1)

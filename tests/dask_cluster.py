@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ class DaskCluster:
         self.folder = folder
         self.tls = tls
         self._started = 0
+        self._folders: dict[int, Path] = {}
         self.scheduler = self._start_scheduler(0)
         self.workers: list[subprocess.Popen[str]] = []
         self.threads = threads
@@ -42,18 +44,30 @@ class DaskCluster:
         """Wait until so many workers have joined since the cluster was started."""
         wait_until(lambda: self.log().count("Registered to") >= workers, f"{workers} workers have joined")
 
-    def add_worker(self, *arguments: str, threads: int | None = None, address: str | None = None,
+    def address_of(self, worker: subprocess.Popen[str]) -> str:
+        """What a worker that has joined is known by."""
+        (address,) = re.findall(r"Start worker at: +(\S+)", self.log_of(worker))
+        return str(address)
+
+    def log_of(self, worker: subprocess.Popen[str]) -> str:
+        """All that a worker wrote."""
+        return "\n".join(path.read_text() for path in self._folders[worker.pid].glob("*.log"))
+
+    def add_worker(self, *arguments: str, threads: int | None = None, address: str | None = None, env_file: str = "",
                    environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:  # fmt: skip
-        """Another worker process."""
+        """Another worker process, with a `.env` where it works."""
         self._started += 1
         folder = self.folder / f"worker-{self._started}"
         folder.mkdir()
+        if env_file:
+            (folder / ".env").write_text(env_file, encoding="utf-8")
         process = self._start(
             folder, environment or {}, WORKER, address or self.address, "--no-nanny", "--nthreads",
             str(threads or self.threads), "--no-dashboard", "--host", "127.0.0.1", "--local-directory", str(folder),
             "--death-timeout", "20", *self._security(), *arguments,
         )  # fmt: skip
         self.workers.append(process)
+        self._folders[process.pid] = folder
         return process
 
     def restart_scheduler(self) -> None:

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 
+from standin.server import StandIn
 from tests.dask_cluster import DaskCluster
-from tests.scenes import BIG_ROWS, Scene
+from tests.scenes import BIG_ROWS, DATABASE, ROWS, Scene
 
 WRITTEN = "INSERT INTO dbo.Later VALUES (1000, 'written meanwhile')"
 
 
-@pytest.fixture(autouse=True)
-def as_before(scene: Scene) -> Iterator[None]:
-    """The stand-in serves other tests as well."""
-    yield
-    scene.source.makes_snapshots = False
-    scene.source.execute("DELETE FROM dbo.Later WHERE id = 1000")
+@pytest.fixture
+def scene_source(serve: Callable[..., StandIn]) -> StandIn:
+    """A source of each test's own: others write to it."""
+    return serve(DATABASE, ROWS)
 
 
 def test_the_workers_read_one_database_snapshot(scene: Scene, cluster: DaskCluster) -> None:

@@ -1,0 +1,78 @@
+"""CLUSTER_SETTINGS=workers: each worker logs in with what its own machine has, and nothing secret travels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.dask_cluster import DaskCluster
+from tests.harness import Proxy
+from tests.scenes import Scene, settings_of
+
+OF_OTHERS = ("MSSQL_", "PG")
+
+
+@pytest.fixture
+def way(scene: Scene) -> Iterator[Proxy]:
+    """The workers' own way to the source."""
+    with Proxy(("127.0.0.1", scene.source.port)) as proxy:
+        yield proxy
+
+
+def own_settings(scene: Scene, way: Proxy) -> dict[str, str]:
+    """What a worker's machine knows of both servers, its own way to the source included."""
+    known = settings_of(way.port, scene.target, scene.database)
+    return {name: value for name, value in known.items() if name.startswith(OF_OTHERS)}
+
+
+@pytest.mark.parametrize("where", ["environment", "file"])
+def test_workers_log_in_with_settings_of_their_own(
+    scene: Scene, way: Proxy, where: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    own = own_settings(scene, way)
+    with DaskCluster(tmp_path_factory.mktemp("cluster"), workers=0) as running:
+        if where == "environment":
+            running.add_worker(environment=own)
+        else:
+            running.add_worker(env_file="".join(f"{name}='{value}'\n" for name, value in own.items()))
+        running.wait_for(1)
+        before = scene.proxy.passed
+        finished = scene.run("--cluster", running.address, CLUSTER_SETTINGS="workers")
+    assert finished.code == 0, finished.text
+    scene.assert_equal()
+    # The rows came the workers' way; this machine read the catalog alone.
+    assert way.passed > 1_000_000
+    assert scene.proxy.passed - before < 1_000_000
+
+
+def test_a_worker_without_settings_is_told_by_its_address(
+    scene: Scene, way: Proxy, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with DaskCluster(tmp_path_factory.mktemp("cluster"), workers=0) as running:
+        running.add_worker(environment=own_settings(scene, way))
+        running.add_worker("--name", "bare")
+        running.wait_for(2)
+        finished = scene.run("--cluster", running.address, CLUSTER_SETTINGS="workers")
+        bare = running.address_of(running.workers[1])
+    assert finished.code == 2, finished.text
+    assert "1 of 2 workers cannot work for this run:" in finished.text
+    assert f"{bare}: CLUSTER_SETTINGS=workers, but a worker's own settings are incomplete: MSSQL_HOST" in finished.text
+    assert scene.query("SELECT count(*) FROM big") == [(0,)]
+
+
+def test_one_without_settings_that_joins_later_is_told_and_not_used(
+    scene: Scene, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with DaskCluster(tmp_path_factory.mktemp("cluster"), workers=0) as running:
+        running.add_worker(environment=own_settings(scene, scene.proxy))
+        running.wait_for(1)
+        with scene.stopped_in_the_big_table("--cluster", running.address, CLUSTER_SETTINGS="workers") as process:
+            running.add_worker()
+            running.wait_for(2)
+            scene.proxy.resume()
+            out, err = process.communicate(timeout=60)
+        bare = running.address_of(running.workers[1])
+    assert process.returncode == 0, out + err
+    assert f"worker {bare} is not used: CLUSTER_SETTINGS=workers, but" in out
+    scene.assert_equal()

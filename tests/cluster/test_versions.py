@@ -1,0 +1,69 @@
+"""Workers with another version of this tool, without it, or with another Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from model.version import __version__
+from tests.dask_cluster import DaskCluster
+from tests.harness import ROOT
+from tests.scenes import Scene
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> dict[str, str]:
+    """The environment of a process that has version 0.0.1."""
+    package = tmp_path / "old" / "model"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "version.py").write_text('__version__ = "0.0.1"\n')
+    return {"PYTHONPATH": f"{package.parent}:{ROOT}"}
+
+
+@pytest.fixture
+def other_python(tmp_path: Path) -> dict[str, str]:
+    """The environment of a process that says to run Python 3.99."""
+    folder = tmp_path / "python"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "from distributed import versions\n"
+        "told = versions.get_system_info\n"
+        "versions.get_system_info = lambda: {**told(), 'python': '3.99.1.final.0'}\n"
+    )
+    return {"PYTHONPATH": f"{folder}:{ROOT}"}
+
+
+def test_workers_of_other_versions_are_refused_with_their_list(
+    scene: Scene, own_cluster: DaskCluster, old: dict[str, str], other_python: dict[str, str]
+) -> None:
+    for environment in (old, other_python, {"PYTHONPATH": ""}):
+        own_cluster.add_worker(environment=environment)
+    own_cluster.wait_for(5)
+    finished = scene.run("--cluster", own_cluster.address)
+    assert finished.code == 2, finished.text
+    assert f"3 of 5 workers cannot take tasks of this run (version {__version__}, Python 3." in finished.text
+    of_old, of_other, of_bare = (own_cluster.address_of(worker) for worker in own_cluster.workers[2:])
+    assert f"  {of_old}: version 0.0.1, Python 3." in finished.text
+    assert f"  {of_other}: Python 3.99\n" in finished.text
+    assert f"  {of_bare}: without this tool, Python 3." in finished.text
+    assert "CLUSTER_CODE" in finished.text
+    assert not any(own_cluster.address_of(worker) in finished.text for worker in own_cluster.workers[:2])
+    assert scene.query("SELECT count(*) FROM big") == [(0,)]
+
+
+def test_those_that_join_later_are_told_and_not_used(
+    scene: Scene, own_cluster: DaskCluster, old: dict[str, str]
+) -> None:
+    with scene.stopped_in_the_big_table("--cluster", own_cluster.address) as process:
+        own_cluster.add_worker(environment=old)
+        own_cluster.add_worker(environment={"PYTHONPATH": ""})
+        own_cluster.wait_for(4)
+        scene.proxy.resume()
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    of_old, of_bare = (own_cluster.address_of(worker) for worker in own_cluster.workers[2:])
+    assert f"worker {of_old} is not used: version 0.0.1, Python 3." in out
+    assert f"worker {of_bare} is not used: without this tool, Python 3." in out
+    scene.assert_equal()
