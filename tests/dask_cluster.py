@@ -100,6 +100,11 @@ class DaskCluster:
                 env=clean_environment({"PYTHONPATH": str(ROOT), **environment}),
             )  # fmt: skip
 
+    @property
+    def joined(self) -> int:
+        """How often a worker has joined so far."""
+        return self.log().count("Registered to")
+
     def log(self) -> str:
         """All that its processes wrote."""
         return "\n".join(path.read_text() for path in sorted(self.folder.rglob("*.log")))
