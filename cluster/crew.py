@@ -44,10 +44,10 @@ class ClusterCrew:
         """Tasks run in other processes."""
         return False
 
-    def count(self, asked: int | None, usual: int) -> int:  # noqa: ARG002
+    def count(self, asked: int | None, usual: int, source_connections: int = 1) -> int:  # noqa: ARG002
         """All threads of the cluster, as far as the servers may have them; no more than were `asked` for."""
-        threads = sum(self.threads().values())
-        return min(one for one in (threads, asked, self.cluster.most_workers) if one is not None)
+        threads, most = sum(self.threads().values()), self.cluster.most_workers(source_connections)
+        return min(one for one in (threads, asked, most) if one is not None)
 
     def workers(
         self, count: int, connections: Iterable[C], rate: MaxRate | None, finishing: C | None

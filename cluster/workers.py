@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
@@ -22,9 +22,9 @@ from distributed import Client
 from cluster import envelope, parcels
 from cluster.station import Answer, Order, Report, application_of, topic_of
 from model.cluster import Cluster
-from model.errors import CancelledError, ServerError, TableError, UnreachableError
+from model.errors import CancelledError, RunRefusedError, ServerError, TableError, UnreachableError
 from model.rates import MaxRate
-from scheduling.local_workers import LocalWorkers, Remark
+from scheduling.local_workers import MOST_HANGING, LocalWorkers, Remark
 from scheduling.tasks import C, Label, Lane, Task
 
 #: seconds for which a cluster may be without any worker: what was preempted comes back
@@ -33,8 +33,6 @@ WITHOUT_WORKERS_S = 60.0
 COMINGS_AND_GOINGS = "all"
 #: seconds without a report after which a worker is silent
 SILENT_S = 3.0
-#: seconds without a report after which a worker is taken for lost, whatever the scheduler still thinks of it
-LOST_S = 60.0
 #: seconds for which a task's result is waited for
 RESULT_S = 30.0
 
@@ -85,6 +83,7 @@ class ClusterWorkers(Generic[C]):
         self._rate = None if rate is None else rate.shared_by(count)
         self._run = uuid.uuid4().hex[:8]
         self._lock = threading.RLock()
+        self._fetching = ThreadPoolExecutor(MOST_HANGING, thread_name_prefix="answers")
         self._threads: dict[str, int] = {}
         self._sent: dict[Label, _Sent[C]] = {}
         self._remarks: queue.SimpleQueue[Remark] = queue.SimpleQueue()
@@ -94,6 +93,8 @@ class ClusterWorkers(Generic[C]):
         self._lost: queue.SimpleQueue[str] = queue.SimpleQueue()
         #: workers that get no tasks until they are heard again
         self._silent: set[str] = set()
+        #: workers that lack what a task needs
+        self._unfit: set[str] = set()
         client.subscribe_topic(topic_of(self._run), self._hear)
         client.subscribe_topic(COMINGS_AND_GOINGS, self._hear_of_worker)
         self._look_who_is_there()
@@ -178,6 +179,7 @@ class ClusterWorkers(Generic[C]):
         """Take no more tasks."""
         self._client.unsubscribe_topic(topic_of(self._run))
         self._client.unsubscribe_topic(COMINGS_AND_GOINGS)
+        self._fetching.shutdown(wait=False, cancel_futures=True)
         if self._finisher is not None:
             self._finisher.close()
 
@@ -200,7 +202,7 @@ class ClusterWorkers(Generic[C]):
             return None
         free: dict[str, list[Slot]] = {}
         for worker, threads in self._threads.items():
-            if worker in self._silent:
+            if worker in self._silent | self._unfit:
                 continue
             free[worker] = [slot for slot in (Slot(worker, number) for number in range(threads)) if slot not in taken]
         best = max(free.values(), key=lambda slots: (len(slots), slots and slots[0].worker), default=[])
@@ -218,7 +220,8 @@ class ClusterWorkers(Generic[C]):
             envelope.work(pickle.dumps(order)), key=key, workers=[slot.worker], allow_other_workers=False, pure=False,
             retries=0,
         )  # fmt: skip
-        sent.inner.add_done_callback(lambda done: self._take(sent, done))
+        # Each answer is fetched in a thread of its own: a worker that stands still must not keep those of others back.
+        sent.inner.add_done_callback(lambda done: self._fetching.submit(self._take, sent, done))
 
     def _send_what_waits(self) -> None:
         for sent in self._sent.values():
@@ -226,7 +229,7 @@ class ClusterWorkers(Generic[C]):
                 self._send(sent)
 
     def _take(self, sent: _Sent[C], inner: Any) -> None:
-        """A task has ended, one way or another; called in a thread of Dask's."""
+        """A task has ended, one way or another; called in a thread of its own."""
         if sent.inner is not inner:
             return
         if inner.status == "cancelled":
@@ -237,6 +240,11 @@ class ClusterWorkers(Generic[C]):
         except Exception as lost:
             # Its worker died, perhaps with the answer; the next one finds what it committed.
             self._lose(sent, f"its worker did not answer ({type(lost).__name__})")
+            return
+        if isinstance(answer.error, RunRefusedError) and sent.slot is not None:
+            # One that joined later and lacks what was looked for at the start. It is not heard of again.
+            self._unfit.add(sent.slot.worker)
+            self._lose(sent, f"worker {sent.slot.worker} is not used: {answer.error}")
             return
         self._end(sent, answer)
 
@@ -295,11 +303,13 @@ class ClusterWorkers(Generic[C]):
         now = time.monotonic()
         with self._lock:
             silent = {
-                one.slot.worker for one in self._sent.values() if one.slot is not None and now - one.heard_at > LOST_S
+                one.slot.worker
+                for one in self._sent.values()
+                if one.slot is not None and now - one.heard_at > self._cluster.lost_after
             }
             self._silent |= silent
         for worker in silent:
-            self._send_to_others(worker, f"worker {worker} has been silent for {LOST_S:.0f} s")
+            self._send_to_others(worker, f"worker {worker} has been silent for {self._cluster.lost_after} s")
 
     def _send_to_others(self, worker: str, words: str) -> None:
         with self._lock:

@@ -90,7 +90,17 @@ class CopyChunk(LoadTask):
                 there = chunk_copy.committed(step, self.chunk)
                 if there is not None:
                     return there
-            return self.job.mode.copy_chunk(step, self.chunk)
+            try:
+                return self.job.mode.copy_chunk(step, self.chunk)
+            except (TableError, psycopg2.Error):
+                if not worker.tries_again:
+                    raise
+                # A worker that was taken for lost may have been quicker, so that these rows are there already.
+                loader.roll_back(step.target)
+                there = chunk_copy.committed(step, self.chunk)
+                if there is None:
+                    raise
+                return there
 
         return tried(self.settings, worker, once)
 

@@ -304,7 +304,8 @@ def verify(script: Script, mode: Mode, data_options: DataOptions) -> RunResult:
     pair.disconnect()
     script.recorder.plans(None, [table.key for table in this_run.affected], 0)
     with hired(this_run, data_options.cluster) as with_crew:
-        workers = with_crew.crew.count(data_options.workers, this_run.settings.workers)
+        # Each has one for rows, and one for the source's own figures.
+        workers = with_crew.crew.count(data_options.workers, this_run.settings.workers, source_connections=2)
         ending = _compare(with_crew, mode, workers, refused)
     return script.recorder.ended(ending.exit_code, ending.because)
 

@@ -37,12 +37,14 @@ class Cluster:
     credentials: Credentials = "client"
     most_source: int = 0
     most_target: int = 0
+    #: seconds without a word after which a worker is taken for lost
+    lost_after: int = 60
     code: Path | None = None
 
-    @property
-    def most_workers(self) -> int | None:
-        """How many tasks may run at once for the servers' sake: each has one connection to either."""
-        return min(filter(None, (self.most_source, self.most_target)), default=None)
+    def most_workers(self, source_connections: int) -> int | None:
+        """How many tasks may run at once for the servers' sake, with so many connections to the source each."""
+        source = max(1, self.most_source // source_connections) if self.most_source else 0
+        return min(filter(None, (source, self.most_target)), default=None)
 
 
 def check(cluster: Cluster) -> Cluster:

@@ -25,5 +25,5 @@ def read_cluster(values: Mapping[str, str]) -> Cluster:
     tls = Tls(authority, certificate, key) if authority and certificate and key else None
     return Cluster(
         address, tls, read("CLUSTER_SETTINGS", values), read("MAX_SOURCE_CONNECTIONS", values),
-        read("MAX_TARGET_CONNECTIONS", values), read("CLUSTER_CODE", values),
+        read("MAX_TARGET_CONNECTIONS", values), read("CLUSTER_LOST_AFTER", values), read("CLUSTER_CODE", values),
     )  # fmt: skip

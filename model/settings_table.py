@@ -480,6 +480,12 @@ TABLE: tuple[Group, ...] = (
                     Choice(CREDENTIALS),
                 ),
                 Setting(
+                    "CLUSTER_LOST_AFTER",
+                    "60",
+                    "A worker that says nothing for so many seconds is taken for lost; others do its chunks.",
+                    Whole(60, 5, 3_600),
+                ),
+                Setting(
                     "CLUSTER_CODE",
                     "dist/mssql_to_postgres-1.0.whl",
                     "A wheel of this tool (`make wheel`) for workers that have none of their own.",

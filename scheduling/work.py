@@ -30,8 +30,11 @@ class Crew(Protocol):
     def is_local(self) -> bool:
         """Whether they are threads of this process, which can use connections that it has."""
 
-    def count(self, asked: int | None, usual: int) -> int:
-        """How many there are for a run where so many are `asked` for; `usual` is the setting of one machine."""
+    def count(self, asked: int | None, usual: int, source_connections: int = 1) -> int:
+        """How many there are for a run where so many are `asked` for; `usual` is the setting of one machine.
+
+        Each will have so many connections to the source.
+        """
 
     def workers(
         self, count: int, connections: Iterable[C], rate: MaxRate | None, finishing: C | None
@@ -45,7 +48,7 @@ class LocalCrew:
 
     is_local: bool = True
 
-    def count(self, asked: int | None, usual: int) -> int:
+    def count(self, asked: int | None, usual: int, source_connections: int = 1) -> int:  # noqa: ARG002
         """As many as anybody wants."""
         return asked or usual
 
