@@ -299,6 +299,28 @@ _MORE = (
     ),
     check("([a]&[b]=(1))", {"a": "int", "b": "bit"}, {(3, True): True, (2, True): False}),
     computed(
+        "(format([p],'0.00','en-US'))",
+        "nvarchar(4000)",
+        {"p": "decimal(9,3)"},
+        {(_D("1234.565"),): "1234.57"},
+        stand_in_differs="lacks the locales that FORMAT asks for",
+    ),
+    check(
+        "(format([m],'N2','en-US')='1,234.50')",
+        {"m": "money"},
+        {(_D("1234.5000"),): True, (_D("1.0000"),): False},
+        stand_in_differs="lacks the locales that FORMAT asks for",
+    ),
+    computed(
+        "([a]*[b])",
+        "decimal(38,6)",
+        {"a": "decimal(30,10)", "b": "decimal(30,10)"},
+        {(_D("0.0000009000"), _D("1.0000000000")): _D("0.000001")},
+        remark=_LONG,
+        stand_in_differs="keeps all digits",
+    ),
+    computed("(power((10),[n]))", "int", {"n": "int"}, {(3,): 1000, (-1,): 0}),
+    computed(
         "([m]/(3))",
         "money",
         {"m": "money"},
@@ -345,7 +367,9 @@ _REPORTED = (
     refused(_G_, "(CONVERT([varchar](20),[x],(2)))", "not certain", {"x": "float"}, "varchar(20)"),
     refused(_G_, "(CONVERT([varchar](20),[m],(1)))", "comma", {"m": "money"}, "varchar(20)"),
     refused(_G_, "(format([x],'N2'))", "not translated", {"x": "float"}, "nvarchar(4000)"),
-    refused(_G_, "(format([n],'N0'))", "culture", {"n": "int"}, "nvarchar(4000)"),
+    refused(_G_, "(format([n],'N0'))", "language", {"n": "int"}, "nvarchar(4000)"),
+    refused(_C_, "(format([m],'#,##0.00','de-de')='1,00')", "de-de", {"m": "money"}),
+    refused(_G_, "(format([p],'C'))", "not translated", {"p": "decimal(9,2)"}, "nvarchar(4000)"),
     refused(_G_, "(rand([n]))", "RAND", {"n": "int"}, "float"),
 )
 

@@ -20,11 +20,13 @@ _BINARY = {"s": "varchar(20) Latin1_General_BIN2"}
 _WINDOWS = {"s": "nvarchar(20) Latin1_General_CI_AS"}
 _CASED = {"s": "nvarchar(20) Latin1_General_CS_AS"}
 _DANISH = {"s": "nvarchar(20) Danish_Norwegian_CI_AS"}
+_TURKISH = {"s": "nvarchar(20) Turkish_CI_AS"}
 _ACCENTLESS = {"s": "nvarchar(20) Latin1_General_CI_AI"}
 
 #: Babelfish reads a range by the codes of characters
 _NO_ACCENTS = "has only ASCII letters in a range"
 _NOT_T_SQL = "it is what Babelfish writes, not what it reads"
+_NO_COLLATION = "has no such collation"
 _NO_HYPHEN = "has no hyphen at the end of a set"
 _RANGES = Assumption.RANGES.value
 _UNITS = Assumption.UTF16_UNITS.value
@@ -80,7 +82,7 @@ _PATTERNS = (
         _DANISH,
         {("Abc",): True, ("1",): False},
         remark="may have them in it",
-        stand_in_differs="has no such collation",
+        stand_in_differs=_NO_COLLATION,
     ),
     check("([s] like '[A-Z]%')", _CASED, {("Bc",): True, ("bc",): True, ("1",): False}, stand_in_differs=_NO_ACCENTS),
     check("([s] like '[A-Z]%')", _BINARY, {("Bc",): True, ("bc",): False, ("É",): False}),
@@ -135,8 +137,19 @@ _PATTERNS = (
     refused(Kind.CHECK, "([s] like '[z-a]%')", "holds nothing", _TEXT),
     refused(Kind.CHECK, "([s] like '[a-å]%')", "collation's order", _NTEXT),
     refused(Kind.CHECK, "([s] like 'a!' escape '!')", "ends with its ESCAPE", _TEXT),
-    refused(Kind.CHECK, "([s]='straße')", "rules of its own", _WINDOWS),
-    refused(Kind.COMPUTED, "(patindex('%ab',[s]))", "not documented", _TEXT, "int"),
+    check("([s]=N'straße')", _WINDOWS, {("Straße",): True, ("x",): False}, remark=_CASE),
+    check("([s]='id')", _TURKISH, {("id",): True, ("İD",): True, ("ID",): False}, stand_in_differs=_NO_COLLATION),
+    check("([s] like 'i%')", _TURKISH, {("İa",): True, ("ia",): True, ("Ia",): False}, stand_in_differs=_NO_COLLATION),
+    computed("(upper([s]))", "nvarchar(20)", _TURKISH, {("aib",): "AİB"}, remark=_CASE, stand_in_differs=_NO_COLLATION),
+    computed("(lower([s]))", "nvarchar(20)", _TURKISH, {("AIB",): "aıb"}, remark=_CASE, stand_in_differs=_NO_COLLATION),
+    refused(Kind.CHECK, "([s]=N'アイ')", "rules of its own", _WINDOWS),
+    computed(
+        "(patindex('%ab',[s]))",
+        "int",
+        _TEXT,
+        {("xab",): 2, ("abx",): 0, (None,): None},
+        remark="at the end of a varchar",
+    ),
     refused(Kind.FILTER, "([s] LIKE '[A-Z]%')", "follows the order", _DANISH),
 )
 
@@ -529,15 +542,14 @@ _FUNCTIONS = (
     refused(Kind.DEFAULT, "(object_id('x'))", "own number", column="int"),
     refused(Kind.DEFAULT, "(binary_checksum(newid()))", "hash of the source's own"),
     refused(Kind.CHECK, "(isdate([s])=(1))", "language and date format", _TEXT),
-    refused(
-        Kind.CHECK,
+    check(
         "([s]=[t])",
-        "ignores accents",
         {"s": "varchar(9) Latin1_General_CI_AI", "t": "varchar(9) Latin1_General_CI_AI"},
+        {("A", "a"): True, ("a", "b"): False},
+        remark=Assumption.ACCENTS.value,
     ),
     refused(Kind.CHECK, "([s]=[t])", "in conflict", {"s": "varchar(9) Latin1_General_CI_AS", "t": "varchar(9)"}),
     refused(Kind.CHECK, "([s]>=[t])", "put in order", _TWO_TEXTS),
-    refused(Kind.CHECK, "([s]>='A' AND [s]<='F')", "put in order", {"s": "char(1)"}),
     refused(
         Kind.COMPUTED,
         "(json_value([j],[s]))",
@@ -547,11 +559,8 @@ _FUNCTIONS = (
     ),
     refused(Kind.COMPUTED, "(json_value([j],'$.a.*'))", "not one that this tool reads", _JSON_TEXT, "nvarchar(4000)"),
     refused(Kind.COMPUTED, "(soundex([s]))", "fuzzystrmatch", _TEXT, "varchar(4)"),
-    refused(Kind.COMPUTED, "(quotename([s]))", "QUOTENAME", _TEXT, "nvarchar(258)"),
-    refused(Kind.COMPUTED, "(charindex([t],[s]))", "constant text", _TWO_TEXTS, "int"),
     refused(Kind.COMPUTED, "(checksum([s]))", "hash of the source's own", _TEXT, "int"),
     refused(Kind.COMPUTED, "(hashbytes('SHA2_256',[s]))", "bytes of a text", _TEXT, "varbinary(32)"),
-    refused(Kind.COMPUTED, "(upper([s]))", "i and I", {"s": "varchar(9) Turkish_CI_AS"}, "varchar(9)"),
 )
 
 ENTRIES: tuple[Entry, ...] = (*_PATTERNS, *_BABELFISH, *_FUNCTIONS)

@@ -13,16 +13,23 @@ class Assumption(Enum):
     """One choice; the value is what a person is told of it."""
 
     EQUAL_CHARACTERS = (
-        "texts are compared character by character; a Windows collation also takes full-width forms for equal and "
-        "ignores zero-width characters"
+        "texts are compared character by character; a Windows collation also takes ß for ss and full-width forms for "
+        "equal, and ignores zero-width characters"
     )
     ACCENTS = (
-        "a constant text is found as it is written; a collation that ignores accents finds it with other accents, too"
+        "texts are compared and found with their accents, as they are written; a collation that ignores accents takes "
+        "é for e"
     )
     LETTER_CASE = (
         "upper and lower case of letters beyond ASCII are those of the PostgreSQL database's locale (C knows none); "
         "SQL Server's are those of Unicode"
     )
+    BLANKS_AT_END = "blanks may follow a match of PATINDEX at the end of a varchar, as one of LIKE"
+    NUMERIC_TEXTS = (
+        "ISNUMERIC is 1 for a sign, a dollar sign, digits with commas and a point, and an exponent; SQL Server also "
+        "takes other currency symbols"
+    )
+    TRIED_NUMBERS = "TRY_CONVERT to a number gives NULL for a text that is not blank and no plain number"
     RANGES = (
         "a range of LIKE such as [0-9] or [A-Z] holds ASCII digits, or Latin letters with their accents; a collation "
         "may also have superscripts, fractions, full-width forms or other scripts in it"

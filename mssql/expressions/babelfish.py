@@ -138,7 +138,7 @@ def _conversion(target: str, arguments: Sequence[Node]) -> Node:
         size = [written[2]] if written[2] else []
     value, is_try, *style = arguments
     if is_try != Name(("false",)):
-        raise Refused("the function TRY_CONVERT is not translated")
+        return Call((), "TRY_CONVERT", (Convert(value, declared_type(target, size), style[0] if style else None),))
     return Convert(value, declared_type(target, size), style[0] if style else None)
 
 

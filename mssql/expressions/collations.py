@@ -15,6 +15,9 @@ from mssql.expressions.tree import Refused
 from mssql.expressions.types import UNICODE
 from mssql.expressions.values import Notes, Value
 
+#: the letters i of Turkish, capital and small
+_CAPITALS, _SMALL = "İI", "iı"
+
 
 @dataclass(frozen=True)
 class Collation:
@@ -63,13 +66,30 @@ class Collation:
         """Its letters stand as in English, and its varchar holds code page 1252."""
         return bool({"LATIN1", "FRENCH"} & set(self._parts[:2])) or self._parts[:2] == ["MODERN", "SPANISH"]
 
+    def lower(self, text: str) -> str:
+        """A constant text in lower case."""
+        return (text.translate(str.maketrans(_CAPITALS, _SMALL)) if self.has_another_i else text).lower()
+
+    def cases(self, character: str) -> set[str]:
+        """A character and those that differ from it by their case only."""
+        if not self.ignores_case or self.is_binary:
+            return {character}
+        if self.has_another_i and character in _CAPITALS + _SMALL:
+            position = (_CAPITALS + _SMALL).index(character) % 2
+            return {_CAPITALS[position], _SMALL[position]}
+        return {one for one in (character, character.upper(), character.lower()) if len(one) == 1}
+
     def is_exact_for(self, type_: SqlType) -> bool:
         """No two characters are equal but ASCII letters of different case: bytes, or an SQL_ sort order on varchar."""
         return self.is_binary or (self._parts[0] == "SQL" and type_.name not in UNICODE)
 
 
+#: where a collation does not matter: a text of digits and signs, in which digits and signs are looked for
+_ANY = Collation("Latin1_General_BIN2")
+
+
 def deciding_collation(*values: Value) -> Collation:
-    """The collation that decides ("Collation precedence"). Raises `Refused` if none is known."""
+    """The collation that decides ("Collation precedence"). Raises `Refused` if none is known and it matters."""
     names = {value.collation for value in values if value.has_explicit_collation} or {
         value.collation for value in values if value.collation is not None
     }
@@ -77,6 +97,10 @@ def deciding_collation(*values: Value) -> Collation:
         raise Refused(f"the collations {' and '.join(sorted(str(name) for name in names))} are in conflict")
     name = next(iter(names), None)
     if name is None:
+        constants = [value.constant for value in values if isinstance(value.constant, str)]
+        is_plain = constants and all(text.isascii() and not re.search("[A-Za-z]", text) for text in constants)
+        if is_plain and all(value.is_ascii for value in values):
+            return _ANY
         raise Refused("texts are compared and their collation is not known")
     collation = Collation(name)
     if not collation.is_understood:
@@ -91,8 +115,6 @@ def weigh(notes: Notes, text: str, collation: Collation, type_: SqlType) -> bool
     has_letters = any(character.isalpha() for character in text)
     if any(_has_rules_of_its_own(character) for character in text):
         notes.doubt(f"{text!r} holds characters that {collation.name} compares by rules of its own")
-    elif collation.ignores_case and collation.has_another_i and re.search("[iI]", text):
-        notes.doubt(f"{collation.name} has another rule for i and I")
     elif not collation.is_exact_for(type_):
         notes.assume(
             Assumption.EQUAL_CHARACTERS,
@@ -106,20 +128,30 @@ def weigh(notes: Notes, text: str, collation: Collation, type_: SqlType) -> bool
 
 
 def _has_rules_of_its_own(character: str) -> bool:
-    """A character that a collation may take for another one, or for two: ß and ss, kana, full-width forms, marks."""
+    """A character that a collation may take for another one: kana, full-width forms, superscripts, marks."""
     if character.isascii():
+        return False
+    if character in "ßẞæÆœŒþÞðÐ":
         return False
     one, other = (unicodedata.normalize(form, character) for form in ("NFD", "NFKD"))
     is_kana = "\u3040" <= character <= "\u30ff"
-    return one != other or is_kana or character in "ßẞæÆœŒþÞðÐ" or unicodedata.category(character)[0] not in "LNPSZ"
+    return one != other or is_kana or unicodedata.category(character)[0] not in "LNPSZ"
 
 
-def folded(notes: Notes, sql: str, sought: str) -> str:
+def folded(notes: Notes, sql: str, sought: str, collation: Collation) -> str:
     """A text in lower case, to find a constant in: only ASCII letters have the same case in every locale."""
+    if collation.has_another_i:
+        sql = with_letters_i(sql, "lower")
     if sought.isascii():
         return f'lower({sql} COLLATE "C")'
     notes.assume(Assumption.LETTER_CASE, "the case of letters beyond ASCII depends on the PostgreSQL database's locale")
     return f"lower({sql})"
+
+
+def with_letters_i(sql: str, function: str) -> str:
+    """A text whose letters i have the case that upper() or lower() gives them in Turkish."""
+    before, after = (_SMALL, _CAPITALS) if function == "upper" else (_CAPITALS, _SMALL)
+    return f"translate({sql}, '{before}', '{after}')"
 
 
 def settle_case(value: Value) -> None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from model.catalog import SqlType
 from mssql.expressions.assumptions import Assumption
-from mssql.expressions.collations import Collation, deciding_collation, folded, settle_case, weigh
+from mssql.expressions.collations import Collation, deciding_collation, folded, settle_case, weigh, with_letters_i
 from mssql.expressions.context import Context
 from mssql.expressions.conversions import convert
 from mssql.expressions.text import unpadded
@@ -149,11 +149,11 @@ def _comparable_texts(notes: Notes, operator: str, left: Value, right: Value) ->
         sides = []
         for value in (left, right):
             if value is constant:
-                sides.append(quoted(text.lower() if folds else text))
+                sides.append(quoted(collation.lower(text) if folds else text))
             else:
                 settle_case(value)
                 bare = unpadded(value)
-                sides.append(folded(notes, bare, text) if folds else bare)
+                sides.append(folded(notes, bare, text, collation) if folds else bare)
         return sides[0], sides[1]
     return _alike_texts(notes, left, right, collation)
 
@@ -164,13 +164,14 @@ def _alike_texts(notes: Notes, left: Value, right: Value, collation: Collation) 
     if collation.is_binary:
         return sides
     if collation.ignores_accents:
-        notes.doubt(f"{collation.name} ignores accents, PostgreSQL does not")
+        notes.assume(Assumption.ACCENTS, f"{collation.name} ignores accents, PostgreSQL does not")
     reason = f"{collation.name} takes some different texts for equal"
     notes.assume(Assumption.EQUAL_CHARACTERS, reason, is_lenient=True)
     if not collation.ignores_case:
         return sides
     notes.assume(Assumption.LETTER_CASE, f"{collation.name} ignores case", is_lenient=True)
-    return f"lower({sides[0]})", f"lower({sides[1]})"
+    first, second = (with_letters_i(side, "lower") if collation.has_another_i else side for side in sides)
+    return f"lower({first})", f"lower({second})"
 
 
 def _comparable_binaries(notes: Notes, left: Value, right: Value) -> tuple[str, str]:

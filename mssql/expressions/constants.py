@@ -30,7 +30,7 @@ from mssql.expressions.types import (
 )
 from mssql.expressions.values import Constant, Notes, Value, constant_value
 
-_INTEGER_BOUNDS = {
+INTEGER_BOUNDS = {
     "tinyint": (0, 255),
     "smallint": (-(2**15), 2**15 - 1),
     "int": (-(2**31), 2**31 - 1),
@@ -64,7 +64,7 @@ def literal_value(node: Literal) -> Value:
             raise Refused(f"the number {text} is beyond float's range")
         return constant_value(number, FLOAT)
     if "." not in text:
-        if int(text) <= _INTEGER_BOUNDS["int"][1]:
+        if int(text) <= INTEGER_BOUNDS["int"][1]:
             return constant_value(int(text), INT)
         return constant_value(Decimal(int(text)), decimal_type(len(text.lstrip("0"))))
     number_ = Decimal(text)
@@ -147,7 +147,7 @@ def _to_integer(value: Constant, source: SqlType, name: str, refusal: Refused) -
         number = int(value)
     else:
         raise refusal
-    low, high = _INTEGER_BOUNDS[name]
+    low, high = INTEGER_BOUNDS[name]
     if not low <= number <= high:
         raise refusal
     return number

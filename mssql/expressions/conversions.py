@@ -109,6 +109,8 @@ def convert(
     if source.name == "uniqueidentifier" or target.name == "uniqueidentifier":
         if source.name == target.name:
             return value
+        if target.name in PRECEDENCE and target.name not in BINARIES:
+            raise Refused(f"the source refuses to convert {source} to {target}")
         raise refusal
     if target.name in BINARIES or target.name not in PRECEDENCE:
         raise refusal

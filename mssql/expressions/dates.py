@@ -16,10 +16,10 @@ from mssql.expressions.context import Arguments, Context, Function, Kind
 from mssql.expressions.conversions import convert
 from mssql.expressions.date_conversions import LOCAL_TIME, at_offset, between_times, local_time, stamp
 from mssql.expressions.date_texts import formatted
-from mssql.expressions.numbers import padded_number
+from mssql.expressions.numbers import formatted_number
 from mssql.expressions.time_zones import UTC, ZONES
 from mssql.expressions.tree import AT_TIME_ZONE, Name, Node, Refused
-from mssql.expressions.types import DATE, DATED, DATETIME, INT, INTEGERS, STRINGS, postgres_type, sized_type
+from mssql.expressions.types import DATE, DATED, DATETIME, INT, INTEGERS, STRINGS, is_exact, postgres_type, sized_type
 from mssql.expressions.values import Notes, Value, Volatility, constant_value, typed
 
 _DATE_PARTS = {
@@ -401,8 +401,8 @@ def _format(context: Context, arguments: Arguments) -> Value:
     if not isinstance(pattern, str) or not (culture is None or isinstance(culture, str)):
         raise Refused("FORMAT is translated for a constant pattern and culture only")
     value = typed(context.value(arguments[0]))
-    if value.known.name in INTEGERS:
-        return padded_number(context.notes, value, pattern)
+    if is_exact(value.known):
+        return formatted_number(context.notes, value, pattern, culture)
     if value.known.name not in DATED | {"datetimeoffset"}:
         raise Refused(f"FORMAT of {value.type} is not translated")
     return formatted(context.notes, date_argument(context, arguments[0], DATETIME), pattern, culture)

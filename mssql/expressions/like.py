@@ -5,11 +5,12 @@ Rules cited by the title of the page in Microsoft's Transact-SQL reference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
 from model.catalog import SqlType
+from mssql.expressions.arguments import string_argument
 from mssql.expressions.assumptions import Assumption
 from mssql.expressions.collations import Collation, deciding_collation, settle_case, weigh
 from mssql.expressions.context import Arguments, Context, Function
@@ -17,7 +18,7 @@ from mssql.expressions.like_patterns import Element, elements_of
 from mssql.expressions.ranges import held_by, runs
 from mssql.expressions.text import full_text, in_utf16_units, is_in_units, length_type
 from mssql.expressions.tree import Binary, Call, Like, Node, Refused
-from mssql.expressions.types import STRINGS, UNICODE
+from mssql.expressions.types import INTEGERS, STRINGS, UNICODE
 from mssql.expressions.values import Condition, Notes, Value, quoted
 
 
@@ -72,7 +73,7 @@ FUNCTIONS = {"PATINDEX": Function(_patindex, 2, 2)}
 
 def regex_of(text: str, collation: Collation) -> str:
     """A regular expression that finds a constant text as the collation does."""
-    return "".join(_of_characters({*_cases(character, collation)}) for character in text)
+    return "".join(_of_characters(collation.cases(character)) for character in text)
 
 
 def _of_the_negated(accepting: bool | None, is_negated: bool) -> bool | None:
@@ -97,6 +98,8 @@ class _Match:
 
 def _match(context: Context, text: Node, pattern: Node, escape: Node | None, accepting: bool | None) -> _Match:
     operand, given = context.value(text), context.value(pattern)
+    if operand.type is not None and operand.known.name in {*INTEGERS, "decimal"}:
+        operand = string_argument(context, text)
     if not isinstance(given.constant, str) or operand.known.name not in STRINGS or operand.constant is not None:
         raise Refused("LIKE is translated between a text and a constant pattern only")
     collation = deciding_collation(operand, given)
@@ -123,7 +126,9 @@ def _match(context: Context, text: Node, pattern: Node, escape: Node | None, acc
 
 def _weigh_end(notes: Notes, match: _Match) -> None:
     if match.is_padded:
-        notes.doubt("whether blanks may follow a match of PATINDEX at the end of a text is not documented")
+        notes.assume(
+            Assumption.BLANKS_AT_END, "whether blanks may follow a match of PATINDEX at the end is not documented"
+        )
 
 
 def _escape_character(context: Context, escape: Node | None) -> str | None:
@@ -151,7 +156,7 @@ def _regex(notes: Notes, element: Element, collation: Collation, is_unicode: boo
         return ".*"
     if element.kind == "_":
         return "."
-    members = {variant for member in element.members for variant in _cases(member, collation)}
+    members = {variant for member in element.members for variant in collation.cases(member)}
     if element.kind == "text":
         return _of_characters(members)
     members |= _characters_of_ranges(notes, element, collation, is_unicode, accepting)
@@ -163,12 +168,6 @@ def _regex(notes: Notes, element: Element, collation: Collation, is_unicode: boo
 def _of_characters(members: set[str]) -> str:
     ordered = sorted(members)
     return _escaped(ordered[0]) if len(ordered) == 1 else f"[{''.join(map(_escaped, ordered))}]"
-
-
-def _cases(character: str, collation: Collation) -> Sequence[str]:
-    if not collation.ignores_case or collation.is_binary:
-        return [character]
-    return [variant for variant in (character, character.upper(), character.lower()) if len(variant) == 1]
 
 
 def _characters_of_ranges(

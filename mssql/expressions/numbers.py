@@ -66,9 +66,15 @@ def _round(context: Context, arguments: Arguments) -> Value:
 
 def _power(context: Context, arguments: Arguments) -> Value:
     """The result has the first argument's type ("POWER"): exact for integers within int."""
-    value, exponent = _numeric(context, arguments[0]), context.value(arguments[1])
+    value, exponent = _numeric(context, arguments[0]), typed(context.value(arguments[1]))
     if value.known.name in FLOATS:
         return _of_floats("power", context, arguments)
+    if value.known.name in {"tinyint", "smallint", "int"} and exponent.constant is None:
+        if exponent.known.name not in INTEGERS:
+            raise Refused("POWER of an int has an exponent that is not whole")
+        # A negative exponent gives a fraction, which is cut.
+        sql = f"trunc(power({value.operand}::double precision, {exponent.operand}::double precision))::integer"
+        return Value(sql, INT)
     if value.known.name not in {"tinyint", "smallint", "int"} or not isinstance(exponent.constant, int):
         raise Refused("POWER is translated for an int and a constant whole exponent")
     if not 0 <= exponent.constant <= 30:
@@ -80,17 +86,39 @@ def _sqrt(context: Context, arguments: Arguments) -> Value:
     return Value(f"sqrt({convert(context.notes, _numeric(context, arguments[0]), FLOAT).sql})", FLOAT)
 
 
-def padded_number(notes: Notes, value: Value, pattern: str) -> Value:
-    """A whole number with zeros before it, which no culture writes in another way ("FORMAT")."""
+def formatted_number(notes: Notes, value: Value, pattern: str, culture: str | None) -> Value:
+    """A number as FORMAT writes it: zeros before a whole one by any culture, points and commas as in English."""
     match = re.fullmatch(r"[dD](?P<digits>[0-9]{1,2})|(?P<zeros>0+)", pattern)
-    if match is None:
-        raise Refused(f"the pattern {pattern!r} of FORMAT follows a culture")
+    if match is None or value.known.name not in INTEGERS:
+        return _with_point(notes, value, pattern, culture)
     width = int(match["digits"]) if match["digits"] else len(match["zeros"])
     notes.once(value)
     digits = f"abs({value.operand}::numeric)::text"
     padded = f"lpad({digits}, greatest({width}, length({digits})), '0')"
     sql = f"CASE WHEN {value.operand} < 0 THEN '-' ELSE '' END || {padded}"
     return Value(sql, sized_type("nvarchar", 4000), is_atom=False, is_ascii=True)
+
+
+_STANDARD = re.compile(r"(?P<letter>[nNfF])(?P<digits>[0-9])?")
+_CUSTOM = re.compile(r"(?P<group>#,#?#?)?0(?:\.(?P<zeros>0+))?")
+
+
+def _with_point(notes: Notes, value: Value, pattern: str, culture: str | None) -> Value:
+    """N2, F2, #,##0.00 and 0.00 ("FORMAT")."""
+    if standard := _STANDARD.fullmatch(pattern):
+        is_grouped, places = standard["letter"] in "nN", int(standard["digits"] or 2)
+    elif custom := _CUSTOM.fullmatch(pattern):
+        is_grouped, places = custom["group"] is not None, len(custom["zeros"] or "")
+    else:
+        raise Refused(f"the pattern {pattern!r} of FORMAT is not translated for a number")
+    if (culture or "").lower() != "en-us":
+        notes.doubt(f"points and commas of FORMAT follow {culture or 'the language of the session'}")
+    rounded = f"round({value.operand}::numeric, {places})"
+    if not is_grouped:
+        return Value(f"{rounded}::text", sized_type("nvarchar", 4000), is_ascii=True)
+    notes.uses(Volatility.STABLE)
+    picture = "FM" + "999," * 12 + "990" + ("." + "0" * places if places else "")
+    return Value(f"to_char({rounded}, '{picture}')", sized_type("nvarchar", 4000), is_ascii=True)
 
 
 def _str(context: Context, arguments: Arguments) -> Value:
@@ -130,8 +158,10 @@ def _square(context: Context, arguments: Arguments) -> Value:
     return Value(f"{value.operand} * {value.operand}", FLOAT, is_atom=False)
 
 
-def _rand(context: Context, _: Arguments) -> Value:
+def _rand(context: Context, arguments: Arguments) -> Value:
     """A number from 0 to 1, without a seed ("RAND")."""
+    if arguments:
+        raise Refused("RAND with a seed gives the numbers of the source's own generator")
     if context.kind is not Kind.DEFAULT:
         raise Refused("RAND gives another number with every call")
     context.notes.uses(Volatility.VOLATILE)
@@ -139,7 +169,7 @@ def _rand(context: Context, _: Arguments) -> Value:
 
 
 FUNCTIONS = {
-    "RAND": Function(_rand, 0, 0),
+    "RAND": Function(_rand, 0, 1),
     "ABS": Function(_abs, 1, 1),
     "SIGN": Function(_sign, 1, 1),
     "CEILING": Function(partial(_whole, "ceil"), 1, 1),

@@ -293,8 +293,9 @@ class _Parser:
             return self._next_value()
         if word in _BARE_FUNCTIONS and self._tokens[self._at + 1] != (Token.OPERATOR, "."):
             return Call((), self._next(), ())
-        if word in {"CAST", "CONVERT"} and self._tokens[self._at + 1] == (Token.OPERATOR, "("):
-            return self._cast() if word == "CAST" else self._convert()
+        if word.removeprefix("TRY_") in {"CAST", "CONVERT"} and self._tokens[self._at + 1] == (Token.OPERATOR, "("):
+            node = self._cast() if word.endswith("CAST") else self._convert()
+            return Call((), "TRY_CONVERT", (node,)) if word.startswith("TRY_") else node
         if word in _RESERVED:
             raise self._unexpected()
         return self._named()

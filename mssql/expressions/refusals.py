@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 _HASHES = "is made of the source's own bytes of a text, which are not those of UTF-8"
-_NO_TRY = "has no counterpart: PostgreSQL raises an error for what does not convert"
 
 #: by the function's name in capitals
 REASONS: dict[str, tuple[str, str | None]] = {
@@ -29,21 +28,21 @@ REASONS: dict[str, tuple[str, str | None]] = {
     "SUSER_SID": ("SUSER_SID is the source's own number of a login", None),
     "SUSER_ID": ("SUSER_ID is the source's own number of a login", None),
     "USER_ID": ("USER_ID is the source's own number of a user", None),
+    "OBJECT_NAME": ("OBJECT_NAME reads the source's catalog", None),
+    "@@PROCID": ("@@PROCID is the source's own number of a procedure", None),
+    "@@TRANCOUNT": ("@@TRANCOUNT counts transactions within each other, which PostgreSQL does not have", None),
+    "ORIGINAL_DB_NAME": ("ORIGINAL_DB_NAME is the database that a connection named first", "current_database()"),
     "OBJECT_ID": ("OBJECT_ID is the source's own number of an object", None),
     "HOST_ID": ("HOST_ID is the process of the client, which PostgreSQL is not told", None),
-    "RAND": ("RAND gives one number a statement in T-SQL, PostgreSQL's random() one a row", "random()"),
     "CHECKSUM": ("CHECKSUM is a hash of the source's own", None),
     "BINARY_CHECKSUM": ("BINARY_CHECKSUM is a hash of the source's own", None),
     "HASHBYTES": (f"HASHBYTES {_HASHES}", None),
     "COMPRESS": ("COMPRESS makes gzip, which PostgreSQL does not", None),
-    "TRY_CONVERT": (f"TRY_CONVERT {_NO_TRY}", None),
-    "TRY_CAST": (f"TRY_CAST {_NO_TRY}", None),
-    "TRY_PARSE": (f"TRY_PARSE {_NO_TRY}", None),
+    "TRY_PARSE": ("TRY_PARSE reads a text by a language", None),
     "PARSE": ("PARSE reads a text by a language", None),
     "ISDATE": ("ISDATE depends on the session's language and date format", None),
     "SOUNDEX": ("SOUNDEX is in PostgreSQL's extension fuzzystrmatch, with other codes for some letters", None),
     "DIFFERENCE": ("DIFFERENCE is in PostgreSQL's extension fuzzystrmatch, with other codes for some letters", None),
-    "QUOTENAME": ("QUOTENAME puts a name in brackets, as T-SQL's names are written", None),
     "FORMATMESSAGE": ("FORMATMESSAGE reads the source's messages", None),
     "STRING_ESCAPE": ("STRING_ESCAPE has no counterpart that leaves out the quotes", None),
 }

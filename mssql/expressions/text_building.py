@@ -147,13 +147,25 @@ def _translate(context: Context, arguments: Arguments) -> Value:
     collation = deciding_collation(value, sought, new)
     old, by = sought.constant, new.constant
     if weigh(context.notes, old, collation, value.known):
-        pairs = [(case, to) for one, to in zip(old, by, strict=False) for case in dict.fromkeys(one + one.swapcase())]
+        pairs = [(case, to) for one, to in zip(old, by, strict=False) for case in sorted(collation.cases(one))]
         old, by = ("".join(letters) for letters in zip(*pairs, strict=True))
     sql = f"translate({full_text(context.notes, value)}, {quoted(old)}, {quoted(by)})"
     return text_value(sql, varying(value.known), [value])
 
 
+def _quotename(context: Context, arguments: Arguments) -> Value:
+    """A name in brackets, a closing one within it twice; NULL for more than 128 characters ("QUOTENAME")."""
+    if len(arguments) == 2 and context.value(arguments[1]).constant not in {"[", "]"}:
+        raise Refused("QUOTENAME is translated with brackets only")
+    value = string_argument(context, arguments[0])
+    doubt_units(context.notes, value)
+    text = full_text(context.notes, value)
+    sql = f"CASE WHEN length({text}) <= 128 THEN '[' || replace({text}, ']', ']]') || ']' END"
+    return text_value(sql, sized_type("nvarchar", 258), [value])
+
+
 FUNCTIONS = {
+    "QUOTENAME": Function(_quotename, 1, 2),
     "CONCAT": Function(_concat, 2, 99),
     "CONCAT_WS": Function(_concat_ws, 3, 99),
     "REPLICATE": Function(_replicate, 2, 2),

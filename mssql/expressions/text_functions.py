@@ -10,7 +10,7 @@ from functools import partial
 
 from mssql.expressions.arguments import constant_count, string_argument, whole_number
 from mssql.expressions.assumptions import Assumption
-from mssql.expressions.collations import Collation, deciding_collation, folded, settle_case, weigh
+from mssql.expressions.collations import Collation, deciding_collation, folded, settle_case, weigh, with_letters_i
 from mssql.expressions.context import Arguments, Context, Function
 from mssql.expressions.text import (
     doubt_units,
@@ -50,8 +50,7 @@ def _datalength(context: Context, arguments: Arguments) -> Value:
     if name not in STRINGS:
         raise Refused(f"DATALENGTH of {value.type} is not translated")
     if name in UNICODE:
-        text = value.operand if name != "nchar" else full_text(context.notes, value)
-        return Value(f"length({in_utf16_units(text)}) * 2", type_, is_atom=False)
+        return Value(f"length({in_utf16_units(full_text(context.notes, value))}) * 2", type_, is_atom=False)
     if value.collation is None or not Collation(value.collation).has_one_byte_characters:
         raise Refused("DATALENGTH counts bytes of a code page")
     return Value(f"length({full_text(context.notes, value)})", type_)
@@ -90,8 +89,10 @@ def _substring(context: Context, arguments: Arguments) -> Value:
 def _charindex(context: Context, arguments: Arguments) -> Value:
     """A third argument says where the search begins ("CHARINDEX")."""
     sought, value = string_argument(context, arguments[0]), string_argument(context, arguments[1])
+    if sought.constant is None and len(arguments) == 2:
+        return _position_of_text(context, sought, value)
     if not isinstance(sought.constant, str) or not sought.constant or value.constant is not None:
-        raise Refused("CHARINDEX is translated for a constant text that is looked for")
+        raise Refused("CHARINDEX is translated for a constant text that is looked for, or from the beginning")
     collation = deciding_collation(sought, value)
     folds = weigh(
         context.notes, sought.constant, collation, sought.known if sought.known.name in UNICODE else value.known
@@ -101,8 +102,8 @@ def _charindex(context: Context, arguments: Arguments) -> Value:
     if is_in_units(value):
         sql = in_utf16_units(sql)
     if folds:
-        sql = folded(context.notes, sql, sought.constant)
-    text = quoted(sought.constant.lower() if folds else sought.constant)
+        sql = folded(context.notes, sql, sought.constant, collation)
+    text = quoted(collation.lower(sought.constant) if folds else sought.constant)
     type_ = length_type(value)
     if len(arguments) == 2:
         return Value(f"strpos({sql}, {text})", type_)
@@ -114,6 +115,23 @@ def _charindex(context: Context, arguments: Arguments) -> Value:
     first = start.operand if count is not None else f"greatest({start.sql}, 1)"
     found = f"strpos(substring({sql}, {first}), {text})"
     return Value(f"CASE WHEN {found} = 0 THEN 0 ELSE {found} + {first} - 1 END", type_)
+
+
+def _position_of_text(context: Context, sought: Value, value: Value) -> Value:
+    """Where one text stands in another, by their collation; an empty text stands nowhere."""
+    collation = deciding_collation(sought, value)
+    doubt_units(context.notes, value)
+    texts = [full_text(context.notes, part) for part in (value, sought)]
+    context.notes.once(sought)
+    if not collation.is_binary:
+        if collation.ignores_accents:
+            context.notes.assume(Assumption.ACCENTS, f"{collation.name} ignores accents, PostgreSQL does not")
+        context.notes.assume(Assumption.EQUAL_CHARACTERS, f"{collation.name} takes some different texts for equal")
+    if collation.ignores_case and not collation.is_binary:
+        context.notes.assume(Assumption.LETTER_CASE, f"{collation.name} ignores case")
+        texts = [f"lower({with_letters_i(text, 'lower') if collation.has_another_i else text})" for text in texts]
+    sql = f"CASE WHEN {sought.operand} = '' THEN 0 ELSE strpos({', '.join(texts)}) END"
+    return Value(sql, length_type(value))
 
 
 def _code(function: str, context: Context, arguments: Arguments) -> Value:
@@ -136,8 +154,10 @@ def _cased(function: str, context: Context, arguments: Arguments) -> Value:
     if value.is_ascii:
         result = text_value(f"{function}({text})", varying(value.known), [value])
         return replace(result, is_trimmed=value.is_trimmed)
-    if value.collation is None or Collation(value.collation).has_another_i:
-        raise Refused(f"{function.upper()} under this collation has another rule for i and I")
+    if value.collation is None:
+        raise Refused(f"{function.upper()} under a collation that is not known")
+    if Collation(value.collation).has_another_i:
+        text = with_letters_i(text, function)
     doubt = context.notes.assume(
         Assumption.LETTER_CASE,
         f"{function.upper()} of letters beyond ASCII depends on the PostgreSQL database's locale",
@@ -170,16 +190,20 @@ def _nchar(context: Context, arguments: Arguments) -> Value:
     return constant_value(chr(code), sized_type("nvarchar", 1))
 
 
+#: what ISNUMERIC takes for a number, a sign or a currency symbol alone among it
+_NUMERIC = r"^\s*[-+]?\s*[$]?[-+]?[0-9,]*[.]?[0-9]*([eEdD][-+]?[0-9]+)?\s*$"
+
+
 def _isnumeric(context: Context, arguments: Arguments) -> Value:
-    """Also true of signs, points, currency symbols and exponents alone ("ISNUMERIC")."""
+    """Also true of a sign, a point, a comma and a currency symbol alone, and of exponents ("ISNUMERIC")."""
     value = string_argument(context, arguments[0])
     if value.constant is not None:
         raise Refused("ISNUMERIC of a constant is not translated")
-    context.notes.doubt("ISNUMERIC is 1 also for a sign, a comma, a currency symbol or an exponent: 1e4, $, 1,000")
+    context.notes.assume(Assumption.NUMERIC_TEXTS, "which texts ISNUMERIC takes for numbers is not documented in full")
     context.notes.once(value)
-    pattern = quoted(r"^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)\s*$")
-    subject = f'{full_text(context.notes, value)} COLLATE "C"'
-    return Value(f"CASE WHEN {subject} ~ {pattern} THEN 1 ELSE 0 END", INT)
+    text = full_text(context.notes, value)
+    is_number = f'{text} COLLATE "C" ~ {quoted(_NUMERIC)} AND {text} COLLATE "C" ~ \'[^ ]\''
+    return Value(f"CASE WHEN {is_number} THEN 1 ELSE 0 END", INT)
 
 
 FUNCTIONS = {

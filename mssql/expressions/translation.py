@@ -44,6 +44,8 @@ def translate_default(
         value = writer.value(binary_of(node) if target.name in BINARIES else node)
         if value.type is None:
             return "NULL"
+        if target.name == "xml" and isinstance(value.constant, str):
+            return constant_sql(value.constant, target)
         if target.is_clr or target.name not in PRECEDENCE:
             raise Refused(f"the column is of type {column.type}, whose defaults are not translated")
         if value.sql == PROCESS_ID and target.name in {"smallint", "tinyint"}:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from model.catalog import DEFAULT_SCHEMA, Column, SqlType
-from mssql.expressions import choices, dates, json_functions, numbers, session, text_building, text_functions
+from mssql.expressions import choices, dates, json_functions, numbers, session, text_building, text_functions, tries
 from mssql.expressions.conditions import between, compare, in_list
 from mssql.expressions.constants import literal_value
 from mssql.expressions.context import Context, Function, Kind
@@ -15,6 +15,7 @@ from mssql.expressions.like import FUNCTIONS as PATTERN_FUNCTIONS
 from mssql.expressions.like import comparison_of_patindex, like
 from mssql.expressions.operators import operate, signed
 from mssql.expressions.refusals import REASONS
+from mssql.expressions.single_characters import between_characters, with_ranges
 from mssql.expressions.tree import (
     COMPARISONS,
     Between,
@@ -51,6 +52,7 @@ _FUNCTIONS: dict[str, Function] = {
     **text_functions.FUNCTIONS,
     **text_building.FUNCTIONS,
     **json_functions.FUNCTIONS,
+    **tries.FUNCTIONS,
     **PATTERN_FUNCTIONS,
     **numbers.FUNCTIONS,
 }
@@ -76,7 +78,10 @@ class Writer:
         """A predicate. `accepting` is True where it may be true of more rows than on the source, False where of fewer,
         `None` where of neither."""
         if isinstance(node, Logical):
-            parts = [self.condition(part, accepting) for part in node.parts]
+            operands = with_ranges(self.context, node.parts) if node.operator == "AND" else node.parts
+            parts = [self.condition(part, accepting) for part in operands]
+            if len(parts) == 1:
+                return parts[0]
             return Condition(f" {node.operator} ".join(part.operand for part in parts))
         if isinstance(node, Not):
             inner = self.condition(node.operand, None if accepting is None else not accepting)
@@ -91,6 +96,9 @@ class Writer:
         if isinstance(node, In):
             return in_list(self.context, node)
         if isinstance(node, Between):
+            of_characters = between_characters(self.context, node)
+            if of_characters is not None:
+                return like(self.context, of_characters, accepting)
             return between(self.context, node)
         if isinstance(node, Like):
             return like(self.context, node, accepting)

@@ -26,13 +26,7 @@ from model.findings import Translation
 from model.settings import Driver, Secrets, Settings, Source, Target
 from postgres.ddl import Expressions, in_expressions, plan_schema
 from postgres.ddl.collations import collation_of
-from tests import (
-    expression_corpus,
-    expression_corpus_dates,
-    expression_corpus_moments,
-    expression_corpus_numbers,
-    expression_corpus_texts,
-)
+from tests.expression_corpora import ENTRIES
 from tests.expression_corpus import Entry, Kind, Moving, column, sql_type, table
 from tests.microsofts_parser import GRAMMARS, NOT_THERE, program, refused
 from tests.mssql.expressions.translations import bracketed, quote, translate
@@ -42,14 +36,6 @@ from type_mapping import TargetFeatures
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as PgConnection  # noqa: N812
 
-CORPORA = (
-    expression_corpus,
-    expression_corpus_dates,
-    expression_corpus_moments,
-    expression_corpus_numbers,
-    expression_corpus_texts,
-)
-ENTRIES = tuple(entry for corpus in CORPORA for entry in corpus.ENTRIES)
 TRANSLATED = tuple(entry for entry in ENTRIES if entry.refused is None)
 REFUSED = tuple(entry for entry in ENTRIES if entry.refused is not None)
 

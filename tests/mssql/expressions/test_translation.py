@@ -63,3 +63,16 @@ def test_computed_column_on_a_computed_column_is_refused() -> None:
     other = Column("x", SqlType("int"), computed=Computed("([a]+(1))"))
     result = translate_computed("([x]+(1))", column("c", "int"), Table("dbo", "t", (other,)), quote)
     assert "computed column" in (result.reason or "")
+
+
+def test_xml_is_given_as_it_is_written() -> None:
+    assert default_sql("('<settings a=\"1\"/>')", "xml") == "'<settings a=\"1\"/>'"
+
+
+def test_whether_a_text_is_json_is_asked_where_the_target_can() -> None:
+    columns = table({"j": "nvarchar(max)"})
+    old = translate_check("(isjson([j])=(1))", columns, quote, target_version=150000)
+    assert old.sql is None
+    assert "from version 16 on" in (old.reason or "")
+    assert "json_typeof" in (old.suggestion or "")
+    assert "IS JSON OBJECT" in (translate_check("(isjson([j])=(1))", columns, quote, target_version=160000).sql or "")
