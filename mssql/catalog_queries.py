@@ -50,6 +50,16 @@ class ArrowConnection:
         return [SimpleNamespace(**row) for batch in batches for row in batch.to_pylist()]
 
 
+#: Babelfish writes out no text that holds CASE, COALESCE, ISNULL or NULLIF, but its PostgreSQL does
+POSTGRES_TEXTS = {
+    "sys.default_constraints": "SELECT pg_get_expr(adbin, adrelid) AS definition FROM pg_attrdef WHERE oid = {:d}",
+    "sys.check_constraints": "SELECT pg_get_expr(conbin, conrelid) AS definition FROM pg_constraint WHERE oid = {:d}",
+    "sys.computed_columns": (
+        "SELECT pg_get_expr(adbin, adrelid) AS definition FROM pg_attrdef WHERE adrelid = {:d} AND adnum = {:d}"
+    ),
+}
+
+
 class Catalog:
     """A database's catalog; `unread` is what it would not tell, and why."""
 
@@ -78,11 +88,25 @@ class Catalog:
             rows = self.rows(f"SELECT object_id, definition FROM {view}")
             return {row[0]: row[1] for row in rows if row[1] is not None}
         except pyodbc.Error:
-            texts: dict[int, str] = {}
+            texts = {}
             for object_id in ids:
-                try:
-                    (row,) = self.rows(f"SELECT definition FROM {view} WHERE object_id = {object_id:d}")
-                    texts[object_id] = row[0]
-                except pyodbc.Error as error:
-                    self.unread.append(f"{what} {object_id}: {odbc_words(error)}")
+                sql = f"SELECT definition FROM {view} WHERE object_id = {object_id:d}"
+                text = self.text(f"{what} {object_id}", sql, POSTGRES_TEXTS[view].format(object_id))
+                if text is not None:
+                    texts[object_id] = text
             return texts
+
+    def text(self, what: str, sql: str, postgres_sql: str) -> str | None:
+        """One definition, or what PostgreSQL has of it below Babelfish; None where neither is told, which is noted."""
+        try:
+            return self._definition(sql)
+        except pyodbc.Error as error:
+            try:
+                return self._definition(postgres_sql)
+            except (pyodbc.Error, ValueError):
+                self.unread.append(f"{what}: {odbc_words(error)}")
+                return None
+
+    def _definition(self, sql: str) -> str:
+        (row,) = self.rows(sql)
+        return str(row.definition or "")

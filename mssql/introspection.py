@@ -40,7 +40,7 @@ from model.catalog import Sequence as SequenceObject
 from model.errors import CatalogError
 from mssql import other_objects
 from mssql.bound_objects import Bound, bound_default, bound_rule, read_bound
-from mssql.catalog_queries import ODBC_ERRORS, ArrowConnection, Catalog, PyodbcConnection
+from mssql.catalog_queries import ODBC_ERRORS, POSTGRES_TEXTS, ArrowConnection, Catalog, PyodbcConnection
 from mssql.comments import Comments, Part
 from mssql.hiding import read_hiding
 from type_mapping import form_of
@@ -330,12 +330,22 @@ class _Reader:
             return dict.fromkeys(computed, Computed(""))
         try:
             rows = self._catalog.rows("SELECT object_id, column_id, definition, is_persisted FROM sys.computed_columns")
-        except pyodbc.Error as error:
-            self._catalog.unread.append(f"texts of computed columns: {odbc_words(error)}")
-            return dict.fromkeys(computed, Computed(""))
+        except pyodbc.Error:
+            return {part: self._computed_alone(part) for part in computed}
         return dict.fromkeys(computed, Computed("")) | {
             Part(row.object_id, row.column_id): Computed(row.definition or "", bool(row.is_persisted)) for row in rows
         }
+
+    def _computed_alone(self, part: Part) -> Computed:
+        """One computed column, of a server that chokes on the text of some."""
+        where = f"WHERE object_id = {part.object_id:d} AND column_id = {part.part:d}"
+        text = self._catalog.text(
+            f"computed column {part.part} of {part.object_id}",
+            f"SELECT definition FROM sys.computed_columns {where}",
+            POSTGRES_TEXTS["sys.computed_columns"].format(part.object_id, part.part),
+        )
+        persisted = self._catalog.rows(f"SELECT is_persisted FROM sys.computed_columns {where}")
+        return Computed(text or "", any(row.is_persisted for row in persisted))
 
     def _key_ids(self) -> dict[tuple[int, str], int]:
         """Constraints by table and name: a key's comment belongs to the constraint, an index's to the index."""

@@ -47,18 +47,17 @@ _LAST_CHARACTER = "\uffff"
 
 
 def cast_of(operand: Node, name: str, numbers: Sequence[str]) -> Node:
-    """A cast as PostgreSQL writes it, whose types need no size: `'new'::"varchar"`, `'-0.5'::numeric`."""
+    """A cast as PostgreSQL writes it: `'new'::"varchar"`, `'-0.5'::numeric`.
+
+    Of those without a size nobody wrote one: T-SQL's have a size of their own, which is then there.
+    """
     name = _TYPES.get(name, name)
     name = SYNONYMS.get(name, name)
-    if name == "regclass" or (isinstance(operand, Null) and not numbers):
-        return operand
-    if name == "decimal" and not numbers:
+    if name == "decimal" and not numbers and _text(operand) is not None:
         return _number(operand)
-    if name in STRINGS and not numbers:
-        is_text = _text(operand) is not None or (isinstance(operand, Convert) and operand.type.name in STRINGS)
-        return (
-            operand if is_text else Convert(operand, declared_type(f"{'n' * (name[0] == 'n')}varchar", ["max"]), None)
-        )
+    is_made = name in STRINGS | {"decimal", "fixeddecimal", "regclass"} or isinstance(operand, Null)
+    if is_made and not numbers:
+        return operand
     return Convert(binary_of(operand) if name in BINARIES else operand, declared_type(name, numbers), None)
 
 
@@ -66,7 +65,7 @@ def _number(operand: Node) -> Node:
     """The number that a text stands for; Babelfish stores one with a sign so."""
     match = re.fullmatch(r"(-?)([0-9]+\.?[0-9]*|\.[0-9]+)", _text(operand) or "")
     if match is None:
-        raise Refused("a numeric without a size is made of something other than a constant")
+        raise Refused(f"{_text(operand)!r} is no number")
     number = Literal(Token.NUMBER, match[2])
     return Unary("-", number) if match[1] else number
 

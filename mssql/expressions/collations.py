@@ -64,7 +64,8 @@ class Collation:
     @property
     def is_western(self) -> bool:
         """Its letters stand as in English, and its varchar holds code page 1252."""
-        return bool({"LATIN1", "FRENCH"} & set(self._parts[:2])) or self._parts[:2] == ["MODERN", "SPANISH"]
+        western = (["MODERN", "SPANISH"], ["BBF", "UNICODE"])
+        return bool({"LATIN1", "FRENCH"} & set(self._parts[:2])) or self._parts[:2] in western
 
     def lower(self, text: str) -> str:
         """A constant text in lower case."""

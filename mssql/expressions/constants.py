@@ -217,6 +217,9 @@ def _to_text(value: Constant, source: SqlType, target: SqlType, is_assignment: b
         text = str(int(value))
     elif isinstance(value, Decimal) and source.name == "decimal":
         text = format(value, "f")
+    elif isinstance(value, float) and (value == 0 or 1e-4 <= abs(value) < 1e6) and float(f"{value:.6g}") == value:
+        # At most six digits ("CAST and CONVERT", float styles), which hold these.
+        text = f"{value:.6g}"
     elif isinstance(value, Decimal) and value == value.quantize(Decimal("0.01")):
         text = format(value.quantize(Decimal("0.01")), "f")
     elif isinstance(value, uuid.UUID):

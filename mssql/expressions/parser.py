@@ -58,6 +58,8 @@ _TOKENS = re.compile(
 )
 
 _COMMENTS = {"--", "/*"}
+#: how Babelfish writes IN and NOT IN
+_ARRAYS = {"=": "ANY", "<>": "ALL"}
 #: how Babelfish writes LIKE and NOT LIKE
 _LIKES = {"~~": False, "~~*": False, "!~~": True, "!~~*": True}
 
@@ -202,7 +204,10 @@ class _Parser:
     def _predicate(self) -> Node:
         left = self._sum()
         if self._kind is Token.OPERATOR and self._value in COMPARISONS:
-            return Binary(COMPARISONS[self._next()], left, self._sum())
+            operator = COMPARISONS[self._next()]
+            if operator in _ARRAYS and self._take_word(_ARRAYS[operator]):
+                return In(left, self._array(), negated=operator == "<>")
+            return Binary(operator, left, self._sum())
         if self._kind is Token.OPERATOR and self._value in _LIKES:
             return Like(left, negated=_LIKES[self._next()], pattern=self._sum(), escape=None)
         if self._take_word("IS"):
@@ -223,6 +228,15 @@ class _Parser:
         if negated:
             raise self._unexpected()
         return left
+
+    def _array(self) -> tuple[Node, ...]:
+        """The items of IN as Babelfish has them: `(ARRAY[1, 2])`, of which the tokens make a name in brackets."""
+        self._expect("(")
+        if not self._take_word("ARRAY") or self._kind is not Token.QUOTED:
+            raise self._unexpected()
+        items = _Parser(f"{self._next()})")._list()
+        self._expect(")")
+        return items
 
     def _list(self) -> tuple[Node, ...]:
         """Expressions up to the closing parenthesis, at least one."""

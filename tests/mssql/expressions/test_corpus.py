@@ -24,12 +24,14 @@ from db import connect_source, load_settings
 from model.catalog import Database
 from model.findings import Translation
 from model.settings import Driver, Secrets, Settings, Source, Target
+from mssql.expressions import translate_check, translate_computed, translate_default
+from mssql.introspection import read_database
 from postgres.ddl import Expressions, in_expressions, plan_schema
 from postgres.ddl.collations import collation_of
 from tests.expression_corpora import ENTRIES
 from tests.expression_corpus import Entry, Kind, Moving, column, sql_type, table
 from tests.microsofts_parser import GRAMMARS, NOT_THERE, program, refused
-from tests.mssql.expressions.translations import bracketed, quote, translate
+from tests.mssql.expressions.translations import bracketed, quote, sequence_name, translate
 from tests.tsql_servers import own_database
 from type_mapping import TargetFeatures
 
@@ -388,3 +390,33 @@ def test_babelfish_stores_it_so(tsql_database: TsqlServer, entry: Entry) -> None
     if "Babelfish" not in cursor.fetchone()[0]:
         pytest.skip("SQL Server keeps T-SQL")
     assert stored_by_babelfish(cursor, entry) == entry.text
+
+
+_BELOW_BABELFISH = """
+CREATE TABLE dbo.below (
+    k int CONSTRAINT below_k DEFAULT (isnull(NULL,5)), a int, b int,
+    s varchar(10) DEFAULT (coalesce(NULL,'x')),
+    n nvarchar(10), nc nchar(1), f bit DEFAULT (case when 1=1 then 1 else 0 end),
+    d datetime DEFAULT (isnull(NULL,getdate())),
+    p decimal(10,2), m money, [a b] int,
+    CHECK (isnull(a,0)>=0), CHECK (case when f=1 then a else b end>0), CHECK (isnull([a b],-1)<>0),
+    CHECK (isnull(n,N'')<>N'' AND s IN ('a','b')), CHECK (isnull(p,0)>=0.5 AND nc IN (N'M',N'F')),
+    CHECK (nullif(s,'') IS NOT NULL), CHECK (isnull(m,0)>=$0.00), CHECK (iif(a NOT IN (1,2),1,0)=1),
+    CHECK (case when s LIKE '[A-Z]%' then 1 else 0 end=1), CHECK (coalesce(s,n,'')<>''),
+    CHECK (case when d<dateadd(year,-18,getdate()) then 1 else 0 end=1),
+    c AS (case when a>0 then 'y' else 'n' end), e AS (isnull(a,0)+isnull(b,0)), g AS (nullif(a,0)), h AS (a*b)
+)"""
+
+
+def test_texts_that_the_server_cannot_write_out_are_read_and_translated(tsql_database: TsqlServer) -> None:
+    cursor = tsql_database.cursor()
+    cursor.execute("IF OBJECT_ID('dbo.below') IS NOT NULL DROP TABLE dbo.below")
+    cursor.execute(_BELOW_BABELFISH)
+    (table,) = [table for table in read_database(cursor.connection, ()).tables if table.name == "below"]
+    defaults = [translate_default(column.default.text, column, sequence_name=sequence_name)
+                for column in table.columns if column.default is not None]  # fmt: skip
+    computed = [translate_computed(column.computed.text, column, table, quote)
+                for column in table.columns if column.computed is not None]  # fmt: skip
+    checks = [translate_check(check.text, table, quote) for check in table.checks]
+    assert (len(defaults), len(computed), len(checks)) == (4, 4, 11)
+    assert [(one.original, one.reason) for one in [*defaults, *computed, *checks] if one.sql is None] == []

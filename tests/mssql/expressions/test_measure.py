@@ -12,6 +12,7 @@ WITHOUT_EQUIVALENT = (
     # SQL Server would not take it, or gives no value for it
     "is no ", "does not fit into", "is longer than", "the source refuses", "NULL is never true", "holds nothing",
     "finds nothing", "not clear", "in conflict", "is not a column", "a value stands", "in the catalog",
+    "is given a time zone",
     # no expression of T-SQL that stands by itself
     "user-defined", "subquery", "a comment", "not T-SQL", "ends in the middle", "is not understood", "is not shown",
     "the sequence", "sql_variant",
