@@ -50,14 +50,21 @@ class ArrowConnection:
         return [SimpleNamespace(**row) for batch in batches for row in batch.to_pylist()]
 
 
-#: Babelfish writes out no text that holds CASE, COALESCE, ISNULL or NULLIF, but its PostgreSQL does
-POSTGRES_TEXTS = {
-    "sys.default_constraints": "SELECT pg_get_expr(adbin, adrelid) AS definition FROM pg_attrdef WHERE oid = {:d}",
-    "sys.check_constraints": "SELECT pg_get_expr(conbin, conrelid) AS definition FROM pg_constraint WHERE oid = {:d}",
-    "sys.computed_columns": (
-        "SELECT pg_get_expr(adbin, adrelid) AS definition FROM pg_attrdef WHERE adrelid = {:d} AND adnum = {:d}"
-    ),
-}
+def text_questions(view: str, number: int, column: int | None = None) -> tuple[str, str]:
+    """How one definition is asked for, by the numbers of its object and column, and how of Babelfish's PostgreSQL.
+
+    Babelfish writes out no text that holds CASE, COALESCE, ISNULL or NULLIF.
+    """
+    if column is not None:
+        return (
+            f"SELECT definition FROM {view} WHERE object_id = {number:d} AND column_id = {column:d}",
+            "SELECT pg_get_expr(adbin, adrelid) AS definition FROM pg_attrdef "
+            f"WHERE adrelid = {number:d} AND adnum = {column:d}",
+        )
+    question = f"SELECT definition FROM {view} WHERE object_id = {number:d}"
+    if view == "sys.check_constraints":
+        return question, f"SELECT pg_get_expr(conbin, conrelid) AS definition FROM pg_constraint WHERE oid = {number:d}"
+    return question, f"SELECT pg_get_expr(adbin, adrelid) AS definition FROM pg_attrdef WHERE oid = {number:d}"
 
 
 class Catalog:
@@ -90,8 +97,7 @@ class Catalog:
         except pyodbc.Error:
             texts = {}
             for object_id in ids:
-                sql = f"SELECT definition FROM {view} WHERE object_id = {object_id:d}"
-                text = self.text(f"{what} {object_id}", sql, POSTGRES_TEXTS[view].format(object_id))
+                text = self.text(f"{what} {object_id}", *text_questions(view, object_id))
                 if text is not None:
                     texts[object_id] = text
             return texts

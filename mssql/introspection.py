@@ -40,7 +40,7 @@ from model.catalog import Sequence as SequenceObject
 from model.errors import CatalogError
 from mssql import other_objects
 from mssql.bound_objects import Bound, bound_default, bound_rule, read_bound
-from mssql.catalog_queries import ODBC_ERRORS, POSTGRES_TEXTS, ArrowConnection, Catalog, PyodbcConnection
+from mssql.catalog_queries import ODBC_ERRORS, ArrowConnection, Catalog, PyodbcConnection, text_questions
 from mssql.comments import Comments, Part
 from mssql.hiding import read_hiding
 from type_mapping import form_of
@@ -337,15 +337,10 @@ class _Reader:
         }
 
     def _computed_alone(self, part: Part) -> Computed:
-        """One computed column, of a server that chokes on the text of some."""
-        where = f"WHERE object_id = {part.object_id:d} AND column_id = {part.part:d}"
-        text = self._catalog.text(
-            f"computed column {part.part} of {part.object_id}",
-            f"SELECT definition FROM sys.computed_columns {where}",
-            POSTGRES_TEXTS["sys.computed_columns"].format(part.object_id, part.part),
-        )
-        persisted = self._catalog.rows(f"SELECT is_persisted FROM sys.computed_columns {where}")
-        return Computed(text or "", any(row.is_persisted for row in persisted))
+        """One computed column of Babelfish, where each is persisted."""
+        questions = text_questions("sys.computed_columns", part.object_id, part.part)
+        text = self._catalog.text(f"computed column {part.part} of {part.object_id}", *questions)
+        return Computed(text or "", is_persisted=True)
 
     def _key_ids(self) -> dict[tuple[int, str], int]:
         """Constraints by table and name: a key's comment belongs to the constraint, an index's to the index."""

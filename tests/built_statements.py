@@ -57,7 +57,7 @@ from mssql import (
     wanted_rows,
     where,
 )
-from mssql.catalog_queries import Catalog, PyodbcConnection
+from mssql.catalog_queries import Catalog, PyodbcConnection, text_questions
 from mssql.quoting import quote
 from standin.server import StandIn
 from tests.handmade import AWKWARD_NAMES
@@ -139,6 +139,8 @@ def built() -> Iterator[str]:
     """What builders make of types, names and keys without asking a server."""
     of_types = [column(f"{AWKWARD_NAMES[at % len(AWKWARD_NAMES)]} {at}"[:128], kind) for at, kind in enumerate(TYPES)]
     everything = Table("dbo", "every ]type", tuple(of_types))
+    for view, numbers in (("default_constraints", (1,)), ("check_constraints", (1,)), ("computed_columns", (1, 2))):
+        yield from text_questions(f"sys.{view}", *numbers)
     yield f"SELECT {wanted_rows.select_list(of_types)} FROM {wanted_rows.WantedRows(everything, ()).rows}"
     for one in of_types:
         yield from _of_a_column(one)
