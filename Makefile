@@ -9,10 +9,14 @@ PYTHON := py
 BIN := $(VENV)/Scripts
 endif
 
-.PHONY: demo test test-sqlserver lint bench wheel setup dev odbc clean
+.PHONY: demo demo-cluster test test-sqlserver lint bench wheel setup dev odbc clean
 
 demo: dev
 	$(BIN)/python -m demo
+
+# The same by a Dask cluster on this machine: a scheduler and three worker processes, one of which is killed.
+demo-cluster: dev
+	$(BIN)/python -m demo.cluster
 
 test: dev
 	$(BIN)/python -m pytest -n auto --dist loadscope
