@@ -369,7 +369,7 @@ _REPORTED = (
     refused(_G_, "(format([x],'N2'))", "not translated", {"x": "float"}, "nvarchar(4000)"),
     refused(_G_, "(format([n],'N0'))", "language", {"n": "int"}, "nvarchar(4000)"),
     refused(_C_, "(format([m],'#,##0.00','de-de')='1,00')", "de-de", {"m": "money"}),
-    refused(_G_, "(format([p],'C'))", "not translated", {"p": "decimal(9,2)"}, "nvarchar(4000)"),
+    refused(_G_, "(format([p],'C'))", "culture", {"p": "decimal(9,2)"}, "nvarchar(4000)"),
     refused(_G_, "(rand([n]))", "RAND", {"n": "int"}, "float"),
 )
 

@@ -110,9 +110,12 @@ def _with_point(notes: Notes, value: Value, pattern: str, culture: str | None) -
     elif custom := _CUSTOM.fullmatch(pattern):
         is_grouped, places = custom["group"] is not None, len(custom["zeros"] or "")
     else:
+        if pattern[:1] in {"c", "C", "p", "P"}:
+            raise Refused(f"the pattern {pattern!r} of FORMAT follows a culture")
         raise Refused(f"the pattern {pattern!r} of FORMAT is not translated for a number")
     if (culture or "").lower() != "en-us":
-        notes.doubt(f"points and commas of FORMAT follow {culture or 'the language of the session'}")
+        whose = f"the culture {culture}" if culture else "the language of the session"
+        notes.doubt(f"points and commas of FORMAT follow {whose}")
     rounded = f"round({value.operand}::numeric, {places})"
     if not is_grouped:
         return Value(f"{rounded}::text", sized_type("nvarchar", 4000), is_ascii=True)
