@@ -8,10 +8,12 @@ task is no longer wanted by (cancelled, its client gone, this worker removed) ha
 from __future__ import annotations
 
 import gc
+import os
 import pickle
 import threading
 import time
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +32,8 @@ REPORT_S = 0.5
 IDLE_S = 3.0
 #: seconds that a task which is to end gets for it
 END_S = 1.0
+#: seconds that threads get after the end of a worker's process, to close what they have open
+LEAVE_S = 5.0
 #: seconds after a task was given up in which what its thread leaves behind is looked for
 SWEEP_S = 300.0
 
@@ -103,6 +107,7 @@ class Station(WorkerPlugin):  # type: ignore[misc]  # distributed is not typed
             crews, self._crews = list(self._crews.values()), {}
         for crew in crews:
             threading.Thread(target=_end, args=(crew,), daemon=True).start()
+        threading.Thread(target=_leave_with_the_process, daemon=True).start()
 
     def lacks(self, settings: bytes) -> str | None:
         """What this machine lacks for a run with these settings, in words."""
@@ -183,6 +188,20 @@ class Station(WorkerPlugin):  # type: ignore[misc]  # distributed is not typed
             # Pickled, since Dask keeps what is published, and shows it.
             told = {"worker": self._worker.address, "report": pickle.dumps(report)}
             self._worker.log_event(topic_of(run), told)
+
+
+def _leave_with_the_process() -> None:
+    """End this process once it is to end, also where a thread hangs in a driver: Python would wait for it.
+
+    Whoever starts workers again could not do so before. The exit code tells them that it did not end by itself.
+    """
+    # Nothing can be submitted any more from when Python begins to wait for threads ("concurrent.futures").
+    with suppress(RuntimeError), ThreadPoolExecutor(1) as probe:
+        while True:
+            probe.submit(int)
+            time.sleep(REPORT_S)
+    time.sleep(LEAVE_S)
+    os._exit(1)
 
 
 def _end(crew: _Crew) -> None:

@@ -54,6 +54,8 @@ class Workplace:
     environment: Mapping[str, str]
     #: how the scripts tell what they do: every step, so that tests see all of it
     told: Sequence[str] = ("-v",)
+    #: what goes before the command, so that it runs on another host
+    on_host: Sequence[str] = ()
 
     def with_settings(self, **settings: str) -> Workplace:
         """The same folder with other settings; an empty value unsets one."""
@@ -64,7 +66,7 @@ class Workplace:
         """Start `schema` or `data` in a process group of its own, without waiting."""
         name = {"schema": "replicate-schema.py", "data": "sync-data.py"}[script]
         return subprocess.Popen(
-            [sys.executable, str(ROOT / name), *arguments, *self.told],
+            [*self.on_host, sys.executable, str(ROOT / name), *arguments, *self.told],
             cwd=self.folder, env=clean_environment(self.environment), text=True, encoding="utf-8",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
@@ -150,9 +152,9 @@ class Proxy:
     connections are served as usual after a cut.
     """
 
-    def __init__(self, server: tuple[str, int] | Path) -> None:
+    def __init__(self, server: tuple[str, int] | Path, host: str = "127.0.0.1") -> None:
         self._server = server
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((host, 0))
         self.port: int = self._listener.getsockname()[1]
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._lock = threading.Lock()

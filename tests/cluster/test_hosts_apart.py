@@ -1,0 +1,242 @@
+"""Workers on hosts of their own: own addresses, own settings and driver, and ways to each other that can be cut.
+
+The hosts are network and mount namespaces; where these cannot be made (root, iproute2), the tests are skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from db import wheel_driver
+from demo.named_target import NamedTarget
+from demo.target import EmbeddedTarget
+from standin.server import StandIn
+from tests.harness import Proxy, Workplace, wait_until
+from tests.hosts import NETWORKS, PATIENCE, Host, Hosts, HostsCluster, lacking
+from tests.samples import query
+from tests.scenes import BIG_ROWS, DDL, Scene, settings_of
+
+LOST = {"CLUSTER_LOST_AFTER": "5", "CLUSTER_SETTINGS": "workers"}
+BACKENDS = (
+    "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A scheduler, two workers and a client, each on a host of its own, and the ways to both servers."""
+
+    cluster: HostsCluster
+    client: Host
+    source: Proxy
+    environment: dict[str, str]
+    database: str
+    drivers: dict[str, Path]
+
+
+@pytest.fixture(scope="module")
+def apart(scene_source: StandIn, target: EmbeddedTarget, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
+    """All that lasts for the module. Workers read their settings once, so the database keeps its name."""
+    words = lacking()
+    driver = wheel_driver()
+    if words is None and driver is None:
+        words = "hosts of their own need a driver that can be copied: the mssql-python-odbc package's"
+    if words is None and isinstance(target, NamedTarget):
+        words = "hosts of their own need a PostgreSQL on this machine"
+    if words is not None or driver is None:
+        pytest.skip(words or "")
+    folder = tmp_path_factory.mktemp("hosts")
+    database = f"hosts_{os.getpid()}"
+    with Hosts(folder) as hosts:
+        unix = target.socket_folder / f".s.PGSQL.{target.environment(database)['PGPORT']}"
+        with (
+            Proxy(("127.0.0.1", scene_source.port), hosts.address("source")) as source,
+            Proxy(unix, hosts.address("target")) as relay,
+        ):
+            reached = {
+                **settings_of(source.port, target, database), "MSSQL_HOST": hosts.address("source"),
+                "PGHOST": hosts.address("target"), "PGPORT": str(relay.port),
+            }  # fmt: skip
+            client = hosts.add("client", [target.socket_folder])
+            # What the client has, no worker has: its driver, its folder; and the server's socket nobody.
+            hidden = [driver.parent.parent, client.folder, target.socket_folder]
+            workers = [hosts.add(name, hidden) for name in ("one", "two")]
+            drivers = {"client": driver} | {host.namespace: _settle(host, driver, reached) for host in workers}
+            environments = {host.namespace: {"MSSQL_DRIVER": str(drivers[host.namespace])} for host in workers}
+            with HostsCluster(hosts.add("scheduler"), workers) as cluster:
+                cluster.start(environments)
+                yield Apart(cluster, client, source, {**reached, "MSSQL_DRIVER": str(driver)}, database, drivers)
+
+
+def _settle(host: Host, driver: Path, reached: dict[str, str]) -> Path:
+    """Give a worker's host a driver at a place of its own, and a `.env`; returns the driver's file."""
+    shutil.copytree(driver.parent.parent, host.folder / "msodbcsql")
+    own = {name: value for name, value in reached.items() if name.startswith(("MSSQL_", "PG"))}
+    (host.folder / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in own.items()), encoding="utf-8")
+    return host.folder / "msodbcsql" / driver.parent.name / driver.name
+
+
+@pytest.fixture
+def scene(apart: Apart, scene_source: StandIn, target: EmbeddedTarget) -> Iterator[Scene]:
+    """A scene whose runs go from the client's host to the cluster."""
+    apart.cluster.wait_for_all()
+    target.create_database(apart.database)
+    query(target, apart.database, DDL)
+    folder = apart.client.folder / f"run-{len(list(apart.client.folder.iterdir()))}"
+    folder.mkdir()
+    environment = {**apart.environment, **PATIENCE, **LOST, "CLUSTER": apart.cluster.address}
+    yield Scene(
+        scene_source, apart.source, Workplace(folder, environment, on_host=apart.client.command()), target,
+        apart.database,
+    )  # fmt: skip
+    for host in (*apart.cluster.workers, apart.client):
+        host.put_back(*NETWORKS)
+    apart.source.resume()
+
+
+def assert_nobody_is_left(scene: Scene) -> None:
+    """No connection of a run is open on either server."""
+    wait_until(lambda: not scene.query(BACKENDS), "no connection is left on the target", timeout=40)
+    wait_until(lambda: not _connections_to(scene.proxy.port), "no connection is left on the source", timeout=40)
+
+
+def _connections_to(port: int) -> list[object]:
+    return [
+        one
+        for one in psutil.net_connections("tcp")
+        if one.status == psutil.CONN_ESTABLISHED and one.laddr and one.laddr.port == port
+    ]
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    """What a run told until it ended well."""
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 0, out + err
+    return out
+
+
+# -- the same as on one machine ------------------------------------------------------------------------
+
+
+def test_hosts_share_neither_addresses_nor_drivers_nor_the_servers_socket(apart: Apart, scene: Scene) -> None:
+    for host in apart.cluster.workers:
+        assert not host.sees(apart.drivers["client"])
+        assert host.sees(apart.drivers[host.namespace])
+        assert not host.sees(scene.workplace.folder)
+        assert not any(host.sees(path) for path in scene.target.socket_folder.iterdir())
+        assert not host.reaches("127.0.0.1", scene.proxy.port)
+    assert apart.client.sees(apart.drivers["client"])
+
+
+def test_a_load_and_its_comparison_over_hosts_apart(apart: Apart, scene: Scene) -> None:
+    finished = scene.run()
+    assert finished.code == 0, finished.text
+    assert f"Cluster: {apart.cluster.address}, 2 worker processes, 4 threads" in finished.out
+    scene.assert_equal()
+    equal = scene.run("--verify")
+    assert equal.code == 0 and f"{BIG_ROWS:,} rows equal" in equal.out, equal.text
+    scene.query("UPDATE big SET label = 'another' WHERE id = 17")
+    differing = scene.run("--verify")
+    assert differing.code == 1 and "columns that differ: label" in differing.out, differing.text
+    assert_nobody_is_left(scene)
+
+
+@pytest.mark.parametrize("refresh", ["merge", "swap"])
+def test_staged_loads_over_hosts_apart(scene: Scene, refresh: str) -> None:
+    scene.query("INSERT INTO few VALUES (-1, 'of yesterday')")
+    finished = scene.run("--refresh", refresh, "--verify-first")
+    assert finished.code == 0, finished.text
+    scene.assert_equal()
+
+
+def test_a_killed_run_is_continued_over_hosts_apart(scene: Scene) -> None:
+    with scene.stopped_in_the_big_table() as process:
+        process.kill()
+        process.wait()
+    assert_nobody_is_left(scene)
+    before = scene.checkpoints()
+    resumed = scene.run("--resume", "--no-truncate")
+    assert resumed.code == 0, resumed.text
+    assert {chunk: scene.checkpoints()[chunk] for chunk in before} == before
+    scene.assert_equal()
+
+
+# -- cut off, and back ---------------------------------------------------------------------------------
+
+
+def test_a_worker_cut_off_from_all_for_longer_than_its_heartbeat_comes_back(apart: Apart, scene: Scene) -> None:
+    away = apart.cluster.workers[0]
+    joined = apart.cluster.log_of(apart.cluster.scheduler).count("Register worker addr")
+    with scene.stopped_in_the_big_table() as process:
+        away.cut_off(*NETWORKS)
+        wait_until(lambda: not apart.cluster.has(away), "Dask has removed the worker", timeout=40)
+        away.put_back(*NETWORKS)
+        apart.cluster.wait_for_all()
+        scene.proxy.resume()
+        out = ended(process)
+    assert f"worker tcp://{away.addresses['cluster']}:" in out
+    assert "another does its work (attempt 2 of 5)" in out
+    assert apart.cluster.log_of(apart.cluster.scheduler).count("Register worker addr") > joined
+    scene.assert_equal()
+    assert_nobody_is_left(scene)
+    scene.assert_equal()
+    assert_used_again(apart, scene)
+
+
+def test_a_worker_that_only_its_scheduler_cannot_reach_commits_nothing_twice(apart: Apart, scene: Scene) -> None:
+    away = apart.cluster.workers[0]
+    with scene.stopped_in_the_big_table() as process:
+        away.cut_off("cluster")
+        # It goes on reading and writing, and nobody hears of it.
+        scene.proxy.resume()
+        out = ended(process)
+        assert "another does its work (attempt 2 of 5)" in out
+        scene.assert_equal()
+        wait_until(lambda: not apart.cluster.has(away), "Dask has removed the worker", timeout=40)
+    away.put_back("cluster")
+    assert_nobody_is_left(scene)
+    scene.assert_equal()
+    assert_used_again(apart, scene)
+
+
+def test_a_worker_that_cannot_reach_the_target_for_a_while(apart: Apart, scene: Scene) -> None:
+    away = apart.cluster.workers[0]
+    with scene.stopped_in_the_big_table(STALL_TIMEOUT="5", RETRY_SECONDS="2", PGCONNECT_TIMEOUT="5") as process:
+        away.cut_off("target")
+        scene.proxy.resume()
+        wait_until(lambda: process.poll() is not None or len(scene.checkpoints()) > 5, "others go on", timeout=40)
+        away.put_back("target")
+        ended(process)
+    scene.assert_equal()
+    assert_nobody_is_left(scene)
+    scene.assert_equal()
+    assert_used_again(apart, scene)
+
+
+def test_a_client_cut_off_from_its_scheduler_ends_and_resume_goes_on(apart: Apart, scene: Scene) -> None:
+    with scene.stopped_in_the_big_table() as process:
+        apart.client.cut_off("cluster")
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 3, out + err
+    assert f"the cluster's scheduler {apart.cluster.address} is gone" in out + err
+    assert_nobody_is_left(scene)
+    apart.client.put_back("cluster")
+    resumed = scene.run("--resume", "--no-truncate")
+    assert resumed.code == 0, resumed.text
+    scene.assert_equal()
+
+
+def assert_used_again(apart: Apart, scene: Scene) -> None:
+    """A further run has both workers."""
+    apart.cluster.wait_for_all()
+    further = scene.run("--new-session")
+    assert further.code == 0 and "2 worker processes, 4 threads" in further.out, further.text
+    scene.assert_equal()
