@@ -209,10 +209,12 @@ def test_a_worker_that_only_its_scheduler_cannot_reach_commits_nothing_twice(apa
 
 def test_a_worker_that_cannot_reach_the_target_for_a_while(apart: Apart, scene: Scene) -> None:
     away = apart.cluster.workers[0]
-    with scene.stopped_in_the_big_table(STALL_TIMEOUT="5", RETRY_SECONDS="2", PGCONNECT_TIMEOUT="5") as process:
+    patience = {"STALL_TIMEOUT": "5", "RETRY_SECONDS": "2", "PGCONNECT_TIMEOUT": "5"}
+    with scene.stopped_in_the_big_table("--log-file", "run.log", **patience) as process:
         away.cut_off("target")
         scene.proxy.resume()
-        wait_until(lambda: process.poll() is not None or len(scene.checkpoints()) > 5, "others go on", timeout=40)
+        log = scene.workplace.folder / "run.log"
+        wait_until(lambda: "no row for 5 s" in log.read_text(encoding="utf-8"), "its chunk is given up", timeout=40)
         away.put_back("target")
         ended(process)
     scene.assert_equal()
