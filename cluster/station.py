@@ -150,7 +150,7 @@ class Station(WorkerPlugin):  # type: ignore[misc]  # distributed is not typed
             with self._lock:
                 crew.used_at = time.monotonic()
                 crew.labels.pop(task.label, None)
-            self._report(order.run, crew)
+            self._tell_remarks(order.run, crew)
 
     def _is_wanted(self, key: str) -> bool:
         """Whether whoever gave the task still waits for it (Dask, "Worker State Machine": cancelled, resumed)."""
@@ -185,9 +185,17 @@ class Station(WorkerPlugin):  # type: ignore[misc]  # distributed is not typed
             workers.rows_of_tasks(), {label: workers.seconds_still(label) for label in labels}, tuple(workers.remarks())
         )
         if labels or report.remarks:
-            # Pickled, since Dask keeps what is published, and shows it.
-            told = {"worker": self._worker.address, "report": pickle.dumps(report)}
-            self._worker.log_event(topic_of(run), told)
+            self._publish(run, report)
+
+    def _tell_remarks(self, run: str, crew: _Crew) -> None:
+        """Before a task's answer; its rows are in that."""
+        if remarks := tuple(crew.workers.remarks()):
+            self._publish(run, Report({}, {}, remarks))
+
+    def _publish(self, run: str, report: Report) -> None:
+        # Pickled, since Dask keeps what is published, and shows it.
+        told = {"worker": self._worker.address, "report": pickle.dumps(report)}
+        self._worker.log_event(topic_of(run), told)
 
 
 def _leave_with_the_process() -> None:

@@ -212,7 +212,7 @@ class ClusterWorkers(Generic[C]):
         slot = self._free_slot()
         if slot is None:
             return
-        key = f"{_as_key(sent.task.label)}-{uuid.uuid4().hex[:8]}"
+        key = _as_key(sent.task.label)
         packed = parcels.packed(sent.task, self._cluster.credentials)
         order = Order(self._run, packed, key, self._rate, sent.losses > 0)
         sent.slot, sent.heard_at, sent.seconds_still = slot, time.monotonic(), 0.0
@@ -384,5 +384,9 @@ class ClusterWorkers(Generic[C]):
 
 
 def _as_key(label: Label) -> str:
-    """What the dashboard calls a task."""
-    return f"{label.table} {label.task}".replace("'", "")
+    """What the dashboard calls a task.
+
+    Dask keeps for ever what stands before the first number (Dask, "Scheduler State Machine": task prefixes), so that is
+    the same for all: a scheduler's memory does not grow with chunks or tables.
+    """
+    return f"replication-{uuid.uuid4().hex[:8]}0 {label.table} {label.task}".replace("'", "")

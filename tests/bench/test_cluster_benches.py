@@ -1,0 +1,20 @@
+"""The measurements of a cluster run to their end, in small; what they measure is not looked at."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench import cluster_planning
+
+
+def test_scheduling_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    cluster_planning.main(["--tables", "10", "--chunks", "3"])
+    out = capsys.readouterr().out
+    assert "      3 chunks:" in out and "     30 chunks:" in out
+    assert "27 chunks more take" in out
+
+
+def test_a_load_of_so_many_chunks(capsys: pytest.CaptureFixture[str]) -> None:
+    cluster_planning.main(["--tables", "3", "--chunks", "3", "--rows-a-chunk", "20"])
+    out = capsys.readouterr().out
+    assert "      9 chunks:" in out and "6 chunks more take" in out
