@@ -60,7 +60,9 @@ def test_a_wheel_is_sent_to_workers_that_have_none_also_to_those_that_join_later
         running.wait_for(1)
         refused = scene.run("--cluster", running.address)
         assert refused.code == 2 and "without this tool" in refused.text
-        with scene.stopped_in_the_big_table("--cluster", running.address, CLUSTER_CODE=str(wheel)) as process:
+        with scene.stopped_in_the_big_table(
+            "--cluster", running.address, "--workers", "2", CLUSTER_CODE=str(wheel)
+        ) as process:
             running.add_worker(environment=BARE)
             running.wait_for(2)
             # The first one goes, so that the rest is done by the other.

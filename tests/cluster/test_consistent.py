@@ -23,7 +23,7 @@ def scene_source(serve: Callable[..., StandIn]) -> StandIn:
 
 def test_the_workers_read_one_database_snapshot(scene: Scene, cluster: DaskCluster) -> None:
     scene.source.makes_snapshots = True
-    with scene.stopped_in_the_big_table("--consistent", "--cluster", cluster.address) as process:
+    with scene.stopped_in_the_big_table("--consistent", "--cluster", cluster.address, "--workers", "2") as process:
         scene.source.execute(WRITTEN)
         scene.proxy.resume()
         out, err = process.communicate(timeout=60)

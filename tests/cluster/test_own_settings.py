@@ -67,7 +67,9 @@ def test_one_without_settings_that_joins_later_is_told_and_not_used(
     with DaskCluster(tmp_path_factory.mktemp("cluster"), workers=0) as running:
         running.add_worker(environment=own_settings(scene, scene.proxy))
         running.wait_for(1)
-        with scene.stopped_in_the_big_table("--cluster", running.address, CLUSTER_SETTINGS="workers") as process:
+        with scene.stopped_in_the_big_table(
+            "--cluster", running.address, "--workers", "2", CLUSTER_SETTINGS="workers"
+        ) as process:
             running.add_worker()
             running.wait_for(2)
             scene.proxy.resume()

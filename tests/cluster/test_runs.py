@@ -138,7 +138,7 @@ def test_files_of_this_machine_are_not_sent_to_others(scene: Scene, cluster: Das
 def test_a_signal_ends_the_tasks_of_all_workers_and_their_connections(
     scene: Scene, cluster: DaskCluster, number: signal.Signals
 ) -> None:
-    with scene.stopped_in_the_big_table("--cluster", cluster.address) as process:
+    with scene.stopped_in_the_big_table("--cluster", cluster.address, "--workers", "2") as process:
         process.send_signal(number)
         out, err = process.communicate(timeout=30)
         assert process.returncode == 128 + number, out + err
@@ -149,7 +149,7 @@ def test_a_signal_ends_the_tasks_of_all_workers_and_their_connections(
 
 
 def test_a_client_that_is_killed_leaves_no_worker_copying(scene: Scene, cluster: DaskCluster) -> None:
-    with scene.stopped_in_the_big_table("--cluster", cluster.address) as process:
+    with scene.stopped_in_the_big_table("--cluster", cluster.address, "--workers", "2") as process:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         wait_until(lambda: not scene.query(BACKENDS), "the workers' connections are gone", timeout=20)
@@ -161,7 +161,7 @@ def test_a_client_that_is_killed_leaves_no_worker_copying(scene: Scene, cluster:
 
 
 def test_what_a_dead_worker_had_is_done_by_another(scene: Scene, own_cluster: DaskCluster) -> None:
-    with scene.stopped_in_the_big_table("--cluster", own_cluster.address) as process:
+    with scene.stopped_in_the_big_table("--cluster", own_cluster.address, "--workers", "2") as process:
         own_cluster.workers[0].kill()
         own_cluster.workers[0].wait()
         scene.proxy.resume()
@@ -172,7 +172,7 @@ def test_what_a_dead_worker_had_is_done_by_another(scene: Scene, own_cluster: Da
 
 
 def test_a_scheduler_that_dies_ends_the_run_and_resume_goes_on(scene: Scene, own_cluster: DaskCluster) -> None:
-    with scene.stopped_in_the_big_table("--cluster", own_cluster.address) as process:
+    with scene.stopped_in_the_big_table("--cluster", own_cluster.address, "--workers", "2") as process:
         own_cluster.scheduler.kill()
         own_cluster.scheduler.wait()
         out, err = process.communicate(timeout=60)

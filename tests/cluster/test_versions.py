@@ -56,7 +56,7 @@ def test_workers_of_other_versions_are_refused_with_their_list(
 def test_those_that_join_later_are_told_and_not_used(
     scene: Scene, own_cluster: DaskCluster, old: dict[str, str]
 ) -> None:
-    with scene.stopped_in_the_big_table("--cluster", own_cluster.address) as process:
+    with scene.stopped_in_the_big_table("--cluster", own_cluster.address, "--workers", "2") as process:
         own_cluster.add_worker(environment=old)
         own_cluster.add_worker(environment={"PYTHONPATH": ""})
         own_cluster.wait_for(4)

@@ -22,7 +22,7 @@ WHERE datname = current_database() AND application_name ~ '^mssql-to-postgres .+
 @contextmanager
 def frozen_worker(scene: Scene, cluster: DaskCluster, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A run, one of whose two workers is stopped in the midst of a chunk, while the source goes on answering."""
-    with scene.stopped_in_the_big_table("--cluster", cluster.address, *arguments, **LOST) as process:
+    with scene.stopped_in_the_big_table("--cluster", cluster.address, "--workers", "2", *arguments, **LOST) as process:
         frozen = cluster.workers[0]
         os.kill(frozen.pid, signal.SIGSTOP)
         try:
@@ -54,7 +54,7 @@ def test_the_checkpoint_alone_is_enough(scene: Scene, own_cluster: DaskCluster) 
     scene.workplace = scene.workplace.with_settings(PGUSER="copies")
     try:
         with scene.stopped_in_the_big_table(
-            "--cluster", own_cluster.address, "--log-file", "run.log", **LOST
+            "--cluster", own_cluster.address, "--workers", "2", "--log-file", "run.log", **LOST
         ) as process:
             frozen = own_cluster.workers[0]
             os.kill(frozen.pid, signal.SIGSTOP)

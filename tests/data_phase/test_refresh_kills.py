@@ -22,7 +22,7 @@ def test_a_refresh_that_is_killed_leaves_one_night_or_the_next_and_resumes() -> 
         cwd=ROOT, env=clean_environment({}), capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    assert re.search(r"(?m)^4 kills, .*; 0 of \d rounds wrong$", finished.stdout), finished.stdout
+    assert re.search(r"(?m)^[45] kills, .*; 0 of \d rounds wrong$", finished.stdout), finished.stdout
 
 
 @pytest.mark.parametrize("mode", ["merge", "swap"])

@@ -606,7 +606,7 @@ def test_nothing_is_found_on_a_right_copy_of_the_handmade_database(
     # The shop's copy is verified by README's examples.
     workplace = make_workplace(serve(HANDMADE, HANDMADE_ROWS), HANDMADE)
     assert workplace.run("schema").code == 0
-    finished = workplace.run("data", "--then-verify")
+    finished = workplace.run("data", "--then-verify", "--allow-encrypted")
     assert finished.code == 0, finished.text
     assert "Equal:" in finished.out
     assert "Different:" not in finished.out
