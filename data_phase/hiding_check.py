@@ -81,11 +81,19 @@ def _mends(kind: Allowed) -> str:
 def _count_what_is_seen(this_run: Run, catalog: Catalog, tables: Sequence[Table]) -> None:
     say = this_run.display.say
     say("🔍 Counting the rows that the login sees, since nothing else tells of hidden ones...")
-    try:
-        for seen in count_seen(catalog, tables):
+    not_counted: list[str] = []
+    for table in tables:
+        try:
+            seen = count_seen(catalog, table)
+        except arrow_odbc.Error as error:
+            # One table that cannot be counted says nothing of the others.
+            not_counted.append(f"   {table.full_name}: {odbc_words(error)}")
+            continue
+        if seen is not None:
             say(
-                f"⚠️ {seen.table.full_name}: the login sees {seen.rows:,} rows, the catalog counts about "
+                f"⚠️ {table.full_name}: the login sees {seen.rows:,} rows, the catalog counts about "
                 f"{seen.known:,}. Are some hidden by a security policy? {GRANT}, and it will be known."
             )
-    except arrow_odbc.Error as error:
-        say(f"⚠️ the rows that the login sees could not be counted: {odbc_words(error)}")
+    if not_counted:
+        said = "\n".join(not_counted)
+        say(f"⚠️ Of {len(not_counted)} of {len(tables)} tables the rows could not be counted:\n{said}")

@@ -9,7 +9,7 @@ Configuration"). Rights are asked with NULL for the current database, since the 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model.catalog import Column, Hiding, Table
@@ -124,19 +124,18 @@ class Seen:
     known: int
 
 
-def count_seen(catalog: Catalog, tables: Sequence[Table]) -> Iterator[Seen]:
-    """Tables of which the login sees fewer rows than the catalog counts at the same moment.
+def count_seen(catalog: Catalog, table: Table) -> Seen | None:
+    """A table of which the login sees fewer rows than the catalog counts at the same moment; None for any other.
 
     The catalog's number is an estimate (Microsoft, "sys.partitions"): it tells of rows that may be hidden, and proves
     nothing. Raises pyodbc.Error and arrow_odbc.Error.
     """
-    for table in tables:
-        name = quote_table(table.schema, table.name)
-        if is_beyond_basic_plane(name):
-            continue
-        (row,) = catalog.rows(
-            f"SELECT COUNT_BIG(*) AS seen, (SELECT COALESCE(SUM(p.rows), 0) FROM sys.partitions AS p"
-            f" WHERE p.object_id = OBJECT_ID({literal(name)}) AND p.index_id IN (0, 1)) AS known FROM {name}"
-        )
-        if int(row.seen) < int(row.known):
-            yield Seen(table, int(row.seen), int(row.known))
+    name = quote_table(table.schema, table.name)
+    if is_beyond_basic_plane(name):
+        return None
+    (row,) = catalog.rows(
+        f"SELECT COUNT_BIG(*) AS seen, (SELECT COALESCE(SUM(p.rows), 0) FROM sys.partitions AS p"
+        f" WHERE p.object_id = OBJECT_ID({literal(name)}) AND p.index_id IN (0, 1)) AS known FROM {name}"
+    )
+    seen = Seen(table, int(row.seen), int(row.known))
+    return seen if seen.rows < seen.known else None

@@ -191,6 +191,16 @@ def test_a_login_without_view_definition_is_told_what_it_cannot_know(place: Plac
     assert finished.code == 0, finished.text
 
 
+def test_a_table_that_cannot_be_counted_keeps_no_other_from_being_counted(place: Place) -> None:
+    place.source.revoke("VIEW DEFINITION")
+    place.source.execute("DELETE FROM dbo.Tenants WHERE id > 3")
+    place.source.fail_next("dbo.People", 229, "The SELECT permission was denied on the object 'People'.")
+    told = place.workplace.run("data", *ENCRYPTED).out.partition("Processing")[0]
+    assert "Of 1 of 4 tables the rows could not be counted:\n   dbo.People: " in told
+    assert "The SELECT permission was denied on the object 'People'." in told
+    assert "dbo.Tenants: the login sees 4 rows, the catalog counts about 10" in told
+
+
 def test_nothing_is_counted_where_the_login_sees_all_of_the_catalog(place: Place) -> None:
     place.source.execute("DELETE FROM dbo.Tenants WHERE id > 3")
     finished = place.workplace.run("data", *ENCRYPTED)
