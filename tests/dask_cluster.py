@@ -20,11 +20,20 @@ WORKER = "distributed.cli.dask_worker"
 class DaskCluster:
     """A scheduler and workers, each a process, with files of their own in a folder.
 
-    `tls` are the flags that name certificates, the same for all. The scheduler has none of our code.
+    `tls` are the flags that name certificates, the same for all, `common` an environment. The scheduler has none of our
+    code.
     """
 
-    def __init__(self, folder: Path, workers: int = 2, threads: int = 2, tls: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        workers: int = 2,
+        threads: int = 2,
+        tls: Sequence[str] = (),
+        common: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
+        self.common = common or {}
         self.tls = tls
         self._started = 0
         self._folders: dict[int, Path] = {}
@@ -38,7 +47,7 @@ class DaskCluster:
     @property
     def address(self) -> str:
         """What runs are given."""
-        return f"{'tls' if self.tls else 'tcp'}://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def wait_for(self, workers: int) -> None:
         """Wait until so many workers have joined since the cluster was started."""
@@ -84,7 +93,8 @@ class DaskCluster:
         wait_until(lambda: file.exists() and "address" in file.read_text(), "the scheduler is up")
         import json  # noqa: PLC0415
 
-        self.port = int(json.loads(file.read_text())["address"].rpartition(":")[2])
+        address = str(json.loads(file.read_text())["address"])
+        self.scheme, self.port = address.partition(":")[0], int(address.rpartition(":")[2])
         return process
 
     def _security(self) -> list[str]:
@@ -97,7 +107,7 @@ class DaskCluster:
         with (folder / f"{module.rpartition('_')[2]}-{self._started}.log").open("w") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", module, *arguments], cwd=folder, text=True, stdout=log, stderr=log,
-                env=clean_environment({"PYTHONPATH": str(ROOT), **environment}),
+                env=clean_environment({"PYTHONPATH": str(ROOT), **self.common, **environment}),
             )  # fmt: skip
 
     @property

@@ -2,13 +2,15 @@
 
 A fenced block says by its second word what its lines need: `scripts` the two scripts between a stand-in
 and an empty target, `progress` a progress file, `setup` nothing (they are what the Makefile runs), `tsql` a
-T-SQL server (there, the flags that the lines use are checked against the programs' own help).
+T-SQL server, `machines` other machines (there, the flags that the lines use are checked against the programs' own
+help), `cluster` a cluster, `certificates` openssl.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -25,7 +27,7 @@ from tests.harness import DEFAULT_TIMEOUT_S, ROOT, Workplace, clean_environment
 from tests.samples import query
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-KINDS = {"scripts", "progress", "setup", "tsql", "cluster", ""}
+KINDS = {"scripts", "progress", "setup", "tsql", "cluster", "certificates", "machines", ""}
 
 
 def blocks(page: Path) -> list[tuple[str, list[str]]]:
@@ -79,6 +81,45 @@ def test_the_examples_on_a_cluster_run(
                 finished = run_line(line.replace("tls://scheduler:8786", cluster.address), workplace)
                 assert finished.returncode == 0, f"{line}\n{finished.stdout}\n{finished.stderr}"
                 assert "Cluster:" in finished.stdout
+
+
+def test_the_certificates_are_made_as_a_cluster_takes_them(
+    serve: Callable[..., StandIn], make_workplace: Callable[[StandIn, Database], Workplace], tmp_path: Path
+) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here")
+    database, rows = shop()
+    workplace = make_workplace(serve(database, rows), database)
+    assert run_line("python replicate-schema.py", workplace).returncode == 0
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    (lines,) = [lines for kind, lines in blocks(ROOT / "docs" / "cluster.md") if kind == "certificates"]
+    for line in lines:
+        subprocess.run(["bash", "-c", line], cwd=folder, check=True, capture_output=True)
+    files = {"CA": folder / "ca.pem", "CERT": folder / "node.pem", "KEY": folder / "node-key.pem"}
+    flags = [f"--tls-ca-file={files['CA']}", f"--tls-cert={files['CERT']}", f"--tls-key={files['KEY']}"]
+    with DaskCluster(tmp_path, workers=1, tls=flags) as cluster:
+        secured = workplace.with_settings(**{f"CLUSTER_TLS_{name}": str(file) for name, file in files.items()})
+        finished = run_line(f"python sync-data.py --cluster {cluster.address}", secured)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(k == "machines" for k, _ in blocks(page))], ids=str)
+def test_the_examples_for_other_machines_use_flags_and_files_that_exist(page: Path) -> None:
+    for kind, lines in blocks(page):
+        for line in lines if kind == "machines" else []:
+            words = [word.partition("=")[0] for word in shlex.split(line)]
+            for word in words:
+                if word.startswith("packaging/"):
+                    assert (ROOT / word).is_file(), line
+            if words[0] in ("python", "dask"):
+                program = ["-m", "dask", words[1]] if words[0] == "dask" else [words[1]]
+                helped = subprocess.run(
+                    [sys.executable, *program, "--help"], cwd=ROOT, check=True, capture_output=True, text=True
+                ).stdout
+                for word in words:
+                    if word.startswith("--"):
+                        assert re.search(rf"{word}\b", helped), f"{line}: {word}"
 
 
 def test_the_set_up_without_make_is_what_make_does() -> None:
