@@ -387,6 +387,6 @@ def _as_key(label: Label) -> str:
     """What the dashboard calls a task.
 
     Dask keeps for ever what stands before the first number (Dask, "Scheduler State Machine": task prefixes), so that is
-    the same for all: a scheduler's memory does not grow with chunks or tables.
+    the same for all.
     """
     return f"replication-{uuid.uuid4().hex[:8]}0 {label.table} {label.task}".replace("'", "")

@@ -26,7 +26,8 @@ export CLUSTER_SETTINGS=workers
 tls=(--protocol tls --tls-ca-file "$CLUSTER_TLS_CA" --tls-cert "$CLUSTER_TLS_CERT" --tls-key "$CLUSTER_TLS_KEY")
 cd "$FOLDER"
 
-trap 'trap "" TERM; kill $(jobs -p) 2>/dev/null || true; wait || true' EXIT
+# What does not end by itself ends with the job.
+trap 'trap "" TERM; kill $(jobs -p) 2>/dev/null || true' EXIT
 "$VENV/bin/dask" scheduler --host "$ADDRESS" --port "$PORT" --no-dashboard "${tls[@]}" &
 srun "$VENV/bin/dask" worker "tls://$ADDRESS:$PORT" --nthreads "${SLURM_CPUS_PER_TASK:-2}" --no-nanny --no-dashboard \
   --memory-limit 0 --death-timeout 120 --local-directory "${TMPDIR:-/tmp}" "${tls[@]}" &

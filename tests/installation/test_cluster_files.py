@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +21,7 @@ import yaml
 
 from tests.certificates import Authority
 from tests.dask_cluster import DaskCluster
-from tests.harness import ROOT, clean_environment
+from tests.harness import ROOT, clean_environment, wait_until
 from tests.scenes import Scene
 
 PACKAGING = ROOT / "packaging"
@@ -149,8 +151,13 @@ def test_the_image_has_what_the_tool_needs() -> None:
 
 # -- Slurm -----------------------------------------------------------------------------------------------
 
-#: starts two tasks on this machine, as srun does on many
-SRUN = '#!/bin/bash\ntrap "kill \\$(jobs -p)" TERM\n"$@" & "$@" & wait\nwait\n'
+#: starts two tasks on this machine, as srun does on many; what does not end when it is told to is killed
+SRUN = """#!/bin/bash
+"$@" & first=$!
+"$@" & second=$!
+trap 'kill $first $second; sleep 1; kill -9 $first $second; exit 1' TERM
+wait
+"""
 
 
 def test_the_job_runs_scheduler_workers_and_the_run(scene: Scene, tmp_path: Path) -> None:
@@ -166,20 +173,36 @@ def test_the_job_runs_scheduler_workers_and_the_run(scene: Scene, tmp_path: Path
     (folder / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in environment.items()))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    finished = subprocess.run(
-        [str(script), "--then-verify", "-v"], check=False, capture_output=True, text=True, timeout=120,
-        cwd=tmp_path,
-        env=clean_environment({
-            "PATH": f"{commands}:{os.environ['PATH']}", "TOOL": str(ROOT), "FOLDER": str(folder), "PORT": str(port),
-            "VENV": str(Path(sys.executable).parent.parent), "CERTIFICATES": str(tmp_path / "certificates"),
-            "ADDRESS": "127.0.0.1",
-        }),
-    )  # fmt: skip
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-    assert f"Cluster: tls://127.0.0.1:{port}, " in finished.stdout
+    settings = {
+        "PATH": f"{commands}:{os.environ['PATH']}", "TOOL": str(ROOT), "FOLDER": str(folder), "PORT": str(port),
+        "VENV": str(Path(sys.executable).parent.parent), "CERTIFICATES": str(tmp_path / "certificates"),
+        "ADDRESS": "127.0.0.1",
+    }  # fmt: skip
+    with (tmp_path / "job.log").open("w") as log:
+        job = subprocess.Popen(
+            [str(script), "--then-verify", "-v"], stdout=log, stderr=log, cwd=tmp_path, start_new_session=True,
+            env=clean_environment(settings),
+        )  # fmt: skip
+        try:
+            code = job.wait(60)
+            text = (tmp_path / "job.log").read_text()
+            assert code == 0, text
+            wait_until(lambda: is_free(port), "the scheduler has ended")
+        finally:
+            # As Slurm does with what a job leaves behind.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(job.pid, signal.SIGKILL)
+    assert f"Cluster: tls://127.0.0.1:{port}, " in text
     scene.assert_equal()
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port))
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens there."""
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 # -- Dask's own configuration ----------------------------------------------------------------------------
