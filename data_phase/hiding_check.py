@@ -31,7 +31,8 @@ def hidden(
         this_run.display.say(
             f"⚠️ whether the source hides anything from this login could not be asked: {odbc_words(error)}"
         )
-        return {}
+        # What the catalog has told already, that columns are encrypted, holds all the same.
+        found = Hiding()
     sealed = encrypted(tables, this_run.settings.source)
     reasons = {kind: _reasons(kind, found, sealed) for kind in ALLOWED}
     refused: dict[str, list[str]] = {}
