@@ -11,6 +11,7 @@ from data_phase.loading import LARGE_TABLE_ROWS
 from db import target_words
 from model.catalog import Table
 from model.errors import CatalogError
+from mssql.catalog_queries import ArrowConnection, Catalog
 from mssql.rights import unreadable
 from postgres.introspection import TargetTable
 from postgres.names import TargetName, target_name
@@ -36,7 +37,7 @@ def lacking_rights(
 
 def _in_source(tables: list[Table], pair: ConnectionPair) -> dict[str, str]:
     try:
-        denied = unreadable(pair.source, tables)
+        denied = unreadable(Catalog(ArrowConnection(pair.source)), tables)
     except Exception:
         # Where the server does not answer that question, each table answers it for itself.
         return {}

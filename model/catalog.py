@@ -312,7 +312,6 @@ class Hiding:
     masked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     policies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sees_definitions: bool | None = None
-    sees_masked: bool | None = None
     unseen: int = 0
 
     @property

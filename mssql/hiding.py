@@ -12,14 +12,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from model.catalog import Column, Hiding, Table
+from model.catalog import Hiding, Table
 from model.odbc_strings import parse_odbc
 from model.settings import Source
 from mssql.catalog_queries import Catalog
 from mssql.quoting import is_beyond_basic_plane, literal, quote_table
+from mssql.rights import had
 
-#: columns asked about in one query
-AT_ONCE = 200
 #: objects up to this number are the server's own
 SYSTEM_OBJECTS = 255
 
@@ -29,8 +28,8 @@ SELECT CAST(HAS_PERMS_BY_NAME(NULL, 'DATABASE', 'VIEW DEFINITION') AS int) AS se
 """
 # Only a filter hides rows from who reads; what a policy blocks are writes.
 POLICIES = """
-SELECT CAST(p.name AS nvarchar(128)) AS name, r.target_object_id AS object_id,
-       CAST(s.name AS nvarchar(128)) AS schema_name, CAST(t.name AS nvarchar(128)) AS table_name
+SELECT CAST(p.name AS nvarchar(128)) AS name, CAST(s.name AS nvarchar(128)) AS schema_name,
+       CAST(t.name AS nvarchar(128)) AS table_name
 FROM sys.security_policies AS p
 JOIN sys.security_predicates AS r ON r.object_id = p.object_id
 JOIN sys.tables AS t ON t.object_id = r.target_object_id
@@ -50,13 +49,11 @@ def read_hiding(catalog: Catalog, tables: Sequence[Table]) -> Hiding:
     """What is hidden of these tables from the login of a connection. Raises pyodbc.Error and arrow_odbc.Error."""
     (rights,) = catalog.rows(RIGHTS)
     sees_definitions = None if rights.sees_definitions is None else bool(rights.sees_definitions)
-    sees_masked = None if rights.sees_masked is None else bool(rights.sees_masked)
     unseen = int(catalog.rows(UNSEEN)[0].objects) if sees_definitions is False else 0
     return Hiding(
-        {} if sees_masked else _masked(catalog, tables),
+        {} if rights.sees_masked else _masked(catalog, tables),
         _policies(catalog, tables),
         sees_definitions,
-        sees_masked,
         unseen,
     )
 
@@ -81,26 +78,10 @@ def _masked(catalog: Catalog, tables: Sequence[Table]) -> dict[str, tuple[str, .
     """
     asked = [(table, column) for table in tables for column in table.columns if column.is_masked]
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for start in range(0, len(asked), AT_ONCE):
-        some = asked[start : start + AT_ONCE]
-        for (table, column), sees in zip(some, _sees(catalog, some), strict=True):
-            if not sees:
-                found[table.key].append(column.name)
+    for (table, column), sees in zip(asked, had(catalog, "UNMASK", asked), strict=True):
+        if not sees:
+            found[table.key].append(column.name)
     return {key: tuple(names) for key, names in found.items()}
-
-
-def _sees(catalog: Catalog, columns: Sequence[tuple[Table, Column]]) -> list[bool]:
-    questions = [_question(table, column) for table, column in columns]
-    (row,) = catalog.rows("SELECT " + ", ".join(f"{text} AS a{number}" for number, text in enumerate(questions)))
-    return [bool(getattr(row, f"a{number}")) for number in range(len(questions))]
-
-
-def _question(table: Table, column: Column) -> str:
-    name, part = literal(quote_table(table.schema, table.name)), literal(column.source_name)
-    if is_beyond_basic_plane(name + part):
-        # A name that the driver manager garbles would be that of no column.
-        return "NULL"
-    return f"CAST(HAS_PERMS_BY_NAME({name}, 'OBJECT', 'UNMASK', {part}, 'COLUMN') AS int)"
 
 
 def _policies(catalog: Catalog, tables: Sequence[Table]) -> dict[str, tuple[str, ...]]:

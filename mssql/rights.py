@@ -5,41 +5,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pyodbc
-
-from model.catalog import Table
+from model.catalog import Column, Table
+from mssql.catalog_queries import Catalog
 from mssql.quoting import is_beyond_basic_plane, literal, quote_table
 
-#: tables asked about in one query
+#: rights asked about in one query
 AT_ONCE = 200
 
 
-def unreadable(connection: Any, tables: Sequence[Table]) -> list[Table]:
+def unreadable(catalog: Catalog, tables: Sequence[Table]) -> list[Table]:
     """Those of the tables that the login may not SELECT from. Where the server does not say, it may.
+
+    The right may be had on a table, or on its columns: the first one is asked about. Raises pyodbc.Error and
+    arrow_odbc.Error.
+    """
+    answers = had(catalog, "SELECT", [(table, table.columns[0]) for table in tables])
+    return [table for table, answer in zip(tables, answers, strict=True) if answer == 0]
+
+
+def had(catalog: Catalog, right: str, columns: Sequence[tuple[Table, Column]]) -> list[Any]:
+    """Whether the login has the right on each of the columns, as 1 or 0; None where the server does not say.
 
     Raises pyodbc.Error and arrow_odbc.Error.
     """
-    questions = {table: _question(table) for table in tables}
-    # A name that the driver manager garbles would be that of no table.
-    asked = [table for table, question in questions.items() if not is_beyond_basic_plane(question)]
-    found: list[Table] = []
-    for start in range(0, len(asked), AT_ONCE):
-        some = asked[start : start + AT_ONCE]
-        answers = _answers(connection, [questions[table] for table in some])
-        found += [table for table, answer in zip(some, answers, strict=True) if answer == 0]
+    found: list[Any] = []
+    for start in range(0, len(columns), AT_ONCE):
+        questions = [_question(right, table, column) for table, column in columns[start : start + AT_ONCE]]
+        asked = ", ".join(f"{question} AS a{number}" for number, question in enumerate(questions))
+        (row,) = catalog.rows(f"SELECT {asked}")
+        found += [getattr(row, f"a{number}") for number in range(len(questions))]
     return found
 
 
-def _answers(connection: Any, questions: Sequence[str]) -> list[Any]:
-    """One answer each, by a pyodbc or an arrow-odbc connection."""
-    query = "SELECT " + ", ".join(f"{question} AS a{number}" for number, question in enumerate(questions))
-    if isinstance(connection, pyodbc.Connection):
-        return list(connection.cursor().execute(query).fetchone())
-    batches = connection.read_arrow_batches(query, batch_size=1)
-    return next([column[0].as_py() for column in batch.columns] for batch in batches)
-
-
-def _question(table: Table) -> str:
-    """Whether the login may read the table's first column: the right may be had on the table, or on its columns."""
-    name = literal(quote_table(table.schema, table.name))
-    return f"HAS_PERMS_BY_NAME({name}, 'OBJECT', 'SELECT', {literal(table.columns[0].source_name)}, 'COLUMN')"
+def _question(right: str, table: Table, column: Column) -> str:
+    name, part = literal(quote_table(table.schema, table.name)), literal(column.source_name)
+    if is_beyond_basic_plane(name + part):
+        # A name that the driver manager garbles would be that of no column.
+        return "CAST(NULL AS int)"
+    return f"HAS_PERMS_BY_NAME({name}, 'OBJECT', '{right}', {part}, 'COLUMN')"

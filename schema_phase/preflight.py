@@ -26,6 +26,7 @@ from model.findings import Finding
 from model.settings import Settings
 from model.visible import json_text
 from mssql import data_checks
+from mssql.catalog_queries import Catalog, PyodbcConnection
 from mssql.data_checks import Comparison, Count
 from mssql.hiding import encrypted
 from mssql.introspection import read_database
@@ -100,7 +101,8 @@ def run(script: Script, folder: Path, with_data: bool, foresee: Foresight) -> En
     with closing(connect_source(settings)) as source:
         script.recorder.works_with(source=read_version(source))
         database = read_database(source, settings.comment_properties)
-        unread = unreadable(source, select(database.tables, script.options, settings).affected)
+        catalog = Catalog(PyodbcConnection(source.cursor()))
+        unread = unreadable(catalog, select(database.tables, script.options, settings).affected)
     database = replace(database, tables=type_map.resolved(database.tables).apply(database.tables))
     selection = select(database.tables, script.options, settings)
     for remark in selection.remarks:

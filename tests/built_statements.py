@@ -57,7 +57,7 @@ from mssql import (
     wanted_rows,
     where,
 )
-from mssql.catalog_queries import Catalog, PyodbcConnection, text_questions
+from mssql.catalog_queries import ArrowConnection, Catalog, PyodbcConnection, text_questions
 from mssql.quoting import quote
 from standin.server import StandIn
 from tests.handmade import AWKWARD_NAMES
@@ -238,7 +238,7 @@ def send_all(source: StandIn, given: Mapping[str, str]) -> None:
     tables = list(DATABASE.tables)
     with closing(connect_source(settings)) as connection:
         server_version.read_version(connection)
-        rights.unreadable(connection, tables)
+        rights.unreadable(Catalog(PyodbcConnection(connection.cursor())), tables)
         # As sp_bindefault leaves it ("sys.columns").
         source.execute("UPDATE sys.columns SET default_object_id = 7001 WHERE name = 'fraction'")
         introspection.read_database(connection, settings.comment_properties)
@@ -266,7 +266,7 @@ def send_all(source: StandIn, given: Mapping[str, str]) -> None:
     introspection.read_tables(rows)
     introspection.read_sequences(rows)
     table_sizes.read_sizes(rows, tables)
-    rights.unreadable(rows, tables)
+    rights.unreadable(Catalog(ArrowConnection(rows)), tables)
     server_version.read_version(rows)
     native_numbers.are_offered(rows)
     keys_read_back.misread_keys(rows, _CHILD, [{"code": "a", "n": 1}, {"code": "b", "n": 2}])

@@ -312,7 +312,7 @@ def test_an_old_target_without_citext_in_another_encoding(settings: Settings) ->
 
 def test_masked_columns_are_in_the_way_where_the_login_gets_their_masks(settings: Settings) -> None:
     masked = Table("dbo", "T", (Column("a", TEXT, is_masked=True), Column("b", TEXT, is_masked=True)))
-    database = Database("d", (masked,), hiding=Hiding(masked={"T": ("b",)}, sees_masked=False))
+    database = Database("d", (masked,), hiding=Hiding(masked={"T": ("b",)}))
     remarks = structure_remarks(database, (masked,), settings, TargetState())
     assert [(one.severity, one.name) for one in remarks if one.kind == "masked column"] == [("blocks", "dbo.T.b")]
 
