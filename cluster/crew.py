@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import cloudpickle
 import psycopg2
@@ -70,7 +69,7 @@ class ClusterCrew:
             for address in new:
                 about = self._known[address]
                 if not reaching.fits(about):
-                    self.say(f"⚠️ worker {address} is not used: {reaching.in_words(about)}")
+                    self.say(f"⚠️ worker {address} is not used: {about}")
         return {address: int(one["nthreads"]) for address, one in there.items() if reaching.fits(self._known[address])}
 
     def lacking(self, addresses: Sequence[str]) -> dict[str, str]:
@@ -163,10 +162,10 @@ def _check(crew: ClusterCrew) -> None:
         raise UnreachableError(
             f"the cluster {crew.cluster.address} has no worker. Start some; docs/cluster.md says how."
         )
-    found: Mapping[str, Any] = reaching.ask(crew.client, list(there))
+    found = reaching.ask(crew.client, list(there))
     wrong = {address: about for address, about in found.items() if not reaching.fits(about)}
     if wrong:
-        lines = "\n".join(f"  {address}: {reaching.in_words(about)}" for address, about in sorted(wrong.items()))
+        lines = "\n".join(f"  {address}: {about}" for address, about in sorted(wrong.items()))
         raise RunRefusedError(
             f"{len(wrong)} of {len(found)} workers cannot take tasks of this run ({reaching.OURS}):\n{lines}\n"
             f"Install the same version there, or send it with CLUSTER_CODE; docs/cluster.md says how."

@@ -96,19 +96,17 @@ class Place(WorkerPlugin):  # type: ignore[misc]  # distributed is not typed
         self._worker, self._lock = worker, threading.Lock()
         self._station: Any = None
 
-    def teardown(self, worker: Any) -> None:
+    def teardown(self, worker: Any) -> None:  # noqa: ARG002
         """End what runs."""
         if self._station is not None:
-            self._station.teardown(worker)
+            self._station.close()
 
     def station(self) -> Any:
         """The worker's one. Raises ImportError where our code is not there."""
         with self._lock:
             if self._station is None:
                 version()
-                station = importlib.import_module("cluster.station").Station()
-                station.setup(self._worker)
-                self._station = station
+                self._station = importlib.import_module("cluster.station").Station(self._worker)
         return self._station
 
 

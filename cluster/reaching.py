@@ -56,11 +56,6 @@ def fits(about: About | str) -> bool:
     return about == OURS
 
 
-def in_words(about: About | str) -> str:
-    """For a person."""
-    return str(about)
-
-
 def bring_code(client: Client, wheel: Path) -> None:
     """Let every worker that has no code of ours, also those that come later, import from a wheel (`make wheel`).
 

@@ -17,10 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from distributed import Worker, WorkerPlugin
+from distributed import Worker
 
 from cluster import parcels
-from cluster.envelope import STATION
 from model.errors import CancelledError, ReplicationError
 from model.rates import MaxRate
 from scheduling.local_workers import LocalWorkers, Remark
@@ -85,14 +84,11 @@ class _Crew:
         self.labels: dict[Label, Future[object]] = {}
 
 
-class Station(WorkerPlugin):  # type: ignore[misc]  # distributed is not typed
+class Station:
     """The threads and connections of this process, by the run that they work for."""
 
-    name = STATION
-    idempotent = True
-
-    def setup(self, worker: Worker) -> None:
-        """Begin to report."""
+    def __init__(self, worker: Worker) -> None:
+        """Begins to report."""
         self._worker = worker
         self._lock = threading.Lock()
         self._crews: dict[str, _Crew] = {}
@@ -100,7 +96,7 @@ class Station(WorkerPlugin):  # type: ignore[misc]  # distributed is not typed
         self._swept_until = 0.0
         threading.Thread(target=self._report_for_ever, name="station", daemon=True).start()
 
-    def teardown(self, worker: Worker) -> None:  # noqa: ARG002
+    def close(self) -> None:
         """End everything: this worker is closing, or was removed by its scheduler."""
         self._is_closing.set()
         with self._lock:

@@ -89,7 +89,7 @@ class ClusterWorkers(Generic[C]):
         self._remarks: queue.SimpleQueue[Remark] = queue.SimpleQueue()
         self._finisher: LocalWorkers[C] | None = None if finishing is None else LocalWorkers(0, finishing=finishing)
         self._without_workers_since: float | None = None
-        self._changed: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._has_grown = threading.Event()
         self._lost: queue.SimpleQueue[str] = queue.SimpleQueue()
         #: workers that get no tasks until they are heard again
         self._silent: set[str] = set()
@@ -158,9 +158,8 @@ class ClusterWorkers(Generic[C]):
         with self._lock:
             sent = self._sent.get(label)
             if sent is not None:
+                # It stays among those that were sent, so that the next attempt knows of it.
                 self._recall(sent)
-                # Kept, so that the next attempt knows of it.
-                sent.inner = None
                 return
         if self._finisher is not None:
             self._finisher.give_up(label)
@@ -280,7 +279,7 @@ class ClusterWorkers(Generic[C]):
         _, told = event
         action, worker = told.get("action"), str(told.get("worker"))
         if action == "add-worker":
-            self._changed.put(worker)
+            self._has_grown.set()
         elif action == "remove-worker":
             with self._lock:
                 self._threads.pop(worker, None)
@@ -288,8 +287,8 @@ class ClusterWorkers(Generic[C]):
 
     def _look_after_the_lost(self) -> None:
         """Send what lost workers had to others; called in the thread that gives the tasks."""
-        while not self._changed.empty():
-            self._changed.get()
+        if self._has_grown.is_set():
+            self._has_grown.clear()
             self._look_who_is_there()
         while not self._lost.empty():
             worker = self._lost.get()
@@ -328,12 +327,11 @@ class ClusterWorkers(Generic[C]):
             is_over = sent.losses >= self._attempts
         if inner is not None:
             inner.cancel(force=True)
-        table = sent.task.label.table
         if is_over:
             self._fail(sent, TableError(f"{words}, {sent.losses} times. See the workers' own logs; then use --resume"))
             return
         told = f"🔁 {words}; another does its work (attempt {sent.losses + 1} of {self._attempts})"
-        self._remarks.put(Remark(Label(table, sent.task.label.task), told))
+        self._remarks.put(Remark(sent.task.label, told))
         with self._lock:
             self._send(sent)
 
@@ -349,13 +347,9 @@ class ClusterWorkers(Generic[C]):
             for one in sent:
                 self._fail(one, self._scheduler_is_gone())
         elif time.monotonic() - since > WITHOUT_WORKERS_S:
+            words = f"the cluster {self._cluster.address} has had no worker for {WITHOUT_WORKERS_S:.0f} s"
             for one in sent:
-                self._fail(
-                    one,
-                    UnreachableError(
-                        f"the cluster {self._cluster.address} has had no worker for {WITHOUT_WORKERS_S:.0f} s"
-                    ),
-                )
+                self._fail(one, UnreachableError(words))
 
     @property
     def _is_connected(self) -> bool:
