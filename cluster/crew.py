@@ -124,7 +124,8 @@ def _client(cluster: Cluster) -> Client:
     security = None if cluster.tls is None else _security(cluster.tls)
     try:
         return Client(cluster.address, security=security, timeout=CONNECT_S, name=NAME, set_as_default=False)
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, ValueError) as error:
+        # A ValueError of tornado's where a scheduler answers a TLS greeting before that is through.
         raise UnreachableError(
             f"the Dask scheduler {cluster.address} cannot be reached: {error}\nCheck CLUSTER (--cluster), that the "
             f"scheduler runs, and {_hint(cluster)}."
