@@ -64,7 +64,10 @@ def at_work(shop: Shop) -> dict[int, set[str]]:
 def test_keys_and_statistics_are_made_while_the_one_worker_copies_the_next_table(wide: Shop) -> None:
     loaded = wide.workplace.run("data")
     assert loaded.code == 0, loaded.text
-    assert at_work(wide) == {0: {"Keyed", "Wide"}, 1: {"Keyed", "Later", "Wide", "Younger"}}
+    finisher, worker = at_work(wide)[0], at_work(wide)[1]
+    # Where the finisher is still at the keys of the first table, the worker sees to the other one itself.
+    assert "Keyed" in finisher <= {"Keyed", "Wide"}
+    assert worker == {"Keyed", "Later", "Wide", "Younger"}
     assert wide.query(KNOWN) == [("keyed", LONG_ROWS), ("wide", WIDE_ROWS)]
     assert wide.query("SELECT count(*) FROM pg_index WHERE indisprimary AND indrelid = 'keyed'::regclass") == [(1,)]
     wide.assert_equal()

@@ -27,5 +27,7 @@ def test_the_demo_of_a_cluster_copies_and_compares_although_a_worker_is_killed(
 
 
 def test_make_runs_it() -> None:
-    told = subprocess.run(["make", "-n", "demo-cluster"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    told = subprocess.run(
+        ["make", "-n", "--no-print-directory", "demo-cluster"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
     assert told.rstrip().endswith("python -m demo.cluster")
