@@ -114,7 +114,11 @@ def _run(
         remove_abandoned(this_run, live.number, pair.target)
         lacking = lacking_keys(this_run, plan, existing, pair)
         this_run.tracker.know_unfinished({key: str(load) for key, load in unfinished.items()})
-        refused = {**refused, **hidden(this_run, [work.table for work in plan.work], pair, data_options.allows)}
+        asked = [work.table for work in plan.work]
+        if data_options.then_verify is not None:
+            # What an earlier run completed knowingly is not compared without asking: masks are equal to masks.
+            asked += _completed(this_run, plan)
+        refused = {**refused, **hidden(this_run, asked, pair, data_options.allows)}
         in_place = plan.without(refresh.staged.keys())
         refused = {**refused, **lacking_rights(this_run, in_place, existing, pair)}
         limit = this_run.settings.reject_limit if data_options.on_error == "reject" else None
@@ -219,15 +223,17 @@ def _pairs(snapshot: SourceSnapshot, pair: ConnectionPair) -> list[ConnectionPai
 def _compare_completed(loading: Loading, snapshot: SourceSnapshot, mode: Mode) -> Ending:
     this_run = loading.run
     seen = loading.refresh.staged.keys() if loading.look_first is not None else set()
-    completed = tuple(
-        t for t in loading.plan.tables if this_run.tracker.status(t.key) == "completed" and t.key not in seen
-    )
+    completed = tuple(table for table in _completed(this_run, loading.plan) if table.key not in seen)
     if not completed and seen:
         return Ending()
     this_run.display.say(f"\n🔍 Comparing both sides of {len(completed)} completed tables...")
     # What can be reached of the snapshot: a database can, that of sessions is over.
     settings = this_run.settings if snapshot.sessions else snapshot.settings
-    return _compare(replace(this_run, affected=completed, settings=settings), mode, loading.workers)
+    return _compare(replace(this_run, affected=completed, settings=settings), mode, loading.workers, loading.refused)
+
+
+def _completed(this_run: Run, plan: Plan) -> list[Table]:
+    return [table for table in plan.tables if this_run.tracker.status(table.key) == "completed"]
 
 
 def _look_first(loading: Loading, snapshot: SourceSnapshot, mode: Mode) -> LookFirst:
@@ -241,7 +247,7 @@ def _look_first(loading: Loading, snapshot: SourceSnapshot, mode: Mode) -> LookF
         loading.run.display.say(f"\n🔍 Comparing both sides of {len(tables)} tables before they are shown...")
         run = replace(loading.run, affected=tables, settings=settings)
         standing_in = {target_name(table, settings): staged[table.key] for table in tables}
-        found = verification.look(run, mode, loading.workers, standing_in)
+        found = verification.look(run, mode, loading.workers, standing_in, loading.refused)
         remove_differing(loading.run.settings, [staged[one.table.key] for one in found if not one.is_equal])
         return {
             one.table.key: f"its new rows differ from the source's and were not shown: {one.describe()}. --resume "
@@ -253,13 +259,13 @@ def _look_first(loading: Loading, snapshot: SourceSnapshot, mode: Mode) -> LookF
     return look
 
 
-def _compare(this_run: Run, mode: Mode, workers: int, refused: Mapping[str, str] | None = None) -> Ending:
+def _compare(this_run: Run, mode: Mode, workers: int, refused: Mapping[str, str]) -> Ending:
     # Here, since a run that compares nothing need not wait for the drivers that comparing takes.
     from verification import phase as verification  # noqa: PLC0415
 
     with closing(connect_target(this_run.settings)) as target:
         workers = affordable(this_run, workers, target)
-    return verification.run(this_run, mode, workers, refused or {})
+    return verification.run(this_run, mode, workers, refused)
 
 
 def restore_keys(script: Script, workers: int | None = None) -> RunResult:

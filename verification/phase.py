@@ -49,7 +49,7 @@ def look(
     mode: Mode,
     workers: int,
     standing_in: Mapping[TargetName, TargetName],
-    refused: Mapping[str, str] | None = None,
+    refused: Mapping[str, str],
 ) -> Sequence[Comparison]:
     """The same; returns what was found. Of a table that is `standing_in` the other one's rows are read.
 

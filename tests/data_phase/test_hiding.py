@@ -164,6 +164,43 @@ def test_a_comparison_does_not_take_masks_and_hidden_rows_for_the_data(place: Pl
     assert allowed.code == 0, allowed.text
 
 
+NIGHTLY = ("--nightly", "--then-verify=counts")
+
+
+@pytest.mark.parametrize("flags", [("--resume", "--then-verify"), NIGHTLY, ("--resume", "--verify-first")])
+def test_a_load_s_own_comparison_does_not_take_what_an_earlier_run_copied_knowingly_for_the_data(
+    place: Place, flags: tuple[str, ...]
+) -> None:
+    place.source.revoke("UNMASK")
+    place.source.replace_rows("dbo.People", [(1, "xxxx", "Ann")])
+    place.source.add_policy("TenantPolicy", "dbo.Tenants")
+    knowingly = ("--allow-masked", "--allow-hidden-rows", "--allow-encrypted")
+    # One table is left to do, so that a night goes on with the session.
+    place.source.fail_next("dbo.Open", 208, "Invalid object name 'dbo.Open'.")
+    assert place.workplace.run("data", *knowingly).code == 1
+    finished = place.workplace.run("data", *flags)
+    assert finished.code == 1, finished.text
+    assert "❌ dbo.People: not compared: the login lacks UNMASK on email" in finished.out
+    assert "❌ dbo.Tenants: not compared: the security policy TenantPolicy may hide rows" in finished.out
+    assert "❌ dbo.Secrets: not compared: number is Always Encrypted" in finished.out
+    assert "✅ dbo.Open: 1 rows" in finished.out
+    allowed = place.workplace.run("data", "--resume", "--then-verify", *knowingly)
+    assert "✅ dbo.People: 1 rows equal" in allowed.out, allowed.text
+
+
+def test_what_is_staged_with_masks_is_not_shown_by_a_run_that_may_not_have_them(place: Place) -> None:
+    place.source.revoke("UNMASK")
+    place.source.replace_rows("dbo.People", [(1, "xxxx", "Ann")])
+    place.source.fail_next("dbo.Open", 208, "Invalid object name 'dbo.Open'.")
+    swap = (*ENCRYPTED, "--refresh", "swap", "--verify-first")
+    assert "staged and not live" in place.workplace.run("data", *swap, "--allow-masked").text
+    finished = place.workplace.run("data", "--resume", *ENCRYPTED, "--verify-first")
+    assert finished.code == 1
+    assert "People: the login lacks UNMASK on email" in finished.out
+    assert "dbo.People: 1 rows equal" not in finished.out
+    assert query(place.target, place.database, "SELECT email FROM people ORDER BY id LIMIT 1") == [("a@example.com",)]
+
+
 def test_rejected_rows_are_not_loaded_with_masks(place: Place) -> None:
     constraint = "ALTER TABLE people ADD CONSTRAINT no_bob CHECK (name <> 'Bob')"
     query(place.target, place.database, f"DELETE FROM people; {constraint}")
