@@ -58,6 +58,15 @@ def work(order: bytes) -> Callable[[], Sealed]:
     return do
 
 
+def knock() -> Callable[[], None]:
+    """Done by a worker as soon as it takes tasks."""
+
+    def answer() -> None:
+        return None
+
+    return answer
+
+
 def version() -> str | None:
     """The version of this tool that a process has, None where none.
 

@@ -91,8 +91,8 @@ class ClusterWorkers(Generic[C]):
         self._without_workers_since: float | None = None
         self._has_grown = threading.Event()
         self._lost: queue.SimpleQueue[str] = queue.SimpleQueue()
-        #: workers that get no tasks until they are heard again
-        self._silent: set[str] = set()
+        #: workers that get no tasks until they are heard again, and what is to be answered by them
+        self._silent: dict[str, Any] = {}
         #: workers that lack what a task needs
         self._unfit: set[str] = set()
         client.subscribe_topic(topic_of(self._run), self._hear)
@@ -179,6 +179,10 @@ class ClusterWorkers(Generic[C]):
         self._client.unsubscribe_topic(topic_of(self._run))
         self._client.unsubscribe_topic(COMINGS_AND_GOINGS)
         self._fetching.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            knocks, self._silent = list(self._silent.values()), {}
+        for knock in knocks:
+            knock.cancel()
         if self._finisher is not None:
             self._finisher.close()
 
@@ -194,15 +198,18 @@ class ClusterWorkers(Generic[C]):
         with self._lock:
             self._threads = dict(threads)
 
+    def _usable(self) -> dict[str, int]:
+        """The threads of each worker that gets tasks now."""
+        left_out = self._silent.keys() | self._unfit
+        return {worker: threads for worker, threads in self._threads.items() if worker not in left_out}
+
     def _free_slot(self) -> Slot | None:
         """A free slot of the worker that has most of them, so that work spreads."""
         taken = {sent.slot for sent in self._sent.values() if sent.slot is not None}
         if len(taken) >= self.count:
             return None
         free: dict[str, list[Slot]] = {}
-        for worker, threads in self._threads.items():
-            if worker in self._silent | self._unfit:
-                continue
+        for worker, threads in self._usable().items():
             free[worker] = [slot for slot in (Slot(worker, number) for number in range(threads)) if slot not in taken]
         best = max(free.values(), key=lambda slots: (len(slots), slots and slots[0].worker), default=[])
         return best[0] if best else None
@@ -283,6 +290,7 @@ class ClusterWorkers(Generic[C]):
         elif action == "remove-worker":
             with self._lock:
                 self._threads.pop(worker, None)
+                self._silent.pop(worker, None)
             self._lost.put(worker)
 
     def _look_after_the_lost(self) -> None:
@@ -306,9 +314,24 @@ class ClusterWorkers(Generic[C]):
                 for one in self._sent.values()
                 if one.slot is not None and now - one.heard_at > self._cluster.lost_after
             }
-            self._silent |= silent
+            for worker in silent - self._silent.keys():
+                self._silent[worker] = self._knock(worker)
         for worker in silent:
             self._send_to_others(worker, f"worker {worker} has been silent for {self._cluster.lost_after} s")
+
+    def _knock(self, worker: str) -> Any:
+        """Have a silent worker used again from when it answers: it may have no task of this run, and report nothing."""
+        knock = self._client.submit(
+            envelope.knock(), key=f"replication-knock-{uuid.uuid4().hex[:8]}0", workers=[worker],
+            allow_other_workers=False, pure=False, retries=0,
+        )  # fmt: skip
+        knock.add_done_callback(lambda done: self._fetching.submit(self._is_back, worker, done))
+        return knock
+
+    def _is_back(self, worker: str, knock: Any) -> None:
+        with self._lock:
+            if knock.status == "finished" and self._silent.get(worker) is knock:
+                del self._silent[worker]
 
     def _send_to_others(self, worker: str, words: str) -> None:
         with self._lock:
@@ -338,7 +361,7 @@ class ClusterWorkers(Generic[C]):
     def _look_for_any(self) -> None:
         """Let the run end where the cluster has been without a worker for too long, or is not there any more."""
         with self._lock:
-            if self._threads and self._is_connected:
+            if self._usable() and self._is_connected:
                 self._without_workers_since = None
                 return
             since = self._without_workers_since = self._without_workers_since or time.monotonic()
@@ -347,7 +370,10 @@ class ClusterWorkers(Generic[C]):
             for one in sent:
                 self._fail(one, self._scheduler_is_gone())
         elif time.monotonic() - since > WITHOUT_WORKERS_S:
-            words = f"the cluster {self._cluster.address} has had no worker for {WITHOUT_WORKERS_S:.0f} s"
+            words = (
+                f"the cluster {self._cluster.address} has had no worker that answers for {WITHOUT_WORKERS_S:.0f} s. "
+                f"Start some; then use --resume"
+            )
             for one in sent:
                 self._fail(one, UnreachableError(words))
 
@@ -368,7 +394,7 @@ class ClusterWorkers(Generic[C]):
         report: Report = pickle.loads(told["report"])
         now = time.monotonic()
         with self._lock:
-            self._silent.discard(str(told["worker"]))
+            self._silent.pop(str(told["worker"]), None)
             for label, seconds in report.seconds_still.items():
                 sent = self._sent.get(label)
                 if sent is not None and sent.slot is not None and sent.slot.worker == told["worker"]:

@@ -87,6 +87,27 @@ def test_nothing_gets_into_a_newer_session(scene: Scene, own_cluster: DaskCluste
     scene.assert_equal()
 
 
+def test_a_worker_that_was_silent_and_is_back_gets_tasks_again(scene: Scene, own_cluster: DaskCluster) -> None:
+    arguments = ("--cluster", own_cluster.address, "--workers", "1", "--log-file", "run.log")
+    with scene.stopped_in_the_big_table(*arguments, **LOST) as process:
+        idle, busy = sorted(own_cluster.workers, key=lambda one: len(_backends_of(scene, own_cluster.address_of(one))))
+        os.kill(idle.pid, signal.SIGSTOP)
+        # The only one that is left is given its task, and says nothing.
+        busy.kill()
+        busy.wait()
+        scene.proxy.resume()
+        wait_until(lambda: "has been silent" in _log(scene), "the worker is taken for lost", timeout=60)
+        os.kill(idle.pid, signal.SIGCONT)
+        out, err = process.communicate(timeout=90)
+    assert process.returncode == 0, out + err
+    scene.assert_equal()
+
+
+def _backends_of(scene: Scene, address: str) -> list[tuple[object, ...]]:
+    port = address.rpartition(":")[2]
+    return scene.query(f"SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'mssql-to-postgres % %:{port}'")
+
+
 def _log(scene: Scene) -> str:
     log = scene.workplace.folder / "run.log"
     return log.read_text(encoding="utf-8") if log.exists() else ""
