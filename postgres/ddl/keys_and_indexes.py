@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from model.catalog import Index, Key, KeyColumn, SqlType, Table
+from model.catalog import Index, Key, KeyColumn, Table
 from model.findings import Finding
 from postgres.ddl.collations import probe
 from postgres.ddl.context import Context
+from postgres.ddl.index_room import ROOM, longest_key, longest_value
 from postgres.ddl.plan import NamedStep, Step, state
 from postgres.ddl.statements import comment
 from postgres.ddl.types import DROP
 from postgres.names import TargetName, quote
-from type_mapping import mapping_of
 
 NULLS_NOT_DISTINCT_SINCE = 150000
-#: bytes of a B-tree's row (PostgreSQL's BTMaxItemSize), less what its head and the columns' alignment take
-_INDEX_BYTES = 2_600
-#: bytes of a value that is counted as a number or a moment, of which an index has room for all
-_SMALL = 32
 #: PostgreSQL's INDEX_MAX_KEYS, which counts included columns too
 _INDEX_COLUMNS = 32
 BTREE_KINDS = {"CLUSTERED", "NONCLUSTERED"}
+_MAY_BE_TOO_LONG = (
+    "a key that takes more than 2,704 bytes in UTF-8, where letters take up to three, would be refused, and its row"
+)
+_IF_TOO_LONG = "where there are such keys, make an index on md5() of what is long in place of this one"
 #: index kinds without a counterpart, and what a person could do instead
 FOREIGN_KINDS = {
     "CLUSTERED COLUMNSTORE": "consider a BRIN index on the column that the rows are ordered by",
@@ -76,7 +76,9 @@ def _key(
     words, nulls = ("PRIMARY KEY", None) if kind == "primary key" else _unique_words(context, table, key.columns_used)
     remarks += [nulls] if nulls else []
     remarks += context.renamed(key.name, name)
-    finding = Finding(kind, source_name, state(remarks), "; ".join(remarks) or None)
+    too_long, advice = _length(longest_key(table, [part.name for part in shown], is_clustered=key.is_clustered))
+    remarks += too_long
+    finding = Finding(kind, source_name, state(remarks), "; ".join(remarks) or None, suggestion=advice)
     steps = [Step(f"ALTER TABLE {target.quoted} ADD CONSTRAINT {quote(name)} {words} ({columns})", finding)]
     if key.comment:
         where = f"CONSTRAINT {quote(name)} ON {target.quoted}"
@@ -123,7 +125,9 @@ def _index(
         of_filter = [translation.suggestion] if translation.suggestion else []
     name = context.names.of(table, index.name)
     columns = ", ".join(context.quoted(c.name) + (" DESC" if c.is_descending else "") for c in shown)
-    kept = _included(table, index, shown)
+    names = [column.name for column in shown]
+    key_bytes = longest_key(table, names, is_clustered=index.kind == "CLUSTERED")
+    kept = _included(table, index.included, len(shown), ROOM - key_bytes)
     include = f" INCLUDE ({', '.join(map(context.quoted, kept))})" if kept else ""
     remarks = ["a hash index on the source, a B-tree here"] if index.kind == "NONCLUSTERED HASH" else []
     if shown != index.columns:
@@ -133,17 +137,19 @@ def _index(
         remarks.append(f"without the included {', '.join(dropped)}, which the type map drops")
     if left_out := [name for name in index.included if name not in kept and name not in gone]:
         remarks.append(
-            f"without the included {', '.join(left_out)}: a PostgreSQL index holds neither large values "
-            f"nor more than {_INDEX_COLUMNS} columns"
+            f"without the included {', '.join(left_out)}: a PostgreSQL index holds no row of more than 2,704 bytes "
+            f"and no more than {_INDEX_COLUMNS} columns"
         )
     unique = nulls = ""
     if index.is_unique:
-        words, remark = _unique_words(context, table, [column.name for column in shown])
+        words, remark = _unique_words(context, table, names)
         unique = "UNIQUE "
         nulls = " NULLS NOT DISTINCT" if "NULLS" in words else ""
         remarks += [remark] if remark else []
     remarks += context.renamed(index.name, name)
-    finding = Finding("index", source_name, state(remarks), "; ".join([*remarks, *of_filter]) or None)
+    too_long, advice = _length(key_bytes)
+    remarks += too_long
+    finding = Finding("index", source_name, state(remarks), "; ".join([*remarks, *of_filter]) or None, None, advice)
     sql = f"CREATE {unique}INDEX {quote(name)} ON {target.quoted} ({columns}){include}{nulls}{where}"
     steps = [Step(sql, finding, probe=probing)]
     if index.comment:
@@ -190,35 +196,23 @@ def _unique_words(context: Context, table: Table, columns: Sequence[str]) -> tup
     return "UNIQUE", "PostgreSQL before 15 allows several NULLs in it"
 
 
-def _included(table: Table, index: Index, shown: Sequence[KeyColumn]) -> list[str]:
+def _length(longest: int) -> tuple[list[str], str | None]:
+    """What is to be said of a key that takes so many bytes, and what to do about it."""
+    return ([_MAY_BE_TOO_LONG], _IF_TOO_LONG) if longest > ROOM else ([], None)
+
+
+def _included(table: Table, names: Sequence[str], in_key: int, room: int) -> list[str]:
     """The included columns that an index of PostgreSQL can hold whatever their values are.
 
-    A row of a B-tree has at most a third of a page (2,704 bytes), so one long value would refuse its row. Columns of
-    declared lengths are kept as long as the longest values of all of them, and of the key, have room.
+    `in_key` columns are its key, which leaves `room` bytes. The narrowest come first, so that many have room.
     """
-    widths = {column.name: _widest(column.type) for column in table.columns}
-    small = [width for name in index.included if (width := widths.get(name) or 0) <= _SMALL]
-    room = _INDEX_BYTES - sum(small) - sum(widths.get(part.name) or 0 for part in shown)
-    kept = []
-    for name in index.included:
-        wide = widths.get(name)
-        if wide is None or (wide > _SMALL and wide > room):
-            continue
-        if wide > _SMALL:
+    widths = {column.name: longest_value(column) for column in table.columns}
+    kept = set()
+    for wide, name in sorted((wide, name) for name in names if (wide := widths.get(name)) is not None):
+        if wide <= room:
             room -= wide
-        kept.append(name)
-    return kept[: _INDEX_COLUMNS - len(shown)]
-
-
-def _widest(type_: SqlType) -> int | None:
-    """The bytes of a type's longest value in PostgreSQL, with its length word; None where none is declared."""
-    mapping = mapping_of(type_)
-    if mapping.lob(type_) is not None:
-        return None
-    if mapping.traits.is_text:
-        # A UTF-16 unit or a byte of a code page takes at most three bytes in UTF-8.
-        return 3 * type_.characters + 4
-    return max(type_.max_length + 4, _SMALL)
+            kept.add(name)
+    return [name for name in names if name in kept][: _INDEX_COLUMNS - in_key]
 
 
 def _spelled(index: Index) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from demo.shop import INT, nvarchar
+from demo.shop import INT
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, ForeignKey, Index, KeyColumn, Table
 from standin.server import StandIn
@@ -153,29 +153,6 @@ def test_field_17_include_and_filtered_indexes(made: Made) -> None:
 def test_large_included_columns_would_refuse_rows_and_are_left_out(made: Made) -> None:
     assert made.index("ix_largeinclude") == "(state, day) INCLUDE (price)"
     assert "Notes" in made.entry("index", "dbo.Indexed.IX_LargeInclude")["reason"]
-
-
-def test_included_columns_whose_longest_values_have_no_room_are_left_out(
-    target: EmbeddedTarget, tmp_path: Path
-) -> None:
-    # As AdventureWorks has it: IX_ProductReview_ProductID_Name … INCLUDE (Comments), nvarchar(3850).
-    lengths = {"Name": 50, "Title": 300, "Comments": 3850, "Summary": 300, "Short": 90}
-    columns = [Column(name, nvarchar(length)) for name, length in lengths.items()]
-    reviews = Table(
-        "dbo", "Reviews", (required("ID"), required("Product"), *columns), primary("PK_Reviews", "ID"),
-        indexes=(index("IX_Reviews", "Product", "Name", included=(*list(lengths)[1:], "ID")),),
-    )  # fmt: skip
-    made, finished = run_on(Database("reviews", (reviews,)), target, tmp_path)
-    assert finished.code == 0, finished.text
-    assert made.index("ix_reviews") == "(product, name) INCLUDE (title, summary, short, id)"
-    assert "without the included Comments:" in made.entry("index", "dbo.Reviews.IX_Reviews")["reason"]
-    # The longest values, of characters that do not compress.
-    longest = [
-        "".join(chr(0x4E00 + (number * 7919 + place * 104729) % 20000) for number in range(length))
-        for place, length in enumerate(lengths.values())
-    ]
-    made.query("INSERT INTO reviews VALUES (1, 2, %s, %s, %s, %s, %s)", *longest)
-    assert made.one("SELECT length(comments) FROM reviews") == 3850
 
 
 def test_field_18_the_same_index_name_on_two_tables(made: Made) -> None:
