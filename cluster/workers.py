@@ -85,6 +85,8 @@ class ClusterWorkers(Generic[C]):
         self._lock = threading.RLock()
         self._fetching = ThreadPoolExecutor(MOST_HANGING, thread_name_prefix="answers")
         self._threads: dict[str, int] = {}
+        #: workers that are gone since it was last asked who is there
+        self._gone: set[str] = set()
         self._sent: dict[Label, _Sent[C]] = {}
         self._remarks: queue.SimpleQueue[Remark] = queue.SimpleQueue()
         self._finisher: LocalWorkers[C] | None = None if finishing is None else LocalWorkers(0, finishing=finishing)
@@ -194,9 +196,12 @@ class ClusterWorkers(Generic[C]):
     # -- slots ---------------------------------------------------------------------------------------
 
     def _look_who_is_there(self) -> None:
+        with self._lock:
+            self._gone.clear()
+        # Newcomers are asked what they run, which takes its time: others may be gone by then.
         threads = self._threads_of()
         with self._lock:
-            self._threads = dict(threads)
+            self._threads = {worker: count for worker, count in threads.items() if worker not in self._gone}
 
     def _usable(self) -> dict[str, int]:
         """The threads of each worker that gets tasks now."""
@@ -286,9 +291,12 @@ class ClusterWorkers(Generic[C]):
         _, told = event
         action, worker = told.get("action"), str(told.get("worker"))
         if action == "add-worker":
+            with self._lock:
+                self._gone.discard(worker)
             self._has_grown.set()
         elif action == "remove-worker":
             with self._lock:
+                self._gone.add(worker)
                 self._threads.pop(worker, None)
                 self._silent.pop(worker, None)
             self._lost.put(worker)
