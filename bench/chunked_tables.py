@@ -1,15 +1,16 @@
 """Tables on a stand-in, empty on an embedded PostgreSQL: as many, with as many rows, as a measurement needs.
 
-`python -m standin --database bench.chunked_tables:database` serves them; TABLES and ROWS in the environment say how
-many tables, and rows of each.
+`python -m standin --database bench.chunked_tables:database` serves them; ROWS and SHAPE in the environment say
+how many rows each table has, and which of SHAPES all have.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from demo.target import EmbeddedTarget
@@ -18,36 +19,69 @@ from standin.process import process_of
 from tests.harness import Workplace, source_settings
 
 NAME = "chunked"
-TABLES, ROWS = "BENCH_TABLES", "BENCH_ROWS"
-COLUMNS = (
-    Column("id", SqlType("int"), is_nullable=False), Column("big", SqlType("bigint")),
-    Column("amount", SqlType("decimal", 9, 18, 4)), Column("created", SqlType("datetime2", scale=3)),
-    Column("name", SqlType("nvarchar", 120)),
-)  # fmt: skip
-SELECT = """
-SELECT i, i * 7919, CAST(i AS decimal(18, 4)) / 8, TIMESTAMP '2020-01-01' + to_seconds(i), 'a name of some length ' || i
-FROM range({rows}) AS t(i)
-"""
+ROWS, SHAPE = "BENCH_ROWS", "BENCH_SHAPE"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A table's columns after its key `id`, and what DuckDB makes each of, from the row's number `i`."""
+
+    columns: tuple[Column, ...]
+    values: str
+
+
+SHAPES: Mapping[str, Shape] = {
+    "narrow": Shape(
+        (Column("quantity", SqlType("int")), Column("day", SqlType("date"))),
+        "i % 1000, DATE '2000-01-01' + CAST(i % 9000 AS integer)",
+    ),
+    "five": Shape(
+        (
+            Column("big", SqlType("bigint")), Column("amount", SqlType("decimal", 9, 18, 4)),
+            Column("created", SqlType("datetime2", scale=3)), Column("name", SqlType("nvarchar", 120)),
+        ),
+        "i * 7919, CAST(i AS decimal(18, 4)) / 8, TIMESTAMP '2020-01-01' + to_seconds(i),"
+        " 'a name of some length ' || i",
+    ),
+    "mixed": Shape(
+        (
+            Column("big", SqlType("bigint")), Column("amount", SqlType("decimal", 9, 18, 4)),
+            Column("price", SqlType("money")), Column("ratio", SqlType("float", 8, 53)),
+            Column("created", SqlType("datetime2", scale=6)), Column("code", SqlType("varchar", 20)),
+            Column("name", SqlType("nvarchar", 120)), Column("flag", SqlType("bit")),
+            Column("uid", SqlType("uniqueidentifier")),
+        ),
+        "i * 7919, CAST(i % 1000000 AS decimal(18, 4)) / 8, CAST(i % 100000 AS decimal(19, 4)) / 8, i * 1.1,"
+        " TIMESTAMP '2020-01-01' + to_seconds(i), 'code ' || i, 'Name number ' || i || ' é', i % 2,"
+        " md5(CAST(i AS varchar))::uuid",
+    ),
+}  # fmt: skip
 
 
 def database() -> tuple[Database, Mapping[str, str]]:
     """What the stand-in serves."""
-    tables, rows = int(os.environ[TABLES]), int(os.environ[ROWS])
+    counts, shape = [int(count) for count in os.environ[ROWS].split()], SHAPES[os.environ[SHAPE]]
+    columns = (Column("id", SqlType("int"), is_nullable=False), *shape.columns)
     made = tuple(
-        Table("dbo", name, COLUMNS, primary_key=Key(f"PK_{name}", (KeyColumn("id"),), is_clustered=True))
-        for name in (f"T{number:04}" for number in range(1, tables + 1))
+        Table("dbo", name, columns, primary_key=Key(f"PK_{name}", (KeyColumn("id"),), is_clustered=True))
+        for name in (f"T{number:04}" for number in range(1, len(counts) + 1))
     )
-    return Database(NAME, made), {table.full_name: SELECT.format(rows=rows) for table in made}
+    return Database(NAME, made), {
+        table.full_name: f"SELECT i, {shape.values} FROM range({count}) AS t(i)"
+        for table, count in zip(made, counts, strict=True)
+    }
 
 
 @contextmanager
-def chunked(folder: Path, tables: int, rows: int, chunk_rows: int) -> Iterator[Workplace]:
+def chunked(folder: Path, rows: Sequence[int], chunk_rows: int, shape: str = "five") -> Iterator[Workplace]:
     """Both servers, each a process of its own, and a folder in which scripts are started; chunks of so many rows.
+
+    The tables are `T0001` and so on, with so many rows each.
 
     Raises RuntimeError where the tables cannot be made on the target.
     """
     with contextlib.ExitStack() as stack:
-        with _environment({TABLES: str(tables), ROWS: str(rows)}):
+        with _environment({ROWS: " ".join(map(str, rows)), SHAPE: shape}):
             port = stack.enter_context(process_of("bench.chunked_tables:database"))
         target = stack.enter_context(EmbeddedTarget())
         target.create_database(NAME)

@@ -165,7 +165,7 @@ def _loads(cluster: DaskCluster, folder: Path, counts: Sequence[int], chunks: in
         workplace = folder / str(count)
         workplace.mkdir()
         # A boundary stands behind each chunk's rows: one row fewer, and there is no empty chunk behind the last.
-        with chunked(workplace, count, rows * chunks, rows) as ready:
+        with chunked(workplace, [rows * chunks] * count, rows) as ready:
             yield loaded(cluster, ready, count, chunks)
 
 

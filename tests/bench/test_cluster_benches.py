@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench import cluster_planning
+from bench import cluster_overhead, cluster_planning
 
 
 def test_scheduling_alone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -18,3 +18,10 @@ def test_a_load_of_so_many_chunks(capsys: pytest.CaptureFixture[str]) -> None:
     cluster_planning.main(["--tables", "3", "--chunks", "3", "--rows-a-chunk", "20"])
     out = capsys.readouterr().out
     assert "      9 chunks:" in out and "6 chunks more take" in out
+
+
+def test_a_load_by_a_cluster_beside_one_by_threads(capsys: pytest.CaptureFixture[str]) -> None:
+    cluster_overhead.main(["--rows", "500", "--chunk-rows", "100", "--rounds", "1", "--shape", "narrow"])
+    out = capsys.readouterr().out
+    assert "round 1, local  " in out and "round 1, cluster" in out
+    assert "the whole process: the cluster's is" in out
