@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from model.cluster import check
 from model.errors import NotInstalledError
-from run.context import Run
+from run.context import Run, of_cluster
 
 PACKAGES = "requirements-cluster.txt"
 
@@ -26,6 +26,7 @@ def hired(this_run: Run, address: str | None = None) -> Iterator[Run]:
         yield this_run
         return
     check(cluster)
+    this_run.recorder.uses(of_cluster(cluster))
     try:
         # Here, since most runs need nothing of it, and most machines have none of it.
         from cluster.crew import connected  # noqa: PLC0415

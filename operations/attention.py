@@ -50,11 +50,13 @@ def _failures(result: RunResult) -> Iterator[Item]:
 
 
 def _left(result: RunResult) -> Iterator[Item]:
-    under_way = sum(table.status == "in_progress" for table in result.tables)
+    staged = sum(table.staged for table in result.tables)
+    under_way = sum(table.status == "in_progress" for table in result.tables) - staged
     pending = sum(table.status == "pending" and table.compared is None for table in result.tables)
-    if verdict(result) != "done" and under_way + pending:
-        words = [f"{under_way:,} under way"] * bool(under_way) + [f"{pending:,} not begun"] * bool(pending)
-        yield Item("left", f"{under_way + pending:,} tables are left: {', '.join(words)}; --resume continues")
+    counts = {"staged and not live": staged, "under way": under_way, "not begun": pending}
+    words = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    if verdict(result) != "done" and words:
+        yield Item("left", f"{sum(counts.values()):,} tables are left: {words}; --resume continues")
 
 
 def _elsewhere(result: RunResult) -> Iterator[Item]:

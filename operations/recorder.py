@@ -48,6 +48,10 @@ class Recorder:
         self._result = replace(self._result, settings=dict(settings))
         self._hide = hide
 
+    def uses(self, settings: Mapping[str, object]) -> None:
+        """Settings that a flag gave, in place of those that `is_about` told."""
+        self._result = replace(self._result, settings={**self._result.settings, **settings})
+
     def works_with(self, **versions: str) -> None:
         """The versions of the servers, `source` and `target`."""
         self._result = replace(self._result, versions={**self._result.versions, **versions})
@@ -96,7 +100,7 @@ class Recorder:
     def _take(self, event: Event) -> None:
         if isinstance(event, TableStarted):
             self._started[event.table] = time.monotonic()
-            self._note(event.table, status="in_progress", error=None)
+            self._note(event.table, status="in_progress", error=None, staged=False)
         elif isinstance(event, TaskBegun):
             self._timeline.begin(event.worker, event.table, self._seconds)
         elif isinstance(event, TaskEnded):
@@ -108,7 +112,7 @@ class Recorder:
         elif isinstance(event, TriedAgain):
             self._note(event.table, retries=self._of(event.table).retries + 1)
         elif isinstance(event, TableStaged):
-            self._note(event.table, rows=event.rows, rejected=event.rejected, bytes=event.bytes)
+            self._note(event.table, rows=event.rows, rejected=event.rejected, bytes=event.bytes, staged=True)
             self._end(event.table)
         elif isinstance(event, TableCompleted):
             changes = {kind: dict(columns) for kind, columns in event.changes.items()}
@@ -119,10 +123,11 @@ class Recorder:
                 rejected=event.rejected,
                 changes=changes,
                 bytes=event.bytes,
+                staged=False,
             )
             self._end(event.table)
         elif isinstance(event, TableFailed):
-            self._note(event.table, status="failed", error=event.error)
+            self._note(event.table, status="failed", error=event.error, staged=False)
             self._end(event.table)
         elif isinstance(event, TableLeftOut):
             self._note(event.table, status=event.status)

@@ -120,11 +120,17 @@ def _row(table: TableResult, trend: Trend | None) -> TableRow:
     jumped = trend is not None and (trend.has_jumped or trend.is_slower)
     is_over = table.status == "completed" or table.compared == "equal"
     return TableRow(
-        table.table, table.status if table.status != "in_progress" else "under way",
+        table.table, _status(table),
         not is_over or jumped or bool(table.rejected) or table.compared == "different",
         table.rows, trend.rows_were if trend else None, table.seconds, runs_before.rate(table),
         trend.usual_rate if trend else None, "; ".join(_notes(table, trend)),
     )  # fmt: skip
+
+
+def _status(table: TableResult) -> str:
+    if table.staged:
+        return "staged"
+    return table.status if table.status != "in_progress" else "under way"
 
 
 def _notes(table: TableResult, trend: Trend | None) -> list[str]:

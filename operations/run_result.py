@@ -24,7 +24,8 @@ class TableResult:
     `status` is the progress file's, as the run left it; `compared` says "equal" or "different" where both sides were
     compared. `rows`, `rejected` and `changes` (values that were changed on their way, by kind and column) are the
     table's, `seconds`, `bytes` (sent to the target) and `retries` those of this run. `rows_before` of the rows were
-    there when this run began with the table, because it continued a load. What is not known is None.
+    there when this run began with the table, because it continued a load. `staged` rows are complete, and not live yet.
+    What is not known is None.
     """
 
     table: str
@@ -38,6 +39,7 @@ class TableResult:
     retries: int = 0
     compared: str | None = None
     rows_before: int = 0
+    staged: bool = False
 
 
 @dataclass(frozen=True)

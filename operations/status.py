@@ -31,6 +31,16 @@ class UnderWay:
 
 
 @dataclass(frozen=True)
+class Staged:
+    """Rows that stand beside the table that readers see, all of them or a part so far, and of which session."""
+
+    table: str
+    rows: int
+    is_complete: bool
+    session: str | None
+
+
+@dataclass(frozen=True)
 class Session:
     """A session of one of the servers that belongs to this tool: what it does, and whom it waits for, in words."""
 
@@ -38,6 +48,8 @@ class Session:
     number: int
     does: str
     waits_for: str | None = None
+    #: the worker of a cluster that it belongs to, by its address
+    worker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,7 @@ class Status:
     rate: float | None = None
     seconds_left: int | None = None
     under_way: Sequence[UnderWay] = ()
+    staged: Sequence[Staged] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
     sessions: Sequence[Session] = ()
     suspended: Sequence[str] = ()
@@ -94,8 +107,10 @@ class Status:
         if not self.tables:
             return f"Nothing has run here: python {self.script} begins."
         if left:
+            staged = sum(one.is_complete for one in self.staged if one.session == self.session)
+            of_them = f", {staged} of them staged and not live" if staged else ""
             why = "look at the errors, then " if self.failed else ""
-            return f"{left} tables are left: {why}python {self.script} --resume"
+            return f"{left} tables are left{of_them}: {why}python {self.script} --resume"
         if self.suspended:
             return "All tables are done, but not all keys are back: python sync-data.py --restore-keys"
         if self.rejected:
@@ -132,9 +147,14 @@ class Status:
         for one in self.under_way:
             share = f" of about {one.expected:,}" if one.expected else ""
             yield f"  under way: {on_one_line(one.table)}, {one.rows:,}{share} rows, since {one.since}"
+        for words, is_complete in (("staged and not live", True), ("being staged", False)):
+            names = [self._staged(one) for one in self.staged if one.is_complete is is_complete]
+            if names:
+                yield f"  {words}: {_some(names)}"
         for session in self.sessions:
             waits = f"; waits for {on_one_line(session.waits_for)}" if session.waits_for else ""
-            yield f"  {session.side} session {session.number}: {on_one_line(session.does)}{waits}"
+            where = f" of worker {on_one_line(session.worker)}" if session.worker else ""
+            yield f"  {session.side} session {session.number}{where}: {on_one_line(session.does)}{waits}"
         for table, error in list(self.failed.items())[:NAMES_A_LINE]:
             yield f"  failed: {on_one_line(table)}: {on_one_line(error)}"
         if len(self.failed) > NAMES_A_LINE:
@@ -150,6 +170,10 @@ class Status:
         for words in self.not_known:
             yield f"  not known: {on_one_line(words)}"
         yield f"  next: {self.next_step}"
+
+    def _staged(self, one: Staged) -> str:
+        other = f" of session {(one.session or '?')[:8]}" if one.session != self.session else ""
+        return f"{one.table} ({one.rows:,} rows{other})"
 
 
 def _some(names: Sequence[str]) -> str:

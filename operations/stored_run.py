@@ -56,6 +56,10 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int)
 
 
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
@@ -95,6 +99,7 @@ _TABLE: Mapping[str, Callable[[object], bool]] = {
     "table": _is_text, "status": _is_text, "rows": _or_nothing(_is_whole), "seconds": _or_nothing(_is_number),
     "bytes": _or_nothing(_is_whole), "error": _or_nothing(_is_text), "changes": _object_of(_object_of(_is_whole)),
     "rejected": _is_whole, "retries": _is_whole, "compared": _or_nothing(_is_text), "rows_before": _is_whole,
+    "staged": _is_flag,
 }  # fmt: skip
 _SPAN: Mapping[str, Callable[[object], bool]] = {
     "worker": _is_whole, "table": _is_text, "begin": _is_number, "end": _is_number, "tables": _is_whole,

@@ -50,7 +50,8 @@ def blocked(connection: Any) -> list[Blocked]:
 
 
 AT_WORK = """
-SELECT a.pid, coalesce(a.state, ''), left(regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), 80),
+SELECT a.pid, split_part(a.application_name, ' ', 3), coalesce(a.state, ''),
+       left(regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), 80),
        coalesce(a.wait_event_type, ''), coalesce(a.wait_event, ''),
        (SELECT string_agg(format('pid %%s (%%s, user %%s): %%s', b.pid, coalesce(b.application_name, ''), b.usename,
                                  left(regexp_replace(coalesce(b.query, ''), '\\s+', ' ', 'g'), 80)), '; ')
@@ -64,11 +65,15 @@ ORDER BY a.pid
 
 @dataclass(frozen=True)
 class AtWork:
-    """A session of ours: what it does, and whom it waits for, in words; None where it waits for nobody."""
+    """A session of ours: what it does, and whom it waits for, in words; None where it waits for nobody.
+
+    `worker` is the address of the cluster's worker that it belongs to; None on the run's own machine.
+    """
 
     pid: int
     does: str
     waits_for: str | None
+    worker: str | None = None
 
 
 def at_work(connection: Any) -> list[AtWork]:
@@ -78,8 +83,8 @@ def at_work(connection: Any) -> list[AtWork]:
         rows = cursor.fetchall()
     connection.rollback()
     found = []
-    for pid, state, query, kind, event, blockers in rows:
+    for pid, worker, state, query, kind, event, blockers in rows:
         # Between two statements of a transaction it waits for us.
         waits = f", {kind} {event}" if kind and state == "active" else ""
-        found.append(AtWork(pid, f"{state}{waits}: {query}", blockers))
+        found.append(AtWork(pid, f"{state}{waits}: {query}", blockers, worker or None))
     return found

@@ -50,6 +50,12 @@ LEFT JOIN {OWN_SCHEMA}.claim AS r ON (r.table_schema, r.table_name) = ('{STAGING
      AND r.run <> %(run)s
 WHERE c.relnamespace = to_regnamespace('{STAGING_SCHEMA}') AND c.relkind IN ('r', 'p') ORDER BY 1
 """
+ALL_LOADS = f"""
+SELECT l.table_name, l.session, l.finished_at IS NOT NULL, (
+    SELECT coalesce(sum(c.rows), 0)::bigint FROM {OWN_SCHEMA}.checkpoint AS c
+    WHERE (c.table_schema, c.table_name) = (l.table_schema, l.table_name))
+FROM {OWN_SCHEMA}.load AS l WHERE l.table_schema = '{STAGING_SCHEMA}' ORDER BY 1
+"""
 OF_SESSION = f"SELECT table_name FROM {OWN_SCHEMA}.load WHERE table_schema = '{STAGING_SCHEMA}' AND session = %s"
 FORGET = f"DELETE FROM {OWN_SCHEMA}.load WHERE table_schema = '{STAGING_SCHEMA}' AND table_name = %s"
 TIES = """
@@ -181,14 +187,34 @@ def abandoned(connection: Any, place: Place, sessions: Collection[str]) -> list[
 
 def of_session(connection: Any, session: str) -> list[TargetName]:
     """The staging tables of a session. Raises psycopg2.Error."""
+    return [TargetName(STAGING_SCHEMA, name) for (name,) in _of_loads(connection, OF_SESSION, session)]
+
+
+@dataclass(frozen=True)
+class StagedLoad:
+    """What stands in the staging schema for a table, as it is called there: whose, how many rows, and whether all."""
+
+    live: str
+    session: str
+    is_complete: bool
+    rows: int
+
+
+def all_loads(connection: Any) -> list[StagedLoad]:
+    """What loads of any session have staged. Raises psycopg2.Error."""
+    return [StagedLoad(*row) for row in _of_loads(connection, ALL_LOADS)]
+
+
+def _of_loads(connection: Any, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """The rows of a query on the loads; none where no load was ever recorded. Raises psycopg2.Error."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT to_regclass('{OWN_SCHEMA}.load') IS NOT NULL")
-        names: list[tuple[str]] = []
+        found: list[tuple[Any, ...]] = []
         if cursor.fetchone() == (True,):
-            cursor.execute(OF_SESSION, (session,))
-            names = cursor.fetchall()
+            cursor.execute(query, values)
+            found = cursor.fetchall()
     connection.rollback()
-    return [TargetName(STAGING_SCHEMA, name) for (name,) in names]
+    return found
 
 
 # -- what becomes live -----------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 
 from db import find_env_file, load_settings, readable_by_others
 from model.catalog import Table
+from model.cluster import Cluster
 from model.errors import ProgressFileError
 from model.settings import Settings
 from model.visible import listed
@@ -74,10 +75,29 @@ def _without_secrets(settings: Settings) -> dict[str, object]:
     shown: dict[str, object] = {"source": settings.source.label, "target": settings.target.label}
     shown["driver"] = settings.source.driver.label
     for one in fields(settings):
-        if one.name not in ("source", "target", "secrets"):
-            value = getattr(settings, one.name)
-            shown[one.name] = value if isinstance(value, (int, float)) or value is None else str(value)
-    return shown
+        if one.name not in ("source", "target", "secrets", "cluster"):
+            shown[one.name] = _shown(getattr(settings, one.name))
+    return {**shown, **of_cluster(settings.cluster)}
+
+
+def _shown(value: object) -> object:
+    """A setting's value as people write it; numbers and what is not set as they are."""
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}:{part}" for name, part in value.items())
+    if isinstance(value, tuple):
+        return ",".join(":".join(part) if isinstance(part, tuple) else str(part) for part in value)
+    return value if isinstance(value, (int, float)) or value is None else str(value)
+
+
+def of_cluster(cluster: Cluster) -> dict[str, object]:
+    """Where it is, and how it is used; nothing of that where there is none."""
+    if not cluster.address:
+        return {"cluster": None}
+    return {
+        "cluster": cluster.address, "cluster_settings": cluster.credentials, "cluster_lost_after": cluster.lost_after,
+        "cluster_code": _shown(cluster.code), "max_source_connections": cluster.most_source,
+        "max_target_connections": cluster.most_target,
+    }  # fmt: skip
 
 
 def run_over(script: Script, tables: Sequence[Table], settings: Settings, tracker: ProgressTracker) -> Run:

@@ -17,7 +17,7 @@ from model.errors import ProgressFileError
 from operations import verdict
 from operations.history import last_runs
 from operations.run_result import RunResult
-from operations.status import Holder, LastRun, Status, UnderWay
+from operations.status import Holder, LastRun, Staged, Status, UnderWay
 from progress import ProgressTracker
 
 SCRIPTS: Mapping[Phase, str] = {"schema": "replicate-schema.py", "data": "sync-data.py"}
@@ -61,7 +61,12 @@ def read_files(path: Path, phase: Phase, now: datetime) -> Status:
         under_way=[
             UnderWay(name, _rows(entry), known.get(name), str(entry.get("started_at", "?")))
             for name, entry in entries.items()
-            if entry.get("status") == "in_progress"
+            if entry.get("status") == "in_progress" and "staged_at" not in entry
+        ],
+        staged=[
+            Staged(name, _rows(entry), True, tracker.session_of(name))
+            for name, entry in entries.items()
+            if entry.get("status") == "in_progress" and "staged_at" in entry
         ],
         failed={
             name: str(entry.get("error") or "") for name, entry in entries.items() if entry.get("status") == "failed"

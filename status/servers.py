@@ -13,9 +13,9 @@ from db import connect_source, connect_target, find_env_file, load_settings, odb
 from model.errors import ReplicationError
 from model.settings import Settings
 from mssql import activity as source_activity
-from operations.status import Session, Status
+from operations.status import Session, Staged, Status
 from postgres import activity as target_activity
-from postgres import rejected_rows, suspension_record
+from postgres import rejected_rows, staging, suspension_record
 
 
 def with_servers(status: Status, env_file: Path | None) -> Status:
@@ -45,15 +45,21 @@ def _without(status: Status, words: str) -> Status:
 
 def _target(status: Status, settings: Settings) -> Status:
     with closing(connect_target(settings)) as target:
-        sessions = [Session("PostgreSQL", one.pid, one.does, one.waits_for) for one in target_activity.at_work(target)]
+        sessions = [
+            Session("PostgreSQL", one.pid, one.does, one.waits_for, one.worker)
+            for one in target_activity.at_work(target)
+        ]
         suspended, rejected = status.suspended, status.rejected
+        staged = [Staged(one.live, one.rows, one.is_complete, one.session) for one in staging.all_loads(target)]
         if suspension_record.is_made(target):
             suspended = [str(one) for one in suspension_record.read(target)]
             try:
                 rejected = {str(table): count for table, count in rejected_rows.count_all(target).items()}
             except psycopg2.Error:
                 target.rollback()
-    return replace(status, sessions=(*status.sessions, *sessions), suspended=suspended, rejected=rejected)
+    return replace(
+        status, sessions=(*status.sessions, *sessions), suspended=suspended, rejected=rejected, staged=staged
+    )
 
 
 def _source(status: Status, settings: Settings) -> Status:

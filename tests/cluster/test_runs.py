@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -39,6 +40,8 @@ def test_a_load_on_a_cluster_is_whole_and_spread_over_its_workers(scene: Scene, 
     assert finished.code == 0, finished.text
     assert f"Cluster: {cluster.address}, 2 worker processes, 4 threads" in finished.out
     assert "4 workers" in finished.out
+    kept = json.loads((scene.workplace.folder / "runs.jsonl").read_text(encoding="utf-8"))
+    assert kept["settings"]["cluster"] == cluster.address
     scene.assert_equal()
     assert_nobody_is_left(scene)
 
@@ -183,3 +186,17 @@ def test_a_scheduler_that_dies_ends_the_run_and_resume_goes_on(scene: Scene, own
     own_cluster.add_worker()
     assert scene.run("--resume", "--no-truncate", "--cluster", own_cluster.address).code == 0
     scene.assert_equal()
+
+
+def test_the_status_tells_a_run_at_work_and_what_its_workers_do(scene: Scene, cluster: DaskCluster) -> None:
+    addresses = {cluster.address_of(worker).removeprefix("tcp://") for worker in cluster.workers}
+    with scene.stopped_in_the_big_table("--cluster", cluster.address, "--refresh", "merge", WORKERS="2") as process:
+        finished = scene.workplace.run("data", "--status", "--json")
+        assert finished.code == 0, finished.text
+        found = json.loads(finished.out)
+        assert found["is_running"] and f"process {process.pid} on " in found["holder"]["words"]
+        assert "Big" in [one["table"] for one in found["under_way"]]
+        assert "public.big" in [one["table"] for one in found["staged"]]
+        assert addresses & {one["worker"] for one in found["sessions"]}, found["sessions"]
+        shown = scene.workplace.run("data", "--status").out
+        assert re.search(r"PostgreSQL session \d+ of worker 127\.0\.0\.1:\d+: ", shown), shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,6 +74,12 @@ def test_nothing_is_live_where_a_table_failed_and_resume_loads_only_that(old: Sc
     assert all(is_old(old, name) for name in TABLES)
     assert "2 tables are staged and not live, since Few failed: Big and Later" in ended.out
     assert statuses(old.workplace.data_progress) == {"Big": "in_progress", "Few": "failed", "Later": "in_progress"}
+    folder = old.workplace.folder
+    kept = json.loads((folder / "runs.jsonl").read_text(encoding="utf-8"))["tables"]
+    assert {one["table"]: one["staged"] for one in kept} == {"Big": True, "Few": False, "Later": True}
+    page = (folder / "run_report.html").read_text(encoding="utf-8")
+    assert "2 tables are left: 2 staged and not live; --resume continues" in page
+    assert page.count('data-status="staged"') == 2
     before = old.proxy.passed
     resumed = old.run("--resume", "--refresh", mode)
     assert resumed.code == 0, resumed.text

@@ -44,7 +44,7 @@ some_text = st.text(max_size=20)
 tables = st.builds(
     TableResult, some_text, some_text, st.none() | whole, st.none() | numbers, st.none() | whole, st.none() | some_text,
     st.dictionaries(st.sampled_from(KINDS), st.dictionaries(some_text, whole, max_size=2), max_size=2), whole, whole,
-    st.none() | some_text, whole,
+    st.none() | some_text, whole, st.booleans(),
 )  # fmt: skip
 texts = st.lists(some_text, max_size=3).map(tuple)
 results = st.builds(

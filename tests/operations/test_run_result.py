@@ -40,8 +40,9 @@ def statuses(result: dict[str, Any]) -> dict[str, str]:
 
 
 def test_a_night_leaves_two_lines_that_say_all(shop: Shop) -> None:
-    assert shop.workplace.run("schema").code == 0
-    assert shop.workplace.run("data", "--exclude", "Products").code == 0
+    workplace = shop.workplace.with_settings(TABLES="Customers,*Orders,P*", SCHEMA_MAP="sales:sales")
+    assert workplace.run("schema").code == 0
+    assert workplace.run("data", "--exclude", "Products").code == 0
     schema, data = lines(shop.workplace.folder)
     assert (schema["script"], schema["arguments"], schema["exit_code"]) == ("replicate-schema.py", ["-v"], 0)
     assert set(statuses(schema).values()) == {"completed"}
@@ -58,6 +59,8 @@ def test_a_night_leaves_two_lines_that_say_all(shop: Shop) -> None:
     assert all(table["seconds"] >= 0 and table["error"] is None for table in data["tables"])
     assert data["versions"].keys() == {"source", "target"}
     assert data["settings"]["chunk_rows"] == 1_000_000
+    # As people write them.
+    assert (data["settings"]["tables"], data["settings"]["schema_map"]) == ("Customers,*Orders,P*", "sales:sales")
     secret = shop.workplace.environment["MSSQL_PASSWORD"]
     assert secret not in (shop.workplace.folder / FILE).read_text(encoding="utf-8")
     assert stat.S_IMODE((shop.workplace.folder / FILE).stat().st_mode) == 0o600

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,9 +29,7 @@ def test_a_run_at_work_is_told_with_its_tables_and_sessions(scene: Scene) -> Non
     scene.query(MORE_DDL)
     assert scene.run().code == 0
     with scene.stopped_in_the_big_table() as process:
-        before = scene.workplace.data_progress.read_bytes()
         found = status_of(scene, MSSQL_PORT=str(scene.source.port))
-        assert scene.workplace.data_progress.read_bytes() == before
         assert found["is_running"]
         assert f"process {process.pid} on " in found["holder"]["words"]
         (big,) = [one for one in found["under_way"] if one["table"] == "Big"]
@@ -67,7 +66,9 @@ def test_whom_a_run_waits_for_is_told(scene: Scene) -> None:
 
 def test_a_killed_run_is_not_taken_for_one_at_work(scene: Scene) -> None:
     scene.kill_in_the_big_table()
+    files = {path: path.read_bytes() for path in scene.workplace.folder.iterdir()}
     found = status_of(scene)
+    assert {path: path.read_bytes() for path in scene.workplace.folder.iterdir()} == files
     assert not found["is_running"]
     assert found["holder"]["is_alive"] is False
     assert found["next_step"] == "3 tables are left: python sync-data.py --resume"
@@ -99,6 +100,31 @@ def test_failures_rejects_and_the_last_runs_are_told(shop: Shop) -> None:
     shown = shop.workplace.run("data", "--status").out
     assert "rejected: public.orders: 1 rows" in shown
     assert "--retry-rejects" in shown
+
+
+def test_what_is_staged_is_told_while_it_is_and_after_a_failure(scene: Scene) -> None:
+    scene.query("ALTER TABLE few ADD CONSTRAINT odd CHECK (id <> 13)")
+    with scene.stopped_in_the_big_table("--refresh", "merge"):
+        (big,) = status_of(scene)["staged"]
+        assert (big["table"], big["is_complete"]) == ("public.big", False)
+        assert 0 < big["rows"] < BIG_ROWS
+        assert re.search(r"being staged: public\.big \([\d,]+ rows\)", scene.workplace.run("data", "--status").out)
+    assert scene.run("--resume").code == 1
+    found = status_of(scene)
+    assert [(one["table"], one["rows"], one["is_complete"]) for one in found["staged"]] == [
+        ("public.big", BIG_ROWS, True), ("public.later", 300, True),
+    ]  # fmt: skip
+    assert {one["session"] for one in found["staged"]} == {found["session"]}
+    # They wait for the others, and nobody works at them.
+    assert found["under_way"] == []
+    assert found["next_step"].startswith("3 tables are left, 2 of them staged and not live: look at the errors")
+    shown = scene.workplace.run("data", "--status").out
+    assert f"staged and not live: public.big ({BIG_ROWS:,} rows), public.later (300 rows)" in shown
+    # Without the target the file knows what is complete.
+    assert [one["table"] for one in status_of(scene, PGHOST="127.0.0.1", PGPORT="1")["staged"]] == ["Big", "Later"]
+    assert scene.run("--new-session", "--tables", "Later", "--progress-file", "other.json").code == 0
+    scene.workplace.data_progress.unlink()
+    assert re.search(r"public\.big \(30,000 rows of session \w{8}\)", scene.workplace.run("data", "--status").out)
 
 
 @both_scripts
