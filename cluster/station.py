@@ -7,7 +7,6 @@ task is no longer wanted by (cancelled, its client gone, this worker removed) ha
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
 import threading
@@ -33,8 +32,6 @@ IDLE_S = 3.0
 END_S = 1.0
 #: seconds that threads get after the end of a worker's process, to close what they have open
 LEAVE_S = 5.0
-#: seconds after a task was given up in which what its thread leaves behind is looked for
-SWEEP_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,6 @@ class Station:
         self._lock = threading.Lock()
         self._crews: dict[str, _Crew] = {}
         self._is_closing = threading.Event()
-        self._swept_until = 0.0
         threading.Thread(target=self._report_for_ever, name="station", daemon=True).start()
 
     def close(self) -> None:
@@ -138,7 +134,6 @@ class Station:
                 wait([future], timeout=REPORT_S)
                 if not future.done() and not self._is_wanted(order.key):
                     crew.workers.give_up(task.label)
-                    self._swept_until = time.monotonic() + SWEEP_S
                     wait([future], timeout=END_S)
                     raise CancelledError
             return future.result()
@@ -157,9 +152,6 @@ class Station:
 
     def _report_for_ever(self) -> None:
         while not self._is_closing.wait(REPORT_S):
-            if time.monotonic() < self._swept_until:
-                # A connection to the source closes when nothing refers to it; errors and their frames do, in circles.
-                gc.collect()
             with self._lock:
                 crews = dict(self._crews)
             for run, crew in crews.items():

@@ -15,7 +15,7 @@ from model.errors import CancelledError
 from model.rates import MaxRate
 from scheduling.pace import Pace
 from scheduling.retry import Again
-from scheduling.tasks import C, Label, Lane, Task
+from scheduling.tasks import C, Label, Lane, Task, let_go
 
 #: threads that may hang in a driver for ever before a run does
 MOST_HANGING = 1000
@@ -155,7 +155,8 @@ class LocalWorkers(Generic[C]):
         self._moved_at[label] = time.monotonic()
         try:
             yield connections
-        except BaseException:
+        except BaseException as error:
+            let_go(error)
             connections.disconnect()
             raise
         finally:

@@ -7,6 +7,7 @@ process, or on another machine, and more than once.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
@@ -104,11 +105,28 @@ def tried(worker: Worker[C], policy: RetryPolicy, once: Callable[[int], T]) -> T
         try:
             worker.moved()
             return once(number)
-        except BaseException:
+        except BaseException as error:
+            let_go(error)
             worker.connections.disconnect()
             raise
 
     return with_retries(policy, attempt, worker.wait)
+
+
+def let_go(error: BaseException) -> None:
+    """Have an error keep nothing of what was at work when it was raised.
+
+    Its frames hold readers, and a connection to the source closes when nothing refers to it. Errors outlive their
+    tasks: in remarks, in answers, and in circles that nobody collects for minutes.
+    """
+    waiting, seen = [error], set[int]()
+    while waiting:
+        one = waiting.pop()
+        if id(one) not in seen:
+            seen.add(id(one))
+            # Leaves out what still runs (Python, "traceback": clear_frames).
+            traceback.clear_frames(one.__traceback__)
+            waiting += [other for other in (one.__context__, one.__cause__) if other is not None]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
+
 from demo.target import EmbeddedTarget
 from model.catalog import Database
 from standin.server import StandIn
@@ -29,6 +31,9 @@ ROWS: Mapping[str, Any] = {
     "dbo.Few": "SELECT i, 'few ' || i FROM range(300) AS t(i)",
     "dbo.Later": "SELECT i, 'later ' || i FROM range(300) AS t(i)",
 }
+BACKENDS = (
+    "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 DDL = "; ".join(f"CREATE TABLE {name} (id integer PRIMARY KEY, label varchar(50))" for name in ("big", "few", "later"))
 
 
@@ -98,6 +103,19 @@ class Scene:
         """The rows of each committed chunk of a table, and when it was committed."""
         found = self.query(f"SELECT chunk, rows, committed_at FROM replication.checkpoint WHERE table_name = '{name}'")
         return {chunk: (rows, committed_at) for chunk, rows, committed_at in found}
+
+    def assert_nobody_is_left(self, seconds: float = 20) -> None:
+        """No connection of a run is open on either server."""
+        wait_until(lambda: not self.query(BACKENDS), "no connection is left on the target", timeout=seconds)
+        wait_until(lambda: not self.source_connections(), "no connection is left on the source", timeout=seconds)
+
+    def source_connections(self) -> list[object]:
+        """What is connected to the source, whether it talks or not."""
+        return [
+            one
+            for one in psutil.net_connections("tcp")
+            if one.status == psutil.CONN_ESTABLISHED and one.laddr and one.laddr.port == self.proxy.port
+        ]
 
     def assert_equal(self) -> None:
         """Every table holds the source's rows, each once, and is completed."""

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 
 from db import wheel_driver
@@ -25,9 +24,6 @@ from tests.samples import query
 from tests.scenes import BIG_ROWS, DDL, Scene, settings_of
 
 LOST = {"CLUSTER_LOST_AFTER": "5", "CLUSTER_SETTINGS": "workers"}
-BACKENDS = (
-    "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-)
 
 
 @dataclass(frozen=True)
@@ -104,20 +100,6 @@ def scene(apart: Apart, scene_source: StandIn, target: EmbeddedTarget) -> Iterat
     apart.source.resume()
 
 
-def assert_nobody_is_left(scene: Scene) -> None:
-    """No connection of a run is open on either server."""
-    wait_until(lambda: not scene.query(BACKENDS), "no connection is left on the target", timeout=40)
-    wait_until(lambda: not _connections_to(scene.proxy.port), "no connection is left on the source", timeout=40)
-
-
-def _connections_to(port: int) -> list[object]:
-    return [
-        one
-        for one in psutil.net_connections("tcp")
-        if one.status == psutil.CONN_ESTABLISHED and one.laddr and one.laddr.port == port
-    ]
-
-
 def ended(process: subprocess.Popen[str]) -> str:
     """What a run told until it ended well."""
     out, err = process.communicate(timeout=90)
@@ -148,7 +130,7 @@ def test_a_load_and_its_comparison_over_hosts_apart(apart: Apart, scene: Scene) 
     scene.query("UPDATE big SET label = 'another' WHERE id = 17")
     differing = scene.run("--verify")
     assert differing.code == 1 and "columns that differ: label" in differing.out, differing.text
-    assert_nobody_is_left(scene)
+    scene.assert_nobody_is_left(40)
 
 
 @pytest.mark.parametrize("refresh", ["merge", "swap"])
@@ -163,7 +145,7 @@ def test_a_killed_run_is_continued_over_hosts_apart(scene: Scene) -> None:
     with scene.stopped_in_the_big_table() as process:
         process.kill()
         process.wait()
-    assert_nobody_is_left(scene)
+    scene.assert_nobody_is_left(40)
     before = scene.checkpoints()
     resumed = scene.run("--resume", "--no-truncate")
     assert resumed.code == 0, resumed.text
@@ -188,7 +170,7 @@ def test_a_worker_cut_off_from_all_for_longer_than_its_heartbeat_comes_back(apar
     assert "another does its work (attempt 2 of 5)" in out
     assert apart.cluster.log_of(apart.cluster.scheduler).count("Register worker addr") > joined
     scene.assert_equal()
-    assert_nobody_is_left(scene)
+    scene.assert_nobody_is_left(40)
     scene.assert_equal()
     assert_used_again(apart, scene)
 
@@ -204,7 +186,7 @@ def test_a_worker_that_only_its_scheduler_cannot_reach_commits_nothing_twice(apa
         scene.assert_equal()
         wait_until(lambda: not apart.cluster.has(away), "Dask has removed the worker", timeout=40)
     away.put_back("cluster")
-    assert_nobody_is_left(scene)
+    scene.assert_nobody_is_left(40)
     scene.assert_equal()
     assert_used_again(apart, scene)
 
@@ -220,7 +202,7 @@ def test_a_worker_that_cannot_reach_the_target_for_a_while(apart: Apart, scene: 
         away.put_back("target")
         ended(process)
     scene.assert_equal()
-    assert_nobody_is_left(scene)
+    scene.assert_nobody_is_left(40)
     scene.assert_equal()
     assert_used_again(apart, scene)
 
@@ -231,7 +213,7 @@ def test_a_client_cut_off_from_its_scheduler_ends_and_resume_goes_on(apart: Apar
         out, err = process.communicate(timeout=60)
     assert process.returncode == 3, out + err
     assert f"the cluster's scheduler {apart.cluster.address} is gone" in out + err
-    assert_nobody_is_left(scene)
+    scene.assert_nobody_is_left(40)
     apart.client.put_back("cluster")
     resumed = scene.run("--resume", "--no-truncate")
     assert resumed.code == 0, resumed.text

@@ -7,32 +7,12 @@ import os
 import re
 import signal
 
-import psutil
 import pytest
 
 from tests.dask_cluster import DaskCluster
 from tests.harness import wait_until
 from tests.samples import statuses
-from tests.scenes import BIG_ROWS, Scene
-
-BACKENDS = (
-    "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-)
-
-
-def assert_nobody_is_left(scene: Scene) -> None:
-    """No connection of ours is open on either server."""
-    wait_until(lambda: not scene.query(BACKENDS), "no connection is left on the target", timeout=20)
-    wait_until(lambda: not connections_to(scene.proxy.port), "no connection is left on the source", timeout=20)
-
-
-def connections_to(port: int) -> list[object]:
-    """What is connected to a port of this machine."""
-    return [
-        one
-        for one in psutil.net_connections("tcp")
-        if one.status == psutil.CONN_ESTABLISHED and one.laddr and one.laddr.port == port
-    ]
+from tests.scenes import BACKENDS, BIG_ROWS, Scene
 
 
 def test_a_load_on_a_cluster_is_whole_and_spread_over_its_workers(scene: Scene, cluster: DaskCluster) -> None:
@@ -43,7 +23,7 @@ def test_a_load_on_a_cluster_is_whole_and_spread_over_its_workers(scene: Scene, 
     kept = json.loads((scene.workplace.folder / "runs.jsonl").read_text(encoding="utf-8"))
     assert kept["settings"]["cluster"] == cluster.address
     scene.assert_equal()
-    assert_nobody_is_left(scene)
+    scene.assert_nobody_is_left()
 
 
 def test_the_setting_does_the_same_as_the_flag(scene: Scene, cluster: DaskCluster) -> None:
@@ -146,7 +126,7 @@ def test_a_signal_ends_the_tasks_of_all_workers_and_their_connections(
         out, err = process.communicate(timeout=30)
         assert process.returncode == 128 + number, out + err
         wait_until(lambda: not scene.query(BACKENDS), "the workers' connections are gone", timeout=10)
-    assert_nobody_is_left(scene)
+    scene.assert_nobody_is_left()
     assert scene.run("--resume", "--no-truncate", "--cluster", cluster.address).code == 0
     scene.assert_equal()
 
@@ -157,7 +137,7 @@ def test_a_client_that_is_killed_leaves_no_worker_copying(scene: Scene, cluster:
         process.wait()
         wait_until(lambda: not scene.query(BACKENDS), "the workers' connections are gone", timeout=20)
     there = scene.checkpoints()
-    assert_nobody_is_left(scene)
+    scene.assert_nobody_is_left()
     assert scene.checkpoints() == there
     assert scene.run("--resume", "--no-truncate", "--cluster", cluster.address).code == 0
     scene.assert_equal()
@@ -181,7 +161,7 @@ def test_a_scheduler_that_dies_ends_the_run_and_resume_goes_on(scene: Scene, own
         out, err = process.communicate(timeout=60)
     assert process.returncode == 3, out + err
     assert f"the cluster's scheduler {own_cluster.address} is gone" in out + err
-    assert_nobody_is_left(scene)
+    scene.assert_nobody_is_left()
     own_cluster.restart_scheduler()
     own_cluster.add_worker()
     assert scene.run("--resume", "--no-truncate", "--cluster", own_cluster.address).code == 0
