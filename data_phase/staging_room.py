@@ -11,12 +11,12 @@ from db import target_words
 from model.catalog import Table
 from model.errors import CatalogError, NoRoomError
 from model.refresh import Refresh
+from model.table_size import in_words as amount
 from mssql import table_sizes
+from mssql.catalog_queries import ArrowConnection
 from postgres import disk
 from postgres.names import TargetName
 from run.context import Run
-
-GIGABYTE = 1_000_000_000
 
 
 def tell_room(
@@ -33,7 +33,7 @@ def tell_room(
     NoRoomError where the target's disk is known to have less, and CatalogError.
     """
     try:
-        known = table_sizes.read_sizes(pair.source, [tables[key] for key in staged])
+        known = table_sizes.read_sizes(ArrowConnection(pair.source), [tables[key] for key in staged])
         there = disk.read_sizes(pair.target, [names[key] for key in staged])
         free = disk.free_bytes(pair.target)
     except psycopg2.Error as error:
@@ -41,9 +41,7 @@ def tell_room(
 
     def room(key: str) -> int:
         size = known.get(tables[key]) or there.get(names[key])
-        if size is None:
-            return 0
-        return size.with_indexes if staged[key] == "swap" else size.rows
+        return 0 if size is None else size.staged(staged[key])
 
     # Units are switched one after the other, but several may be staged at a time.
     this_run.display.say(in_words(sum(room(key) for unit in units for key in unit if key in staged), free))
@@ -53,13 +51,9 @@ def in_words(needed: int, free: int | None) -> str:
     """How much room so many staged bytes take, for a person. Raises NoRoomError where more than the `free` ones."""
     if free is not None and needed > free:
         raise NoRoomError(
-            f"the target's disk has {_amount(free)} left, and staging all tables takes about {_amount(needed)}. "
+            f"the target's disk has {amount(free)} left, and staging all tables takes about {amount(needed)}. "
             f"Nothing was touched. Free some room; or refresh fewer tables at a time, with --tables; or let large ones "
             f"be filled in place: REFRESH_TABLES=Name:truncate"
         )
-    has = f", of {_amount(free)} that its disk has left" if free is not None else ""
-    return f"💾 The staged rows take about {_amount(needed)} of the target's disk meanwhile{has}"
-
-
-def _amount(size: int) -> str:
-    return f"{size / GIGABYTE:.1f} GB" if size >= GIGABYTE / 10 else f"{size / 1_000_000:.1f} MB"
+    has = f", of {amount(free)} that its disk has left" if free is not None else ""
+    return f"💾 The staged rows take about {amount(needed)} of the target's disk meanwhile{has}"

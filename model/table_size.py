@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from model.refresh import Refresh
+
+MEGABYTE, GIGABYTE = 1_000_000, 1_000_000_000
+
+
+def in_words(size: int) -> str:
+    """Bytes for a person."""
+    if size < MEGABYTE / 10:
+        return f"{size / 1000:.0f} kB"
+    return f"{size / GIGABYTE:.1f} GB" if size >= GIGABYTE / 10 else f"{size / MEGABYTE:.1f} MB"
+
 
 @dataclass(frozen=True)
 class TableSize:
@@ -11,3 +22,7 @@ class TableSize:
 
     rows: int
     with_indexes: int
+
+    def staged(self, how: Refresh) -> int:
+        """Bytes that new rows take beside the live table: a twin has its indexes, what is merged has none."""
+        return {"truncate": 0, "merge": self.rows, "swap": self.with_indexes}[how]

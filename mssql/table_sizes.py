@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from model.catalog import Table
 from model.table_size import TableSize
-from mssql.catalog_queries import ArrowConnection
+from mssql.catalog_queries import Connection
 
 #: bytes of a page (Microsoft, "Pages and extents architecture guide")
 PAGE = 8192
@@ -25,12 +24,12 @@ GROUP BY s.name, o.name
 """
 
 
-def read_sizes(connection: Any, tables: Sequence[Table]) -> dict[Table, TableSize]:
-    """The sizes of those of the tables of which the server says them, over an arrow-odbc connection."""
+def read_sizes(connection: Connection, tables: Sequence[Table]) -> dict[Table, TableSize]:
+    """The sizes of those of the tables of which the server says them."""
     try:
         found = {
             (row.table_schema, row.table_name): TableSize(int(row.rows_pages) * PAGE, int(row.all_pages) * PAGE)
-            for row in ArrowConnection(connection).rows(SIZES)
+            for row in connection.rows(SIZES)
         }
     except Exception:
         # A server without these views, or a login that may not see them: nobody knows.

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg2
 
 from db import target_words
-from postgres.names import TargetName, listed
+from postgres.names import STAGING_SCHEMA, TargetName, listed
 
 DATABASE = """
 SELECT current_user::text, current_database()::text,
@@ -107,7 +107,7 @@ def read_rights(connection: Any, tables: Sequence[TargetName], memory: str) -> T
     with connection.cursor() as cursor:
         cursor.execute(DATABASE)
         role, database, may_create, _ = cursor.fetchone()
-        cursor.execute(SCHEMAS, ([*dict.fromkeys(table.schema for table in tables), RECORDS],))
+        cursor.execute(SCHEMAS, ([*dict.fromkeys(table.schema for table in tables), RECORDS, STAGING_SCHEMA],))
         schemas = {name: SchemaRights(*rights) for name, *rights in cursor.fetchall()}
     connection.rollback()
     return TargetRights(

@@ -25,14 +25,14 @@ from model.errors import OutputError, UnreachableError, UnsupportedTypeError
 from model.findings import Finding
 from model.settings import Settings
 from model.visible import json_text
-from mssql import data_checks
+from mssql import data_checks, table_sizes
 from mssql.catalog_queries import Catalog, PyodbcConnection
 from mssql.data_checks import Comparison, Count
 from mssql.hiding import encrypted
 from mssql.introspection import read_database
 from mssql.rights import unreadable
 from mssql.server_version import read_version
-from postgres import ddl
+from postgres import ddl, disk
 from postgres.ddl import NULLS_NOT_DISTINCT_SINCE
 from postgres.introspection import has_citext, has_icu, read_features, read_tables, target_schemas
 from postgres.names import MAX_BYTES, column_collisions, table_collisions, target_name
@@ -102,7 +102,8 @@ def run(script: Script, folder: Path, with_data: bool, foresee: Foresight) -> En
         script.recorder.works_with(source=read_version(source))
         database = read_database(source, settings.comment_properties)
         catalog = Catalog(PyodbcConnection(source.cursor()))
-        unread = unreadable(catalog, select(database.tables, script.options, settings).affected)
+        asked_for = select(database.tables, script.options, settings).affected
+        unread, sizes = unreadable(catalog, asked_for), table_sizes.read_sizes(catalog, asked_for)
     database = replace(database, tables=type_map.resolved(database.tables).apply(database.tables))
     selection = select(database.tables, script.options, settings)
     for remark in selection.remarks:
@@ -119,7 +120,10 @@ def run(script: Script, folder: Path, with_data: bool, foresee: Foresight) -> En
         *finding_remarks(findings),
         *readiness.source_remarks(unread),
         *readiness.drift_remarks(foreseen.plans, settings, target),
-        *([] if target.rights is None else readiness.target_remarks(target.rights, settings)),
+        *([] if target.rights is None else readiness.target_remarks(target.rights, tables, settings)),
+        *readiness.room_remarks(
+            tables, {(one.schema, one.name): size for one, size in sizes.items()}, settings, target
+        ),
     ]
     if with_data:
         remarks += _data_remarks(database, tables, settings, script.beside)
@@ -148,15 +152,16 @@ def read_target(settings: Settings, tables: Sequence[Table]) -> TargetState:
             connection.set_session(readonly=True)
             features = read_features(connection)
             there = read_tables(connection, target_schemas(tables, settings))
+            names = [target_name(table, settings) for table in tables]
             return TargetState(
                 features=features,
                 tables=there,
                 has_citext=has_citext(connection),
                 has_icu=has_icu(connection),
                 encoding=connection.get_parameter_status("server_encoding"),
-                rights=read_rights(
-                    connection, [target_name(table, settings) for table in tables], settings.maintenance_work_mem
-                ),
+                rights=read_rights(connection, names, settings.maintenance_work_mem),
+                sizes=disk.read_sizes(connection, names),
+                free_bytes=disk.free_bytes(connection),
             )
     except UnreachableError as error:
         return TargetState(unreachable=_one_line(str(error)))

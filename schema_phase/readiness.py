@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from model.catalog import Table
+from model.refresh import Refresh
 from model.settings import Settings
+from model.table_size import TableSize, in_words
 from postgres.ddl import TablePlan
 from postgres.drift import differences
+from postgres.names import STAGING_SCHEMA, target_name
 from postgres.rights import RECORDS, TargetRights
+from run.selection import matching
 from schema_phase.remarks import Remark, TargetState
 
 READING = "GRANT SELECT on it to the login, or db_datareader; or leave the table out"
@@ -37,7 +41,7 @@ def source_remarks(unreadable: Sequence[Table]) -> Iterator[Remark]:
         yield Remark("blocks", "no right to read", table.full_name, "the login may not SELECT from it", READING)
 
 
-def target_remarks(rights: TargetRights, settings: Settings) -> Iterator[Remark]:
+def target_remarks(rights: TargetRights, tables: Sequence[Table], settings: Settings) -> Iterator[Remark]:
     """What the role lacks in the target, and settings that the server refuses."""
     role, database = rights.role, rights.database
     for name, schema in rights.schemas.items():
@@ -47,6 +51,15 @@ def target_remarks(rights: TargetRights, settings: Settings) -> Iterator[Remark]
                     "blocks", "no right to record", RECORDS,
                     f"the role {role} may not create the schema {RECORDS}, where loads keep their checkpoints",
                     f"GRANT CREATE ON DATABASE {database} TO {role}, or CREATE SCHEMA {RECORDS} AUTHORIZATION {role}",
+                )  # fmt: skip
+        elif name == STAGING_SCHEMA:
+            may_stage = schema.may_use and schema.may_create if schema.exists else rights.may_create_schemas
+            if not may_stage and any(_refresh(table, settings) != "truncate" for table in tables):
+                yield Remark(
+                    "blocks", "no right to stage", name,
+                    f"the role {role} may not create the schema {name}, or tables in it, where new rows stand until "
+                    f"they are shown (REFRESH, REFRESH_TABLES)",
+                    f"GRANT CREATE ON DATABASE {database} TO {role}, or CREATE SCHEMA {name} AUTHORIZATION {role}",
                 )  # fmt: skip
         elif not schema.exists and not rights.may_create_schemas:
             yield Remark(
@@ -64,6 +77,42 @@ def target_remarks(rights: TargetRights, settings: Settings) -> Iterator[Remark]
             "blocks", "setting refused", name.upper(), f"the target does not take {getattr(settings, name)}: {words}",
             "write a value that PostgreSQL knows, like 256MB",
         )  # fmt: skip
+
+
+def room_remarks(
+    tables: Sequence[Table], sizes: Mapping[tuple[str, str], TableSize], settings: Settings, target: TargetState
+) -> Iterator[Remark]:
+    """What new rows take of the target's disk while they stand beside live ones, by the source's sizes.
+
+    Or by the target's, of tables of which the source says none; nothing where no size is known.
+    """
+    known = {table: sizes.get((table.schema, table.name)) or target.sizes.get(target_name(table, settings))
+             for table in tables}  # fmt: skip
+    free = target.free_bytes
+    left = "" if free is None else f", of {in_words(free)} that its disk has left"
+    ways = {table: _refresh(table, settings) for table in tables}
+    needed = sum(size.staged(ways[table]) for table, size in known.items() if size)
+    if needed:
+        count = sum(how != "truncate" for how in ways.values())
+        text = f"the new rows of {count:,} tables take about {in_words(needed)} of the target's disk meanwhile{left}"
+        advice = "free some room; refresh fewer tables at a time; or fill large ones in place: REFRESH_TABLES"
+        lacks = free is not None and needed > free
+        yield Remark(
+            "blocks" if lacks else "notes", "room for staging", STAGING_SCHEMA, text, advice if lacks else None
+        )
+    elif any(known.values()):
+        both = {how: in_words(sum(size.staged(how) for size in known.values() if size)) for how in ("merge", "swap")}
+        text = (
+            f"with --refresh merge, new rows would take about {both['merge']} of the target's disk meanwhile, with "
+            f"swap {both['swap']}{left}"
+        )
+        yield Remark("notes", "room for staging", STAGING_SCHEMA, text)
+
+
+def _refresh(table: Table, settings: Settings) -> Refresh:
+    """How a run refreshes a table that no flag tells otherwise."""
+    ways = (how for glob, how in settings.refresh_tables if matching([table], glob))
+    return next(ways, settings.refresh)
 
 
 def _table_remarks(rights: TargetRights) -> Iterator[Remark]:

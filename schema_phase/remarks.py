@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from model.findings import Finding
+from model.table_size import TableSize
 from postgres.ddl import TablePlan
 from postgres.introspection import TargetTable
 from postgres.names import TargetName
@@ -38,7 +39,7 @@ class Remark:
 class TargetState:
     """The target as it is, or what is assumed of one that cannot be reached (`unreachable` says why).
 
-    `has_citext` and `has_icu` are `None` where nobody could look.
+    `has_citext` and `has_icu` are `None` where nobody could look, `free_bytes` of its disk where nobody can know.
     """
 
     features: TargetFeatures = field(default_factory=TargetFeatures)
@@ -48,6 +49,8 @@ class TargetState:
     encoding: str | None = None
     unreachable: str | None = None
     rights: TargetRights | None = None
+    sizes: Mapping[TargetName, TableSize] = field(default_factory=dict)
+    free_bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -265,7 +265,7 @@ def send_all(source: StandIn, given: Mapping[str, str]) -> None:
     rows = reader.connect(settings)
     introspection.read_tables(rows)
     introspection.read_sequences(rows)
-    table_sizes.read_sizes(rows, tables)
+    table_sizes.read_sizes(ArrowConnection(rows), tables)
     rights.unreadable(Catalog(ArrowConnection(rows)), tables)
     server_version.read_version(rows)
     native_numbers.are_offered(rows)

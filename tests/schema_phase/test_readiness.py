@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from model.catalog import Database
+from model.refresh import Refresh
+from model.settings import Driver, Secrets, Settings, Source, Target
+from model.table_size import TableSize
+from schema_phase import readiness
+from schema_phase.remarks import TargetState
 from standin.server import StandIn
 from tests.harness import Finished, Workplace
 from tests.samples import SHOP, SHOP_ROWS, Shop, statuses
@@ -62,6 +68,45 @@ def test_a_role_without_create_is_told_before_any_row(shop: Shop, clerk: Workpla
     for script in ("schema", "data"):
         finished = clerk.run(script)
         assert finished.code == 0, finished.text
+
+
+def test_the_room_that_staging_takes_is_told(shop: Shop) -> None:
+    note = check(shop.workplace)[1]["room for staging", "replication_staging"]
+    assert note["severity"] == "notes"
+    assert re.search(r"--refresh merge, .* about \d+ kB .*, with swap \d+ kB, of [\d.]+ GB that its", note["text"])
+    staging = shop.workplace.with_settings(REFRESH="swap", REFRESH_TABLES="dbo.Orders:truncate")
+    asked = check(staging)[1]["room for staging", "replication_staging"]["text"]
+    assert re.search(r"the new rows of 3 tables take about \d+ kB of the target's disk meanwhile, of ", asked)
+
+
+def test_a_disk_that_is_too_small_for_staging_is_in_the_way() -> None:
+    (table, *_), size = SHOP.tables, TableSize(2_000_000_000, 3_000_000_000)
+    sizes, target = {(table.schema, table.name): size}, TargetState(free_bytes=2_500_000_000)
+    expected: tuple[tuple[Refresh, str], ...] = (("merge", "notes"), ("swap", "blocks"))
+    for refresh, severity in expected:
+        settings = Settings(Source("", Driver("", ""), ""), Target({}), Secrets(), refresh=refresh)
+        (remark,) = readiness.room_remarks([table], sizes, settings, target)
+        assert remark.severity == severity
+
+
+def test_a_role_that_may_not_stage_is_told_where_the_settings_ask_for_it(shop: Shop, clerk: Workplace) -> None:
+    role = clerk.environment["PGUSER"]
+    shop.query(
+        f"CREATE SCHEMA sales AUTHORIZATION {role}; CREATE SCHEMA replication AUTHORIZATION {role};"
+        f" GRANT USAGE, CREATE ON SCHEMA public TO {role}"
+    )
+    assert clerk.run("schema").code == 0
+    assert check(clerk)[0].code == 0
+    merging = clerk.with_settings(REFRESH="merge")
+    finished, remarks = check(merging)
+    assert finished.code == 1
+    assert "CREATE SCHEMA replication_staging" in remarks["no right to stage", "replication_staging"]["advice"]
+    refused = merging.run("data")
+    assert refused.code == 1
+    assert "the schema replication_staging, where new rows stand until they are shown, cannot be made" in refused.err
+    shop.query(f"CREATE SCHEMA replication_staging AUTHORIZATION {role}")
+    assert check(merging)[0].code == 0
+    assert merging.run("data").code == 0
 
 
 def test_tables_of_another_owner_are_named(shop: Shop, clerk: Workplace) -> None:
