@@ -61,22 +61,27 @@ class ClusterCrew:
 
     def threads(self) -> Mapping[str, int]:
         """The threads of each worker that may be used, by its address; of others it is said once why they may not."""
-        there = self.client.scheduler_info(n_workers=-1)["workers"]
-        new = [address for address in there if address not in self._known]
-        if new:
-            self._known |= reaching.ask(self.client, new)
-            self._known |= self.lacking([address for address in new if reaching.fits(self._known[address])])
-            for address in new:
-                about = self._known[address]
-                if not reaching.fits(about):
-                    self.say(f"⚠️ worker {address} is not used: {about}")
-        return {address: int(one["nthreads"]) for address, one in there.items() if reaching.fits(self._known[address])}
+        with reaching.through(self.cluster.address):
+            there = self.client.scheduler_info(n_workers=-1)["workers"]
+            new = [address for address in there if address not in self._known]
+            found = reaching.ask(self.client, new) if new else {}
+            found |= self.lacking([address for address in new if reaching.fits(found[address])])
+        self.know(found)
+        fit = {address for address, about in self._known.items() if reaching.fits(about)}
+        return {address: int(one["nthreads"]) for address, one in there.items() if address in fit}
+
+    def know(self, found: Mapping[str, About | str]) -> None:
+        """Remember what workers answered; say of each that is not used why. Silent ones are asked again, later."""
+        self._known |= {address: about for address, about in found.items() if about != reaching.SILENT}
+        for address, about in found.items():
+            if not reaching.fits(about):
+                self.say(f"⚠️ worker {address} is not used: {about}")
 
     def lacking(self, addresses: Sequence[str]) -> dict[str, str]:
         """What workers lack that have our code: a driver, or settings that they should have of their own."""
         ready = envelope.readiness(parcels.packed(self.settings, self.cluster.credentials))
         answers = self.client.run(ready, workers=list(addresses), on_error="return") if addresses else {}
-        return {address: _told(answer) for address, answer in answers.items() if answer is not None}
+        return {address: reaching.in_words(answer) for address, answer in answers.items() if answer is not None}
 
     def _end_connections(self, application: str) -> None:
         """End what a lost worker has open on the target; where that is not possible, its checkpoints are refused."""
@@ -105,15 +110,17 @@ def connected(settings: Settings, cluster: Cluster, say: Callable[[str], None]) 
             f"worker have its own settings: CLUSTER_SETTINGS=workers"
         )
     # What its threads have to say of a connection that is lost, the run says itself.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     client = _client(cluster)
     try:
         cloudpickle.register_pickle_by_value(envelope)
-        if cluster.code is not None:
-            reaching.bring_code(client, cluster.code)
-        client.register_plugin(envelope.Place())
         crew = ClusterCrew(client, cluster, settings, say)
-        _check(crew)
+        with reaching.through(cluster.address):
+            if cluster.code is not None:
+                reaching.bring_code(client, cluster.code)
+            reaching.register(client, envelope.Place())
+            _check(crew)
         yield crew
     finally:
         with suppress(Exception):
@@ -164,18 +171,21 @@ def _check(crew: ClusterCrew) -> None:
             f"the cluster {crew.cluster.address} has no worker. Start some; docs/cluster.md says how."
         )
     found = reaching.ask(crew.client, list(there))
-    wrong = {address: about for address, about in found.items() if not reaching.fits(about)}
+    wrong = {one: about for one, about in found.items() if not (reaching.fits(about) or about == reaching.SILENT)}
     if wrong:
         lines = "\n".join(f"  {address}: {about}" for address, about in sorted(wrong.items()))
         raise RunRefusedError(
             f"{len(wrong)} of {len(found)} workers cannot take tasks of this run ({reaching.OURS}):\n{lines}\n"
             f"Install the same version there, or send it with CLUSTER_CODE; docs/cluster.md says how."
         )
-    if lacking := crew.lacking(list(found)):
+    answers = crew.lacking([address for address, about in found.items() if reaching.fits(about)])
+    if lacking := {address: words for address, words in answers.items() if words != reaching.SILENT}:
         lines = "\n".join(f"  {address}: {words}" for address, words in sorted(lacking.items()))
         raise RunRefusedError(f"{len(lacking)} of {len(found)} workers cannot work for this run:\n{lines}")
-    crew._known.update(found)
-
-
-def _told(answer: object) -> str:
-    return answer if isinstance(answer, str) else f"{type(answer).__name__}: {answer}"
+    found |= answers
+    if not any(reaching.fits(about) for about in found.values()):
+        raise UnreachableError(
+            f"no worker of the cluster {crew.cluster.address} answers: {listed(sorted(found))}. Look whether they "
+            f"run, and whether the scheduler reaches them; then try again."
+        )
+    crew.know(found)

@@ -19,7 +19,7 @@ from typing import Any, Generic
 
 from distributed import Client
 
-from cluster import envelope, parcels
+from cluster import envelope, parcels, reaching
 from cluster.station import Answer, Order, Report, application_of, topic_of
 from model.cluster import Cluster
 from model.errors import CancelledError, RunRefusedError, ServerError, TableError, UnreachableError
@@ -390,9 +390,7 @@ class ClusterWorkers(Generic[C]):
         return bool(self._client.status == "running")
 
     def _scheduler_is_gone(self) -> ServerError:
-        return UnreachableError(
-            f"the cluster's scheduler {self._cluster.address} is gone. Start it again; then use --resume"
-        )
+        return reaching.scheduler_is_gone(self._cluster.address)
 
     # -- reports -------------------------------------------------------------------------------------
 

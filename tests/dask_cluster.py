@@ -63,8 +63,9 @@ class DaskCluster:
         return "\n".join(path.read_text() for path in self._folders[worker.pid].glob("*.log"))
 
     def add_worker(self, *arguments: str, threads: int | None = None, address: str | None = None, env_file: str = "",
-                   environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:  # fmt: skip
-        """Another worker process, with a `.env` where it works."""
+                   environment: Mapping[str, str] | None = None, listens: Sequence[str] = ("--host", "127.0.0.1"),
+                   ) -> subprocess.Popen[str]:  # fmt: skip
+        """Another worker process, with a `.env` where it works; `listens` are the flags that say where."""
         self._started += 1
         folder = self.folder / f"worker-{self._started}"
         folder.mkdir()
@@ -72,7 +73,7 @@ class DaskCluster:
             (folder / ".env").write_text(env_file, encoding="utf-8")
         process = self._start(
             folder, environment or {}, WORKER, address or self.address, "--no-nanny", "--nthreads",
-            str(threads or self.threads), "--no-dashboard", "--host", "127.0.0.1", "--local-directory", str(folder),
+            str(threads or self.threads), "--no-dashboard", *listens, "--local-directory", str(folder),
             "--death-timeout", "20", *self._security(), *arguments,
         )  # fmt: skip
         self.workers.append(process)
@@ -110,10 +111,9 @@ class DaskCluster:
                 env=clean_environment({"PYTHONPATH": str(ROOT), **self.common, **environment}),
             )  # fmt: skip
 
-    @property
-    def joined(self) -> int:
-        """How often a worker has joined so far."""
-        return self.log().count("Registered to")
+    def has_joined(self, worker: subprocess.Popen[str]) -> bool:
+        """Whether a worker has been taken in by a scheduler."""
+        return "Registered to" in self.log_of(worker)
 
     def log(self) -> str:
         """All that its processes wrote."""

@@ -161,6 +161,7 @@ def test_a_scheduler_that_dies_ends_the_run_and_resume_goes_on(scene: Scene, own
         out, err = process.communicate(timeout=60)
     assert process.returncode == 3, out + err
     assert f"the cluster's scheduler {own_cluster.address} is gone" in out + err
+    assert "Traceback" not in out + err
     scene.assert_nobody_is_left()
     own_cluster.restart_scheduler()
     own_cluster.add_worker()

@@ -1,9 +1,14 @@
-"""Which workers get tasks, as workers come and go; on a cluster of separate processes, with tasks that do nothing."""
+"""Which workers get tasks, as workers come and go."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import socket
+from collections.abc import Iterator, Mapping
 from concurrent.futures import wait
+from contextlib import closing
+
+import pytest
 
 from bench.idle_tasks import Idle, NoConnections
 from cluster.crew import connected
@@ -11,7 +16,8 @@ from cluster.workers import ClusterWorkers
 from model.cluster import Cluster
 from model.settings import Driver, Secrets, Settings, Source, Target
 from tests.dask_cluster import DaskCluster
-from tests.harness import wait_until
+from tests.harness import Proxy, wait_until
+from tests.scenes import Scene
 
 NO_SERVERS = Settings(Source("", Driver("", ""), ""), Target({}), Secrets())
 
@@ -36,3 +42,53 @@ def test_a_worker_that_dies_while_another_is_asked_what_it_runs_gets_no_task(own
         done, left = wait(answers, timeout=30)
         assert not left and {answer.result() for answer in done} == set(range(8))
         workers.close()
+
+
+@pytest.fixture
+def out_of_reach(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskCluster]:
+    """A cluster whose one worker has joined, but cannot be asked anything, as one that is just dying."""
+    common = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "1s"}
+    with DaskCluster(tmp_path_factory.mktemp("cluster"), workers=0, common=common) as cluster:
+        with Proxy(("127.0.0.1", 1)) as nowhere:
+            listens = ("--listen-address", "tcp://127.0.0.1:0", "--contact-address", f"tcp://127.0.0.1:{nowhere.port}")
+            cluster.add_worker(listens=listens)
+            cluster.wait_for(1)
+        yield cluster
+
+
+def test_a_worker_that_does_not_answer_at_the_start_is_told_and_left_out(
+    scene: Scene, out_of_reach: DaskCluster
+) -> None:
+    out_of_reach.add_worker()
+    out_of_reach.wait_for(2)
+    finished = scene.run("--cluster", out_of_reach.address)
+    assert finished.code == 0, finished.text
+    assert re.search(r"worker tcp://127\.0\.0\.1:\d+ is not used: it does not answer", finished.out), finished.text
+    assert "1 worker process, 2 threads" in finished.out
+    scene.assert_equal()
+
+
+def test_a_run_for_which_nobody_answers_is_not_taken_for_one_with_the_wrong_workers(
+    scene: Scene, out_of_reach: DaskCluster
+) -> None:
+    finished = scene.run("--cluster", out_of_reach.address)
+    assert finished.code == 3, finished.text
+    assert f"no worker of the cluster {out_of_reach.address} answers: tcp://127.0.0.1:" in finished.text
+
+
+def test_a_scheduler_that_dies_while_a_newcomer_is_asked_is_told_as_that(
+    scene: Scene, own_cluster: DaskCluster
+) -> None:
+    with (
+        closing(socket.create_server(("127.0.0.1", 0))) as mute,
+        scene.stopped_in_the_big_table("--cluster", own_cluster.address, "--workers", "2") as process,
+    ):
+        contact = f"tcp://127.0.0.1:{mute.getsockname()[1]}"
+        own_cluster.add_worker(listens=("--listen-address", "tcp://127.0.0.1:0", "--contact-address", contact))
+        mute.settimeout(30)
+        asked, _ = mute.accept()
+        own_cluster.scheduler.kill()
+        out, err = process.communicate(timeout=60)
+        asked.close()
+    assert process.returncode == 3, out + err
+    assert f"the cluster's scheduler {own_cluster.address} is gone. Start it again; then use --resume" in out + err
