@@ -275,8 +275,11 @@ def entries(workplace: Workplace) -> Mapping[str, Mapping[str, Any]]:
 
 
 @contextlib.contextmanager
-def arena(folder: Path) -> Iterator[Arena]:
-    """Start both servers, make the tables by replicate-schema.py, and keep a copy of the rows to compare with."""
+def arena(folder: Path, measured: Sequence[int] = (1, 4)) -> Iterator[Arena]:
+    """Start both servers, make the tables by replicate-schema.py, and keep a copy of the rows to compare with.
+
+    Undisturbed runs are `measured` with so many workers each.
+    """
     with contextlib.ExitStack() as stack:
         port = stack.enter_context(process_of("bench.arena:database"))
         target = stack.enter_context(EmbeddedTarget())
@@ -307,7 +310,7 @@ def arena(folder: Path) -> Iterator[Arena]:
         _declare_expected(made)
         made.objects = [text for (text,) in made.query(OBJECTS)]
         made.keep(EMPTY)
-        for workers in (1, 4):
+        for workers in measured:
             made.empty()
             passed = (source_proxy.passed, target_proxy.passed)
             finished, made.durations[workers] = _timed(made, workers)

@@ -149,7 +149,7 @@ class Proxy:
 
     Counts what flows from the server to the client. `stall_after(n)` lets n more bytes through and then
     holds the rest back; `cut_after(n)` breaks every connection there; `cut()` breaks them now. New
-    connections are served as usual after a cut.
+    connections are served as usual after a cut. `pass_at_most(n)` lets n bytes a second through, over all.
     """
 
     def __init__(self, server: tuple[str, int] | Path, host: str = "127.0.0.1") -> None:
@@ -165,6 +165,8 @@ class Proxy:
         self._closed = False
         self._flipped = b""
         self._flips = 0
+        self._seconds_a_byte = 0.0
+        self._free_at = 0.0
         #: bytes from the server to clients so far
         self.passed = 0
         threading.Thread(target=self._accept, daemon=True).start()
@@ -179,8 +181,12 @@ class Proxy:
         with self._lock:
             self._allowance, self._cuts_at_end = size, True
 
+    def pass_at_most(self, bytes_a_second: float) -> None:
+        """Let so much through from the server, all connections together."""
+        self._seconds_a_byte = 1 / bytes_a_second
+
     def resume(self) -> None:
-        """Let everything through again."""
+        """Let everything through again, however slowly."""
         with self._lock:
             self._allowance = None
         self._flowing.set()
@@ -248,8 +254,7 @@ class Proxy:
                 continue
             with self._lock:
                 self._pairs.add((client, server))
-            threading.Thread(target=self._pump, args=(client, server, False), daemon=True).start()
-            threading.Thread(target=self._pump, args=(server, client, True), daemon=True).start()
+            threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
 
     def _connect(self) -> socket.socket:
         if isinstance(self._server, Path):
@@ -257,6 +262,16 @@ class Proxy:
             unix.connect(str(self._server))
             return unix
         return socket.create_connection(self._server)
+
+    def _serve(self, client: socket.socket, server: socket.socket) -> None:
+        answers = threading.Thread(target=self._pump, args=(server, client, True), daemon=True)
+        answers.start()
+        self._pump(client, server, False)
+        answers.join()
+        with self._lock:
+            self._pairs.discard((client, server))
+        client.close()
+        server.close()
 
     def _pump(self, giver: socket.socket, taker: socket.socket, from_server: bool) -> None:
         with contextlib.suppress(OSError):
@@ -282,8 +297,12 @@ class Proxy:
                         self._flowing.clear()
             else:
                 cut_now = False
+            now = time.monotonic()
+            self._free_at = max(now, self._free_at) + size * self._seconds_a_byte
+            pause = self._free_at - now
         if cut_now:
             self.cut()
             return False
+        time.sleep(pause)
         self._flowing.wait()
         return True
