@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
-from distributed import WorkerPlugin, get_worker
+from distributed import WorkerPlugin
 
 #: the plugins that each worker process has, under these names
 STATION = "replication-station"
@@ -45,17 +45,6 @@ def readiness(settings: bytes) -> Callable[[Any], str | None]:
         return lacks
 
     return ready
-
-
-def work(order: bytes) -> Callable[[], Sealed]:
-    """What Dask calls in a worker process. What a task raises is a part of the answer, so that Dask does not log it."""
-    sealed = Sealed(order)
-
-    def do() -> Sealed:
-        station = get_worker().plugins[STATION].station()
-        return Sealed(station.do(sealed.content))
-
-    return do
 
 
 def knock() -> Callable[[], None]:

@@ -3,6 +3,9 @@
 Each task is sent to a slot: a worker process, and one of its threads. So no more connections are open than there are
 slots, wherever tasks go. A task whose worker was lost goes to another slot. What the lost one still had open on the
 target is ended first, and should it commit all the same, the checkpoint lets only one of both stand.
+
+A task sent to a worker is an order. Its answer comes with the worker's reports; where that was not heard, or is long,
+it is fetched. It counts as long as the order does: once that was given up or lost, nobody knows its key any more.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Generic
@@ -20,7 +23,7 @@ from typing import Any, Generic
 from distributed import Client
 
 from cluster import envelope, parcels, reaching
-from cluster.station import Answer, Order, Report, application_of, topic_of
+from cluster.station import TOPIC, Answer, Order, Report, application_of, sealed
 from model.cluster import Cluster
 from model.errors import CancelledError, RunRefusedError, ServerError, TableError, UnreachableError
 from model.rates import MaxRate
@@ -52,7 +55,10 @@ class _Sent(Generic[C]):
     task: Task[C, object]
     outer: Future[object]
     slot: Slot | None = None
+    #: what Dask calls its order, and Dask's future of that
+    key: str = ""
     inner: Any = None
+    is_fetched: bool = False
     losses: int = 0
     rows: int = 0
     seconds_still: float = 0.0
@@ -88,6 +94,8 @@ class ClusterWorkers(Generic[C]):
         #: workers that are gone since it was last asked who is there
         self._gone: set[str] = set()
         self._sent: dict[Label, _Sent[C]] = {}
+        #: those of which an answer counts, by the key of the order
+        self._ordered: dict[str, _Sent[C]] = {}
         self._remarks: queue.SimpleQueue[Remark] = queue.SimpleQueue()
         self._finisher: LocalWorkers[C] | None = None if finishing is None else LocalWorkers(0, finishing=finishing)
         self._without_workers_since: float | None = None
@@ -97,7 +105,7 @@ class ClusterWorkers(Generic[C]):
         self._silent: dict[str, Any] = {}
         #: workers that lack what a task needs
         self._unfit: set[str] = set()
-        client.subscribe_topic(topic_of(self._run), self._hear)
+        client.subscribe_topic(TOPIC, self._hear)
         client.subscribe_topic(COMINGS_AND_GOINGS, self._hear_of_worker)
         self._look_who_is_there()
 
@@ -159,26 +167,24 @@ class ClusterWorkers(Generic[C]):
         """End a task that stands still, so that it cannot commit any more."""
         with self._lock:
             sent = self._sent.get(label)
-            if sent is not None:
-                # It stays among those that were sent, so that the next attempt knows of it.
-                self._recall(sent)
-                return
-        if self._finisher is not None:
+        if sent is not None:
+            # It stays among those that were sent, so that the next attempt knows of it.
+            self._recall([sent])
+        elif self._finisher is not None:
             self._finisher.give_up(label)
 
     def stop(self, seconds: float) -> None:
         """End all tasks, and wait so long for them at most; what they had not committed is rolled back."""
         with self._lock:
             sent = list(self._sent.values())
-            for one in sent:
-                self._recall(one)
+        self._recall(sent)
         if self._finisher is not None:
             self._finisher.stop(seconds)
         wait([one.outer for one in sent], timeout=seconds)
 
     def close(self) -> None:
         """Take no more tasks."""
-        self._client.unsubscribe_topic(topic_of(self._run))
+        self._client.unsubscribe_topic(TOPIC)
         self._client.unsubscribe_topic(COMINGS_AND_GOINGS)
         self._fetching.shutdown(wait=False, cancel_futures=True)
         with self._lock:
@@ -227,31 +233,68 @@ class ClusterWorkers(Generic[C]):
         packed = parcels.packed(sent.task, self._cluster.credentials)
         order = Order(self._run, packed, key, self._rate, sent.losses > 0)
         sent.slot, sent.heard_at, sent.seconds_still = slot, time.monotonic(), 0.0
+        sent.key, sent.is_fetched = key, False
+        self._ordered[key] = sent
         sent.inner = self._client.submit(
-            envelope.work(pickle.dumps(order)), key=key, workers=[slot.worker], allow_other_workers=False, pure=False,
-            retries=0,
-        )  # fmt: skip
-        # Each answer is fetched in a thread of its own: a worker that stands still must not keep those of others back.
-        sent.inner.add_done_callback(lambda done: self._fetching.submit(self._take, sent, done))
+            pickle.load, sealed(order), key=key, workers=[slot.worker], allow_other_workers=False, pure=False, retries=0
+        )
 
     def _send_what_waits(self) -> None:
         for sent in self._sent.values():
             if sent.slot is None and not sent.outer.done():
                 self._send(sent)
 
-    def _take(self, sent: _Sent[C], inner: Any) -> None:
-        """A task has ended, one way or another; called in a thread of its own."""
-        if sent.inner is not inner:
+    # -- answers -------------------------------------------------------------------------------------
+
+    def _hear_answer(self, key: str, packed: bytes | None) -> None:
+        """Called in a thread of Dask's. It is packed, unless it is so long that it has to be fetched."""
+        if packed is None:
+            with self._lock:
+                self._fetch_later(key)
             return
+        if (sent := self._no_longer_ordered(key)) is not None:
+            self._take(sent, pickle.loads(packed))
+
+    def _look_for_what_was_not_heard(self) -> None:
+        """Orders of which Dask knows that they have ended. It says so after the answer was published."""
+        with self._lock:
+            for key in [key for key, sent in self._ordered.items() if sent.inner.status != "pending"]:
+                self._fetch_later(key)
+
+    def _fetch_later(self, key: str) -> None:
+        """Each in a thread of its own: a worker that stands still must not keep the answers of others back."""
+        sent = self._ordered.get(key)
+        if sent is not None and not sent.is_fetched:
+            sent.is_fetched = True
+            self._fetching.submit(self._fetch, key, sent.inner)
+
+    def _fetch(self, key: str, inner: Any) -> None:
+        answer = self._result_of(inner)
+        sent = self._no_longer_ordered(key)
+        if sent is None:
+            return
+        if isinstance(answer, str):
+            self._lose(sent, answer)
+        else:
+            self._take(sent, answer)
+
+    def _result_of(self, inner: Any) -> Answer | str:
+        """What an order that has ended came to, or in what way it was lost."""
         if inner.status == "cancelled":
-            self._end(sent, Answer(error=CancelledError() if self._is_connected else self._scheduler_is_gone()))
-            return
+            return Answer(error=CancelledError() if self._is_connected else self._scheduler_is_gone())
         try:
-            answer: Answer = pickle.loads(inner.result(timeout=RESULT_S).content)
+            answer: Answer = pickle.loads(inner.result(timeout=RESULT_S))
         except Exception as lost:
             # Its worker died, perhaps with the answer; the next one finds what it committed.
-            self._lose(sent, f"its worker did not answer ({type(lost).__name__})")
-            return
+            return f"its worker did not answer ({type(lost).__name__})"
+        return answer
+
+    def _no_longer_ordered(self, key: str) -> _Sent[C] | None:
+        """The task of an order, of which no answer counts any more; None where somebody else had that before."""
+        with self._lock:
+            return self._ordered.pop(key, None)
+
+    def _take(self, sent: _Sent[C], answer: Answer) -> None:
         if isinstance(answer.error, RunRefusedError) and sent.slot is not None:
             # One that joined later and lacks what was looked for at the start. It is not heard of again.
             self._unfit.add(sent.slot.worker)
@@ -263,6 +306,7 @@ class ClusterWorkers(Generic[C]):
         with self._lock:
             if self._sent.get(sent.task.label) is sent:
                 del self._sent[sent.task.label]
+            self._ordered.pop(sent.key, None)
             sent.slot = sent.inner = None
             self._send_what_waits()
         if sent.outer.done():
@@ -275,14 +319,25 @@ class ClusterWorkers(Generic[C]):
     def _fail(self, sent: _Sent[C], error: Exception) -> None:
         self._end(sent, Answer(error=error))
 
-    def _recall(self, sent: _Sent[C]) -> None:
-        """Let the worker know that nobody waits for it; it breaks its connections."""
-        inner, sent.inner = sent.inner, None
-        if inner is not None:
-            inner.cancel(force=True)
-        sent.slot = None
-        if not sent.outer.done():
-            sent.outer.set_exception(CancelledError())
+    def _recall(self, sent: Sequence[_Sent[C]]) -> None:
+        """Let workers know that nobody waits for these; they break their connections."""
+        with self._lock:
+            inners = [self._without_order(one) for one in sent]
+        self._cancel(inners)
+        for one in sent:
+            if not one.outer.done():
+                one.outer.set_exception(CancelledError())
+
+    def _without_order(self, sent: _Sent[C]) -> Any:
+        """Take a task's order back; returns Dask's future of it."""
+        self._ordered.pop(sent.key, None)
+        inner, sent.inner, sent.slot = sent.inner, None, None
+        return inner
+
+    def _cancel(self, inners: Sequence[Any]) -> None:
+        """Not while the lock is held: this waits for Dask's thread, and that for the lock."""
+        if (some := [one for one in inners if one is not None]) and self._is_connected:
+            self._client.cancel(some, force=True)
 
     # -- workers that come and go --------------------------------------------------------------------
 
@@ -310,6 +365,7 @@ class ClusterWorkers(Generic[C]):
             worker = self._lost.get()
             self._send_to_others(worker, f"worker {worker} was lost")
         self._look_for_silence()
+        self._look_for_what_was_not_heard()
         with self._lock:
             self._send_what_waits()
         self._look_for_any()
@@ -353,11 +409,10 @@ class ClusterWorkers(Generic[C]):
         with self._lock:
             if sent.outer.done():
                 return
-            inner, sent.inner, sent.slot = sent.inner, None, None
+            inner = self._without_order(sent)
             sent.losses += 1
             is_over = sent.losses >= self._attempts
-        if inner is not None:
-            inner.cancel(force=True)
+        self._cancel([inner])
         if is_over:
             self._fail(sent, TableError(f"{words}, {sent.losses} times. See the workers' own logs; then use --resume"))
             return
@@ -392,18 +447,25 @@ class ClusterWorkers(Generic[C]):
     def _scheduler_is_gone(self) -> ServerError:
         return reaching.scheduler_is_gone(self._cluster.address)
 
-    # -- reports -------------------------------------------------------------------------------------
+    # -- what workers publish ------------------------------------------------------------------------
 
     def _hear(self, event: tuple[float, Mapping[str, Any]]) -> None:
         """Called in a thread of Dask's."""
         _, told = event
-        report: Report = pickle.loads(told["report"])
+        if told["run"] != self._run:
+            return
+        if "key" in told:
+            self._hear_answer(str(told["key"]), told["answer"])
+        else:
+            self._hear_report(str(told["worker"]), pickle.loads(told["report"]))
+
+    def _hear_report(self, worker: str, report: Report) -> None:
         now = time.monotonic()
         with self._lock:
-            self._silent.pop(str(told["worker"]), None)
+            self._silent.pop(worker, None)
             for label, seconds in report.seconds_still.items():
                 sent = self._sent.get(label)
-                if sent is not None and sent.slot is not None and sent.slot.worker == told["worker"]:
+                if sent is not None and sent.slot is not None and sent.slot.worker == worker:
                     sent.rows, sent.seconds_still, sent.heard_at = report.rows.get(label, 0), seconds, now
         for remark in report.remarks:
             self._remarks.put(remark)

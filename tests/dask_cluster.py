@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -92,8 +93,6 @@ class DaskCluster:
             "--no-show", "--scheduler-file", str(file), *self._security(),
         )  # fmt: skip
         wait_until(lambda: file.exists() and "address" in file.read_text(), "the scheduler is up")
-        import json  # noqa: PLC0415
-
         address = str(json.loads(file.read_text())["address"])
         self.scheme, self.port = address.partition(":")[0], int(address.rpartition(":")[2])
         return process
@@ -110,6 +109,10 @@ class DaskCluster:
                 [sys.executable, "-m", module, *arguments], cwd=folder, text=True, stdout=log, stderr=log,
                 env=clean_environment({"PYTHONPATH": str(ROOT), **self.common, **environment}),
             )  # fmt: skip
+
+    def wait_to_join(self, worker: subprocess.Popen[str]) -> None:
+        """Wait until a worker has been taken in."""
+        wait_until(lambda: self.has_joined(worker), f"worker {worker.pid} has joined")
 
     def has_joined(self, worker: subprocess.Popen[str]) -> bool:
         """Whether a worker has been taken in by a scheduler."""

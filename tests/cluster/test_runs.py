@@ -164,7 +164,7 @@ def test_a_scheduler_that_dies_ends_the_run_and_resume_goes_on(scene: Scene, own
     assert "Traceback" not in out + err
     scene.assert_nobody_is_left()
     own_cluster.restart_scheduler()
-    own_cluster.add_worker()
+    own_cluster.wait_to_join(own_cluster.add_worker())
     assert scene.run("--resume", "--no-truncate", "--cluster", own_cluster.address).code == 0
     scene.assert_equal()
 

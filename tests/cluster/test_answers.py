@@ -1,0 +1,132 @@
+"""How a task's answer comes back: with the worker's reports, or fetched; and which answers do not count."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import Client
+
+from bench.cluster_planning import NO_SERVERS
+from bench.idle_tasks import NoConnections
+from cluster import crew
+from cluster.station import MOST_PUBLISHED, TOPIC, Answer
+from model.cluster import Cluster
+from model.errors import CancelledError
+from scheduling.scheduler import Workers
+from scheduling.work import HiredWorkers
+from tests.dask_cluster import DaskCluster
+from tests.file_tasks import Answers, AnswersOnTheSecondTime, DiesOnce
+from tests.harness import ROOT, wait_until
+from tests.scenes import Scene
+
+Told = list[dict[str, Any]]
+
+
+@contextmanager
+def working(cluster: DaskCluster, count: int = 4) -> Iterator[tuple[Workers[NoConnections], Told]]:
+    """Workers of a cluster, and what they publish, as somebody else hears it."""
+    told: Told = []
+    with (
+        crew.connected(NO_SERVERS, Cluster(cluster.address), print) as made,
+        Client(cluster.address, set_as_default=False) as other,
+    ):
+        other.subscribe_topic(TOPIC, lambda event: told.append(event[1]))
+        hired: HiredWorkers[NoConnections] = made.workers(count, (), None, None)
+        try:
+            yield hired, told
+        finally:
+            hired.stop(1)
+            hired.close()
+
+
+def answers(told: Told) -> list[Answer | None]:
+    """What was published of answers; None for one that is to be fetched."""
+    packed = [one["answer"] for one in told if "key" in one]
+    return [None if one is None else pickle.loads(one) for one in packed]
+
+
+def ended(workers: Workers[NoConnections], future: Future[object]) -> object:
+    """What a task came to, while somebody looks after the workers as a run does."""
+
+    def is_done() -> bool:
+        workers.remarks()
+        return future.done()
+
+    wait_until(is_done, "the task has ended", timeout=40)
+    return future.result()
+
+
+def test_a_short_answer_comes_with_the_reports(cluster: DaskCluster, tmp_path: Path) -> None:
+    with working(cluster) as (workers, told):
+        assert workers.submit(Answers(tmp_path, 100), "working").result(20) == bytes(100)
+        wait_until(lambda: answers(told) == [Answer(bytes(100))], "it was published")
+
+
+def test_a_long_answer_is_fetched(cluster: DaskCluster, tmp_path: Path) -> None:
+    size = 20 * MOST_PUBLISHED
+    with working(cluster) as (workers, told):
+        # Nobody looks after the workers meanwhile: that it is there is published.
+        assert workers.submit(Answers(tmp_path, size), "working").result(20) == bytes(size)
+        wait_until(lambda: answers(told) == [None], "it was published that there is one")
+
+
+def test_the_answer_of_a_task_that_was_given_up_does_not_count(cluster: DaskCluster, tmp_path: Path) -> None:
+    task = AnswersOnTheSecondTime(tmp_path)
+    with working(cluster) as (workers, told):
+        first = workers.submit(task, "working")
+        wait_until((tmp_path / "first-began").exists, "it began")
+        workers.give_up(task.label)
+        with pytest.raises(CancelledError):
+            first.result(5)
+        second = workers.submit(task, "working")
+        wait_until(lambda: len(answers(told)) == 1, "the first one's late answer is there", timeout=20)
+        (late,) = answers(told)
+        assert late is not None and isinstance(late.error, CancelledError)
+        wait_until((tmp_path / "again-began").exists, "it began again")
+        assert not second.done()
+        (tmp_path / "again-may-end").touch()
+        assert ended(workers, second) == "again"
+        (tmp_path / "first-may-end").touch()
+
+
+def test_a_worker_that_dies_between_doing_and_answering(own_cluster: DaskCluster, tmp_path: Path) -> None:
+    with working(own_cluster) as (workers, told):
+        future = workers.submit(DiesOnce(tmp_path), "working")
+        assert ended(workers, future) == ("by the first", True)
+        assert answers(told) == [Answer(("by the first", True))]
+    assert [one.poll() is None for one in own_cluster.workers].count(False) == 1
+
+
+def test_answers_that_are_never_heard_are_fetched(scene: Scene, own_cluster: DaskCluster, tmp_path: Path) -> None:
+    folder = tmp_path / "deaf"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "from distributed import Worker\n"
+        "publish = Worker.log_event\n"
+        "def some(self, topic, told):\n"
+        "    if 'key' not in told:\n"
+        "        publish(self, topic, told)\n"
+        "Worker.log_event = some\n"
+    )
+    for worker in own_cluster.workers:
+        worker.kill()
+        worker.wait()
+    for _ in range(2):
+        own_cluster.wait_to_join(own_cluster.add_worker(environment={"PYTHONPATH": f"{folder}:{ROOT}"}))
+    finished = scene.run("--cluster", own_cluster.address)
+    assert finished.code == 0, finished.text
+    assert "another does its work" not in finished.out
+    scene.assert_equal()
+
+
+def test_runs_leave_no_topics_of_their_own_behind(scene: Scene, own_cluster: DaskCluster) -> None:
+    for _ in range(2):
+        assert scene.run("--cluster", own_cluster.address, "--new-session").code == 0
+    with Client(own_cluster.address, set_as_default=False) as client:
+        assert [topic for topic in client.get_events() if "replication" in topic] == [TOPIC]
