@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import cloudpickle
 import psycopg2
@@ -37,6 +38,10 @@ class ClusterCrew:
     settings: Settings
     say: Callable[[str], None]
     _known: dict[str, About | str] = field(default_factory=dict)
+    #: of workers that did not answer: what they do as soon as they can; None once they have done it
+    _knocks: dict[str, Any] = field(default_factory=dict)
+    _hired: list[ClusterWorkers[Any]] = field(default_factory=list)
+    _told: set[tuple[About | str, str]] = field(default_factory=set)
 
     @property
     def is_local(self) -> bool:
@@ -54,16 +59,19 @@ class ClusterCrew:
         """Workers of the cluster. The connections of this machine are not needed, but for the finisher's."""
         for one in connections:
             one.disconnect()
-        return ClusterWorkers(
+        hired = ClusterWorkers(
             self.client, self.cluster, count, self.settings.retry_attempts, self.threads, self._end_connections, rate,
             finishing,
         )  # fmt: skip
+        self._hired.append(hired)
+        return hired
 
     def threads(self) -> Mapping[str, int]:
         """The threads of each worker that may be used, by its address; of others it is said once why they may not."""
         with reaching.through(self.cluster.address):
             there = self.client.scheduler_info(n_workers=-1)["workers"]
-            new = [address for address in there if address not in self._known]
+            waited_for = {address for address, knock in self._knocks.items() if knock is not None}
+            new = [address for address in there if address not in self._known.keys() | waited_for]
             found = reaching.ask(self.client, new) if new else {}
             found |= self.lacking([address for address in new if reaching.fits(found[address])])
         self.know(found)
@@ -71,16 +79,26 @@ class ClusterCrew:
         return {address: int(one["nthreads"]) for address, one in there.items() if address in fit}
 
     def know(self, found: Mapping[str, About | str]) -> None:
-        """Remember what workers answered; say of each that is not used why. Silent ones are asked again, later."""
-        self._known |= {address: about for address, about in found.items() if about != reaching.SILENT}
+        """Remember what workers answered; say of each that is not used why. A silent one is asked once more, later."""
         for address, about in found.items():
-            if not reaching.fits(about):
+            if about == reaching.SILENT and address not in self._knocks:
+                self._knocks[address] = knock = envelope.knock_at(self.client, address)
+                knock.add_done_callback(lambda _, address=address: self._answers(address))
+            else:
+                self._known[address] = about
+            if not reaching.fits(about) and (about, address) not in self._told:
+                self._told.add((about, address))
                 self.say(f"⚠️ worker {address} is not used: {about}")
+
+    def _answers(self, address: str) -> None:
+        self._knocks[address] = None
+        for workers in self._hired:
+            workers.look_again()
 
     def lacking(self, addresses: Sequence[str]) -> dict[str, str]:
         """What workers lack that have our code: a driver, or settings that they should have of their own."""
         ready = envelope.readiness(parcels.packed(self.settings, self.cluster.credentials))
-        answers = self.client.run(ready, workers=list(addresses), on_error="return") if addresses else {}
+        answers = reaching.run(self.client, ready, addresses)
         return {address: reaching.in_words(answer) for address, answer in answers.items() if answer is not None}
 
     def _end_connections(self, application: str) -> None:
@@ -119,7 +137,6 @@ def connected(settings: Settings, cluster: Cluster, say: Callable[[str], None]) 
         with reaching.through(cluster.address):
             if cluster.code is not None:
                 reaching.bring_code(client, cluster.code)
-            reaching.register(client, envelope.Place())
             _check(crew)
         yield crew
     finally:
@@ -170,7 +187,7 @@ def _check(crew: ClusterCrew) -> None:
         raise UnreachableError(
             f"the cluster {crew.cluster.address} has no worker. Start some; docs/cluster.md says how."
         )
-    found = reaching.ask(crew.client, list(there))
+    found = reaching.ask(crew.client, list(there), envelope.Place())
     wrong = {one: about for one, about in found.items() if not (reaching.fits(about) or about == reaching.SILENT)}
     if wrong:
         lines = "\n".join(f"  {address}: {about}" for address, about in sorted(wrong.items()))

@@ -13,6 +13,7 @@ import io
 import os
 import sys
 import threading
+import uuid
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -47,13 +48,16 @@ def readiness(settings: bytes) -> Callable[[Any], str | None]:
     return ready
 
 
-def knock() -> Callable[[], None]:
-    """Done by a worker as soon as it takes tasks."""
+def knock_at(client: Any, worker: str) -> Any:
+    """A future of Dask's that is over as soon as a worker takes tasks."""
 
     def answer() -> None:
         return None
 
-    return answer
+    return client.submit(
+        answer, key=f"replication-knock-{uuid.uuid4().hex[:8]}0", workers=[worker], allow_other_workers=False,
+        pure=False, retries=0,
+    )  # fmt: skip
 
 
 def version() -> str | None:

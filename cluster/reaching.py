@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from distributed import Client, WorkerPlugin
 from distributed.comm import CommClosedError
@@ -29,35 +31,67 @@ class About:
         return f"{tool}, Python {self.python}"
 
 
-#: of a worker that cannot be reached: it is going, or was cut off
+T = TypeVar("T")
+
+#: seconds that a worker gets to say what it runs; one that just began has to import it
+ANSWER_S = 20.0
+#: of a worker that cannot be reached: it is going, was cut off, or stands still
 SILENT = "it does not answer"
 OURS = About(__version__, ".".join(platform.python_version_tuple()[:2]))
 
 
-def ask(client: Client, addresses: Sequence[str]) -> dict[str, About | str]:
-    """What each worker runs, or why it does not say.
+def ask(client: Client, addresses: Sequence[str], plugin: WorkerPlugin | None = None) -> dict[str, About | str]:
+    """What each worker runs, or why it does not say; meanwhile all get a plugin, also those that come later.
 
     Python first, by a message of Dask's own: a function that travels is one of this Python's.
     """
-    told = client.get_versions()["workers"]
-    pythons = {
-        address: ".".join(str(told[address]["host"]["python"]).split(".")[:2])
-        for address in addresses
-        if isinstance(told.get(address), dict)
-    }
-    found: dict[str, About | str] = dict.fromkeys(addresses, SILENT)
-    found |= {address: f"Python {python}" for address, python in pythons.items()}
-    alike = [address for address, python in pythons.items() if python == OURS.python]
-    answers = client.run(envelope.version, workers=alike, on_error="return") if alike else {}
-    for address, answer in answers.items():
-        is_told = answer is None or isinstance(answer, str)
-        found[address] = About(answer, OURS.python) if is_told else in_words(answer)
+
+    async def of_one(address: str) -> About | str:
+        told = await client.scheduler.broadcast(msg={"op": "versions"}, workers=[address], on_error="ignore")
+        if address not in told:
+            return SILENT
+        python = ".".join(str(told[address]["host"]["python"]).split(".")[:2])
+        if python != OURS.python:
+            return f"Python {python}"
+        answer = await _run(client, envelope.version, address)
+        return About(answer, python) if answer is None or isinstance(answer, str) else in_words(answer)
+
+    async def of_all() -> dict[str, About | str]:
+        registering = [asyncio.ensure_future(_registered(client, plugin))] if plugin is not None else []
+        answers = await asyncio.gather(*(_in_time(of_one(one)) for one in addresses))
+        await asyncio.gather(*registering)
+        return dict(zip(addresses, answers, strict=True))
+
+    found: dict[str, About | str] = client.sync(of_all)
     return found
+
+
+def run(client: Client, function: Callable[..., object], addresses: Sequence[str]) -> dict[str, object]:
+    """What a function comes to in each worker, or what it raised there; SILENT of one that does not answer in time."""
+
+    async def of_all() -> list[object]:
+        return list(await asyncio.gather(*(_in_time(_run(client, function, one)) for one in addresses)))
+
+    return dict(zip(addresses, client.sync(of_all), strict=True)) if addresses else {}
+
+
+async def _run(client: Client, function: Callable[..., object], address: str) -> object:
+    answers = await client.run(function, workers=[address], on_error="return")
+    return answers[address]
+
+
+async def _in_time(answer: Awaitable[T]) -> T | str:
+    """What a worker answers; SILENT where it takes too long: its process may be stopped, or its host be gone."""
+    try:
+        return await asyncio.wait_for(answer, ANSWER_S)
+    except asyncio.TimeoutError:
+        return SILENT
 
 
 def is_silence(answer: object) -> bool:
     """Whether a worker could not be reached; what it raises itself, for a file it cannot read say, is an answer."""
-    return isinstance(answer, (CommClosedError, ConnectionError, TimeoutError)) or type(answer) is OSError
+    silence = (CommClosedError, ConnectionError, TimeoutError, asyncio.TimeoutError)
+    return isinstance(answer, silence) or type(answer) is OSError
 
 
 def in_words(answer: object) -> str:
@@ -88,10 +122,10 @@ def through(address: str) -> Iterator[None]:
         raise
 
 
-def register(client: Client, plugin: WorkerPlugin) -> None:
-    """Give every worker a plugin, also those that come later. One that cannot be reached meanwhile is passed over."""
+async def _registered(client: Client, plugin: WorkerPlugin) -> None:
+    """Give every worker a plugin, also those that come later. One that does not answer in time is passed over."""
     try:
-        client.register_plugin(plugin)
+        await _in_time(client.register_plugin(plugin))
     except Exception as error:
         if not is_silence(error):
             raise
@@ -108,7 +142,7 @@ def bring_code(client: Client, wheel: Path) -> None:
     except (zipfile.BadZipFile, KeyError):
         raise SettingsError(f"CLUSTER_CODE: {wheel} is no wheel of this tool; `make wheel` builds one") from None
     try:
-        register(client, envelope.Code(wheel.read_bytes()))
+        client.sync(_registered, client, envelope.Code(wheel.read_bytes()))
     except Exception as error:
         # Whatever a worker raises arrives as it is.
         raise RunRefusedError(

@@ -182,15 +182,15 @@ class ClusterWorkers(Generic[C]):
             self._finisher.stop(seconds)
         wait([one.outer for one in sent], timeout=seconds)
 
+    def look_again(self) -> None:
+        """A worker may be used that might not be before."""
+        self._has_grown.set()
+
     def close(self) -> None:
         """Take no more tasks."""
         self._client.unsubscribe_topic(TOPIC)
         self._client.unsubscribe_topic(COMINGS_AND_GOINGS)
         self._fetching.shutdown(wait=False, cancel_futures=True)
-        with self._lock:
-            knocks, self._silent = list(self._silent.values()), {}
-        for knock in knocks:
-            knock.cancel()
         if self._finisher is not None:
             self._finisher.close()
 
@@ -385,10 +385,7 @@ class ClusterWorkers(Generic[C]):
 
     def _knock(self, worker: str) -> Any:
         """Have a silent worker used again from when it answers: it may have no task of this run, and report nothing."""
-        knock = self._client.submit(
-            envelope.knock(), key=f"replication-knock-{uuid.uuid4().hex[:8]}0", workers=[worker],
-            allow_other_workers=False, pure=False, retries=0,
-        )  # fmt: skip
+        knock = envelope.knock_at(self._client, worker)
         knock.add_done_callback(lambda done: self._fetching.submit(self._is_back, worker, done))
         return knock
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import wait
@@ -17,7 +19,7 @@ from model.cluster import Cluster
 from model.settings import Driver, Secrets, Settings, Source, Target
 from tests.dask_cluster import DaskCluster
 from tests.harness import Proxy, wait_until
-from tests.scenes import Scene
+from tests.scenes import PART, Scene
 
 NO_SERVERS = Settings(Source("", Driver("", ""), ""), Target({}), Secrets())
 
@@ -66,6 +68,37 @@ def test_a_worker_that_does_not_answer_at_the_start_is_told_and_left_out(
     assert re.search(r"worker tcp://127\.0\.0\.1:\d+ is not used: it does not answer", finished.out), finished.text
     assert "1 worker process, 2 threads" in finished.out
     scene.assert_equal()
+
+
+def test_a_worker_that_stands_still_at_the_start_is_left_out_and_joins_once_it_answers(
+    scene: Scene, own_cluster: DaskCluster
+) -> None:
+    stopped, other = own_cluster.workers
+    os.kill(stopped.pid, signal.SIGSTOP)
+    scene.proxy.stall_after(PART)
+    process = scene.workplace.start("data", "--cluster", own_cluster.address)
+    try:
+        wait_until(lambda: scene.proxy.is_stalled, "the other copies", timeout=90)
+        os.kill(stopped.pid, signal.SIGCONT)
+        # Now there is nobody else.
+        other.kill()
+        scene.proxy.resume()
+        out, err = process.communicate(timeout=90)
+    finally:
+        os.kill(stopped.pid, signal.SIGCONT)
+        process.kill()
+    assert process.returncode == 0, out + err
+    assert f"worker {own_cluster.address_of(stopped)} is not used: it does not answer" in out
+    assert "1 worker process, 2 threads" in out
+    scene.assert_equal()
+
+
+def test_a_run_whose_only_worker_stands_still_ends(scene: Scene, own_cluster: DaskCluster) -> None:
+    for worker in own_cluster.workers:
+        os.kill(worker.pid, signal.SIGSTOP)
+    finished = scene.run("--cluster", own_cluster.address)
+    assert finished.code == 3, finished.text
+    assert f"no worker of the cluster {own_cluster.address} answers: tcp://127.0.0.1:" in finished.text
 
 
 def test_a_run_for_which_nobody_answers_is_not_taken_for_one_with_the_wrong_workers(
