@@ -111,9 +111,10 @@ def _run(
         snapshot = _begin(this_run, plan, pair, data_options, workers)
         if refresh.staged:
             this_run.tracker.record_stages()
-        remove_abandoned(this_run, live.number, pair.target)
+        kept = {this_run.tracker.session_of(key) for key in doubted}
+        remove_abandoned(this_run, live.number, kept, pair.target)
         lacking = lacking_keys(this_run, plan, existing, pair)
-        this_run.tracker.know_unfinished({key: str(load) for key, load in unfinished.items()})
+        this_run.tracker.know_unfinished(unfinished)
         asked = [work.table for work in plan.work]
         if data_options.then_verify is not None:
             # What an earlier run completed knowingly is not compared without asking: masks are equal to masks.
@@ -130,7 +131,7 @@ def _run(
             loading = replace(loading, look_first=_look_first(loading, snapshot, data_options.then_verify))
         ending = _load(loading, snapshot, pair) + left_unfinished(this_run)
         if doubted:
-            ending += failed(f"completed by hand, but not loaded to the end: {', '.join(doubted)}")
+            ending += failed(f"completed by hand, but not loaded to the end: {', '.join(doubted.values())}")
         try:
             if data_options.then_verify is not None:
                 ending += _compare_completed(loading, snapshot, data_options.then_verify)
@@ -141,7 +142,7 @@ def _run(
             ending += failed(doubt)
         if this_run.tracker.stages:
             with closing(connect_target(this_run.settings)) as connection:
-                remove_abandoned(this_run, live.number, connection)
+                remove_abandoned(this_run, live.number, kept, connection)
         note_end(this_run)
     except BaseException:
         live.abandon()

@@ -10,13 +10,14 @@ import psycopg2
 from data_phase.connection_pair import ConnectionPair
 from db import target_words
 from model.catalog import Table
-from model.errors import CatalogError, UnfitTargetError
+from model.errors import CatalogError, RecordError, UnfitTargetError
 from model.visible import listed
-from postgres import checkpoints, suspension_record
-from postgres.checkpoints import Unfinished
+from postgres import checkpoints, staging, suspension_record
 from postgres.introspection import Standing, TargetTable, count_rows, missing_key, read_standing
 from postgres.load_plan import plan_load
 from postgres.names import TargetName, target_name
+from postgres.staging import staging_name
+from progress import ProgressTracker
 from run.closing import Ending, failed
 from run.context import Run
 from run.plan import Plan
@@ -86,26 +87,45 @@ def _what_is_wrong(
     return None if there == rows or entry.get("kept_rows") else f"{name} holds {there:,} rows now, not {rows:,}"
 
 
-def unfinished_loads(this_run: Run, pair: ConnectionPair) -> dict[str, Unfinished]:
-    """The run's tables whose load the target knows to be unfinished, by their keys. Raises RecordError."""
+def unfinished_loads(this_run: Run, pair: ConnectionPair) -> dict[str, str]:
+    """The run's tables whose load the target knows to be unfinished, by their keys, and how much of it is there.
+
+    Raises RecordError.
+    """
     known = checkpoints.unfinished(pair.target)
     names = {table.key: target_name(table, this_run.settings) for table in this_run.affected}
-    return {key: known[name] for key, name in names.items() if name in known}
+    return {
+        **{key: str(known[name]) for key, name in names.items() if name in known},
+        **_not_live(this_run.tracker, names, pair),
+    }
 
 
-def contradicted(this_run: Run, plan: Plan, unfinished: Mapping[str, Unfinished], pair: ConnectionPair) -> list[str]:
-    """The tables that the progress file calls completed and whose load is `unfinished`, in full; told.
+def _not_live(tracker: ProgressTracker, names: Mapping[str, TargetName], pair: ConnectionPair) -> dict[str, str]:
+    """The tables of which the session has staged rows that are not live, unless it has filled them otherwise since."""
+    try:
+        staged = {one.live: one for one in staging.all_loads(pair.target)}
+        found = {key: staged.get(staging_name(name).table) for key, name in names.items()} if staged else {}
+        ours = {key: one for key, one in found.items() if one and one.session == tracker.session_of(key)}
+        live = staging.made_live(pair.target, [names[key] for key in ours], {one.session for one in ours.values()})
+    except psycopg2.Error as error:
+        raise RecordError(f"what is staged cannot be read: {target_words(error)}") from None
+    return {key: f"{one.rows:,} rows are staged and not live" for key, one in ours.items() if names[key] not in live}
+
+
+def contradicted(this_run: Run, plan: Plan, unfinished: Mapping[str, str], pair: ConnectionPair) -> dict[str, str]:
+    """The tables that the progress file calls completed and whose load is `unfinished`: key → full name; told.
 
     Told as well is what is suspended of tables that count as completed: it comes back with this run. Raises
     SuspensionError.
     """
     suspended = Counter(one.table for one in suspension_record.read(pair.target))
-    file, found = this_run.tracker.path, []
+    file = this_run.tracker.path
+    found: dict[str, str] = {}
     for table in plan.done:
         if this_run.tracker.status(table.key) != "completed":
             continue
         if table.key in unfinished:
-            found.append(table.full_name)
+            found[table.key] = table.full_name
             this_run.display.say(
                 f"⚠️ WARNING: {table.full_name} is completed according to {file}, but the target knows that its load "
                 f"was not finished ({unfinished[table.key]}). It is left as it is. If it is to stay so, set it to "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing
 
 import psycopg2
@@ -49,12 +49,15 @@ def notice_live(this_run: Run, plan: Plan, staged: Mapping[str, Refresh], connec
     return plan.without({doubtful[name].key for name in found})
 
 
-def remove_abandoned(this_run: Run, run: int, connection: object) -> None:
-    """Remove what abandoned sessions left in the staging schema; told. Raises CatalogError."""
+def remove_abandoned(this_run: Run, run: int, kept: Collection[str], connection: object) -> None:
+    """Remove what abandoned sessions left in the staging schema, but of those that are `kept`; told.
+
+    Raises CatalogError.
+    """
     tracker = this_run.tracker
     place = Place(os.path.realpath(tracker.path), socket.gethostname(), run)
     try:
-        left = staging.abandoned(connection, place, tracker.unfinished_sessions)
+        left = staging.abandoned(connection, place, tracker.unfinished_sessions | {*kept})
         removed = _remove(connection, left)
     except psycopg2.Error as error:
         raise CatalogError(f"what was staged and abandoned cannot be removed: {target_words(error)}") from None

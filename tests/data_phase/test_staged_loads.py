@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.samples import statuses
+from tests.samples import set_status, statuses
 from tests.scenes import Scene, holding
 
 MODES = ["merge", "swap"]
@@ -130,6 +130,38 @@ def test_what_an_abandoned_session_staged_goes_with_the_next_run(old: Scene, mod
     assert "staging table of abandoned sessions removed: public.big" in ended.out
     assert staged(old) == []
     old.assert_equal()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_staged_is_not_completed_by_a_hand_edit_alone(old: Scene, mode: str) -> None:
+    with broken(old, "few"):
+        assert old.run("--refresh", mode).code == 1
+    set_status(old.workplace.data_progress, "Big", "completed")
+    for _ in range(2):
+        resumed = old.run("--resume")
+        assert resumed.code == 1, resumed.text
+        assert re.search(
+            r"dbo\.Big is completed .* not finished \(30,000 rows are staged and not live\)\. It is left as it is",
+            resumed.out,
+        )
+        assert [is_old(old, name) for name in TABLES] == [True, False, False]
+    set_status(old.workplace.data_progress, "Big", "failed")
+    before = old.proxy.passed
+    resumed = old.run("--resume")
+    assert resumed.code == 0, resumed.text
+    assert old.proxy.passed - before < 200_000
+    old.assert_equal()
+    assert staged(old) == []
+
+
+def test_what_was_staged_and_is_skipped_goes(old: Scene) -> None:
+    with broken(old, "few"):
+        assert old.run("--refresh", "merge").code == 1
+    set_status(old.workplace.data_progress, "Big", "skipped")
+    resumed = old.run("--resume")
+    assert resumed.code == 0, resumed.text
+    assert [is_old(old, name) for name in TABLES] == [True, False, False]
+    assert staged(old) == []
 
 
 def test_reset_removes_what_was_staged(old: Scene) -> None:
