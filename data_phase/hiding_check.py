@@ -14,7 +14,7 @@ from model.visible import listed
 from mssql.catalog_queries import ArrowConnection, Catalog
 from mssql.hiding import count_seen, encrypted, read_hiding
 from run.context import Run
-from run.visibility import GRANT, what_is_not_known
+from run.visibility import GRANT, unknowns
 
 
 def hidden(
@@ -22,17 +22,10 @@ def hidden(
 ) -> dict[str, str]:
     """Why tables must not be copied or compared, by their keys: what would be read is not what they hold.
 
-    Told, as is what is gone on with knowingly, and what this login cannot know. Raises SourceError.
+    Told, as is what is gone on with knowingly, and what this login cannot know.
     """
     catalog = Catalog(ArrowConnection(pair.source))
-    try:
-        found = read_hiding(catalog, tables)
-    except arrow_odbc.Error as error:
-        this_run.display.say(
-            f"⚠️ whether the source hides anything from this login could not be asked: {odbc_words(error)}"
-        )
-        # What the catalog has told already, that columns are encrypted, holds all the same.
-        found = Hiding()
+    found = read_hiding(catalog, tables)
     sealed = encrypted(tables, this_run.settings.source)
     reasons = {kind: _reasons(kind, found, sealed) for kind in ALLOWED}
     refused: dict[str, list[str]] = {}
@@ -46,9 +39,10 @@ def hidden(
     if refused:
         said = "\n".join(f"   {key}: {'; '.join(words)}" for key, words in refused.items())
         this_run.display.say(f"⚠️ Of {len(refused)} of {len(tables)} tables the source hides something:\n{said}")
-    unknown = what_is_not_known(found, this_run.settings.source.label)
-    if unknown is not None:
-        this_run.display.say(f"⚠️ {unknown}")
+    unknown = unknowns(found, this_run.settings.source.label)
+    for sentence in unknown:
+        this_run.display.say(f"⚠️ {sentence}")
+    if unknown:
         _count_what_is_seen(this_run, catalog, tables)
     return {key: "; ".join(words) for key, words in refused.items()}
 

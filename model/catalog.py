@@ -307,17 +307,19 @@ class Hiding:
 
     `sees_definitions` says whether it may see all of the catalog; None where the server does not answer. Without that
     right `policies` may be missing some, and `unseen` is the number of objects with rows that it does not see at all.
+    `unread` is what the server did not tell when it was asked about all this, with its words.
     """
 
     masked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     policies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sees_definitions: bool | None = None
     unseen: int = 0
+    unread: tuple[str, ...] = ()
 
     @property
     def may_hide_rows(self) -> bool:
         """Whether a login may see fewer rows than there are."""
-        return bool(self.policies) or self.sees_definitions is False
+        return bool(self.policies or self.unread) or self.sees_definitions is False
 
 
 @dataclass(frozen=True)

@@ -75,9 +75,12 @@ class Catalog:
         self.unread: list[str] = []
 
     def has(self, view: str) -> bool:
-        """Whether this server has such a view of `sys`, asked without provoking an error (Microsoft, "OBJECT_ID")."""
-        (row,) = self.rows(f"SELECT number = CAST(OBJECT_ID(N'sys.{view}') AS int)")
-        return row.number is not None
+        """Whether this server has such a view of `sys`, asked without provoking an error (Microsoft, "OBJECT_ID").
+
+        A server that does not answer is noted, and taken for one without.
+        """
+        rows = self.optional(f"sys.{view}", f"SELECT number = CAST(OBJECT_ID(N'sys.{view}') AS int)")
+        return any(row.number is not None for row in rows)
 
     def optional(self, what: str, sql: str) -> list[Any]:
         """The rows of a view that some servers lack; its absence is noted, not passed over."""

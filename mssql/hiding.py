@@ -12,10 +12,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from db import odbc_words
 from model.catalog import Hiding, Table
 from model.odbc_strings import parse_odbc
 from model.settings import Source
-from mssql.catalog_queries import Catalog
+from mssql.catalog_queries import ODBC_ERRORS, Catalog
 from mssql.quoting import is_beyond_basic_plane, literal, quote_table
 from mssql.rights import had
 
@@ -36,25 +37,30 @@ JOIN sys.tables AS t ON t.object_id = r.target_object_id
 JOIN sys.schemas AS s ON s.schema_id = t.schema_id
 WHERE p.is_enabled = 1 AND r.predicate_type_desc = 'FILTER'
 """
-# Anybody sees the numbers of all partitions (Microsoft, "sys.partitions"): those of objects that this login may not see
-# are explained by no row of sys.objects.
+# Anybody sees the numbers of all partitions (Microsoft, "Metadata Visibility Configuration": public): those of objects
+# that this login may not see are explained by no row of sys.all_objects. Internal tables, say of Query Store or of XML
+# indexes, have partitions too, and are seen by the same rules as others (Microsoft, "sys.internal_tables"): nothing
+# tells a hidden one from a hidden table.
 UNSEEN = f"""
 SELECT CAST(COUNT(DISTINCT p.object_id) AS int) AS objects
 FROM sys.partitions AS p LEFT JOIN sys.all_objects AS o ON o.object_id = p.object_id
-WHERE o.object_id IS NULL AND p.index_id IN (0, 1) AND p.object_id > {SYSTEM_OBJECTS}
+WHERE o.object_id IS NULL AND p.index_id IN (0, 1) AND p.rows > 0 AND p.object_id > {SYSTEM_OBJECTS}
 """
 
 
 def read_hiding(catalog: Catalog, tables: Sequence[Table]) -> Hiding:
-    """What is hidden of these tables from the login of a connection. Raises pyodbc.Error and arrow_odbc.Error."""
-    (rights,) = catalog.rows(RIGHTS)
-    sees_definitions = None if rights.sees_definitions is None else bool(rights.sees_definitions)
-    unseen = int(catalog.rows(UNSEEN)[0].objects) if sees_definitions is False else 0
+    """What is hidden of these tables from the login of a connection, and what the server did not say of it."""
+    noted = len(catalog.unread)
+    rights = catalog.optional("rights", RIGHTS)
+    sees_masked = any(one.sees_masked for one in rights)
+    sees_definitions = next((bool(one.sees_definitions) for one in rights if one.sees_definitions is not None), None)
+    unseen = catalog.optional("hidden objects", UNSEEN) if sees_definitions is False else []
     return Hiding(
-        {} if rights.sees_masked else _masked(catalog, tables),
+        {} if sees_masked else _masked(catalog, tables),
         _policies(catalog, tables),
         sees_definitions,
-        unseen,
+        sum(int(one.objects) for one in unseen),
+        tuple(catalog.unread[noted:]),
     )
 
 
@@ -78,7 +84,12 @@ def _masked(catalog: Catalog, tables: Sequence[Table]) -> dict[str, tuple[str, .
     """
     asked = [(table, column) for table in tables for column in table.columns if column.is_masked]
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for (table, column), sees in zip(asked, had(catalog, "UNMASK", asked), strict=True):
+    try:
+        answers = had(catalog, "UNMASK", asked)
+    except ODBC_ERRORS as error:
+        catalog.unread.append(f"masked columns: {odbc_words(error)}")
+        return {}
+    for (table, column), sees in zip(asked, answers, strict=True):
         if not sees:
             found[table.key].append(column.name)
     return {key: tuple(names) for key, names in found.items()}
@@ -89,7 +100,7 @@ def _policies(catalog: Catalog, tables: Sequence[Table]) -> dict[str, tuple[str,
         return {}
     keys = {(table.schema, table.name): table.key for table in tables}
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for row in catalog.rows(POLICIES):
+    for row in catalog.optional("row-level security policies", POLICIES):
         key = keys.get((row.schema_name, row.table_name))
         if key is not None and row.name not in found[key]:
             found[key].append(row.name)

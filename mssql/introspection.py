@@ -215,7 +215,7 @@ class _Reader:
             alias_types=other_objects.read_alias_types(catalog),
             others=(*other_objects.read_others(catalog), *self._dropped_tables(), *self._comments.left_over()),
             security_policies=other_objects.read_security_policies(catalog),
-            unread=tuple(catalog.unread),
+            unread=tuple(dict.fromkeys(catalog.unread)),
         )
 
     def tables(self) -> tuple[Table, ...]:

@@ -36,7 +36,7 @@ from run.restoring import claim, restore
 from run.script import Script
 from run.sessions import note_end, note_session, refuse_elsewhere, refuse_without_folder
 from run.target_connections import affordable
-from run.visibility import what_is_not_known
+from run.visibility import unknowns
 from run.waiting import locked
 from schema_phase import preflight
 from schema_phase.builder import Builder
@@ -87,8 +87,7 @@ def _run(script: Script, tracker: ProgressTracker, schema_options: SchemaOptions
     with closing(connect_target(this_run.settings)) as connection:
         this_run.recorder.works_with(target=str(connection.get_parameter_status("server_version")))
         announce(this_run)
-        unknown = what_is_not_known(database.hiding, this_run.settings.source.label)
-        if unknown is not None:
+        for unknown in unknowns(database.hiding, this_run.settings.source.label):
             this_run.display.say(f"⚠️ {unknown}")
         work = plan_run(this_run)
         live = _claimed(this_run, work, connection)

@@ -104,7 +104,7 @@ def _database_findings(context: Context, selected: Sequence[Table], schemas: set
     if context.database.hiding.sees_definitions is False:
         why = (
             f"the login has no VIEW DEFINITION: what it has no right to is not seen, "
-            f"{context.database.hiding.unseen:,} objects with rows among it"
+            f"{context.database.hiding.unseen:,} objects with rows among it (internal tables of the server count)"
         )
         yield Finding("catalog", context.database.name, "skipped", why)
     for policy in context.database.security_policies:

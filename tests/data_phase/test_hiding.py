@@ -254,6 +254,39 @@ def test_tables_that_the_login_may_not_see_are_told(place: Place) -> None:
         assert "GRANT VIEW DEFINITION TO the login's user" in finished.out
 
 
+def test_what_has_no_rows_is_not_told_as_hidden(place: Place) -> None:
+    place.source.revoke("VIEW DEFINITION")
+    place.source.execute("UPDATE sys.partitions SET rows = 0 WHERE object_id = sys.tds_object_id('dbo.Tenants')")
+    for view in ("tables", "objects", "all_objects"):
+        place.source.execute(f"DELETE FROM sys.{view} WHERE name = 'Tenants'")
+    finished = place.workplace.run("schema")
+    assert finished.code == 0, finished.text
+    assert "no VIEW DEFINITION" in finished.out and "hidden from it" not in finished.out
+
+
+DENIED = "The SELECT permission was denied on the object 'security_policies'."
+
+
+def test_policies_that_cannot_be_read_end_no_run_and_are_told_as_not_known(place: Place) -> None:
+    place.source.fail_next("sys.security_policies", 229, DENIED, times=99)
+    place.source.revoke("UNMASK")
+    place.source.execute("DELETE FROM dbo.Tenants WHERE id > 3")
+    made = place.workplace.run("schema")
+    assert made.code == 0, made.text
+    unknown = "hides anything from the login is not known, since it did not say: row-level security policies: "
+    assert unknown in made.out and DENIED in made.out
+    report = (place.workplace.folder / "schema_report.md").read_text(encoding="utf-8")
+    assert "row-level security policies" in report
+    checked = place.workplace.run("schema", "--check", "--check-data")
+    assert "catalog not read: row-level security policies" in checked.out, checked.text
+    assert "row-level security hides about 6 rows from this login" in " ".join(checked.out.split())
+    loaded = place.workplace.run("data", *ENCRYPTED)
+    assert unknown in loaded.out and DENIED in loaded.out
+    # What else was asked was answered, and holds.
+    assert loaded.code == 1 and "People: the login lacks UNMASK on email" in loaded.out
+    assert "dbo.Tenants: the login sees 4 rows, the catalog counts about 10" in loaded.out
+
+
 def test_a_filter_that_the_login_may_not_read_is_never_taken_for_none(
     serve: Serve, make_workplace: MakeWorkplace, target: EmbeddedTarget, target_database: str
 ) -> None:
