@@ -10,11 +10,13 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import sys
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from distributed import Worker, get_worker
@@ -31,6 +33,8 @@ REPORT_S = 0.5
 IDLE_S = 3.0
 #: seconds that a task which is to end gets for it
 END_S = 1.0
+#: seconds that a worker gets to close; others' tasks in its process may take theirs
+CLOSE_S = 35.0
 #: seconds that threads get after the end of a worker's process, to close what they have open
 LEAVE_S = 5.0
 #: what reports and answers of all runs are published as: the scheduler keeps 1,000 events of each topic for ever (Dask,
@@ -125,7 +129,7 @@ class Station:
             crews, self._crews = list(self._crews.values()), {}
         for crew in crews:
             threading.Thread(target=_end, args=(crew,), daemon=True).start()
-        threading.Thread(target=_leave_with_the_process, daemon=True).start()
+        threading.Thread(target=_leave_with_the_process, args=(self._worker,), daemon=True).start()
 
     def lacks(self, settings: bytes) -> str | None:
         """What this machine lacks for a run with these settings, in words."""
@@ -225,18 +229,28 @@ def _packed(answer: Answer) -> bytes:
         return pickle.dumps(Answer(error=RuntimeError(f"{type(answer.error).__name__}: {answer.error} ({error})")))
 
 
-def _leave_with_the_process() -> None:
+def _leave_with_the_process(worker: Worker) -> None:
     """End this process once it is to end, also where a thread hangs in a driver: Python would wait for it.
 
     Whoever starts workers again could not do so before. The exit code tells them that it did not end by itself.
     """
+    closing_until = time.monotonic() + CLOSE_S
     # Nothing can be submitted any more from when Python begins to wait for threads ("concurrent.futures").
     with suppress(RuntimeError), ThreadPoolExecutor(1) as probe:
-        while True:
+        while time.monotonic() < closing_until or not _is_left_closing(worker):
             probe.submit(int)
             time.sleep(REPORT_S)
     time.sleep(LEAVE_S)
     os._exit(1)
+
+
+def _is_left_closing(worker: Worker) -> bool:
+    """Whether this process is that of `dask worker`, and stays for ever because nobody closes the worker any more.
+
+    So it is where SIGTERM comes while the scheduler has the worker close: asyncio cancels that, and what is left waits
+    for its end (distributed 2026.8, `Worker.close`: `await self.finished()` of one that is closing already).
+    """
+    return bool(worker.status.name == "closing") and Path(sys.argv[0]).stem in ("dask", "dask-worker", "dask_worker")
 
 
 def _end(crew: _Crew) -> None:

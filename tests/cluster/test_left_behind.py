@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from bench.cluster_planning import NO_SERVERS
+from cluster.crew import connected
+from cluster.envelope import STATION
+from model.cluster import Cluster
 from tests.dask_cluster import DaskCluster
 from tests.harness import ROOT
 from tests.samples import statuses
 from tests.scenes import Scene
+
+
+def test_a_worker_whose_end_was_cut_short_ends_all_the_same(own_cluster: DaskCluster) -> None:
+    """As where SIGTERM comes while the scheduler has the worker close: asyncio cancels what closes it."""
+    worker = own_cluster.workers[0]
+    with connected(NO_SERVERS, Cluster(own_cluster.address), print) as crew:
+        crew.client.run(_close_half, workers=[own_cluster.address_of(worker)])
+    worker.send_signal(signal.SIGTERM)
+    # By itself it would not: that is an exit code of 0, or of the signal.
+    assert worker.wait(timeout=90) == 1
+
+
+async def _close_half(dask_worker: Any) -> None:
+    closing = asyncio.ensure_future(dask_worker.close())
+    while STATION in dask_worker.plugins:
+        await asyncio.sleep(0)
+    closing.cancel()
 
 
 @pytest.fixture
