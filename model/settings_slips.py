@@ -12,6 +12,8 @@ from model.errors import SettingsError
 
 #: how near a name must be to be taken for a slip, from 0 to 1
 NEAR = 0.86
+#: and how near to one that is given as well: MSSQL_SA_PASSWORD is another program's
+VERY_NEAR = 0.93
 #: of the environment, where much stands that is no business of ours, only names that begin so
 OURS = ("MSSQL_", "PG_")
 
@@ -38,18 +40,21 @@ class Given:
 
 
 def refuse_near_names(given: Given, known: Iterable[str]) -> None:
-    """Raise SettingsError for a name that is no setting, and nearly one that is not given.
+    """Raise SettingsError for a name that is no setting, and nearly one.
 
-    What is near to nothing is somebody else's.
+    What is near to nothing is somebody else's, and so is a setting's name with a number behind it.
     """
     names = set(known)
     missing = sorted(names - given.values.keys())
+    there = sorted(names & given.values.keys())
     for name in given.values:
         if name in names or not (name in given.lines or name.startswith(OURS)):
             continue
         near = difflib.get_close_matches(name.upper(), missing, n=1, cutoff=NEAR)
-        if near:
+        twice = [] if name[-1].isdigit() else difflib.get_close_matches(name.upper(), there, n=1, cutoff=VERY_NEAR)
+        if near or twice:
+            meant = f"Is {near[0]} meant" if near else f"Is {twice[0]} meant, which is given as well"
             raise SettingsError(
-                f"{given.place(name)}: there is no setting {name}. Is {near[0]} meant? Correct the name, or, if it is "
-                f"another program's, keep it out of this file."
+                f"{given.place(name)}: there is no setting {name}. {meant}? Correct the name, or, if it is another "
+                f"program's, keep it out of this file."
             )

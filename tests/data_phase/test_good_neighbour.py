@@ -80,6 +80,21 @@ def test_a_signal_lets_chunks_end_that_move(scene: Scene) -> None:
     scene.assert_equal()
 
 
+def test_a_second_signal_ends_a_run_at_once(scene: Scene) -> None:
+    # A chunk that would take minutes.
+    process = scene.workplace.with_settings(CHUNK_ROWS="100000", BATCH_SIZE="50").start("data", "--max-rate", "100rows")
+    wait_until(lambda: bool(scene.query("SELECT pid FROM pg_stat_activity WHERE query LIKE 'COPY %'")), "rows travel")
+    assert process.stdout is not None
+    process.send_signal(signal.SIGTERM)
+    told(iter(process.stdout.readline, ""), "Stopping once the chunks under way are through")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+    resumed = scene.run("--resume")
+    assert resumed.code == 0, resumed.text
+    scene.assert_equal()
+
+
 # -- what is suspended -------------------------------------------------------------------------------
 
 

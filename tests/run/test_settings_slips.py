@@ -55,9 +55,24 @@ def test_a_misspelt_name_in_the_environment_is_refused_too(shop: Shop) -> None:
     assert "the environment: there is no setting MSSQL_USR. Is MSSQL_USER meant?" in finished.err
 
 
+@pytest.mark.parametrize("wrong", ["MSSQL_HOSTT", "MSSQL_PASWORD"])
+def test_a_misspelt_name_beside_the_right_one_is_refused_too(shop: Shop, wrong: str) -> None:
+    right = {"MSSQL_HOSTT": "MSSQL_HOST", "MSSQL_PASWORD": "MSSQL_PASSWORD"}[wrong]
+    overriding = run_with_file(shop, env(shop.workplace), **{wrong: "x"})
+    assert overriding.code == 2
+    assert f"the environment: there is no setting {wrong}. Is {right} meant, which is given as well?" in overriding.err
+    text = env(shop.workplace) + f"{wrong}='a secret'\n"
+    in_file = run_with_file(shop, text)
+    assert in_file.code == 2
+    assert f"line {text.count(chr(10))}: there is no setting {wrong}. Is {right} meant, which" in in_file.err
+
+
 def test_other_programs_names_do_no_harm(shop: Shop) -> None:
     shop.ready("data")
-    text = env(shop.workplace) + "MSSQL_SA_PASSWORD=x\nMSSQL_PID=Developer\nPGDATA=/x\nCOMPOSE_FILE=a.yaml\n"
+    text = (
+        env(shop.workplace)
+        + "MSSQL_SA_PASSWORD=x\nMSSQL_PID=Developer\nMSSQL_HOST2=x\nPGDATA=/x\nCOMPOSE_FILE=a.yaml\n"
+    )
     assert run_with_file(shop, text, WORKER="7", PGBIN="/usr").code == 0
 
 
