@@ -117,6 +117,14 @@ def test_a_good_run_is_told_only_where_that_is_wished(shop: Shop) -> None:
     assert told["text"].startswith("✅ sync-data.py on ")
 
 
+def test_a_server_that_answers_late_is_waited_for(shop: Shop) -> None:
+    shop.ready("data")
+    with hook("late") as made:
+        finished = shop.workplace.with_settings(NOTIFY_URL=made.url, NOTIFY_ON="always").run("data")
+    assert (finished.code, [one["verdict"] for one in made.posted]) == (0, ["done"])
+    assert "NOTIFY_URL" not in finished.err
+
+
 def test_a_change_is_told_and_nothing_else(shop: Shop) -> None:
     shop.ready("data")
     with hook() as made:
@@ -132,7 +140,13 @@ def test_a_change_is_told_and_nothing_else(shop: Shop) -> None:
     assert "mended: Orders" in made.posted[-1]["changes"]
 
 
-@pytest.mark.parametrize(("behaves", "words"), [("403", "it answered 403"), ("drops", "RemoteProtocolError")])
+@pytest.mark.parametrize(
+    ("behaves", "words"),
+    [
+        ("403", "it answered 403"), ("500", "it answered 500"), ("drops", "RemoteProtocolError"),
+        ("never", "no answer within 25 s"),
+    ],
+)  # fmt: skip
 def test_a_server_that_does_not_take_it_is_a_warning_and_no_more(shop: Shop, behaves: str, words: str) -> None:
     shop.ready("data")
     with hook(behaves) as made:
