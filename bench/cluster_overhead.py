@@ -39,11 +39,12 @@ REST_S = 1.0
 
 @dataclass(frozen=True)
 class Load:
-    """Seconds of a whole process and of the load in it; CPU seconds of everyone, by name."""
+    """Seconds of a whole process and of the load in it; CPU seconds of everyone, by name; MB sent to the target."""
 
     whole: float
     load: float
     cpu: Mapping[str, float]
+    mb: float
 
     @property
     def around(self) -> float:
@@ -75,7 +76,7 @@ def servers(workplace: Workplace) -> dict[str, list[int]]:
 
 def measured(workplace: Workplace, others: Mapping[str, Sequence[int]], arguments: Sequence[str]) -> Load:
     """A load as a person starts it. Raises RuntimeError with what it said where it fails."""
-    with closing(psycopg2.connect(_address(workplace))) as connection, connection.cursor() as cursor:
+    with closing(psycopg2.connect(address_of(workplace))) as connection, connection.cursor() as cursor:
         # None in the midst of one load that another left to be made.
         connection.autocommit = True
         cursor.execute("CHECKPOINT")
@@ -96,10 +97,12 @@ def measured(workplace: Workplace, others: Mapping[str, Sequence[int]], argument
     load = max(span.end for span in result.spans) - min(span.begin for span in result.spans)
     time.sleep(REST_S)
     used = {name: sum(map(cpu_of, pids)) - before[name] for name, pids in others.items()}
-    return Load(whole, load, {"run": usage.ru_utime + usage.ru_stime, **used})
+    sent = sum(table.bytes or 0 for table in result.tables)
+    return Load(whole, load, {"run": usage.ru_utime + usage.ru_stime, **used}, sent / 1e6)
 
 
-def _address(workplace: Workplace) -> str:
+def address_of(workplace: Workplace) -> str:
+    """The target, as libpq wants it."""
     named = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGDATABASE": "dbname"}
     return " ".join(f"{name}='{workplace.environment[variable]}'" for variable, name in named.items())
 

@@ -76,6 +76,52 @@ class Forecast:
         return max(self.ruled, key=lambda one: self.ruled[one])
 
 
+@dataclass(frozen=True)
+class OneWorker:
+    """What a load of one table by one worker took: seconds to begin it, to copy its chunks, and to build its keys.
+
+    `cpu_s` are the CPU seconds of the copy, of all whose share is asked for.
+    """
+
+    size: TableSize
+    begin_s: float
+    copy_s: float
+    key_s: float
+    cpu_s: float
+
+
+def fitted(small: OneWorker, large: OneWorker) -> Costs:
+    """The costs by which both loads take as long as they did; of both the size and the number of chunks differ.
+
+    What comes out below nothing, since measurements are never quite right, is taken as nothing.
+    """
+    few, many = small.size, large.size
+    more_mb = many.mb - few.mb
+    found = (small.copy_s * many.mb - large.copy_s * few.mb) / (few.chunks * many.mb - many.chunks * few.mb)
+    chunk_s = min(max(0.0, found), 0.9 * large.copy_s / many.chunks)
+    plan_s_mb = max(0.0, (large.begin_s - small.begin_s) / more_mb)
+    key_s_mb = large.key_s / many.mb
+    return Costs(
+        worker_mb_s=many.mb / (large.copy_s - many.chunks * chunk_s),
+        chunk_s=chunk_s,
+        table_s=max(0.0, small.begin_s - plan_s_mb * few.mb),
+        plan_s_mb=plan_s_mb,
+        key_s_mb=key_s_mb,
+        cpu_s_mb=max(0.0, (large.cpu_s - small.cpu_s) / more_mb),
+    )
+
+
+def database_of(mb: float, tables: int, keyless_share: float, chunk_mb: float) -> list[TableSize]:
+    """So many MB in tables of which the n-th largest has an n-th of the largest, and one without a key to cut it by."""
+    keyless = mb * keyless_share
+    largest = (mb - keyless) / sum(1 / number for number in range(1, tables + 1))
+    cut = [largest / number for number in range(1, tables + 1)]
+    return [
+        *(TableSize(one, math.ceil(one / chunk_mb)) for one in cut),
+        *([TableSize(keyless)] if keyless else []),
+    ]
+
+
 def forecast(tables: Sequence[TableSize], costs: Costs, site: Site, workers: int) -> Forecast:
     """A load of these tables by so many workers."""
     return _Load(tables, costs, site, workers).done()

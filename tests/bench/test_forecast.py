@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import forecast as simulation
-from bench.forecast import Costs, Site, TableSize, forecast
+from bench.forecast import Costs, OneWorker, Site, TableSize, database_of, fitted, forecast
 
 sizes = st.builds(TableSize, mb=st.floats(0.1, 2000), chunks=st.sampled_from([1, 1, 2, 7, 40]))
 databases = st.lists(sizes, min_size=1, max_size=8)
@@ -127,3 +127,35 @@ def test_chunks_taken_together_hardly_change_what_comes_out(monkeypatch: pytest.
     fine = forecast(tables, costs, site, 8).seconds
     monkeypatch.setattr(simulation, "MOST_PARTS", 800)
     assert abs(forecast(tables, costs, site, 8).seconds / fine - 1) < 0.02
+
+
+def taken(size: TableSize, costs: Costs) -> OneWorker:
+    """What a load takes by the costs' own meaning."""
+    return OneWorker(
+        size,
+        begin_s=costs.table_s + costs.plan_s_mb * size.mb,
+        copy_s=costs.chunk_s * size.chunks + size.mb / costs.worker_mb_s,
+        key_s=costs.key_s_mb * size.mb,
+        cpu_s=0.5 + costs.cpu_s_mb * size.mb,
+    )
+
+
+@given(st.builds(Costs, worker_mb_s=rates, chunk_s=some, table_s=some, plan_s_mb=some, key_s_mb=some, cpu_s_mb=some))
+def test_costs_are_found_again_in_what_they_make_of_two_loads(costs: Costs) -> None:
+    found = fitted(taken(TableSize(20, 20), costs), taken(TableSize(200, 8), costs))
+    for name in ("worker_mb_s", "chunk_s", "table_s", "plan_s_mb", "key_s_mb", "cpu_s_mb"):
+        assert math.isclose(getattr(found, name), getattr(costs, name), rel_tol=1e-6, abs_tol=1e-9), name
+
+
+def test_a_measurement_that_went_wrong_gives_no_costs_below_nothing() -> None:
+    small, large = OneWorker(TableSize(20, 20), 1, 1, 1, 9), OneWorker(TableSize(200, 8), 0.5, 12, 3, 8)
+    costs = fitted(small, large)
+    assert min(costs.chunk_s, costs.table_s, costs.plan_s_mb, costs.cpu_s_mb) >= 0
+    assert costs.worker_mb_s > 0
+
+
+def test_a_database_has_all_its_bytes_in_its_tables() -> None:
+    tables = database_of(1000, 30, 0.05, chunk_mb=10)
+    assert math.isclose(total(tables), 1000)
+    assert len(tables) == 31 and TableSize(50) in tables
+    assert all(table.mb / table.chunks <= 10 for table in tables if table.mb != 50)
