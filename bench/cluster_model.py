@@ -85,7 +85,7 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[Costs, int]:
                 loads.append(measured(workplace, servers(workplace), ["--workers", str(workers)]))
                 print(f"round {number + 1}: three tables by {workers}, {loads[-1].load:.2f} s", flush=True)
     small, large = (middle(found[name]) for name in ("small", "large"))
-    here = fitted(small, large)
+    here = replace(fitted(small, large), key_cores=1)
     alone = fitted(*(replace(middle(found[name]), cpu_s=statistics.median(own[name])) for name in ("small", "large")))
     a_row = large.size.mb / rows["T0002"]
     tables = [TableSize(count * a_row, math.ceil(count / chunk)) for count in rows.values()]

@@ -21,6 +21,8 @@ from typing import Literal, get_args
 Limit = Literal["worker", "cores", "network", "source", "target", "scheduler", "keys", "one table"]
 #: chunks that are simulated one by one; of larger loads several follow each other on a worker as one part
 MOST_PARTS = 10_000
+#: share of a machine's cores that those who copy have at least while keys are built on it
+LEFT_TO_COPY = 0.25
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Costs:
     Of a worker alone: `worker_mb_s`; `chunk_s` for a chunk and `table_s` for a table's begin, whatever their size; for
     each MB of a table `plan_s_mb` to plan its chunks and `key_s_mb` to build its keys. `cpu_s_mb` are the CPU seconds
     that a MB takes on a worker's machine. `task_s` is what the scheduler needs to give one task.
+    Where the target is on a worker's machine, building a table's keys takes `key_cores` of its cores.
     """
 
     worker_mb_s: float
@@ -47,6 +50,7 @@ class Costs:
     key_s_mb: float = 0.0
     cpu_s_mb: float = 0.0
     task_s: float = 0.0
+    key_cores: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -188,10 +192,12 @@ class _Load:
     def _rate(self) -> tuple[float, Limit]:
         """MB a second of each that moves bytes, and what keeps it from more."""
         count, site, costs = max(1, len(self._moving)), self._site, self._costs
-        cores = site.cores / costs.cpu_s_mb if costs.cpu_s_mb else math.inf
+        builds = costs.key_cores * sum(task.kind == "finish" for _, _, task in self._timed)
+        # Whoever builds keys shares with those who copy, and leaves them something.
+        cores = max(self._machines * site.cores - builds, LEFT_TO_COPY * site.cores)
         rates: list[tuple[float, Limit]] = [
             (costs.worker_mb_s, "worker"),
-            (self._machines * cores / count, "cores"),
+            (cores / costs.cpu_s_mb / count if costs.cpu_s_mb else math.inf, "cores"),
             (min(site.network_mb_s, self._machines * site.network_mb_s / count), "network"),
             (site.source_mb_s / count, "source"),
             (site.target_mb_s / count, "target"),

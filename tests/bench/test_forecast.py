@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -119,6 +120,14 @@ def test_keys_of_one_table_are_built_while_the_next_one_travels() -> None:
     alone = forecast([TableSize(100, 2)], Costs(worker_mb_s=1, key_s_mb=0.5), Site(), 1)
     both = forecast([TableSize(100, 2)] * 2, Costs(worker_mb_s=1, key_s_mb=0.5), Site(), 1)
     assert (alone.seconds, both.seconds) == (150, 250)
+
+
+def test_keys_built_on_a_worker_s_machine_take_its_cores() -> None:
+    tables, site = [TableSize(100, 2)] * 2, Site(cores=2)
+    costs = Costs(worker_mb_s=10, cpu_s_mb=0.2, key_s_mb=0.2)
+    assert math.isclose(forecast(tables, costs, site, 1).seconds, 40)
+    # The second table's copy takes twice as long while the first one's keys are built, for 20 s.
+    assert math.isclose(forecast(tables, replace(costs, key_cores=1), site, 1).seconds, 50)
 
 
 def test_chunks_taken_together_hardly_change_what_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
