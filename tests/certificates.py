@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import shutil
 from pathlib import Path
 
 from cryptography import x509
@@ -31,6 +32,17 @@ class Authority:
             "--tls-ca-file", settings["CLUSTER_TLS_CA"], "--tls-cert", settings["CLUSTER_TLS_CERT"], "--tls-key",
             settings["CLUSTER_TLS_KEY"],
         ]  # fmt: skip
+
+    def given_to(self, folder: Path, name: str) -> dict[str, str]:
+        """The same as `settings`, of copies in a folder of its own, and nothing left here but the authority."""
+        own = folder / f"certificates-of-{name}"
+        own.mkdir()
+        given = {}
+        for setting, path in self.settings(name).items():
+            given[setting] = str(shutil.copy(path, own))
+            if path != str(self.certificate):
+                Path(path).unlink()
+        return given
 
     def settings(self, name: str) -> dict[str, str]:
         """What a run is given, with a new certificate of that name."""

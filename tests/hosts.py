@@ -159,13 +159,13 @@ class Hosts:
 class HostsCluster:
     """A Dask scheduler and workers, each on a host of its own. A worker that ends is started again, as by systemd.
 
-    `tls` are the flags that name a host's certificates, by its namespace.
+    `certificates` are the settings that name a host's own, by its namespace.
     """
 
     scheduler: Host
     workers: Sequence[Host]
     port: int = 8786
-    tls: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    certificates: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     _running: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
@@ -176,7 +176,7 @@ class HostsCluster:
     @property
     def scheme(self) -> str:
         """What addresses begin with."""
-        return "tls" if self.tls else "tcp"
+        return "tls" if self.certificates else "tcp"
 
     def start(self, environments: Mapping[str, Mapping[str, str]]) -> None:
         """Start all, each worker with its host's environment (by namespace), and wait until they have joined."""
@@ -222,7 +222,13 @@ class HostsCluster:
         return host.folder / f"dask-{self.port}.log"
 
     def _security(self, host: Host) -> list[str]:
-        return ["--protocol", "tls", *self.tls[host.namespace]] if self.tls else []
+        if not self.certificates:
+            return []
+        own = self.certificates[host.namespace]
+        return [
+            "--protocol", "tls", "--tls-ca-file", own["CLUSTER_TLS_CA"], "--tls-cert", own["CLUSTER_TLS_CERT"],
+            "--tls-key", own["CLUSTER_TLS_KEY"],
+        ]  # fmt: skip
 
     def _start(self, host: Host, environment: Mapping[str, str], *command: str) -> None:
         own = {"PYTHONPATH": str(ROOT), "HOME": str(host.folder), **PATIENCE, **environment}
@@ -265,10 +271,12 @@ def _claimed_number() -> int:
     """
     with (Path(tempfile.gettempdir()) / "replication-hosts.lock").open("w") as one_at_a_time:
         fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
-        for number in range(255 // len(NETWORKS)):
-            first = _bridge(number, NETWORKS[0])
-            if (owner := _alias(first)) and not _is_alive(owner):
+        numbers = range(255 // len(NETWORKS))
+        for number in numbers:
+            if (owner := _alias(_bridge(number, NETWORKS[0]))) and not _is_alive(owner):
                 _clear(number)
+        for number in numbers:
+            first = _bridge(number, NETWORKS[0])
             if any(_is_routed(f"10.97.{_third(number, network)}.0/24") for network in NETWORKS):
                 continue
             if _try("link", "add", first, "type", "bridge"):
