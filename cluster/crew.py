@@ -37,6 +37,8 @@ class ClusterCrew:
     cluster: Cluster
     settings: Settings
     say: Callable[[str], None]
+    #: `reaching.line` as the run began
+    line: object
     _known: dict[str, About | str] = field(default_factory=dict)
     #: of workers that did not answer: what they do as soon as they can; None once they have done it
     _knocks: dict[str, Any] = field(default_factory=dict)
@@ -56,9 +58,14 @@ class ClusterCrew:
     def workers(
         self, count: int, connections: Iterable[C], rate: MaxRate | None, finishing: C | None
     ) -> ClusterWorkers[C]:
-        """Workers of the cluster. The connections of this machine are not needed, but for the finisher's."""
+        """Workers of the cluster. The connections of this machine are not needed, but for the finisher's.
+
+        Raises UnreachableError where the scheduler is gone, also where another one has come in its place.
+        """
         for one in connections:
             one.disconnect()
+        if reaching.line(self.client) is not self.line:
+            raise reaching.scheduler_is_gone(self.cluster.address)
         hired = ClusterWorkers(
             self.client, self.cluster, count, self.settings.retry_attempts, self.threads, self._end_connections, rate,
             finishing,
@@ -133,7 +140,7 @@ def connected(settings: Settings, cluster: Cluster, say: Callable[[str], None]) 
     client = _client(cluster)
     try:
         cloudpickle.register_pickle_by_value(envelope)
-        crew = ClusterCrew(client, cluster, settings, say)
+        crew = ClusterCrew(client, cluster, settings, say, reaching.line(client))
         with reaching.through(cluster.address):
             if cluster.code is not None:
                 reaching.bring_code(client, cluster.code)

@@ -111,6 +111,14 @@ def scheduler_is_gone(address: str) -> UnreachableError:
     return UnreachableError(f"the cluster's scheduler {address} is gone. Start it again; then use --resume")
 
 
+def line(client: Client) -> object:
+    """What a client and its scheduler speak through: another one where Dask has connected them again.
+
+    What was ordered before is lost then, and the scheduler may be a new one that knows nothing of the run.
+    """
+    return client.scheduler_comm
+
+
 @contextmanager
 def through(address: str) -> Iterator[None]:
     """What is asked of a scheduler. Raises UnreachableError where it is gone before it has answered."""

@@ -86,6 +86,7 @@ class ClusterWorkers(Generic[C]):
         """
         self._client, self._cluster, self._most, self._attempts = client, cluster, count, attempts
         self._threads_of, self._end_connections = threads_of, end_connections
+        self._line = reaching.line(client)
         self._rate = None if rate is None else rate.shared_by(count)
         self._run = uuid.uuid4().hex[:8]
         self._lock = threading.RLock()
@@ -439,7 +440,7 @@ class ClusterWorkers(Generic[C]):
 
     @property
     def _is_connected(self) -> bool:
-        return bool(self._client.status == "running")
+        return self._client.status == "running" and reaching.line(self._client) is self._line
 
     def _scheduler_is_gone(self) -> ServerError:
         return reaching.scheduler_is_gone(self._cluster.address)
