@@ -64,7 +64,8 @@ class Source:
 
     def close(self) -> None:
         """Forgets the rows."""
-        self._duck.close()
+        with self._lock:
+            self._duck.close()
 
     # --- what tests do to it
 
@@ -139,7 +140,9 @@ class Source:
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A new DuckDB connection to the tables."""
-        return self._duck.cursor()
+        # DuckDB refuses whoever uses a connection beside somebody else.
+        with self._lock:
+            return self._duck.cursor()
 
     def parsed(self, text: str) -> exp.Expression:
         """The tree of a query, kept for the next time it is asked."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 
+import duckdb
 import pyodbc
 import pytest
 
 from model.catalog import Column, Database, Table
 from standin.server import LOGIN, PASSWORD, StandIn
+from tests.samples import SHOP, SHOP_ROWS
 from tests.standin.clients import connect, error_of, rows, value
 from tests.standin.samples import Q
 
@@ -122,3 +125,21 @@ def test_rows_leave_before_the_query_ends(source: StandIn, driver: str) -> None:
     cursor.cancel()
     cursor.close()
     opened.close()
+
+
+def test_a_server_is_stopped_while_its_sessions_are_at_work() -> None:
+    for _ in range(3):
+        source = StandIn(SHOP, SHOP_ROWS).start()
+        over = threading.Event()
+
+        def works(source: StandIn = source, over: threading.Event = over) -> None:
+            with suppress(duckdb.Error):
+                while not over.is_set():
+                    source.set_isolation(100, 2)
+
+        session = threading.Thread(target=works)
+        session.start()
+        source.stop()
+        over.set()
+        session.join(30)
+        assert not session.is_alive()
