@@ -34,7 +34,7 @@ IDLE_S = 3.0
 #: seconds that a task which is to end gets for it
 END_S = 1.0
 #: seconds that a worker gets to close; others' tasks in its process may take theirs
-CLOSE_S = 35.0
+CLOSE_S = 10.0
 #: seconds that threads get after the end of a worker's process, to close what they have open
 LEAVE_S = 5.0
 #: what reports and answers of all runs are published as: the scheduler keeps 1,000 events of each topic for ever (Dask,
