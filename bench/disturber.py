@@ -60,6 +60,11 @@ class Run:
         """Whether it ended before it did anything to any table."""
         return "Processing:" not in self.out
 
+    @property
+    def misses_its_file(self) -> bool:
+        """Whether it was refused for want of the progress file; then it says where this source has another."""
+        return "--resume: there is no progress file" in self.out + self.err
+
     def names(self, *words: str) -> bool:
         """Whether its complaints name one of these: a table, by either side's name, or a thing on it."""
         patterns = []
@@ -168,7 +173,7 @@ def _judge(scene: Scene, run: Run) -> tuple[Verdict, list[str]]:
         return ("wrong", ["exit code 0, and", *words]) if words else ("equal", [])
     if run.code in (UNREACHABLE, HELD):
         return "wrong", [f"exit code {run.code} though nobody is there", *words]
-    if run.is_refusal and any(run.names(one.table, *one.others) for one in differences):
+    if run.is_refusal and (run.misses_its_file or any(run.names(one.table, *one.others) for one in differences)):
         return "told", words
     silent = [difference.text for difference in differences if not run.names(difference.table, *difference.others)]
     if silent:

@@ -58,8 +58,10 @@ class BlockRange:
 def connect(settings: Settings) -> Any:
     """An ADBC connection with the same settings as every other (`db.connect_target`). Raises UnreachableError."""
     parameters = {**settings.target.parameters, "client_encoding": "UTF8"}
-    # The driver reads the catalog before anybody can set anything: names without a schema, functions by their text.
-    options = f"{parameters.get('options', '')} -c search_path=pg_catalog -c quote_all_identifiers=off".strip()
+    # The driver reads the catalog before anybody can set anything: names without a schema, functions by their text,
+    # in a transaction that stands still in between.
+    before = "-c search_path=pg_catalog -c quote_all_identifiers=off -c idle_in_transaction_session_timeout=0"
+    options = f"{parameters.get('options', '')} {before}".strip()
     guarded = {**parameters, "options": options}
     connection: Any = None
     try:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import hypothesis
 import pyodbc
 import pytest
 
@@ -21,6 +22,9 @@ from tests.samples import SHOP, SHOP_ROWS, Shop, query
 from tests.scenes import DATABASE, DDL, ROWS, Scene, settings_of
 
 _numbers = itertools.count(1)
+# A busy machine is no reason to fail.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -30,7 +30,7 @@ HOSTILE = {
     "array_nulls": "off",
     "client_encoding": "LATIN1",
     "lock_timeout": "1",
-    "idle_in_transaction_session_timeout": "1",
+    "idle_in_transaction_session_timeout": "100",
     "synchronous_commit": "off",
 }
 NASTY = r"\'; create table pwned(); --"
