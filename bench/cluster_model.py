@@ -35,7 +35,7 @@ from tests.harness import Workplace
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 GB = (10, 100, 1_000, 10_000, 100_000)
 #: what giving a task to a cluster takes, by `bench.cluster_planning`
-TASK_S = 0.0065
+TASK_S = 0.0026
 #: a load's begin and the end of its last chunk are in `replication.load`, the end of its keys is their ANALYZE
 MOMENTS = """
 SELECT extract(epoch FROM l.finished_at - l.started_at), extract(epoch FROM s.last_analyze - l.finished_at),

@@ -79,7 +79,7 @@ class _Doing:
     order: Order
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _do, (pickle.dumps(self.order),)
+        return _do, (self.order,)
 
 
 def sealed(order: Order) -> io.BytesIO:
@@ -92,7 +92,7 @@ def sealed(order: Order) -> io.BytesIO:
     return io.BytesIO(pickle.dumps(_Doing(order)))
 
 
-def _do(order: bytes) -> bytes:
+def _do(order: Order) -> bytes:
     station: Station = get_worker().plugins[envelope.STATION].station()
     return station.do(order)
 
@@ -139,19 +139,18 @@ class Station:
             return str(error)
         return None
 
-    def do(self, order: bytes) -> bytes:
+    def do(self, order: Order) -> bytes:
         """Carry an order out; returns the answer, or what the task raised, pickled.
 
         It is published as well: fetching it takes longer. Whoever does not hear it finds it as Dask's task's result.
         """
-        opened: Order = pickle.loads(order)
         try:
-            answer = Answer(self._carry_out(opened))
+            answer = Answer(self._carry_out(order))
         except BaseException as error:
             answer = Answer(error=error)
         packed = _packed(answer)
         is_small = len(packed) <= MOST_PUBLISHED
-        self._publish({"run": opened.run, "key": opened.key, "answer": packed if is_small else None})
+        self._publish({"run": order.run, "key": order.key, "answer": packed if is_small else None})
         return packed
 
     def _carry_out(self, order: Order) -> object:

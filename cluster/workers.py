@@ -387,7 +387,7 @@ class ClusterWorkers(Generic[C]):
     def _knock(self, worker: str) -> Any:
         """Have a silent worker used again from when it answers: it may have no task of this run, and report nothing."""
         knock = envelope.knock_at(self._client, worker)
-        knock.add_done_callback(lambda done: self._fetching.submit(self._is_back, worker, done))
+        knock.add_done_callback(lambda done: self._is_back(worker, done))
         return knock
 
     def _is_back(self, worker: str, knock: Any) -> None:

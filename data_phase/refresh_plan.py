@@ -24,7 +24,7 @@ from postgres.introspection import TargetTable
 from postgres.names import TargetName, target_name
 from run.context import Run
 from run.plan import Plan
-from run.selection import matching
+from run.selection import matching, refresh_by_name
 
 #: tables whose reasons are told one by one
 NAMED = 20
@@ -95,11 +95,9 @@ def flags_of(this_run: Run, plan: Plan, options: DataOptions) -> dict[str, str]:
 
 def _asked(table: Table, this_run: Run, plan: Plan, options: DataOptions) -> Refresh:
     """What flag and settings ask for of a table."""
-    for glob, refresh in this_run.settings.refresh_tables:
-        if matching([table], glob):
-            return refresh
-    if options.refresh is not None:
-        return options.refresh
+    given = refresh_by_name(table, this_run.settings) or options.refresh
+    if given is not None:
+        return given
     tracker = this_run.tracker
     before = None if plan.is_new else tracker.refresh_of(tracker.session_of(table.key)).get("refresh")
     return next((how for how in REFRESHES if how == before), this_run.settings.refresh)

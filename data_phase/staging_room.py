@@ -11,7 +11,7 @@ from db import target_words
 from model.catalog import Table
 from model.errors import CatalogError, NoRoomError
 from model.refresh import Refresh
-from model.table_size import in_words as amount
+from model.table_size import amount
 from mssql import table_sizes
 from mssql.catalog_queries import ArrowConnection
 from postgres import disk

@@ -9,7 +9,7 @@ from model.refresh import Refresh
 MEGABYTE, GIGABYTE = 1_000_000, 1_000_000_000
 
 
-def in_words(size: int) -> str:
+def amount(size: int) -> str:
     """Bytes for a person."""
     if size < MEGABYTE / 10:
         return f"{size / 1000:.0f} kB"

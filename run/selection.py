@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from model.catalog import Table
 from model.errors import UsageError
+from model.refresh import Refresh
 from model.settings import Settings
 from model.visible import listed, on_one_line
 from run.options import Options
@@ -139,6 +140,11 @@ def matching(tables: Sequence[Table], glob: str) -> list[Table]:
         lambda table: fnmatch.fnmatchcase(table.name.lower(), pattern),
     )
     return next((found for is_meant in ways if (found := [table for table in tables if is_meant(table)])), [])
+
+
+def refresh_by_name(table: Table, settings: Settings) -> Refresh | None:
+    """How REFRESH_TABLES has a table refreshed, whatever a flag says; None where it does not name it."""
+    return next((how for glob, how in settings.refresh_tables if matching([table], glob)), None)
 
 
 def find_table(tables: Sequence[Table], name: str) -> Table:

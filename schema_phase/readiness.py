@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from model.catalog import Table
 from model.refresh import Refresh
 from model.settings import Settings
-from model.table_size import TableSize, in_words
+from model.table_size import TableSize, amount
 from postgres.ddl import TablePlan
 from postgres.drift import differences
 from postgres.names import STAGING_SCHEMA, target_name
 from postgres.rights import RECORDS, TargetRights
-from run.selection import matching
+from run.selection import refresh_by_name
 from schema_phase.remarks import Remark, TargetState
 
 READING = "GRANT SELECT on it to the login, or db_datareader; or leave the table out"
@@ -89,19 +89,19 @@ def room_remarks(
     known = {table: sizes.get((table.schema, table.name)) or target.sizes.get(target_name(table, settings))
              for table in tables}  # fmt: skip
     free = target.free_bytes
-    left = "" if free is None else f", of {in_words(free)} that its disk has left"
+    left = "" if free is None else f", of {amount(free)} that its disk has left"
     ways = {table: _refresh(table, settings) for table in tables}
     needed = sum(size.staged(ways[table]) for table, size in known.items() if size)
     if needed:
         count = sum(how != "truncate" for how in ways.values())
-        text = f"the new rows of {count:,} tables take about {in_words(needed)} of the target's disk meanwhile{left}"
+        text = f"the new rows of {count:,} tables take about {amount(needed)} of the target's disk meanwhile{left}"
         advice = "free some room; refresh fewer tables at a time; or fill large ones in place: REFRESH_TABLES"
         lacks = free is not None and needed > free
         yield Remark(
             "blocks" if lacks else "notes", "room for staging", STAGING_SCHEMA, text, advice if lacks else None
         )
     elif any(known.values()):
-        both = {how: in_words(sum(size.staged(how) for size in known.values() if size)) for how in ("merge", "swap")}
+        both = {how: amount(sum(size.staged(how) for size in known.values() if size)) for how in ("merge", "swap")}
         text = (
             f"with --refresh merge, new rows would take about {both['merge']} of the target's disk meanwhile, with "
             f"swap {both['swap']}{left}"
@@ -111,8 +111,7 @@ def room_remarks(
 
 def _refresh(table: Table, settings: Settings) -> Refresh:
     """How a run refreshes a table that no flag tells otherwise."""
-    ways = (how for glob, how in settings.refresh_tables if matching([table], glob))
-    return next(ways, settings.refresh)
+    return refresh_by_name(table, settings) or settings.refresh
 
 
 def _table_remarks(rights: TargetRights) -> Iterator[Remark]:

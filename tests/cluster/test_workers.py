@@ -93,20 +93,23 @@ def test_a_worker_that_stands_still_at_the_start_is_left_out_and_joins_once_it_a
     scene.assert_equal()
 
 
+def assert_nobody_answers(scene: Scene, cluster: DaskCluster) -> None:
+    """A run ends with the words for that."""
+    finished = scene.run("--cluster", cluster.address)
+    assert finished.code == 3, finished.text
+    assert f"no worker of the cluster {cluster.address} answers: tcp://127.0.0.1:" in finished.text
+
+
 def test_a_run_whose_only_worker_stands_still_ends(scene: Scene, own_cluster: DaskCluster) -> None:
     for worker in own_cluster.workers:
         os.kill(worker.pid, signal.SIGSTOP)
-    finished = scene.run("--cluster", own_cluster.address)
-    assert finished.code == 3, finished.text
-    assert f"no worker of the cluster {own_cluster.address} answers: tcp://127.0.0.1:" in finished.text
+    assert_nobody_answers(scene, own_cluster)
 
 
 def test_a_run_for_which_nobody_answers_is_not_taken_for_one_with_the_wrong_workers(
     scene: Scene, out_of_reach: DaskCluster
 ) -> None:
-    finished = scene.run("--cluster", out_of_reach.address)
-    assert finished.code == 3, finished.text
-    assert f"no worker of the cluster {out_of_reach.address} answers: tcp://127.0.0.1:" in finished.text
+    assert_nobody_answers(scene, out_of_reach)
 
 
 def test_a_scheduler_that_dies_while_a_newcomer_is_asked_is_told_as_that(
