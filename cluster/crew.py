@@ -14,7 +14,7 @@ import psycopg2
 from distributed import Client, Security
 
 from cluster import envelope, parcels, reaching
-from cluster.reaching import About
+from cluster.reaching import About, Joined
 from cluster.workers import ClusterWorkers
 from db import connect_target, target_words
 from model.cluster import Cluster, Tls
@@ -39,9 +39,9 @@ class ClusterCrew:
     say: Callable[[str], None]
     #: `reaching.line` as the run began
     line: object
-    _known: dict[str, About | str] = field(default_factory=dict)
+    _known: dict[Joined, About | str] = field(default_factory=dict)
     #: of workers that did not answer: what they do as soon as they can; None once they have done it
-    _knocks: dict[str, Any] = field(default_factory=dict)
+    _knocks: dict[Joined, Any] = field(default_factory=dict)
     _hired: list[ClusterWorkers[Any]] = field(default_factory=list)
     _told: set[tuple[About | str, str]] = field(default_factory=set)
 
@@ -76,29 +76,37 @@ class ClusterCrew:
     def threads(self) -> Mapping[str, int]:
         """The threads of each worker that may be used, by its address; of others it is said once why they may not."""
         with reaching.through(self.cluster.address):
-            there = self.client.scheduler_info(n_workers=-1)["workers"]
-            waited_for = {address for address, knock in self._knocks.items() if knock is not None}
-            new = [address for address in there if address not in self._known.keys() | waited_for]
-            found = reaching.ask(self.client, new) if new else {}
+            there = reaching.who_is_there(self.client)
+            self._forget_all_but(there)
+            waited_for = {one for one, knock in self._knocks.items() if knock is not None}
+            new = {one.address: one for one in there if one not in self._known.keys() | waited_for}
+            found = reaching.ask(self.client, list(new)) if new else {}
             found |= self.lacking([address for address in new if reaching.fits(found[address])])
-        self.know(found)
-        fit = {address for address, about in self._known.items() if reaching.fits(about)}
-        return {address: int(one["nthreads"]) for address, one in there.items() if address in fit}
+        self.know({new[address]: about for address, about in found.items()})
+        return {one.address: count for one, count in there.items() if reaching.fits(self._known.get(one, ""))}
 
-    def know(self, found: Mapping[str, About | str]) -> None:
+    def know(self, found: Mapping[Joined, About | str]) -> None:
         """Remember what workers answered; say of each that is not used why. A silent one is asked once more, later."""
-        for address, about in found.items():
-            if about == reaching.SILENT and address not in self._knocks:
-                self._knocks[address] = knock = envelope.knock_at(self.client, address)
-                knock.add_done_callback(lambda _, address=address: self._answers(address))
+        for worker, about in found.items():
+            address = worker.address
+            if about == reaching.SILENT and worker not in self._knocks:
+                self._knocks[worker] = knock = envelope.knock_at(self.client, address)
+                knock.add_done_callback(lambda _, worker=worker: self._answers(worker))
             else:
-                self._known[address] = about
+                self._known[worker] = about
             if not reaching.fits(about) and (about, address) not in self._told:
                 self._told.add((about, address))
                 self.say(f"⚠️ worker {address} is not used: {about}")
 
-    def _answers(self, address: str) -> None:
-        self._knocks[address] = None
+    def _forget_all_but(self, there: Iterable[Joined]) -> None:
+        """What one had that is gone says nothing of the next at its address."""
+        for gone in (self._known.keys() | self._knocks.keys()) - set(there):
+            self._known.pop(gone, None)
+            self._knocks.pop(gone, None)
+
+    def _answers(self, worker: Joined) -> None:
+        if worker in self._knocks:
+            self._knocks[worker] = None
         for workers in self._hired:
             workers.look_again()
 
@@ -189,7 +197,7 @@ def _security(tls: Tls) -> Security:
 
 
 def _check(crew: ClusterCrew) -> None:
-    there = crew.client.scheduler_info(n_workers=-1)["workers"]
+    there = {one.address: one for one in reaching.who_is_there(crew.client)}
     if not there:
         raise UnreachableError(
             f"the cluster {crew.cluster.address} has no worker. Start some; docs/cluster.md says how."
@@ -212,4 +220,4 @@ def _check(crew: ClusterCrew) -> None:
             f"no worker of the cluster {crew.cluster.address} answers: {listed(sorted(found))}. Look whether they "
             f"run, and whether the scheduler reaches them; then try again."
         )
-    crew.know(found)
+    crew.know({there[address]: about for address, about in found.items()})

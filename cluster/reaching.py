@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import zipfile
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,14 @@ class About:
         return f"{tool}, Python {self.python}"
 
 
+@dataclass(frozen=True)
+class Joined:
+    """A worker process that has joined: the next one at its address has another folder."""
+
+    address: str
+    folder: str
+
+
 T = TypeVar("T")
 
 #: seconds that a worker gets to say what it runs; one that just began has to import it
@@ -38,6 +46,12 @@ ANSWER_S = 20.0
 #: of a worker that cannot be reached: it is going, was cut off, or stands still
 SILENT = "it does not answer"
 OURS = About(__version__, ".".join(platform.python_version_tuple()[:2]))
+
+
+def who_is_there(client: Client) -> Mapping[Joined, int]:
+    """The workers that have joined, and the threads of each."""
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    return {Joined(address, one["local_directory"]): int(one["nthreads"]) for address, one in workers.items()}
 
 
 def ask(client: Client, addresses: Sequence[str], plugin: WorkerPlugin | None = None) -> dict[str, About | str]:

@@ -355,6 +355,7 @@ class ClusterWorkers(Generic[C]):
                 self._gone.add(worker)
                 self._threads.pop(worker, None)
                 self._silent.pop(worker, None)
+                self._unfit.discard(worker)
             self._lost.put(worker)
 
     def _look_after_the_lost(self) -> None:

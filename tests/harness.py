@@ -144,6 +144,12 @@ def utf16(text: str) -> bytes:
     return text.encode("utf-16-le")[:-1]
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return int(one.getsockname()[1])
+
+
 class Proxy:
     """A TCP proxy in front of a server (host and port, or a Unix socket's path) that can stall and cut.
 

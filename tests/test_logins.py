@@ -35,7 +35,7 @@ from model.settings_table import SETTINGS
 from mssql import reader
 from mssql.wanted_rows import SourceConnections, WantedRows
 from standin.server import Access, StandIn
-from tests.harness import ROOT, Workplace, source_settings
+from tests.harness import ROOT, Workplace, free_port, source_settings
 from tests.kerberos import ACCOUNT, NAME, Realm, realm
 from tests.samples import SHOP, SHOP_COUNTS, SHOP_ROWS, MakeWorkplace, Serve, Shop, counts
 
@@ -535,9 +535,7 @@ def test_of_several_addresses_the_one_that_answers_is_found_without_waiting_for_
 
 
 def test_addresses_that_all_refuse_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        port = one.getsockname()[1]
-    given = {**source_settings(port, "shop"), "PGDATABASE": "d"}
+    given = {**source_settings(free_port(), "shop"), "PGDATABASE": "d"}
     monkeypatch.setattr(db, "CONNECT_TIMEOUT_S", 3600)
     with pytest.raises(UnreachableError, match="cannot be reached: Connection refused"):
         probe_port(load_settings(None, given).source)

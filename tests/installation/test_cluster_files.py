@@ -21,7 +21,7 @@ import yaml
 
 from tests.certificates import Authority
 from tests.dask_cluster import DaskCluster
-from tests.harness import ROOT, clean_environment, wait_until
+from tests.harness import ROOT, clean_environment, free_port, wait_until
 from tests.scenes import Scene
 
 PACKAGING = ROOT / "packaging"
@@ -171,8 +171,7 @@ def test_the_job_runs_scheduler_workers_and_the_run(scene: Scene, tmp_path: Path
     folder = scene.workplace.folder
     environment = dict(scene.workplace.environment)
     (folder / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in environment.items()))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {
         "PATH": f"{commands}:{os.environ['PATH']}", "TOOL": str(ROOT), "FOLDER": str(folder), "PORT": str(port),
         "VENV": str(Path(sys.executable).parent.parent), "CERTIFICATES": str(tmp_path / "certificates"),
