@@ -16,7 +16,7 @@ from run.output import write_out
 
 #: runs that are shown where nobody says how many
 USUAL = 20
-HEADINGS = ("started", "script", "session", "verdict", "tables", "failed", "rows", "time", "because")
+HEADINGS = ("started", "script", "session", "verdict", "tables", "failed", "rows", "time", "mode", "workers", "because")
 #: columns of numbers
 RIGHT = frozenset({"tables", "failed", "rows", "time"})
 SIGNS_OF_SESSION = 8
@@ -52,7 +52,8 @@ def facts(run: RunResult) -> dict[str, object]:
         "run": run.run, "started_at": run.started_at, "ended_at": run.ended_at, "script": run.script,
         "session": run.session, "verdict": verdict.verdict(run), "exit_code": run.exit_code,
         "tables_done": verdict.done(run), "tables_failed": verdict.failed(run), "rows": verdict.rows(run),
-        "seconds": verdict.seconds(run), "ended_because": run.ended_because,
+        "seconds": verdict.seconds(run), "ended_because": run.ended_because, "modes": list(verdict.modes(run)),
+        "workers": run.workers, "cluster": verdict.cluster(run),
     }  # fmt: skip
 
 
@@ -81,8 +82,17 @@ def _cells(run: RunResult) -> tuple[str, ...]:
         str(verdict.failed(run)),
         f"{verdict.rows(run):,}",
         duration(verdict.seconds(run)),
+        on_one_line(",".join(verdict.modes(run))) or "-",
+        _workers(run),
         on_one_line(run.ended_because),
     )
+
+
+def _workers(run: RunResult) -> str:
+    """How many, and whether they were a cluster's, as one word."""
+    if not run.workers:
+        return "-"
+    return f"cluster:{run.workers}" if verdict.cluster(run) else str(run.workers)
 
 
 def duration(seconds: float) -> str:

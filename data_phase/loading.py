@@ -93,6 +93,8 @@ def load(loading: Loading, pairs: Sequence[ConnectionPair], finisher: Connection
     if loading.workers > 1:
         this_run.display.say(f"👷 {loading.workers} workers")
     modes = _modes(loading, pairs[0])
+    this_run.recorder.works_by(loading.workers)
+    this_run.recorder.loads_by({key: mode.name for key, mode in modes.items()})
     count = _suspend(loading, modes, pairs[0])
     jobs = _jobs(loading, modes, pairs[0])
     totals = LoadTotals({work.table.key: work.table.full_name for work in loading.plan.work})

@@ -72,6 +72,7 @@ def run(script: Script, data_options: DataOptions, look_at_schema: LookAtSchema 
         this_run, pair = _read(script, tracker)
         if data_options.max_rate is not None:
             this_run = replace(this_run, settings=replace(this_run.settings, max_rate=data_options.max_rate))
+            script.recorder.uses({"max_rate": str(data_options.max_rate)})
         existing = _target_tables(pair, this_run)
         announce(this_run)
         if this_run.settings.max_rate is not None:
@@ -160,6 +161,7 @@ def _begin(this_run: Run, plan: Plan, pair: ConnectionPair, data_options: DataOp
     """Begin or continue a session, and find the snapshot of the source that it reads."""
     tracker, consistent = this_run.tracker, data_options.consistent
     flags = flags_of(this_run, plan, data_options)
+    this_run.recorder.uses(flags)
     before = tracker.snapshots if plan.is_known else set()
     if not plan.is_new:
         snapshot = consistency.again(this_run, plan, consistent)

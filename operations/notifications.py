@@ -96,6 +96,9 @@ def summary(result: RunResult, before: RunResult | None) -> dict[str, Any]:
         "tables_done": verdict.done(result),
         "tables_failed": verdict.failed(result),
         "rows": verdict.rows(result),
+        "modes": list(verdict.modes(result)),
+        "workers": result.workers,
+        "cluster": verdict.cluster(result),
         "rejected": sum(one.rejected for one in result.tables),
         "failed": [
             {"table": table, "error": error[:ERROR_SIGNS]} for table, error in list(failed.items())[:TABLES_NAMED]
@@ -110,9 +113,11 @@ def text(told: Mapping[str, Any]) -> str:
     """The same for a person in a chat."""
     sign = "✅" if told["exit_code"] == 0 else "❌"
     where = f"{told['source']} → {told['target']}" if told["source"] else "settings could not be read"
+    how = verdict.how(told["modes"], told["workers"], told["cluster"])
     lines = [
         f"{sign} {told['script']} on {told['host']}: {told['verdict']} ({told['ended_because']})",
-        f"{where}: {told['tables_done']} tables done, {told['rows']:,} rows in {told['seconds']:.0f} s",
+        f"{where}: {told['tables_done']} tables done, {told['rows']:,} rows in {told['seconds']:.0f} s"
+        + (f" ({how})" if how else ""),
         *(f"❌ {one['table']}: {one['error']}" for one in told["failed"]),
         *([f"⚠️ gone at the source: {_some(told['gone'])}"] if told["gone"] else []),
         *([f"⚠️ not restored: {_some(told['not_restored'])}"] if told["not_restored"] else []),

@@ -62,6 +62,15 @@ class Recorder:
         for key in tables:
             self._tables.setdefault(key, TableResult(key, "pending"))
 
+    def works_by(self, workers: int) -> None:
+        """So many workers copy or compare at the same time."""
+        self._result = replace(self._result, workers=max(workers, self._result.workers or 0))
+
+    def loads_by(self, modes: Mapping[str, str]) -> None:
+        """How the rows of tables come, by the tables' keys."""
+        for key, mode in modes.items():
+            self._note(key, mode=mode)
+
     def leaves_out(self, skipped: Sequence[str], gone: Mapping[str, str]) -> None:
         """Tables that a person marked as skipped, and those that the source no longer has, since when."""
         self._result = replace(self._result, skipped=tuple(skipped), gone=dict(gone))

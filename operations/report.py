@@ -51,6 +51,7 @@ class TableRow:
     rate: float | None
     usual_rate: float | None
     notes: str
+    mode: str = ""
 
 
 def write_report(result: RunResult, folder: Path) -> Path:
@@ -81,7 +82,8 @@ def page(result: RunResult, runs: Iterable[RunResult | BrokenLine]) -> str:
 def _facts(result: RunResult, runs: Iterable[RunResult | BrokenLine]) -> dict[str, Any]:
     earlier = RunsBefore(result, runs)
     trends, before = earlier.trends, [*earlier.outcomes, verdict.outcome(result)]
-    rows = [_row(table, trends.get(table.table)) for table in result.tables]
+    modes = verdict.modes(result)
+    rows = [_row(table, trends.get(table.table), tells_mode=len(modes) > 1) for table in result.tables]
     failed = {table.table for table in result.tables if table.status == "failed"}
     seconds, word = verdict.seconds(result), verdict.verdict(result)
     return {
@@ -93,6 +95,8 @@ def _facts(result: RunResult, runs: Iterable[RunResult | BrokenLine]) -> dict[st
         "failed": verdict.failed(result),
         "rows": verdict.rows(result),
         "seconds": seconds,
+        "modes": modes,
+        "cluster": verdict.cluster(result),
         "rate": verdict.rows(result) / seconds if seconds else None,
         "sent": sum(table.bytes or 0 for table in result.tables),
         "items": items(result, trends),
@@ -116,14 +120,15 @@ def _facts(result: RunResult, runs: Iterable[RunResult | BrokenLine]) -> dict[st
     }
 
 
-def _row(table: TableResult, trend: Trend | None) -> TableRow:
+def _row(table: TableResult, trend: Trend | None, *, tells_mode: bool) -> TableRow:
     jumped = trend is not None and (trend.has_jumped or trend.is_slower)
+    notes = [*([table.mode] if tells_mode and table.mode else []), *_notes(table, trend)]
     is_over = table.status == "completed" or table.compared == "equal"
     return TableRow(
         table.table, _status(table),
         not is_over or jumped or bool(table.rejected) or table.compared == "different",
         table.rows, trend.rows_were if trend else None, table.seconds, runs_before.rate(table),
-        trend.usual_rate if trend else None, "; ".join(_notes(table, trend)),
+        trend.usual_rate if trend else None, "; ".join(notes), table.mode or "",
     )  # fmt: skip
 
 

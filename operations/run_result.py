@@ -25,7 +25,8 @@ class TableResult:
     compared. `rows`, `rejected` and `changes` (values that were changed on their way, by kind and column) are the
     table's, `seconds`, `bytes` (sent to the target) and `retries` those of this run. `rows_before` of the rows were
     there when this run began with the table, because it continued a load. `staged` rows are complete, and not live yet.
-    What is not known is None.
+    `mode` is how its rows came (`truncate`, `merge`, `swap`; `keep` where rows of others stayed). What is not known is
+    None.
     """
 
     table: str
@@ -40,6 +41,7 @@ class TableResult:
     compared: str | None = None
     rows_before: int = 0
     staged: bool = False
+    mode: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class RunResult:
     `ended_because` is the reason in words, the same that a person read. `suspended` and `restored` count keys, indexes
     and triggers; `not_restored` names those that are not back. `skipped` names the tables left out because a
     person marked them so; `gone` those that the source no longer has, and when a run first missed them. `settings` hold
-    no secret. Times are local, ISO 8601.
+    no secret. So many `workers` copied or compared at the same time at most; those of a cluster where `settings` name
+    one. Times are local, ISO 8601.
     `run` tells it from all others; the lines of its log begin with the first signs of it.
 
     `spans` say which worker was at which table when, in seconds since the run began. `rejects` are the reasons of all
@@ -92,6 +95,7 @@ class RunResult:
     suspended_objects: Sequence[str] = ()
     warnings: Sequence[str] = ()
     more_warnings: int = 0
+    workers: int | None = None
 
     @property
     def line(self) -> str:

@@ -10,7 +10,7 @@ from statistics import median
 
 from operations.history import BrokenLine
 from operations.run_result import RunResult, TableResult
-from operations.verdict import Outcome, outcome
+from operations.verdict import Outcome, cluster, outcome
 
 #: runs that are shown; those of the same script between the same databases that this one is compared with; lines that
 #: are read for them
@@ -26,8 +26,9 @@ RULE = (
     f"A table's rows have jumped if there are {JUMP:.0%} more or fewer of them than after the last run that completed "
     f"it, and {JUMP_ROWS} or more of difference; or if there are none and there were some. A table is slower if it "
     f"comes at less than {SLOW:.0%} of its usual rate and that costs {SLOW_SECONDS:.0f} seconds or more. The usual "
-    f"rate is the median of its last {LOADS_NEEDED} to {LOADS} loads. Looked at are the last {RUNS} runs of the same "
-    f"script between the same databases."
+    f"rate is the median of its last {LOADS_NEEDED} to {LOADS} loads in the same mode, with the same MAX_RATE, and on "
+    f"a cluster as this one was, or on one machine. Looked at are the last {RUNS} runs of the same script between the "
+    f"same databases."
 )
 
 
@@ -47,10 +48,14 @@ class Trend:
     seconds_usual: float | None = None
 
 
+#: what loads must have in common for their rates to say anything of each other
+_Way = tuple[str | None, bool, object]
+
+
 @dataclass
 class _Loads:
     rows: int | None = None
-    rates: list[float] = field(default_factory=list)
+    rates: defaultdict[_Way, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
 class RunsBefore:
@@ -81,7 +86,7 @@ class RunsBefore:
     def trends(self) -> Mapping[str, Trend]:
         """The tables that this run completed, by their names, against their earlier loads."""
         return {
-            table.table: _trend(table, self._loads[table.table])
+            table.table: _trend(table, self._loads[table.table], _way(self._result, table))
             for table in self._result.tables
             if table.status == "completed" and table.rows is not None and table.table in self._loads
         }
@@ -98,9 +103,9 @@ class RunsBefore:
             if table.status == "completed" and table.rows is not None:
                 known = self._loads[table.table]
                 known.rows = table.rows if known.rows is None else known.rows
-                one = rate(table)
-                if one and len(known.rates) < LOADS:
-                    known.rates.append(one)
+                one, rates = rate(table), known.rates[_way(run, table)]
+                if one and len(rates) < LOADS:
+                    rates.append(one)
 
 
 def rate(table: TableResult) -> float | None:
@@ -110,17 +115,24 @@ def rate(table: TableResult) -> float | None:
     return max(0, table.rows - table.rows_before) / table.seconds
 
 
-def _trend(table: TableResult, loads: _Loads) -> Trend:
+def _way(run: RunResult, table: TableResult) -> _Way:
+    """Rows that are staged are there sooner than rows whose keys are built with them, to name one."""
+    return table.mode, cluster(run) is not None, run.settings.get("max_rate")
+
+
+def _trend(table: TableResult, loads: _Loads, way: _Way) -> Trend:
     rows, were = table.rows or 0, loads.rows or 0
     is_emptied = rows == 0 and were > 0
     has_jumped = abs(rows - were) >= max(JUMP_ROWS, JUMP * were)
-    usual = median(loads.rates) if len(loads.rates) >= LOADS_NEEDED else None
+    rates = loads.rates[way]
+    usual = median(rates) if len(rates) >= LOADS_NEEDED else None
     own, brought = rate(table), max(0, rows - table.rows_before)
     expected = brought / usual if usual else None
     is_slower = (
         usual is not None
         and own is not None
         and expected is not None
+        and brought > 0
         and own < SLOW * usual
         and (table.seconds or 0) - expected >= SLOW_SECONDS
     )

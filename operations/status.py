@@ -62,6 +62,13 @@ class LastRun:
     verdict: str
     exit_code: int
     because: str
+    #: in which modes rows came
+    modes: Sequence[str] = ()
+    workers: int | None = None
+    #: whose workers they were, where they were a cluster's
+    cluster: str | None = None
+    #: the same in words, empty where nobody worked
+    how: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,7 +173,8 @@ class Status:
             yield f"  rejected: {_some(listed)}"
         for name, run in (("last run", self.last_run), ("last verification", self.last_verification)):
             if run is not None:
-                yield f"  {name}: {run.started_at}, {run.verdict}: {on_one_line(run.because)}"
+                how = f" ({run.how})" if run.how else ""
+                yield f"  {name}: {run.started_at}, {run.verdict}: {on_one_line(run.because)}{how}"
         for words in self.not_known:
             yield f"  not known: {on_one_line(words)}"
         yield f"  next: {self.next_step}"

@@ -94,12 +94,13 @@ _RUN: Mapping[str, Callable[[object], bool]] = {
     "skipped": _all(_is_text), "gone": _object_of(_is_text), "versions": _object_of(_is_text), "settings": _is_object,
     "run": _is_text, "spans": _all(_is_object), "rejects": _object_of(_all(_is_object)),
     "suspended_objects": _all(_is_text), "warnings": _all(_is_text), "more_warnings": _is_whole,
+    "workers": _or_nothing(_is_whole),
 }  # fmt: skip
 _TABLE: Mapping[str, Callable[[object], bool]] = {
     "table": _is_text, "status": _is_text, "rows": _or_nothing(_is_whole), "seconds": _or_nothing(_is_number),
     "bytes": _or_nothing(_is_whole), "error": _or_nothing(_is_text), "changes": _object_of(_object_of(_is_whole)),
     "rejected": _is_whole, "retries": _is_whole, "compared": _or_nothing(_is_text), "rows_before": _is_whole,
-    "staged": _is_flag,
+    "staged": _is_flag, "mode": _or_nothing(_is_text),
 }  # fmt: skip
 _SPAN: Mapping[str, Callable[[object], bool]] = {
     "worker": _is_whole, "table": _is_text, "begin": _is_number, "end": _is_number, "tables": _is_whole,

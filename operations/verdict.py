@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from model.errors import ALL_DONE, BAD_ARGUMENTS, LOCKED, SOME_FAILED, UNREACHABLE
+from model.visible import on_one_line
 from operations.run_result import RunResult
 
 Verdict = Literal["done", "failed", "refused", "unreachable", "busy", "stopped"]
@@ -31,13 +32,28 @@ class Outcome:
     rows: int
     seconds: float
     ended_because: str
+    modes: tuple[str, ...] = ()
+    workers: int | None = None
+    cluster: str | None = None
+
+    @property
+    def how(self) -> str:
+        """In which modes rows came, and who brought or compared them, in words; empty where nobody did."""
+        return how(self.modes, self.workers, self.cluster)
+
+
+def how(modes: Sequence[str], workers: int | None, cluster: str | None) -> str:
+    """The words for `Outcome.how`."""
+    where = f" of the cluster {on_one_line(cluster)}" if cluster else ""
+    who = f"{workers} worker{'s' * (workers != 1)}{where}" if workers else ""
+    return ", ".join(filter(None, [*map(on_one_line, modes), who]))
 
 
 def outcome(result: RunResult) -> Outcome:
     """The same without the run's tables."""
     return Outcome(
         result.run, result.script, result.session, result.started_at, verdict(result), done(result), failed(result),
-        rows(result), seconds(result), result.ended_because,
+        rows(result), seconds(result), result.ended_because, modes(result), result.workers, cluster(result),
     )  # fmt: skip
 
 
@@ -61,6 +77,17 @@ def failed(result: RunResult) -> int:
 def rows(result: RunResult) -> int:
     """The rows that the run brought into tables, or compared."""
     return sum(max(0, (one.rows or 0) - one.rows_before) for one in result.tables)
+
+
+def modes(result: RunResult) -> tuple[str, ...]:
+    """How the rows of its tables came, each mode once, in the order of the tables."""
+    return tuple(dict.fromkeys(one.mode for one in result.tables if one.mode))
+
+
+def cluster(result: RunResult) -> str | None:
+    """The cluster that did the work, by its scheduler's address; None where it was this machine."""
+    address = result.settings.get("cluster")
+    return str(address) if address and result.workers else None
 
 
 def seconds(result: RunResult) -> float:

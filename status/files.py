@@ -123,8 +123,11 @@ def _last(runs: Sequence[RunResult]) -> LastRun | None:
     if not runs:
         return None
     run = runs[-1]
-    word = verdict.verdict(run)
-    return LastRun(run.run, run.started_at, run.ended_at, word, run.exit_code, run.ended_because)
+    came = verdict.outcome(run)
+    return LastRun(
+        run.run, run.started_at, run.ended_at, came.verdict, run.exit_code, run.ended_because, came.modes,
+        came.workers, came.cluster, came.how,
+    )  # fmt: skip
 
 
 def _holder(path: Path) -> Holder | None:

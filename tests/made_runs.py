@@ -35,7 +35,9 @@ def a_load(number: int, name: str = "", **facts: object) -> TableResult:
     """A table that was loaded well."""
     rows = 1_000 * (number % 97) ** 2
     seconds = round(0.2 + rows / 250_000, 3)
-    usual = TableResult(name or f"Sales.Table_{number:04}", "completed", rows, seconds, rows * 80)
+    usual = TableResult(
+        name or f"Sales.Table_{number:04}", "completed", rows, seconds, rows * 80, mode="truncate"
+    )  # fmt: skip
     return TableResult(**{**vars(usual), **facts})
 
 
@@ -54,7 +56,7 @@ def a_night(tables: Sequence[TableResult], nights_ago: int = 0, **facts: object)
         "sync-data.py", ("--nightly",), "9f1c64d2b7e04c0c8d3a5e6f708192a3", begun.isoformat(), ended.isoformat(),
         1 if failed else 0, f"{failed} tables failed to sync" if failed else "all tables are completed", tuple(tables),
         versions={"source": "15.0.4430.1", "target": "16.4"}, settings=SETTINGS, run=f"{nights_ago:032x}",
-        spans=tuple(spans),
+        spans=tuple(spans), workers=4,
     )  # fmt: skip
     return RunResult(**{**vars(usual), **facts})
 

@@ -56,6 +56,7 @@ def look(
     Raises ServerError and Stopped.
     """
     started = time.monotonic()
+    this_run.recorder.works_by(workers)
     whole = Whole(len(this_run.affected), sum(table.row_count for table in this_run.affected))
     with this_run.display.bars(whole) as bars:
         observers: list[Callable[[Sequence[Event]], None]] = [this_run.recorder, ComparisonDisplay(this_run, bars)]

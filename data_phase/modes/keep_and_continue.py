@@ -24,7 +24,7 @@ from postgres.names import TargetName
 class KeepAndContinue:
     """A load of the same session goes on after its committed chunks; rows of unknown origin stay, with a warning."""
 
-    name: ClassVar[str] = "keep-and-continue"
+    name: ClassVar[str] = "keep"
     keeps_rows: ClassVar[bool] = True
     stages: ClassVar[bool] = False
 

@@ -19,7 +19,7 @@ from postgres.names import TargetName
 class TruncateAndCopy:
     """A table of one chunk is emptied and filled in one transaction, one of several is emptied when its load begins."""
 
-    name: ClassVar[str] = "truncate-and-copy"
+    name: ClassVar[str] = "truncate"
     keeps_rows: ClassVar[bool] = False
     stages: ClassVar[bool] = False
 

@@ -18,7 +18,7 @@ HISTORY = {"schema": "replicate-schema.py", "data": "sync-data.py"}
 
 def lines(text: str) -> list[list[str]]:
     """The cells of each line, the reason in one piece."""
-    return [line.split(maxsplit=9) for line in text.splitlines()]
+    return [line.split(maxsplit=11) for line in text.splitlines()]
 
 
 def show(folder: Path, *arguments: str, script: str = "sync-data.py") -> subprocess.CompletedProcess[str]:
@@ -40,7 +40,9 @@ def test_the_last_runs_are_shown_the_newest_last(own_shop: Shop, script: str) ->
     shown = show(workplace.folder, script=HISTORY[script])
     assert (shown.returncode, shown.stderr) == (0, "")
     heading, *runs = lines(shown.stdout)
-    assert heading == ["started", "script", "session", "verdict", "tables", "failed", "rows", "time", "because"]
+    assert heading == [
+        "started", "script", "session", "verdict", "tables", "failed", "rows", "time", "mode", "workers", "because",
+    ]  # fmt: skip
     # Date and time are two of the words.
     assert [(run[2], run[4], run[5], run[6]) for run in runs] == [
         ("replicate-schema", "done", "4", "0"),
@@ -52,22 +54,35 @@ def test_the_last_runs_are_shown_the_newest_last(own_shop: Shop, script: str) ->
     assert "1 table failed to sync" in shown.stdout
     assert runs[1][3] == runs[3][3] != "-"
     assert runs[2][3] == "-"
+    assert [run[9:11] for run in runs] == [["-", "-"], ["truncate", "1"], ["-", "-"], ["truncate", "1"]]
 
 
 def test_as_json_the_same_has_stable_names_and_a_number_limits_it(shop: Shop) -> None:
     shop.ready("data")
     for _ in range(3):
-        assert shop.workplace.run("data", "--tables", "Orders").code == 0
+        assert shop.workplace.run("data", "--tables", "Orders", "--workers", "3").code == 0
     shown = show(shop.workplace.folder, "2", "--json")
     runs = json.loads(shown.stdout)
     kept = [json.loads(line) for line in (shop.workplace.folder / FILE).read_text(encoding="utf-8").splitlines()]
     assert [run["run"] for run in runs] == [run["run"] for run in kept[-2:]]
     assert runs[0].keys() == {
         "run", "started_at", "ended_at", "script", "session", "verdict", "exit_code", "tables_done", "tables_failed",
-        "rows", "seconds", "ended_because",
+        "rows", "seconds", "ended_because", "modes", "workers", "cluster",
     }  # fmt: skip
     rows = SHOP_COUNTS["public.orders"] + SHOP_COUNTS["sales.orders"]
     assert (runs[0]["verdict"], runs[0]["rows"]) == ("done", rows)
+    assert (runs[0]["modes"], runs[0]["workers"], runs[0]["cluster"]) == (["truncate"], 3, None)
+
+
+def test_runs_in_several_modes_say_which_also_when_they_were_resumed(shop: Shop) -> None:
+    shop.ready("data")
+    workplace = shop.workplace.with_settings(WORKERS="1", REFRESH_TABLES="Sales.*:truncate")
+    shop.query("ALTER TABLE products ADD CONSTRAINT few CHECK (id < 3)")
+    assert workplace.run("data", "--refresh", "merge").code == 1
+    shop.query("ALTER TABLE products DROP CONSTRAINT few")
+    assert workplace.run("data", "--resume", "--workers", "2").code == 0
+    failed, done = lines(show(workplace.folder).stdout)[1:]
+    assert (failed[9:11], done[9:11]) == (["merge,truncate", "1"], ["merge", "2"])
 
 
 def test_looking_leaves_nothing_behind(shop: Shop) -> None:

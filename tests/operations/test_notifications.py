@@ -117,6 +117,17 @@ def test_a_good_run_is_told_only_where_that_is_wished(shop: Shop) -> None:
     assert told["text"].startswith("✅ sync-data.py on ")
 
 
+def test_the_mode_and_the_workers_are_told(shop: Shop) -> None:
+    shop.ready("data")
+    with hook() as made:
+        workplace = shop.workplace.with_settings(NOTIFY_URL=made.url, NOTIFY_ON="always", WORKERS="3")
+        assert workplace.run("data", "--refresh", "swap").code == 0
+    (told,) = made.posted
+    assert (told["modes"], told["workers"], told["cluster"]) == (["swap"], 3, None)
+    assert "(swap, 3 workers)" in text(told)
+    assert "(swap, 8 workers of the cluster tcp://s:1)" in text({**told, "workers": 8, "cluster": "tcp://s:1"})
+
+
 def test_a_server_that_answers_late_is_waited_for(shop: Shop) -> None:
     shop.ready("data")
     with hook("late") as made:

@@ -28,7 +28,7 @@ from run.options import Options
 from run.script import Script
 from tests.harness import ROOT
 from tests.loads import script_for
-from tests.made_runs import HOSTILE, a_bad_night, a_load, a_night, nights_before
+from tests.made_runs import HOSTILE, SETTINGS, a_bad_night, a_load, a_night, nights_before
 from tests.samples import SHOP_COUNTS, Shop, query
 from tests.scenes import Scene
 
@@ -148,6 +148,26 @@ def test_rows_that_jumped_and_loads_that_were_slower_are_told_with_the_rule() ->
     assert "it is empty, and had 400,000 rows" in found.text
     assert "A table's rows have jumped if" in found.text
     assert "Nothing needs a person" not in found.text
+
+
+def test_the_mode_of_each_table_and_who_did_the_work_are_told() -> None:
+    on_cluster = {**SETTINGS, "cluster": "tls://scheduler:8786"}
+    result = a_night([a_load(1, mode="swap"), a_load(2, mode="merge")], settings=on_cluster, workers=12)
+    found = page_of(result, *nights_before(3))
+    assert (found.run["data-modes"], found.run["data-workers"]) == ("swap merge", "12")
+    assert found.run["data-cluster"] == "tls://scheduler:8786"
+    assert {one["data-table"]: one["data-mode"] for _, one in found.elements if "data-mode" in one} == {
+        "Sales.Table_0001": "swap", "Sales.Table_0002": "merge",
+    }  # fmt: skip
+    # Of this run, and of those before.
+    assert "swap, merge, 12 workers of the cluster tls://scheduler:8786" in found.text
+    assert "truncate, 4 workers" in found.text
+
+
+def test_a_run_that_never_began_its_work_had_no_workers() -> None:
+    on_cluster = {**SETTINGS, "cluster": "tls://scheduler:8786"}
+    found = page_of(a_night([], exit_code=3, settings=on_cluster, workers=None))
+    assert (found.run["data-modes"], found.run["data-workers"], found.run["data-cluster"]) == ("", "", "")
 
 
 def test_of_thousands_of_tables_those_with_a_problem_come_first_and_none_is_missing() -> None:

@@ -98,3 +98,39 @@ def test_other_scripts_other_databases_broken_lines_and_itself_are_not_compared_
     assert before.trends["Orders"].rows_were == 10
     newest_last = [one.run for one in reversed(runs) if isinstance(one, RunResult) and one is not this]
     assert [one.run for one in before.outcomes] == newest_last
+
+
+# -- like with like ------------------------------------------------------------------------------------
+
+
+def test_a_load_is_no_slower_than_loads_that_came_another_way() -> None:
+    truncated = replace(load(100_000, 10.0), mode="truncate")
+    found = trend(replace(load(100_000, 100.0), mode="swap"), *[truncated] * 3)
+    assert found is not None
+    assert (found.is_slower, found.usual_rate) == (False, None)
+    assert (found.rows_were, found.has_jumped) == (100_000, False)
+
+
+def test_the_usual_rate_is_that_of_the_loads_that_came_the_same_way() -> None:
+    truncated, swapped = (
+        replace(load(100_000, seconds), mode=mode) for seconds, mode in ((10.0, "truncate"), (50.0, "swap"))
+    )
+    found = trend(
+        replace(load(100_000, 101.0), mode="swap"), truncated, swapped, truncated, swapped, truncated, swapped
+    )
+    assert found is not None
+    assert (found.is_slower, found.usual_rate) == (True, 2_000.0)
+
+
+@pytest.mark.parametrize("settings", [{"cluster": "tls://scheduler:8786"}, {"max_rate": "1,000 rows/s"}])
+def test_a_cluster_and_a_bounded_run_are_not_held_against_others(settings: dict[str, object]) -> None:
+    bounded = replace(night(0, load(100_000, 100.0)), settings={**SETTINGS, **settings})
+    before = [night(ago, load(100_000, 10.0)) for ago in (1, 2, 3)]
+    found = RunsBefore(bounded, before).trends["Orders"]
+    assert (found.is_slower, found.usual_rate, found.rows_were) == (False, None, 100_000)
+
+
+def test_a_table_that_only_had_to_become_live_is_not_slow() -> None:
+    found = trend(load(100_000, 100.0, before=100_000), *[load(100_000, 10.0)] * 3)
+    assert found is not None
+    assert not found.is_slower

@@ -120,6 +120,9 @@ def test_what_is_staged_is_told_while_it_is_and_after_a_failure(scene: Scene) ->
     assert found["next_step"].startswith("3 tables are left, 2 of them staged and not live: look at the errors")
     shown = scene.workplace.run("data", "--status").out
     assert f"staged and not live: public.big ({BIG_ROWS:,} rows), public.later (300 rows)" in shown
+    # Nothing but the session says that it is a merge.
+    assert re.search(r"last run: \S+, failed: .* \(merge, 1 worker\)\n", shown)
+    assert (found["last_run"]["modes"], found["last_run"]["workers"]) == (["merge"], 1)
     # Without the target the file knows what is complete.
     assert [one["table"] for one in status_of(scene, PGHOST="127.0.0.1", PGPORT="1")["staged"]] == ["Big", "Later"]
     assert scene.run("--new-session", "--tables", "Later", "--progress-file", "other.json").code == 0
