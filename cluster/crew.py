@@ -14,6 +14,7 @@ import psycopg2
 from distributed import Client, Security
 
 from cluster import envelope, parcels, reaching
+from cluster.client import FleetingClient
 from cluster.reaching import About, Joined
 from cluster.workers import ClusterWorkers
 from db import connect_target, target_words
@@ -162,7 +163,7 @@ def connected(settings: Settings, cluster: Cluster, say: Callable[[str], None]) 
 def _client(cluster: Cluster) -> Client:
     security = None if cluster.tls is None else _security(cluster.tls)
     try:
-        return Client(cluster.address, security=security, timeout=CONNECT_S, name=NAME, set_as_default=False)
+        return FleetingClient(cluster.address, security=security, timeout=CONNECT_S, name=NAME, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         # A ValueError of tornado's where a scheduler answers a TLS greeting before that is through.
         raise UnreachableError(
