@@ -161,19 +161,26 @@ class Station:
                 raise CancelledError
             crew = self._crews.get(order.run) or _Crew(self._worker.state.nthreads, order.rate)
             self._crews[order.run] = crew
+            if task.label in crew.labels:
+                # What this run gave up just now, and may still hang here.
+                crew.workers.give_up(task.label)
             crew.labels[task.label] = future = crew.workers.submit(task, tries_again=order.tries_again)
         try:
             while not future.done():
                 wait([future], timeout=REPORT_S)
                 if not future.done() and not self._is_wanted(order.key):
-                    crew.workers.give_up(task.label)
+                    with self._lock:
+                        # Another order for the same task may have given it up already.
+                        if crew.labels.get(task.label) is future:
+                            crew.workers.give_up(task.label)
                     wait([future], timeout=END_S)
                     raise CancelledError
             return future.result()
         finally:
             with self._lock:
                 crew.used_at = time.monotonic()
-                crew.labels.pop(task.label, None)
+                if crew.labels.get(task.label) is future:
+                    del crew.labels[task.label]
             self._tell_remarks(order.run, crew)
 
     def _is_wanted(self, key: str) -> bool:

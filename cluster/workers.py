@@ -282,7 +282,8 @@ class ClusterWorkers(Generic[C]):
     def _result_of(self, inner: Any) -> Answer | str:
         """What an order that has ended came to, or in what way it was lost."""
         if inner.status == "cancelled":
-            return Answer(error=CancelledError() if self._is_connected else self._scheduler_is_gone())
+            words = "somebody else had the cluster cancel its task"
+            return words if self._is_connected else Answer(error=self._scheduler_is_gone())
         try:
             answer: Answer = pickle.loads(inner.result(timeout=RESULT_S))
         except Exception as lost:
@@ -296,10 +297,17 @@ class ClusterWorkers(Generic[C]):
             return self._ordered.pop(key, None)
 
     def _take(self, sent: _Sent[C], answer: Answer) -> None:
-        if isinstance(answer.error, RunRefusedError) and sent.slot is not None:
+        if isinstance(answer.error, (RunRefusedError, CancelledError)) and sent.slot is not None:
+            worker = sent.slot.worker
+            # It has ended, and there is nothing to cancel: Dask's own thread, which may be here, could not wait for it.
+            sent.inner = None
+            if isinstance(answer.error, CancelledError):
+                # This run does not hear of what itself has given up.
+                self._lose(sent, f"worker {worker} has let go of it")
+                return
             # One that joined later and lacks what was looked for at the start. It is not heard of again.
-            self._unfit.add(sent.slot.worker)
-            self._lose(sent, f"worker {sent.slot.worker} is not used: {answer.error}")
+            self._unfit.add(worker)
+            self._lose(sent, f"worker {worker} is not used: {answer.error}")
             return
         self._end(sent, answer)
 

@@ -293,7 +293,10 @@ class Scheduler(Generic[C]):
             raise error
 
     def _fail(self, table: TableTasks[C], error: Exception) -> None:
-        if not (isinstance(error, CancelledError) or table.is_over):
+        if isinstance(error, CancelledError):
+            # What this run gives up it does not hear of. A table without its task would never be over.
+            error = TableError("a task of it was cancelled, and not by this run. Use --resume")
+        if not table.is_over:
             self._follow(table, lambda: self._failed(table, error))
 
     def _tell_remarks(self) -> None:

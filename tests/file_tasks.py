@@ -47,6 +47,22 @@ class AnswersOnTheSecondTime(_FileTask):
         return name
 
 
+class MovesOnTheSecondTime(_FileTask):
+    """Hangs at first; once more, it moves until a file is there."""
+
+    def run(self, worker: Worker[NoConnections]) -> str:
+        """Leave word that it began. Raises CancelledError."""
+        if not worker.tries_again:
+            (self.folder / "first-began").touch()
+            self.wait_for("first-may-end")
+            return "first"
+        (self.folder / "again-began").touch()
+        while not (self.folder / "again-may-end").exists():
+            worker.moved()
+            time.sleep(0.05)
+        return "again"
+
+
 class DiesOnce(_FileTask):
     """Does its work, a file, and takes its worker's process with it before it can answer."""
 

@@ -21,7 +21,7 @@ from model.errors import CancelledError
 from scheduling.scheduler import Workers
 from scheduling.work import HiredWorkers
 from tests.dask_cluster import DaskCluster
-from tests.file_tasks import Answers, AnswersOnTheSecondTime, DiesOnce
+from tests.file_tasks import Answers, AnswersOnTheSecondTime, DiesOnce, MovesOnTheSecondTime
 from tests.harness import ROOT, wait_until
 from tests.scenes import Scene
 
@@ -92,6 +92,23 @@ def test_the_answer_of_a_task_that_was_given_up_does_not_count(cluster: DaskClus
         assert not second.done()
         (tmp_path / "again-may-end").touch()
         assert ended(workers, second) == "again"
+        (tmp_path / "first-may-end").touch()
+
+
+def test_a_task_that_is_begun_again_where_it_still_hangs_is_not_ended_with_what_hangs(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    task = MovesOnTheSecondTime(tmp_path)
+    with DaskCluster(tmp_path_factory.mktemp("cluster"), workers=1) as one, working(one) as (workers, told):
+        workers.submit(task, "working")
+        wait_until((tmp_path / "first-began").exists, "it began")
+        workers.give_up(task.label)
+        second = workers.submit(task, "working")
+        wait_until((tmp_path / "again-began").exists, "it began again")
+        wait_until(lambda: len(answers(told)) == 1, "the worker has noticed that the first one is given up")
+        (tmp_path / "again-may-end").touch()
+        assert ended(workers, second) == "again"
+        assert workers.remarks() == []
         (tmp_path / "first-may-end").touch()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from model.errors import Stopped, TargetError, UnreachableError
+from model.errors import CancelledError, Stopped, TargetError, UnreachableError
 from model.events import (
     FINISHER,
     Event,
@@ -166,6 +166,11 @@ def test_a_fault_of_ours_fails_its_table_alone() -> None:
     events = work([Table("A", log, {"two": ZeroDivisionError("oops")}), Table("B", log)])
     assert TableFailed("A", "oops") in events
     assert TableCompleted("B", 0) in events
+
+
+def test_a_task_that_somebody_else_cancelled_fails_its_table() -> None:
+    (failed,) = (event for event in work([Table("a", [], {"one": CancelledError()})]) if isinstance(event, TableFailed))
+    assert "was cancelled, and not by this run" in failed.error
 
 
 def test_a_server_that_is_gone_ends_the_run_and_begins_nothing_more() -> None:
