@@ -23,6 +23,8 @@ from distributed import WorkerPlugin
 #: the plugins that each worker process has, under these names
 STATION = "replication-station"
 CODE = "replication-code"
+#: what the names of all that this tool has Dask do begin with
+KEYS = "replication-"
 #: the folder of a wheel in which its modules lie
 PACKAGE = "mssql_to_postgres"
 
@@ -55,7 +57,7 @@ def knock_at(client: Any, worker: str) -> Any:
         return None
 
     return client.submit(
-        answer, key=f"replication-knock-{uuid.uuid4().hex[:8]}0", workers=[worker], allow_other_workers=False,
+        answer, key=f"{KEYS}knock-{uuid.uuid4().hex[:8]}0", workers=[worker], allow_other_workers=False,
         pure=False, retries=0,
     )  # fmt: skip
 

@@ -194,10 +194,17 @@ class Station:
         while not self._is_closing.wait(REPORT_S):
             with self._lock:
                 crews = dict(self._crews)
+            self._tell_what_waits()
             for run, crew in crews.items():
                 self._report(run, crew)
                 if not crew.labels and time.monotonic() - crew.used_at > IDLE_S:
                     self._dismiss(run, crew)
+
+    def _tell_what_waits(self) -> None:
+        """Orders of whatever run that have come, and cannot begin: others' tasks have this process's threads."""
+        known = [(str(one.key), one.state) for one in list(self._worker.state.tasks.values())]
+        if waiting := [key for key, state in known if key.startswith(envelope.KEYS) and state in ("waiting", "ready")]:
+            self._publish({"waiting": waiting})
 
     def _dismiss(self, run: str, crew: _Crew) -> None:
         with self._lock:

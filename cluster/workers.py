@@ -10,6 +10,7 @@ it is fetched. It counts as long as the order does: once that was given up or lo
 
 from __future__ import annotations
 
+import math
 import pickle
 import queue
 import threading
@@ -63,6 +64,13 @@ class _Sent(Generic[C]):
     rows: int = 0
     seconds_still: float = 0.0
     heard_at: float = field(default_factory=time.monotonic)
+    #: when it was heard last that its order has come and cannot begin
+    waited_at: float = -math.inf
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has not begun, since others' tasks have its worker's threads."""
+        return time.monotonic() - self.waited_at < SILENT_S
 
 
 class ClusterWorkers(Generic[C]):
@@ -104,6 +112,8 @@ class ClusterWorkers(Generic[C]):
         self._lost: queue.SimpleQueue[str] = queue.SimpleQueue()
         #: workers that get no tasks until they are heard again, and what is to be answered by them
         self._silent: dict[str, Any] = {}
+        #: when it was heard last of workers that others' tasks keep them from this run's
+        self._busy: dict[str, float] = {}
         #: workers that lack what a task needs
         self._unfit: set[str] = set()
         client.subscribe_topic(TOPIC, self._hear)
@@ -156,10 +166,12 @@ class ClusterWorkers(Generic[C]):
         return self.seconds_still(label) > seconds
 
     def seconds_still(self, label: Label) -> float:
-        """For how long a task has not moved; 0 where it may take long."""
+        """For how long a task has not moved; 0 where it may take long, and where it waits for a worker."""
         with self._lock:
             sent = self._sent.get(label)
             if sent is not None:
+                if sent.slot is None or sent.waits:
+                    return 0.0
                 silent = time.monotonic() - sent.heard_at
                 return sent.seconds_still + (silent if silent > SILENT_S else 0.0)
         return 0.0 if self._finisher is None else self._finisher.seconds_still(label)
@@ -233,7 +245,7 @@ class ClusterWorkers(Generic[C]):
         key = _as_key(sent.task.label)
         packed = parcels.packed(sent.task, self._cluster.credentials)
         order = Order(self._run, packed, key, self._rate, sent.losses > 0)
-        sent.slot, sent.heard_at, sent.seconds_still = slot, time.monotonic(), 0.0
+        sent.slot, sent.heard_at, sent.seconds_still, sent.waited_at = slot, time.monotonic(), 0.0, -math.inf
         sent.key, sent.is_fetched = key, False
         self._ordered[key] = sent
         sent.inner = self._client.submit(
@@ -383,13 +395,17 @@ class ClusterWorkers(Generic[C]):
     def _look_for_silence(self) -> None:
         now = time.monotonic()
         with self._lock:
-            silent = {
-                one.slot.worker
+            late = [
+                (one, one.slot.worker)
                 for one in self._sent.values()
                 if one.slot is not None and now - one.heard_at > self._cluster.lost_after
-            }
-            for worker in silent - self._silent.keys():
+            ]
+            waiting = [one for one, _ in late if one.waits]
+            silent = {worker for one, worker in late if not one.waits}
+            for worker in {worker for _, worker in late} - self._silent.keys():
                 self._silent[worker] = self._knock(worker)
+        for one in waiting:
+            self._take_back(one)
         for worker in silent:
             self._send_to_others(worker, f"worker {worker} has been silent for {self._cluster.lost_after} s")
 
@@ -412,6 +428,18 @@ class ClusterWorkers(Generic[C]):
         for sent in theirs:
             self._lose(sent, words)
 
+    def _take_back(self, sent: _Sent[C]) -> None:
+        """Give a task that did not begin to whoever is free first."""
+        with self._lock:
+            if sent.outer.done() or sent.slot is None:
+                return
+            worker, inner = sent.slot.worker, self._without_order(sent)
+        self._cancel([inner])
+        words = f"worker {worker} has been busy with tasks of others for {self._cluster.lost_after} s"
+        self._remarks.put(Remark(sent.task.label, f"⏳ {words}; the first that is free does its work"))
+        with self._lock:
+            self._send(sent)
+
     def _lose(self, sent: _Sent[C], words: str) -> None:
         with self._lock:
             if sent.outer.done():
@@ -431,7 +459,8 @@ class ClusterWorkers(Generic[C]):
     def _look_for_any(self) -> None:
         """Let the run end where the cluster has been without a worker for too long, or is not there any more."""
         with self._lock:
-            if self._usable() and self._is_connected:
+            is_any_busy = any(time.monotonic() - at < SILENT_S for at in self._busy.values())
+            if (self._usable() or is_any_busy) and self._is_connected:
                 self._without_workers_since = None
                 return
             since = self._without_workers_since = self._without_workers_since or time.monotonic()
@@ -459,12 +488,25 @@ class ClusterWorkers(Generic[C]):
     def _hear(self, event: tuple[float, Mapping[str, Any]]) -> None:
         """Called in a thread of Dask's."""
         _, told = event
-        if told["run"] != self._run:
+        if "waiting" in told:
+            self._hear_what_waits(str(told["worker"]), told["waiting"])
+        elif told["run"] != self._run:
             return
-        if "key" in told:
+        elif "key" in told:
             self._hear_answer(str(told["key"]), told["answer"])
         else:
             self._hear_report(str(told["worker"]), pickle.loads(told["report"]))
+
+    def _hear_what_waits(self, worker: str, keys: Sequence[str]) -> None:
+        """Whoever's they are, some may be this run's: its orders, or a knock."""
+        now = time.monotonic()
+        with self._lock:
+            ours = [self._ordered[key] for key in keys if key in self._ordered]
+            for one in ours:
+                one.waited_at = now
+            knock = self._silent.get(worker)
+            if ours or (knock is not None and knock.key in keys):
+                self._busy[worker] = now
 
     def _hear_report(self, worker: str, report: Report) -> None:
         now = time.monotonic()
@@ -484,4 +526,4 @@ def _as_key(label: Label) -> str:
     Dask keeps for ever what stands before the first number (Dask, "Scheduler State Machine": task prefixes), so that is
     the same for all.
     """
-    return f"replication-{uuid.uuid4().hex[:8]}0 {label.table} {label.task}".replace("'", "")
+    return f"{envelope.KEYS}{uuid.uuid4().hex[:8]}0 {label.table} {label.task}".replace("'", "")
