@@ -7,16 +7,16 @@ what died in between.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import psycopg2
 
-from data_phase.job import Job, Step
+from data_phase.job import Begun, Job, Step
 from model.changes import Changes, Kind
-from model.errors import TargetError
+from model.errors import LoadBegunError, TargetError
 from model.long_rows import LongRow, Part
 from model.ranges import WHOLE_TABLE, Chunk
 from mssql import chunk_keys, chunk_planning, native_numbers, reader
@@ -41,6 +41,25 @@ def plan_chunks(step: Step) -> tuple[Chunk, ...]:
     """The chunks in which the table is to be read. Raises PlanningError, UnreachableError."""
     worker, chunk_rows = step.worker, step.settings.chunk_rows
     return chunk_planning.plan_chunks(step.source, step.job.table, chunk_rows, worker.moved, tell=worker.remark)
+
+
+def begin(step: Step, job: Job, chunks: tuple[Chunk, ...], prepare: Callable[[Any], None]) -> Begun:
+    """Begin a load, together with what prepares its table for it: `prepare` is called in the same transaction.
+
+    A run begins a table once: what another of its workers has begun meanwhile is gone on with. One of one chunk is
+    written down with that. Raises TargetError, LoadLostError, and what `prepare` raises.
+    """
+    try:
+        with loader.transaction(step.target) as cursor:
+            prepare(cursor)
+            checkpoints.take_beginning(cursor, job.id)
+            if len(chunks) > 1:
+                checkpoints.start_load(cursor, job.id, chunks)
+    except LoadBegunError:
+        known = checkpoints.read_load(step.target, job.plan.target)
+        assert known is not None, "it was there a moment ago, and only this run changes it"
+        return Begun(replace(job, load=known.load or ""), known.chunks, dict(known.done))
+    return Begun(job, chunks, {})
 
 
 def bring(step: Step, chunk: Chunk, *, empties_first: bool) -> Totals:

@@ -312,6 +312,13 @@ class UnknownNumberError(ReplicationError):
     """A driver handed a number over in a form that is not the one it had before."""
 
 
+class LoadBegunError(ReplicationError):
+    """Another worker of the same run has begun the table's load already."""
+
+    def __init__(self, words: str = "begun already") -> None:
+        super().__init__(words)
+
+
 class DescriptionError(ReplicationError):
     """The driver describes a column as something else than the catalog does; the message says what to do."""
 

@@ -17,7 +17,7 @@ import psycopg2.errors
 
 from db import target_words
 from model.changes import Counts
-from model.errors import LoadLostError, RecordError, TargetError
+from model.errors import LoadBegunError, LoadLostError, RecordError, TargetError
 from model.ranges import Chunk
 from postgres import runs
 from postgres.names import TargetName
@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS replication.load (
     relation oid,
     filenode oid,
     keeps_rows boolean NOT NULL DEFAULT false,
+    run integer,
     started_at timestamptz NOT NULL DEFAULT now(),
     finished_at timestamptz,
     PRIMARY KEY (table_schema, table_name)
@@ -60,7 +61,8 @@ COMMENT ON TABLE replication.checkpoint IS 'Chunks that are whole in the target,
 UPGRADE = """
 ALTER TABLE replication.load
     ADD COLUMN IF NOT EXISTS load text, ADD COLUMN IF NOT EXISTS relation oid, ADD COLUMN IF NOT EXISTS filenode oid,
-    ADD COLUMN IF NOT EXISTS keeps_rows boolean NOT NULL DEFAULT false;
+    ADD COLUMN IF NOT EXISTS keeps_rows boolean NOT NULL DEFAULT false, ADD COLUMN IF NOT EXISTS run integer;
+COMMENT ON COLUMN replication.load.run IS 'The run that began it, which begins it no second time.';
 COMMENT ON COLUMN replication.load.relation IS
     'The table that is loaded, by its oid; with filenode, which TRUNCATE changes, the proof that it is still the one.';
 ALTER TABLE replication.checkpoint ADD COLUMN IF NOT EXISTS changes jsonb NOT NULL DEFAULT '{}';
@@ -82,11 +84,16 @@ _IS_OURS = f"{_TABLE} AND l.load = %(load)s AND c.run = %(run)s AND {_IS_SAME}"
 START = """
 DELETE FROM replication.load WHERE table_schema = %(schema)s AND table_name = %(table)s;
 INSERT INTO replication.load
-    (table_schema, table_name, session, load, fingerprint, chunks, keeps_rows, relation, filenode)
-SELECT c.table_schema, c.table_name, %(session)s, %(load)s, %(fingerprint)s, %(chunks)s, %(keeps_rows)s,
+    (table_schema, table_name, session, load, fingerprint, chunks, keeps_rows, run, relation, filenode)
+SELECT c.table_schema, c.table_name, %(session)s, %(load)s, %(fingerprint)s, %(chunks)s, %(keeps_rows)s, c.run,
        %(quoted)s::regclass, coalesce(pg_relation_filenode(%(quoted)s::regclass), 0)
 FROM replication.claim AS c
 WHERE (c.table_schema, c.table_name, c.run) = (%(schema)s, %(table)s, %(run)s) FOR SHARE
+"""
+# FOR UPDATE: one worker of a run after the other.
+TAKE_BEGINNING = """
+SELECT FROM replication.claim AS c
+WHERE (c.table_schema, c.table_name, c.run) = (%(schema)s, %(table)s, %(run)s) FOR UPDATE
 """
 CHECKPOINT = f"""
 INSERT INTO replication.checkpoint (table_schema, table_name, chunk, rows, identity_low, identity_high, changes)
@@ -264,6 +271,20 @@ def start_load(cursor: Any, load_id: LoadId, chunks: Sequence[Chunk]) -> None:
     cursor.execute(START, {**load_id.parameters, "chunks": cut})
     if cursor.rowcount != 1:
         raise _taken_over(cursor, load_id)
+
+
+def take_beginning(cursor: Any, load_id: LoadId) -> None:
+    """Keep all other workers of the run from beginning the table's load until the caller's transaction has ended.
+
+    Raises LoadBegunError where one has: it may be one that was taken for lost, or the caller itself be. Raises
+    LoadLostError where the run has not claimed the table any more.
+    """
+    cursor.execute(TAKE_BEGINNING, load_id.parameters)
+    if cursor.rowcount != 1:
+        raise _taken_over(cursor, load_id)
+    cursor.execute(f"SELECT FROM replication.load AS l WHERE {_TABLE} AND l.run = %(run)s", load_id.parameters)
+    if cursor.rowcount:
+        raise LoadBegunError
 
 
 def record_chunk(cursor: Any, load_id: LoadId, chunk: Chunk, brought: Totals) -> None:

@@ -19,10 +19,10 @@ EVERYTHING = (
 )  # fmt: skip
 IS_THERE = "SELECT to_regnamespace('replication') IS NOT NULL"
 IS_CURRENT = """
-SELECT to_regclass('replication.claim') IS NOT NULL AND 3 = (
+SELECT to_regclass('replication.claim') IS NOT NULL AND 4 = (
     SELECT count(*) FROM pg_attribute WHERE (attrelid, attname) IN (
-        (to_regclass('replication.load'), 'keeps_rows'), (to_regclass('replication.checkpoint'), 'changes'),
-        (to_regclass('replication.session'), 'progress_file')))
+        (to_regclass('replication.load'), 'keeps_rows'), (to_regclass('replication.load'), 'run'),
+        (to_regclass('replication.checkpoint'), 'changes'), (to_regclass('replication.session'), 'progress_file')))
 """
 
 

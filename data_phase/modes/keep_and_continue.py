@@ -73,14 +73,12 @@ class KeepAndContinue:
                 f"run --resume without --no-truncate to load the table from scratch"
             )
         chunks = chunk_copy.plan_chunks(step)
-        if len(chunks) > 1:
-            with loader.transaction(step.target) as cursor:
-                checkpoints.start_load(cursor, job.id, chunks)
+        begun = chunk_copy.begin(step, job, chunks, lambda _: None) if len(chunks) > 1 else Begun(job, chunks, {})
         warning = (
             f"⚠️ WARNING: {job.table.full_name} is not truncated and {job.plan.target} already holds rows: "
             f"its data may be partial or doubled. Run without --no-truncate to load it from scratch."
         )
-        return Begun(job, chunks, {}, (warning,) if holds_others else ())
+        return replace(begun, remarks=(warning,) if holds_others else ())
 
     def copy_chunk(self, step: Step, chunk: Chunk) -> Totals:
         """A chunk's rows with its checkpoint, beside those that are there."""

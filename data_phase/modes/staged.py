@@ -53,12 +53,13 @@ class Staged(ABC):
             step.worker.moved()
         job = chunk_copy.anew(job)
         chunks = chunk_copy.plan_chunks(step)
-        with loader.transaction(step.target) as cursor:
+
+        def make(cursor: Any) -> None:
+            checkpoints.take_beginning(cursor, job.id)
             staging.remove(cursor, table)
             self._make(cursor, table)
-            if len(chunks) > 1:
-                checkpoints.start_load(cursor, job.id, chunks)
-        return Begun(job, chunks, {}, remarks)
+
+        return replace(chunk_copy.begin(step, job, chunks, make), remarks=remarks)
 
     def _continued(self, step: Step, known: Load) -> Begun | str:
         """A load that goes on; words where it does not, and is begun from the start."""

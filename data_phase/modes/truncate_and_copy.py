@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from data_phase import chunk_copy
 from data_phase.connection_pair import ConnectionPair
 from data_phase.job import Begun, Step
 from model.ranges import Chunk
 from model.settings import Settings
-from postgres import checkpoints, loader
+from postgres import loader
 from postgres.checkpoints import Totals
 from postgres.names import TargetName
 
@@ -31,11 +31,13 @@ class TruncateAndCopy:
         """Empty a table of several chunks, and write its chunks down. One of one chunk is not touched yet."""
         job = replace(chunk_copy.anew(step.job), mode=self)
         chunks = chunk_copy.plan_chunks(step)
-        if len(chunks) > 1:
-            with loader.transaction(step.target) as cursor:
-                loader.truncate(step.target, job.plan, step.settings.lock_wait, step.worker.moved, step.worker.remark)
-                checkpoints.start_load(cursor, job.id, chunks)
-        return Begun(job, chunks, {})
+        if len(chunks) == 1:
+            return Begun(job, chunks, {})
+
+        def empty(_: Any) -> None:
+            loader.truncate(step.target, job.plan, step.settings.lock_wait, step.worker.moved, step.worker.remark)
+
+        return chunk_copy.begin(step, job, chunks, empty)
 
     def copy_chunk(self, step: Step, chunk: Chunk) -> Totals:
         """A chunk's rows with its checkpoint."""

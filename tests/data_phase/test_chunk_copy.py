@@ -6,7 +6,7 @@ import multiprocessing
 import pickle
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -243,6 +243,39 @@ def test_a_beginning_that_was_given_up_empties_nothing_when_it_wakes_up(
         sleeper.result(60)
     workers.close()
     workers.disconnect()
+    assert finish(settings, begun.job).rows == 3000
+    assert query(target, target_database, "SELECT count(*), count(DISTINCT id) FROM big") == [(3000, 3000)]
+
+
+@pytest.mark.parametrize("mode", [TruncateAndCopy(), AddToRows()])
+def test_a_beginning_that_wakes_up_where_nobody_could_end_it_begins_nothing_anew(
+    settings: Settings, job: Job, target: EmbeddedTarget, target_database: str, monkeypatch: pytest.MonkeyPatch,
+    mode: LoadMode,
+) -> None:  # fmt: skip
+    """As in the process of another machine that stood still, before it is told that others went on without it."""
+    job = replace(job, mode=mode)
+    hangs, wakes_up = threading.Event(), threading.Event()
+    plan_chunks = chunk_planning.plan_chunks
+
+    def hang(*arguments: Any, **named: Any) -> tuple[Chunk, ...]:
+        monkeypatch.setattr(chunk_planning, "plan_chunks", plan_chunks)
+        hangs.set()
+        assert wakes_up.wait(60)
+        return plan_chunks(*arguments, **named)
+
+    monkeypatch.setattr(chunk_planning, "plan_chunks", hang)
+    with ThreadPoolExecutor(1) as elsewhere:
+        sleeper = elsewhere.submit(begin, settings, job)
+        assert hangs.wait(60)
+        begun = begin(settings, job)
+        first, *others = begun.chunks
+        copy(settings, begun.job, first)
+        wakes_up.set()
+        late = sleeper.result(60)
+    # It found what was begun: whoever it tells can go on with that.
+    assert (late.job, late.chunks, late.done) == (begun.job, begun.chunks, {0: 1000})
+    for chunk in others:
+        copy(settings, begun.job, chunk)
     assert finish(settings, begun.job).rows == 3000
     assert query(target, target_database, "SELECT count(*), count(DISTINCT id) FROM big") == [(3000, 3000)]
 
