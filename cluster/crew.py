@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import cloudpickle
 import psycopg2
@@ -18,7 +19,7 @@ from cluster.client import FleetingClient
 from cluster.reaching import About, Joined
 from cluster.workers import ClusterWorkers
 from db import connect_target, target_words
-from model.cluster import Cluster, Tls
+from model.cluster import Cluster, Tls, is_this_machine
 from model.errors import ReplicationError, RunRefusedError, SettingsError, UnreachableError
 from model.rates import MaxRate
 from model.settings import Settings
@@ -113,7 +114,8 @@ class ClusterCrew:
 
     def lacking(self, addresses: Sequence[str]) -> dict[str, str]:
         """What workers lack that have our code: a driver, or settings that they should have of their own."""
-        ready = envelope.readiness(parcels.packed(self.settings, self.cluster.credentials))
+        credentials = self.cluster.credentials
+        ready = envelope.readiness(parcels.packed(self.settings, credentials), credentials)
         answers = reaching.run(self.client, ready, addresses)
         return {address: reaching.in_words(answer) for address, answer in answers.items() if answer is not None}
 
@@ -151,6 +153,7 @@ def connected(settings: Settings, cluster: Cluster, say: Callable[[str], None]) 
         cloudpickle.register_pickle_by_value(envelope)
         crew = ClusterCrew(client, cluster, settings, say, reaching.line(client))
         with reaching.through(cluster.address):
+            _refuse_strangers(client, cluster)
             if cluster.code is not None:
                 reaching.bring_code(client, cluster.code)
             _check(crew)
@@ -170,6 +173,18 @@ def _client(cluster: Cluster) -> Client:
             f"the Dask scheduler {cluster.address} cannot be reached: {error}\nCheck CLUSTER (--cluster), that the "
             f"scheduler runs, and {_hint(cluster)}."
         ) from None
+
+
+def _refuse_strangers(client: Client, cluster: Cluster) -> None:
+    """Raise SettingsError where workers that are given passwords may be anybody's: `dask scheduler` listens to all."""
+    address = str(client.scheduler_info(n_workers=0)["address"])
+    parts = urlsplit(address)
+    if parts.scheme == "tcp" and cluster.credentials == "client" and not is_this_machine(parts.hostname or ""):
+        raise SettingsError(
+            f"CLUSTER={cluster.address}: that scheduler is {address} for other machines. Whoever joins it as a worker "
+            f"would be sent the passwords of both servers, and not encrypted. Start it with --host 127.0.0.1; or use "
+            f"tls://; or let each worker have its own settings: CLUSTER_SETTINGS=workers"
+        )
 
 
 def _hint(cluster: Cluster) -> str:

@@ -39,12 +39,12 @@ class Sealed:
         return f"<{len(self.content):,} bytes>"
 
 
-def readiness(settings: bytes) -> Callable[[Any], str | None]:
-    """Says what a worker lacks for a run with these settings; None where nothing."""
+def readiness(settings: bytes, credentials: str) -> Callable[[Any], str | None]:
+    """Says what a worker lacks for a run with these settings, and these `credentials`; None where nothing."""
     sealed = Sealed(settings)
 
     def ready(dask_worker: Any) -> str | None:
-        lacks: str | None = dask_worker.plugins[STATION].station().lacks(sealed.content)
+        lacks: str | None = dask_worker.plugins[STATION].station().lacks(sealed.content, credentials)
         return lacks
 
     return ready

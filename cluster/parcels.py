@@ -7,19 +7,23 @@ worker that opens the parcel puts its own driver in, and its own credentials whe
 from __future__ import annotations
 
 import io
+import os
 import pickle
 from dataclasses import fields, replace
 from functools import lru_cache, partial
 from typing import Any
 
-from db import find_driver, find_env_file, in_database, load_settings, read_given
+from db import LIBPQ_VARIABLES, find_driver, find_env_file, in_database, load_settings, read_given
 from model.cluster import Credentials
 from model.errors import SettingsError
 from model.odbc_strings import odbc_value, parse_odbc
 from model.settings import Driver, Secrets, Settings, Target
+from model.visible import listed
 
 #: libpq's parameters that name files: they are this machine's
 _LOCAL_FILES = ("passfile", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir", "service", "servicefile")
+#: those that say where a password may lie, which was sent
+_OF_NO_ACCOUNT = ("passfile",)
 #: fields of settings that do not travel as they are
 _CHANGED = ("source", "target", "secrets", "type_map", "cluster")
 
@@ -37,6 +41,12 @@ def unpacked(parcel: bytes, application: str) -> Any:
     Raises SettingsError where this machine lacks a driver, or credentials that it has to have.
     """
     return _Unpacking(io.BytesIO(parcel), application).load()
+
+
+def forget_own() -> None:
+    """Read this machine's own settings anew when they are needed next: a password may have changed since."""
+    _own_settings.cache_clear()
+    _own_driver.cache_clear()
 
 
 def local_files(settings: Settings) -> list[str]:
@@ -99,11 +109,26 @@ def _arrived(sent: dict[str, Any], application: str = "") -> Settings:
         source = in_database(own.source, sent["database"]) if sent["database"] else own.source
         target, secrets = own.target, replace(own.secrets, hides_values=secrets.hides_values)
     else:
+        _refuse_own_ways(target)
         driver = _own_driver(sent["driver"])
         text = f"Driver={odbc_value(driver.name)};{source.connection_string}"
         source = replace(source, driver=driver, connection_string=text)
     target = replace(target, parameters={**target.parameters, "application_name": application})
     return Settings(source=source, target=target, secrets=secrets, **sent["others"])
+
+
+def _refuse_own_ways(target: Target) -> None:
+    """Raise SettingsError where this machine's environment would have libpq go another way than the run was told.
+
+    What is no parameter libpq takes from there (PostgreSQL, "Environment Variables" of libpq).
+    """
+    given = target.parameters.keys() | _OF_NO_ACCOUNT
+    own = [name for name, keyword in LIBPQ_VARIABLES.items() if keyword not in given and os.environ.get(name)]
+    if own:
+        raise SettingsError(
+            f"{listed(own)} in its environment would lead its connections to the target elsewhere than the run's "
+            f"settings. Unset it there; or let each worker have its own settings: CLUSTER_SETTINGS=workers"
+        )
 
 
 @lru_cache(maxsize=8)

@@ -144,6 +144,16 @@ def through(address: str) -> Iterator[None]:
         raise
 
 
+def _differing(wheel: zipfile.ZipFile) -> str | None:
+    """The first module that a wheel has otherwise than this process: versions stay the same while somebody develops."""
+    here = Path(envelope.__file__).parent.parent
+    for name in sorted(wheel.namelist()):
+        module = here / name.removeprefix(f"{envelope.PACKAGE}/")
+        if name.endswith(".py") and module.is_file() and module.read_bytes() != wheel.read(name):
+            return name
+    return None
+
+
 async def _registered(client: Client, plugin: WorkerPlugin) -> None:
     """Give every worker a plugin, also those that come later. One that does not answer in time is passed over."""
     try:
@@ -156,13 +166,20 @@ async def _registered(client: Client, plugin: WorkerPlugin) -> None:
 def bring_code(client: Client, wheel: Path) -> None:
     """Let every worker that has no code of ours, also those that come later, import from a wheel (`make wheel`).
 
-    Raises SettingsError where it is none of this tool, and RunRefusedError where a worker cannot take it.
+    Raises SettingsError where it is none of this tool, or not what this process runs, and RunRefusedError where a
+    worker cannot take it.
     """
     try:
         with zipfile.ZipFile(wheel) as opened:
             opened.getinfo(f"{envelope.PACKAGE}/model/version.py")
+            differing = _differing(opened)
     except (zipfile.BadZipFile, KeyError):
         raise SettingsError(f"CLUSTER_CODE: {wheel} is no wheel of this tool; `make wheel` builds one") from None
+    if differing is not None:
+        raise SettingsError(
+            f"CLUSTER_CODE: {wheel} is not of this program as it is now: {differing} is another one. `make wheel` "
+            f"builds it anew"
+        )
     try:
         client.sync(_registered, client, envelope.Code(wheel.read_bytes()))
     except Exception as error:

@@ -18,10 +18,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from distributed import Worker, get_worker
 
 from cluster import envelope, parcels
+from model.cluster import Credentials, is_this_machine
 from model.errors import CancelledError, ReplicationError
 from model.rates import MaxRate
 from scheduling.local_workers import LocalWorkers, Remark
@@ -98,8 +100,12 @@ def _do(order: Order) -> bytes:
 
 
 def application_of(run: str, worker: str) -> str:
-    """What PostgreSQL knows the connections of a run's worker by; at most 63 bytes."""
-    return f"mssql-to-postgres {run} {worker.rpartition('/')[2]}"[:63]
+    """What PostgreSQL knows the connections of a run's worker by; at most 63 bytes.
+
+    Of a long address the end, which tells one worker of a machine from the next.
+    """
+    begins = f"mssql-to-postgres {run} "
+    return begins + worker.rpartition("/")[2][len(begins) - 63 :]
 
 
 class _Crew:
@@ -118,6 +124,8 @@ class Station:
         """Begins to report."""
         self._worker = worker
         self._lock = threading.Lock()
+        #: held by whoever takes remarks from their queue, until they are published
+        self._telling = threading.Lock()
         self._crews: dict[str, _Crew] = {}
         self._is_closing = threading.Event()
         threading.Thread(target=self._report_for_ever, name="station", daemon=True).start()
@@ -131,8 +139,15 @@ class Station:
             threading.Thread(target=_end, args=(crew,), daemon=True).start()
         threading.Thread(target=_leave_with_the_process, args=(self._worker,), daemon=True).start()
 
-    def lacks(self, settings: bytes) -> str | None:
+    def lacks(self, settings: bytes, credentials: Credentials) -> str | None:
         """What this machine lacks for a run with these settings, in words."""
+        if credentials == "client" and (heard := _heard_without_certificates(self._worker)):
+            return (
+                f"other machines reach it at {heard} without a certificate, and can have it do anything, so it is sent "
+                f"no passwords. Start it with --host 127.0.0.1"
+            )
+        # A run begins.
+        parcels.forget_own()
         try:
             parcels.unpacked(settings, "")
         except ReplicationError as error:
@@ -216,16 +231,17 @@ class Station:
 
     def _report(self, run: str, crew: _Crew) -> None:
         workers, labels = crew.workers, list(crew.labels)
-        report = Report(
-            workers.rows_of_tasks(), {label: workers.seconds_still(label) for label in labels}, tuple(workers.remarks())
-        )
-        if labels or report.remarks:
-            self._tell(run, report)
+        still = {label: workers.seconds_still(label) for label in labels}
+        with self._telling:
+            report = Report(workers.rows_of_tasks(), still, tuple(workers.remarks()))
+            if labels or report.remarks:
+                self._tell(run, report)
 
     def _tell_remarks(self, run: str, crew: _Crew) -> None:
         """Before a task's answer; its rows are in that."""
-        if remarks := tuple(crew.workers.remarks()):
-            self._tell(run, Report({}, {}, remarks))
+        with self._telling:
+            if remarks := tuple(crew.workers.remarks()):
+                self._tell(run, Report({}, {}, remarks))
 
     def _tell(self, run: str, report: Report) -> None:
         # Pickled, since Dask keeps what is published, and shows it.
@@ -237,9 +253,25 @@ class Station:
 
 def _packed(answer: Answer) -> bytes:
     try:
-        return pickle.dumps(answer)
+        packed = pickle.dumps(answer)
+        if answer.error is not None:
+            # An exception that is made of more than its words cannot be unpacked.
+            pickle.loads(packed)
+        return packed
     except Exception as error:
         return pickle.dumps(Answer(error=RuntimeError(f"{type(answer.error).__name__}: {answer.error} ({error})")))
+
+
+def _heard_without_certificates(worker: Worker) -> str | None:
+    """Where a worker listens to other machines without TLS, as host and port; None where it does not.
+
+    One that is started without `--host` listens to all, also where its scheduler listens to none.
+    """
+    for listener in worker.listeners:
+        parts = urlsplit(listener.listen_address)
+        if parts.scheme == "tcp" and not is_this_machine(parts.hostname or ""):
+            return str(parts.netloc)
+    return None
 
 
 def _leave_with_the_process(worker: Worker) -> None:

@@ -17,7 +17,8 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
@@ -330,12 +331,12 @@ class ClusterWorkers(Generic[C]):
             self._ordered.pop(sent.key, None)
             sent.slot = sent.inner = None
             self._send_what_waits()
-        if sent.outer.done():
-            return
-        if answer.error is None:
-            sent.outer.set_result(answer.result)
-        else:
-            sent.outer.set_exception(answer.error)
+        # It may have been taken back by the thread that gives the tasks, which then has its own word for it.
+        with suppress(InvalidStateError):
+            if answer.error is None:
+                sent.outer.set_result(answer.result)
+            else:
+                sent.outer.set_exception(answer.error)
 
     def _fail(self, sent: _Sent[C], error: Exception) -> None:
         self._end(sent, Answer(error=error))
@@ -346,7 +347,8 @@ class ClusterWorkers(Generic[C]):
             inners = [self._without_order(one) for one in sent]
         self._cancel(inners)
         for one in sent:
-            if not one.outer.done():
+            # Its answer may come at this moment, in a thread of Dask's.
+            with suppress(InvalidStateError):
                 one.outer.set_exception(CancelledError())
 
     def _without_order(self, sent: _Sent[C]) -> Any:
@@ -524,6 +526,7 @@ def _as_key(label: Label) -> str:
     """What the dashboard calls a task.
 
     Dask keeps for ever what stands before the first number (Dask, "Scheduler State Machine": task prefixes), so that is
-    the same for all.
+    the same for all. Half a surrogate pair, which a name may hold, would break its connection.
     """
-    return f"{envelope.KEYS}{uuid.uuid4().hex[:8]}0 {label.table} {label.task}".replace("'", "")
+    told = f"{label.table} {label.task}".replace("'", "").encode("utf-8", "backslashreplace").decode("utf-8")
+    return f"{envelope.KEYS}{uuid.uuid4().hex[:8]}0 {told}"

@@ -64,7 +64,7 @@ def check(cluster: Cluster) -> Cluster:
         )
     if parts.scheme == "tcp" and cluster.tls is not None:
         raise SettingsError("CLUSTER is a tcp:// address, which takes no certificates; tls:// does")
-    if parts.scheme == "tcp" and cluster.credentials == "client" and not _is_this_machine(parts.hostname):
+    if parts.scheme == "tcp" and cluster.credentials == "client" and not is_this_machine(parts.hostname):
         raise SettingsError(
             f"CLUSTER={cluster.address} is not encrypted, so the passwords of both servers could be read on the way. "
             f"Use tls:// with CLUSTER_TLS_CA, _CERT and _KEY; or let each worker have its own: CLUSTER_SETTINGS=workers"
@@ -77,7 +77,8 @@ def check(cluster: Cluster) -> Cluster:
     return cluster
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether nobody else's machine is meant by a host's name or address."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -21,8 +21,8 @@ WORKER = "distributed.cli.dask_worker"
 class DaskCluster:
     """A scheduler and workers, each a process, with files of their own in a folder.
 
-    `tls` are the flags that name certificates, the same for all, `common` an environment. The scheduler has none of our
-    code.
+    `tls` are the flags that name certificates, the same for all, `common` an environment; the scheduler listens at
+    `host`. It has none of our code.
     """
 
     def __init__(
@@ -32,8 +32,10 @@ class DaskCluster:
         threads: int = 2,
         tls: Sequence[str] = (),
         common: Mapping[str, str] | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         self.folder = folder
+        self.host = host
         self.common = common or {}
         self.tls = tls
         self._started = 0
@@ -58,6 +60,10 @@ class DaskCluster:
         """What a worker that has joined is known by."""
         (address,) = re.findall(r"Start worker at: +(\S+)", self.log_of(worker))
         return str(address)
+
+    def folder_of(self, worker: subprocess.Popen[str]) -> Path:
+        """Where a worker works."""
+        return self._folders[worker.pid]
 
     def log_of(self, worker: subprocess.Popen[str]) -> str:
         """All that a worker wrote."""
@@ -89,7 +95,7 @@ class DaskCluster:
         self._started += 1
         file = self.folder / f"scheduler-{self._started}.json"
         process = self._start(
-            self.folder, {"PYTHONPATH": ""}, SCHEDULER, "--host", "127.0.0.1", "--port", str(port), "--no-dashboard",
+            self.folder, {"PYTHONPATH": ""}, SCHEDULER, "--host", self.host, "--port", str(port), "--no-dashboard",
             "--no-show", "--scheduler-file", str(file), *self._security(),
         )  # fmt: skip
         wait_until(lambda: file.exists() and "address" in file.read_text(), "the scheduler is up")

@@ -75,6 +75,46 @@ class DiesOnce(_FileTask):
         return done.read_text(), worker.tries_again
 
 
+class OddError(Exception):
+    """Made of more than its words, so that what was pickled cannot be unpickled."""
+
+    def __init__(self, words: str, *, number: int) -> None:
+        super().__init__(f"{words} {number}")
+
+
+class FailsOddly(_FileTask):
+    """Fails in a way that nobody foresaw."""
+
+    def run(self, worker: Worker[NoConnections]) -> None:  # noqa: ARG002
+        """Raises OddError."""
+        raise OddError("it went wrong", number=7)
+
+
+class RemarksAThousandTimes(_FileTask):
+    """Has much to say."""
+
+    def run(self, worker: Worker[NoConnections]) -> None:
+        """Say it."""
+        for number in range(1000):
+            worker.remark(str(number))
+
+
+@dataclass(frozen=True)
+class NamedTask(_FileTask):
+    """Of a table with that name."""
+
+    name: str
+
+    @property
+    def label(self) -> Label:
+        """With the name in it."""
+        return Label(self.name, "task")
+
+    def run(self, worker: Worker[NoConnections]) -> str:  # noqa: ARG002
+        """The name."""
+        return self.name
+
+
 @dataclass(frozen=True)
 class Answers(_FileTask):
     """Answers at once, so many bytes."""

@@ -21,7 +21,15 @@ from model.errors import CancelledError
 from scheduling.scheduler import Workers
 from scheduling.work import HiredWorkers
 from tests.dask_cluster import DaskCluster
-from tests.file_tasks import Answers, AnswersOnTheSecondTime, DiesOnce, MovesOnTheSecondTime
+from tests.file_tasks import (
+    Answers,
+    AnswersOnTheSecondTime,
+    DiesOnce,
+    FailsOddly,
+    MovesOnTheSecondTime,
+    NamedTask,
+    RemarksAThousandTimes,
+)
 from tests.harness import ROOT, wait_until
 from tests.scenes import Scene
 
@@ -110,6 +118,26 @@ def test_a_task_that_is_begun_again_where_it_still_hangs_is_not_ended_with_what_
         assert ended(workers, second) == "again"
         assert workers.remarks() == []
         (tmp_path / "first-may-end").touch()
+
+
+def test_an_error_that_cannot_be_unpacked_is_told_in_its_words(cluster: DaskCluster, tmp_path: Path) -> None:
+    with working(cluster) as (workers, _), pytest.raises(RuntimeError, match="OddError: it went wrong 7"):
+        workers.submit(FailsOddly(tmp_path), "working").result(20)
+
+
+def test_remarks_come_in_their_order_and_before_the_answer(cluster: DaskCluster, tmp_path: Path) -> None:
+    with working(cluster) as (workers, _):
+        for _ in range(10):
+            workers.submit(RemarksAThousandTimes(tmp_path), "working").result(20)
+            assert [one.words for one in workers.remarks()] == [str(number) for number in range(1000)]
+
+
+@pytest.mark.parametrize(
+    "name", ["Ж'\"\\()%s\n-1", "x" * 128, "a-1-b", "('a', 1)", "\ud800 half a pair"], ids=lambda name: ascii(name)[:20]
+)
+def test_names_of_all_kinds_go_through_the_scheduler(cluster: DaskCluster, tmp_path: Path, name: str) -> None:
+    with working(cluster) as (workers, _):
+        assert workers.submit(NamedTask(tmp_path, name), "working").result(20) == name
 
 
 def test_a_worker_that_dies_between_doing_and_answering(own_cluster: DaskCluster, tmp_path: Path) -> None:

@@ -92,6 +92,19 @@ def test_workers_that_have_the_code_keep_it(scene: Scene, own_cluster: DaskClust
     assert not list(own_cluster.folder.rglob("replication-code-*"))
 
 
+def test_a_wheel_that_was_built_before_a_change_is_told(
+    scene: Scene, cluster: DaskCluster, wheel: Path, tmp_path: Path
+) -> None:
+    stale = tmp_path / wheel.name
+    with zipfile.ZipFile(wheel) as fresh, zipfile.ZipFile(stale, "w") as made:
+        for name in fresh.namelist():
+            made.writestr(name, fresh.read(name) + (b"# as it was" if name.endswith("cluster/station.py") else b""))
+    finished = scene.run("--cluster", cluster.address, CLUSTER_CODE=str(stale))
+    assert finished.code == 2, finished.text
+    assert f"{stale} is not of this program as it is now: mssql_to_postgres/cluster/station.py" in finished.text
+    assert "`make wheel` builds it anew" in finished.text
+
+
 def test_a_file_that_is_no_wheel_of_ours_is_told(scene: Scene, cluster: DaskCluster, tmp_path: Path) -> None:
     file = tmp_path / "another.whl"
     with zipfile.ZipFile(file, "w") as opened:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_workers_log_in_with_settings_of_their_own(
         if where == "environment":
             running.add_worker(environment=own)
         else:
-            running.add_worker(env_file="".join(f"{name}='{value}'\n" for name, value in own.items()))
+            running.add_worker(env_file=_as_file(own))
         running.wait_for(1)
         before = scene.proxy.passed
         finished = scene.run("--cluster", running.address, CLUSTER_SETTINGS="workers")
@@ -44,6 +44,25 @@ def test_workers_log_in_with_settings_of_their_own(
     # The rows came the workers' way; this machine read the catalog alone.
     assert way.passed > 1_000_000
     assert scene.proxy.passed - before < 1_000_000
+
+
+def test_a_worker_whose_file_was_corrected_need_not_be_restarted(
+    scene: Scene, way: Proxy, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    own = own_settings(scene, way)
+    with DaskCluster(tmp_path_factory.mktemp("cluster"), workers=0) as running:
+        worker = running.add_worker(env_file=_as_file({**own, "PGDATABASE": "no_such_database"}))
+        running.wait_for(1)
+        finished = scene.run("--cluster", running.address, CLUSTER_SETTINGS="workers")
+        assert finished.code == 3 and 'database "no_such_database" does not exist' in finished.text
+        (running.folder_of(worker) / ".env").write_text(_as_file(own), encoding="utf-8")
+        finished = scene.run("--resume", "--cluster", running.address, CLUSTER_SETTINGS="workers")
+    assert finished.code == 0, finished.text
+    scene.assert_equal()
+
+
+def _as_file(own: Mapping[str, str]) -> str:
+    return "".join(f"{name}='{value}'\n" for name, value in own.items())
 
 
 def test_a_worker_without_settings_is_told_by_its_address(

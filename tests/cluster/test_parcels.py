@@ -75,6 +75,16 @@ def test_settings_arrive_with_the_drivers_of_the_machine_they_arrive_at(
     assert arrived.secrets.hide("of-the-source") != "of-the-source"
 
 
+@pytest.mark.parametrize(("name", "value"), [("PGHOSTADDR", "192.0.2.7"), ("PGPORT", "6432"), ("PGSERVICE", "other")])
+def test_an_environment_that_leads_elsewhere_is_refused(
+    settings: Settings, own: Callable[..., None], name: str, value: str
+) -> None:
+    packed = parcels.packed(settings, "client")
+    own(**{name: value, "PGDATABASE": "another", "PGPASSFILE": "/home/me/.pgpass", "PGAPPNAME": "mine"})
+    with pytest.raises(SettingsError, match=rf"^{name} in its environment would lead .* elsewhere"):
+        parcels.unpacked(packed, "worker 7")
+
+
 def test_a_workers_own_settings_take_the_place_of_what_did_not_travel(
     settings: Settings, own: Callable[..., None]
 ) -> None:

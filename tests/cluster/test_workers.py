@@ -14,6 +14,7 @@ import pytest
 
 from bench.idle_tasks import Idle, NoConnections
 from cluster.crew import connected
+from cluster.station import application_of
 from cluster.workers import ClusterWorkers
 from model.cluster import Cluster
 from model.settings import Driver, Secrets, Settings, Source, Target
@@ -44,6 +45,13 @@ def test_a_worker_that_dies_while_another_is_asked_what_it_runs_gets_no_task(own
         done, left = wait(answers, timeout=30)
         assert not left and {answer.result() for answer in done} == set(range(8))
         workers.close()
+
+
+def test_two_workers_of_a_machine_with_a_long_name_are_told_apart_on_the_target() -> None:
+    host = "tls://replicator-workers-7f9c6d5b8-abcde.replicator-workers.replication.svc.cluster.local"
+    first, second = (application_of("1a2b3c4d", f"{host}:{port}") for port in (9001, 9002))
+    assert first != second and len(first) == len(second) == 63
+    assert application_of("1a2b3c4d", "tcp://192.0.2.1:9001") == "mssql-to-postgres 1a2b3c4d 192.0.2.1:9001"
 
 
 @pytest.fixture
