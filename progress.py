@@ -216,10 +216,11 @@ class ProgressTracker:
     def _refused(self, what: str) -> str:
         script = "replicate-schema.py" if self.phase == "schema" else "sync-data.py"
         named = "" if self.path == Path(DEFAULT_FILES[self.phase]) else f" --progress-file {self.path}"
+        end = "" if what.endswith("?") else "."
         return (
-            f"{self.path} cannot be used as it is: {what}. Nothing was changed. Mend that in an editor and run again. "
-            f"Only if it cannot be mended: python {script} --reset{named} moves the file aside, and the next run does "
-            f"every table anew."
+            f"{self.path} cannot be used as it is: {what}{end} Nothing was changed. Mend that in an editor and run "
+            f"again. Only if it cannot be mended: python {script} --reset{named} moves the file aside, and the next "
+            f"run does every table anew."
         )
 
     # -- sessions ---------------------------------------------------------------------------

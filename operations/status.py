@@ -77,7 +77,7 @@ class Status:
 
     `tables` counts by status, and `gone`. `rate` is in rows a second, `seconds_left` by the rows of earlier runs; both
     are None where nothing runs or is known. `rejected` counts recorded rows by table. `not_known` says what could not
-    be asked, and why.
+    be asked, and why. `is_readable` is False where the progress file is there and cannot be used as it is.
     """
 
     script: str
@@ -99,6 +99,7 @@ class Status:
     last_run: LastRun | None = None
     last_verification: LastRun | None = None
     not_known: Sequence[str] = ()
+    is_readable: bool = True
 
     @property
     def is_running(self) -> bool:
@@ -111,8 +112,12 @@ class Status:
         left = sum(self.tables.get(status, 0) for status in ("failed", "in_progress", "pending"))
         if self.is_running:
             return "Wait for it, or stop it with SIGTERM: --resume goes on."
-        if not self.tables:
+        if not self.is_readable:
+            return f"Mend {self.progress_file}, as told above, then python {self.script} --resume"
+        if not self.tables and self.last_run is None:
             return f"Nothing has run here: python {self.script} begins."
+        if not self.tables:
+            return f"There is no {self.progress_file} here: python {self.script} begins a session."
         if left:
             staged = sum(one.is_complete for one in self.staged if one.session == self.session)
             of_them = f", {staged} of them staged and not live" if staged else ""
@@ -122,7 +127,20 @@ class Status:
             return "All tables are done, but not all keys are back: python sync-data.py --restore-keys"
         if self.rejected:
             return "Rows were rejected: once the cause is fixed, python sync-data.py --retry-rejects"
+        if self._differs:
+            return (
+                f"All tables are done, but the last verification failed: {self._differs}. python {self.script} "
+                f"--verify shows what differs, --tables NAME copies a table again"
+            )
         return f"All tables are done. python {self.script} begins a new session."
+
+    @property
+    def _differs(self) -> str:
+        """Why the last verification failed, unless rows were loaded since."""
+        found = self.last_verification
+        if found is None or found.verdict != "failed" or found.ended_at < (self.last_updated or ""):
+            return ""
+        return found.because.rstrip(".")
 
     @property
     def document(self) -> dict[str, Any]:

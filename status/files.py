@@ -30,9 +30,11 @@ def read_files(path: Path, phase: Phase, now: datetime) -> Status:
     not_known: list[str] = []
     tracker = ProgressTracker(path, phase)
     holder = _holder(path)
+    is_readable = True
     try:
         tracker.load()
     except ProgressFileError as error:
+        is_readable = False
         not_known.append(str(error))
     runs: list[RunResult] = []
     try:
@@ -75,6 +77,7 @@ def read_files(path: Path, phase: Phase, now: datetime) -> Status:
         last_run=_last(ours),
         last_verification=_last(compared),
         not_known=tuple(not_known),
+        is_readable=is_readable,
     )
 
 

@@ -204,7 +204,7 @@ BROKEN = {
     "empty": ("", "it is empty"),
     "only blanks": (" \n\n", "it is empty"),
     "an unknown status": (GOOD.replace('"completed"', '"done"'), '"Customers" has the status "done"'),
-    "a status with a slip": (GOOD.replace('"completed"', '"complet"'), 'Did you mean "completed"?'),
+    "a status with a slip": (GOOD.replace('"completed"', '"complet"'), 'Did you mean "completed"? Nothing was'),
     "a status that is a list": (GOOD.replace('"completed"', "[]"), '"Customers"'),
     "no status": (GOOD.replace('"status": "completed",', ""), '"Customers"'),
     "a list as the whole": ("[]", "JSON object"),

@@ -162,6 +162,33 @@ def test_a_broken_file_is_told_and_what_ran_last_as_well(shop: Shop) -> None:
     assert finished.code == 0
     assert "not known: " in finished.out
     assert "last run: " in finished.out
+    # To begin anew would be the wrong advice: all that was done stands in that file.
+    assert "next: Mend data_sync_progress.json, as told above, then python sync-data.py --resume" in finished.out
+
+
+def test_after_a_reset_nobody_is_told_that_nothing_ever_ran(shop: Shop) -> None:
+    assert "next: Nothing has run here: " in shop.workplace.run("data", "--status").out
+    shop.ready("data")
+    assert shop.workplace.run("data").code == 0
+    assert shop.workplace.run("data", "--reset").code == 0
+    shown = shop.workplace.run("data", "--status").out
+    assert "next: There is no data_sync_progress.json here: python sync-data.py begins a session." in shown
+
+
+def test_both_sides_that_differ_are_what_comes_next(shop: Shop) -> None:
+    shop.ready("data")
+    assert shop.workplace.run("data").code == 0
+    shop.query("DELETE FROM orders WHERE id = 13")
+    assert shop.workplace.run("data", "--verify").code == 1
+    shown = shop.workplace.run("data", "--status").out
+    assert "next: All tables are done, but the last verification failed: 1 of 4 tables differ. python sync" in shown
+    # Loaded again since: what that verification saw is gone.
+    assert shop.workplace.run("data").code == 0
+    assert "next: All tables are done. python sync-data.py begins" in shop.workplace.run("data", "--status").out
+    shop.query("DELETE FROM orders WHERE id = 13")
+    assert shop.workplace.run("data", "--verify", "--tables", "Orders").code == 1
+    assert "the last verification failed" in shop.workplace.run("data", "--status").out
+    assert shop.workplace.run("data", "--tables", "Customers", "--then-verify").code == 0
 
 
 @both_scripts
