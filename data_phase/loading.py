@@ -95,7 +95,7 @@ def load(loading: Loading, pairs: Sequence[ConnectionPair], finisher: Connection
     modes = _modes(loading, pairs[0])
     this_run.recorder.works_by(loading.workers)
     this_run.recorder.loads_by({key: mode.name for key, mode in modes.items()})
-    count = _suspend(loading, modes, pairs[0])
+    suspended = _suspend(loading, modes, pairs[0])
     jobs = _jobs(loading, modes, pairs[0])
     totals = LoadTotals({work.table.key: work.table.full_name for work in loading.plan.work})
     whole = Whole(len(loading.plan.work), sum(work.table.row_count for work in loading.plan.work))
@@ -105,7 +105,7 @@ def load(loading: Loading, pairs: Sequence[ConnectionPair], finisher: Connection
         _copy(loading, jobs, pairs, finisher, observers, units)
         _switch_the_rest(loading, units, observers)
     let_sequences_go_on(this_run, pairs[0])
-    is_restored = restore(this_run, loading.live, loading.workers, count)
+    is_restored = restore(this_run, loading.live, loading.workers, suspended)
     done = loading.plan.without(totals.left_out)
     _fail_what_is_gone(loading, done, totals)
     write_files(this_run, this_run.tables)
@@ -143,9 +143,13 @@ def _modes(loading: Loading, pair: ConnectionPair) -> dict[str, LoadMode]:
     return {work.table.key: mode(work) for work in loading.plan.work}
 
 
-def _suspend(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPair) -> int:
-    """Suspend what would stand in the way of the load; returns how much. Raises SuspensionError."""
+def _suspend(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPair) -> list[Suspended]:
+    """Suspend what would stand in the way of the load; returns all that is suspended, also by killed runs.
+
+    Raises SuspensionError.
+    """
     this_run, targets, live = loading.run, loading.in_place, loading.live
+    before = suspension_record.read(pair.target)
     targets = {key: target for key, target in targets.items() if key not in loading.refused}
     _restore_of_staged(loading, pair)
     large = [work.table.key for work in loading.plan.work if work.table.row_count >= LARGE_TABLE_ROWS]
@@ -174,7 +178,7 @@ def _suspend(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPa
     this_run.recorder.suspended(count)
     if count:
         this_run.display.say(f"🔗 {count} keys, indexes and triggers are suspended for the load")
-    return count
+    return [*before, *suspension_record.read(pair.target)]
 
 
 def _restore_of_staged(loading: Loading, pair: ConnectionPair) -> None:

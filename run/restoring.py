@@ -69,17 +69,18 @@ def as_noted(one: Suspended) -> dict[str, str | None]:
     }  # fmt: skip
 
 
-def restore(this_run: Run, live: LiveRun, workers: int, suspended: int = 0) -> bool:
+def restore(this_run: Run, live: LiveRun, workers: int, suspended: Sequence[Suspended] = ()) -> bool:
     """Restore what this load, or one that was killed, suspended; False if something could not be.
 
-    `suspended` is how much of it this run did. Keys and indexes come back with their own table; those of tables that
-    failed, or that a killed run left, are built here, by as many workers as copied. Foreign keys follow, since they may
-    need them. What concerns tables that another run loads at this time is left to that run.
+    `suspended` is what was so when the load began. Keys and indexes come back with their own table; those of tables
+    that failed, or that a killed run left, are built here, by as many workers as copied. Foreign keys follow, since
+    they may need them. What concerns tables that another run loads at this time is left to that run.
     """
     # A connection of its own: the one that the load began with may have been cut since.
     connections = TargetConnections(this_run.settings)
     display, memory = this_run.display, this_run.settings.maintenance_work_mem
-    for one in suspension_record.reconcile(connections.first):
+    forgotten = suspension_record.reconcile(connections.first)
+    for one in forgotten:
         display.say(f"⚠️ {one} cannot be restored: what it belonged to is gone")
     everything = suspension_record.read(connections.first)
     others = _tables_of_others(connections.first, live, everything)
@@ -103,10 +104,12 @@ def restore(this_run: Run, live: LiveRun, workers: int, suspended: int = 0) -> b
             executor.shutdown(wait=False, cancel_futures=True)
     gone = _lost(this_run, connections.first)
     connections.close()
-    total = max(suspended, len(left))
-    this_run.recorder.restored(total - len(problems), [*problems, *map(str, gone)])
+    with_their_tables = {one.row for one in suspended} - {one.row for one in [*forgotten, *everything]}
+    total = len(left) + len(with_their_tables)
+    back = total - len(problems) - len(with_their_tables & {one.row for one in gone})
+    this_run.recorder.restored(back, [*problems, *map(str, gone)])
     if total:
-        display.say(f"\n🔗 {total - len(problems)} of {total} keys, indexes and triggers are back")
+        display.say(f"\n🔗 {back} of {total} keys, indexes and triggers are back")
     if len(everything) > len(left):
         names = ", ".join(sorted(str(table) for table in others))
         display.say(f"🔗 {len(everything) - len(left)} more come back when the run that loads {names} now is over")

@@ -328,6 +328,18 @@ def test_keys_that_are_lost_with_their_record_are_told_until_they_are_made(
     assert resumed.code == 0, resumed.text
 
 
+@pytest.mark.parametrize("flags", [["--resume"], ["--resume", "--no-truncate"], []], ids=" ".join)
+def test_all_that_a_killed_run_suspended_is_counted_when_it_is_back(
+    large: Callable[[], Scene], flags: list[str]
+) -> None:
+    # Its table's keys and indexes come back with the table, before the rest of them.
+    scene = large()
+    finished = scene.run(*flags)
+    assert finished.code == 0, finished.text
+    assert "2 of 2 keys, indexes and triggers are back" in finished.out
+    assert keys_of_ledger(scene) == ["by_label", "ledger_pkey"]
+
+
 @pytest.mark.parametrize(("status", "code"), [("completed", 1), ("skipped", 0)])
 def test_keys_come_back_whatever_a_hand_edit_says_of_their_table(
     large: Callable[[], Scene], status: str, code: int
