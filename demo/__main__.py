@@ -36,6 +36,14 @@ def settings(port: int, target: EmbeddedTarget) -> dict[str, str]:
     }  # fmt: skip
 
 
+def write_env(folder: Path, values: Mapping[str, str]) -> None:
+    """Write `.env`, which holds a password, for its owner alone."""
+    file = folder / ".env"
+    file.touch(mode=0o600)
+    file.chmod(0o600)
+    file.write_text("".join(f"{name}='{value}'\n" for name, value in values.items()), encoding="utf-8")
+
+
 def run(script: str, *arguments: str, expect: int = 0) -> None:
     """Run one of the scripts as a user would, its output on the screen."""
     print(f"\n$ python {script} {' '.join(arguments)}".rstrip(), flush=True)
@@ -91,7 +99,7 @@ def main() -> int:
     for file in FOLDER.glob("*_progress*.json*"):
         file.unlink()
     with process_of("demo.shop:shop") as port:
-        (FOLDER / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in settings(port, target).items()))
+        write_env(FOLDER, settings(port, target))
         step("1 of 4: the schema")
         run("replicate-schema.py")
         step("2 of 4: the rows, and a kill in the middle")
@@ -100,14 +108,16 @@ def main() -> int:
         run("sync-data.py", "--resume")
         step("4 of 4: the proof, value by value")
         run("sync-data.py", "--verify")
-    environment = target.environment(DATABASE)
+    environment, python = target.environment(DATABASE), os.path.relpath(sys.executable)
     look = f"{target.psql} -h {environment['PGHOST']} -p {environment['PGPORT']} -U {environment['PGUSER']} {DATABASE}"
     print(
         f"\n✅ Demo finished in {time.monotonic() - started:.0f} s: a stand-in SQL Server database was copied into "
         f"PostgreSQL,\n   killed half way, resumed, and both sides hold the same rows."
         f"\n\nLook at it:       {look} -c '\\dt *.*orders*'"
         f"\nThe progress:     grep -A5 '\"Orders\"' {os.path.relpath(FOLDER / 'data_sync_progress.json')}"
-        f"\nStop PostgreSQL:  {os.path.relpath(sys.executable)} -m demo --stop"
+        f"\nGo on yourself:   {python} -m standin --database demo.shop:shop --port {port} &    serves the source again"
+        f"\n                  cd {os.path.relpath(FOLDER)} && ../{python} ../sync-data.py --status"
+        f"\nStop PostgreSQL:  {python} -m demo --stop"
     )
     return 0
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from demo.__main__ import BIG_TABLE, FOLDER, ROOT, settings, step
+from demo.__main__ import BIG_TABLE, FOLDER, ROOT, settings, step, write_env
 from demo.target import EmbeddedTarget
 from standin.process import process_of
 
@@ -43,9 +43,7 @@ def show(target: EmbeddedTarget, folder: Path, database: str) -> None:
     with ExitStack() as open_ones:
         port = open_ones.enter_context(process_of("demo.shop:shop"))
         values = {**settings(port, target), **target.environment(database), "CHUNK_ROWS": str(CHUNK_ROWS)}
-        env_file = folder / ".env"
-        env_file.write_text("".join(f"{name}='{value}'\n" for name, value in values.items()), encoding="utf-8")
-        env_file.chmod(0o600)
+        write_env(folder, values)
         step(f"1 of 4: a scheduler and {WORKERS} workers, a process each")
         address = open_ones.enter_context(_scheduler(folder))
         print(f"scheduler   {address}")
