@@ -138,7 +138,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser, phase: Phase) -> None:
         "--history", type=positive, nargs="?", const=history.USUAL, metavar="N",
         help=f"do nothing; show the last N runs of both scripts here (default {history.USUAL})",
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="with --history: as JSON")
+    parser.add_argument("--json", action="store_true", help="with --status and --history: as JSON")
     _add_telling(parser)
 
 

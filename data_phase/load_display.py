@@ -138,7 +138,7 @@ class LoadDisplay:
     def _switch(self, event: TablesSwitched) -> None:
         """Say what became visible at the same moment, and what that changed in each table."""
         for key, found in event.tables.items():
-            words = "replaced by its twin" if found is None else "nothing differed" if not found else f"rows {found}"
+            words = "replaced by its twin" if found is None else "nothing differed" if not found else str(found)
             told = f"   🔀 {self._names[key]}: {words}"
             facts = {} if found is None else dict(zip(("inserted", "updated", "deleted"), found, strict=True))
             self._run.display.tell(Line(told, "detail", event="table switched", table=key, facts=facts))
@@ -146,7 +146,7 @@ class LoadDisplay:
         many = f"{len(event.tables)} tables are" if len(event.tables) > 1 else f"{names} is"
         changed = [found for found in event.tables.values() if found is not None]
         total = Differences(*map(sum, zip(*changed, strict=True))) if changed else None
-        rows = f", rows {total}" if total is not None else ""
+        rows = f", {total}" if total is not None else ""
         locked = f", {event.seconds_locked * 1000:,.0f} ms of them closed to readers" if event.seconds_locked else ""
         words = f"🔀 {many} live with the new rows: switched in {event.seconds:.2f} s{locked}{rows}"
         self._run.display.tell(replace(line_of(words), event="tables switched"))

@@ -21,9 +21,9 @@ NulPolicy = Literal["strip", "replace", "error"]
 
 _NUL_WORDS: Mapping[NulPolicy, str] = {"strip": "stripped from", "replace": "replaced in", "error": "found in"}
 _TITLES: Mapping[str, str] = {
-    "nul_characters": "Values without NUL",
+    "nul_characters": "Values with NUL replaced or stripped",
     "unpaired_surrogates": "Values with half pairs replaced",
-    "seventh_digits": "Values without a seventh digit",
+    "seventh_digits": "Values with a seventh digit cut",
 }
 
 

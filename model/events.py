@@ -133,7 +133,7 @@ class Differences(NamedTuple):
         return any(tuple(self))
 
     def __str__(self) -> str:
-        return f"+{self.inserted:,} ~{self.updated:,} -{self.deleted:,}"
+        return f"{self.inserted:,} rows added, {self.updated:,} changed, {self.deleted:,} removed"
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def read_type_map(path: Path | None) -> TypeMap:
     except HandEditError as error:
         raise TypeMapError(f"type map {path}: {error}") from None
     except (OSError, RecursionError) as error:
-        raise TypeMapError(f"type map {path} cannot be read: {error}") from None
+        raise TypeMapError(f"type map {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if not isinstance(document, dict):
         raise TypeMapError(f'type map {path}: the whole must be an object with "types" and "columns"')
     for name in document:

@@ -265,7 +265,7 @@ def _target_remarks(tables: Sequence[Table], settings: Settings, target: TargetS
     xml = [f"{table.full_name}.{column.name}" for table in tables for column in table.columns if _is_xml(column)]
     if xml and not target.features.has_xml:
         yield Remark(
-            "warns", "xml as text", label, f"was built without libxml: {_list(xml)} become text",
+            "warns", "xml as text", label, f"built without libxml, so these columns become text: {_list(xml)}",
             "use a PostgreSQL built with libxml if the xml type is needed", len(xml),
         )  # fmt: skip
     policy = settings.collation_policy

@@ -162,7 +162,7 @@ def test_seventh_digits_are_cut_never_rounded_and_counted_by_column(
     ]
     assert copied.entry("Moments")["seventh_digits"] == {"at": 2, "near": 2, "far": 2, "zoned": 2}
     assert "a seventh fractional digit was cut from 2 values of column near" in copied.finished.out
-    assert re.search(r"Values without a seventh digit: +8\n", copied.finished.out)
+    assert re.search(r"Values with a seventh digit cut: +8\n", copied.finished.out)
 
 
 def test_values_that_lose_nothing_are_not_spoken_of(copy: Callable[..., Copied]) -> None:

@@ -63,6 +63,7 @@ def test_all_tables_become_live_at_the_end(old: Scene, mode: str, workers: int) 
     assert "Successful: 3" in re.sub(r" +", " ", ended.out)
     again = old.run("--refresh", mode)
     assert again.code == 0, again.text
+    assert (", 0 rows added, 0 changed, 0 removed" in again.out) == (mode == "merge")
     old.assert_equal()
 
 

@@ -311,7 +311,7 @@ def test_a_map_that_cannot_be_used_stops_before_anything_is_made(mapped: Mapped,
     assert mapped.rows("SELECT 1 FROM pg_tables WHERE tablename = 'places'") == []
     absent = mapped.workplace.with_settings(TYPE_MAP="nowhere.json").run(script)
     assert absent.code == 2
-    assert "type map nowhere.json cannot be read" in absent.err
+    assert "type map nowhere.json cannot be read: No such file or directory" in absent.err
 
 
 def test_a_domain_that_cannot_be_made_stops_before_any_table(mapped: Mapped) -> None:
