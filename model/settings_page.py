@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from model.setting_kinds import Choice, File, Kind, Names, Rate, SchemaPairs, Whole
-from model.settings_table import TABLE
+from model.setting_kinds import Choice, File, Kind, Names, Rate, RefreshPairs, SchemaPairs, Whole
+from model.settings_table import TABLE, Setting
 
 HEAD = """\
 # All settings
@@ -20,7 +20,7 @@ def page() -> str:
         for part in group.parts:
             for setting in part:
                 words = setting.words.replace("|", "\\|").replace("\n", " ")
-                lines.append(f"| `{setting.name}` | {_range(setting.kind)} | {_default(setting.kind)} | {words} |")
+                lines.append(f"| `{setting.name}` | {_range(setting.kind)} | {_default(setting)} | {words} |")
     return "\n".join(lines) + "\n"
 
 
@@ -35,20 +35,27 @@ def _range(kind: Kind) -> str:
         case File():
             return "a path"
         case SchemaPairs():
-            return "pairs of schemas"
+            return "pairs of schemas, like `dbo:shop`"
+        case RefreshPairs():
+            return "tables and ways, like `Sales.*:swap`"
         case Rate():
             return "like `50000rows` or `20MB`"
     return "text"
 
 
-def _default(kind: Kind) -> str:
-    match kind:
-        case Whole():
-            return f"{kind.default:,}"
-        case Choice():
-            return f"`{kind.known[0]}`"
-    default = getattr(kind, "default", "")
-    return f"`{default}`" if default else ""
+def _default(setting: Setting) -> str:
+    """As it would be written into `.env`; in words where it depends on the machine."""
+    if setting.default:
+        return setting.default
+    match setting.kind:
+        case Whole(default):
+            return f"`{default}`"
+        case Choice(known):
+            return f"`{known[0]}`"
+        case Names(names) if names:
+            return f"`{','.join(names)}`"
+    text = getattr(setting.kind, "default", "")
+    return f"`{text}`" if text else ""
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ class Setting:
     """One setting: `shown` is what `.env.example` shows for it, `words` the comment above that.
 
     `is_given` where the example gives it a value rather than showing it as a comment. Those of the connections are read
-    in `db`, and have no `field` of `Settings` of their own.
+    in `db`, and have no `field` of `Settings` of their own. `default` says what holds where it is not given, if that
+    depends on the machine.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Setting:
     kind: Kind = field(default_factory=Text)
     field: str = ""
     is_given: bool = False
+    default: str = ""
 
 
 @dataclass(frozen=True)
@@ -318,8 +320,8 @@ TABLE: tuple[Group, ...] = (
                 Setting(
                     "SWITCH_TIMEOUT",
                     "300",
-                    "Seconds for which that waits for others who hold the tables, in attempts that keep nobody waiting "
-                    "for more than a moment.",
+                    "Seconds for which that step waits for others who hold the tables, in attempts that keep nobody "
+                    "waiting for more than a moment.",
                     Whole(300, 1, 86_400),
                     field="switch_timeout",
                 ),
@@ -352,6 +354,7 @@ TABLE: tuple[Group, ...] = (
                     "--workers overrides it.",
                     Whole(default_workers(), 1, 64),
                     field="workers",
+                    default="one per core, at most four",
                 ),
                 Setting(
                     "MAX_RATE",
@@ -387,15 +390,15 @@ TABLE: tuple[Group, ...] = (
                 Setting(
                     "RETRY_ATTEMPTS",
                     "5",
-                    "Attempts at a chunk when a connection breaks or there is a deadlock, and seconds "
-                    "before the second attempt; the wait doubles each time.",
+                    "Attempts at a chunk when a connection breaks or there is a deadlock.",
                     Whole(5, 1, 100),
                     field="retry_attempts",
                 ),
                 Setting(
                     "RETRY_SECONDS",
                     "1",
-                    kind=Whole(1, 0, 3_600),
+                    "Seconds before the second of them; the wait doubles each time.",
+                    Whole(1, 0, 3_600),
                     field="retry_seconds",
                 ),
                 Setting(
@@ -467,11 +470,11 @@ TABLE: tuple[Group, ...] = (
                 Setting(
                     "CLUSTER_TLS_CA",
                     "/etc/cluster/ca.pem",
-                    "For tls:// addresses: the authority that both ends trust, this run's certificate, and its key.",
+                    "For tls:// addresses: the authority that both ends trust.",
                     File(),
                 ),
-                Setting("CLUSTER_TLS_CERT", "/etc/cluster/client.pem", kind=File()),
-                Setting("CLUSTER_TLS_KEY", "/etc/cluster/client-key.pem", kind=File()),
+                Setting("CLUSTER_TLS_CERT", "/etc/cluster/node.pem", "This run's certificate.", File()),
+                Setting("CLUSTER_TLS_KEY", "/etc/cluster/node-key.pem", "Its key, without a password.", File()),
                 Setting(
                     "CLUSTER_SETTINGS",
                     "client",
@@ -487,7 +490,7 @@ TABLE: tuple[Group, ...] = (
                 ),
                 Setting(
                     "CLUSTER_CODE",
-                    "dist/mssql_to_postgres-1.0.whl",
+                    "dist/mssql_to_postgres-0.1.0-py3-none-any.whl",
                     "A wheel of this tool (`make wheel`) for workers that have none of their own.",
                     File(),
                 ),
@@ -496,11 +499,11 @@ TABLE: tuple[Group, ...] = (
                 Setting(
                     "MAX_SOURCE_CONNECTIONS",
                     "0",
-                    "At most so many connections of all workers together to either server; 0 (default): as many as "
+                    "At most so many connections of all workers together to SQL Server; 0 (default): as many as "
                     "the cluster has threads.",
                     Whole(0, 0, 10_000),
                 ),
-                Setting("MAX_TARGET_CONNECTIONS", "0", kind=Whole(0, 0, 10_000)),
+                Setting("MAX_TARGET_CONNECTIONS", "0", "The same to PostgreSQL.", Whole(0, 0, 10_000)),
             ),
         ),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from model.errors import SettingsError
 from model.server_address import ServerAddress, parse_address
 from model.settings_page import page
+from model.settings_table import SETTINGS
 from tests.harness import ROOT, Finished, Workplace, bare, clean_environment
 from tests.samples import Shop
 
@@ -138,3 +140,15 @@ def test_any_address_is_understood_or_refused_in_words(written: str, port: str) 
 
 def test_the_page_of_settings_is_made_of_their_table() -> None:
     assert (ROOT / "docs" / "all-settings.md").read_text(encoding="utf-8") == page()
+
+
+def test_a_default_that_the_page_shows_can_be_written_as_it_is_shown() -> None:
+    shown = re.findall(r"^\| `(\w+)` \| [^|]* \| `([^|]*)` \|", page(), re.MULTILINE)
+    assert {"MSSQL_PORT", "CHUNK_ROWS", "COMMENT_PROPERTIES", "REFRESH"} <= {name for name, _ in shown}
+    for name, default in shown:
+        kind = SETTINGS[name].kind
+        assert kind.read(name, default) == kind.read(name, ""), name
+
+
+def test_the_page_is_the_same_on_every_machine() -> None:
+    assert "| `WORKERS` | 1 to 64 | one per core, at most four |" in page()
