@@ -34,7 +34,7 @@ class BlockedDisplay:
 
     def _ask(self, event: StandsStill) -> None:
         blockers = [*self._in_target(), *self._in_source()]
-        who = "; ".join(blockers) or "neither server says that another session is in the way; the source may be slow"
+        who = "; ".join(blockers) or "neither server says that somebody is in the way; the source may be slow"
         words = f"⏳ {on_one_line(event.table)}: no row for {event.seconds:.0f} s. {who}"
         self._tell(event.table, words, event.seconds)
 

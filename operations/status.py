@@ -8,6 +8,8 @@ from typing import Any
 
 from model.visible import on_one_line
 
+#: what each server calls the number by which its connection can be ended
+NUMBERS = {"PostgreSQL": "pid", "SQL Server": "session"}
 #: names that a line tells before it only counts them
 NAMES_A_LINE = 6
 
@@ -179,7 +181,8 @@ class Status:
         for session in self.sessions:
             waits = f"; waits for {on_one_line(session.waits_for)}" if session.waits_for else ""
             where = f" of worker {on_one_line(session.worker)}" if session.worker else ""
-            yield f"  {session.side} session {session.number}{where}: {on_one_line(session.does)}{waits}"
+            number = f"{NUMBERS[session.side]} {session.number}"
+            yield f"  {session.side} {number}{where}: {on_one_line(session.does)}{waits}"
         for table, error in list(self.failed.items())[:NAMES_A_LINE]:
             yield f"  failed: {on_one_line(table)}: {on_one_line(error)}"
         if len(self.failed) > NAMES_A_LINE:

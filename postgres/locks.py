@@ -146,7 +146,7 @@ class Told:
         now = time.monotonic()
         if now >= self._due:
             self._due, self._is_told = now + TOLD_AGAIN_S, True
-            who = "; ".join(map(str, others)) or "another session"
+            who = "; ".join(map(str, others)) or "another connection"
             what = f"a lock on {self._tables}" if self._tables else "a lock"
             self._tell(f"⏳ waiting {now - self._started:.0f} s for {what}, held by {who}")
 

@@ -234,13 +234,26 @@ def test_a_superuser_may_create_the_schemas_for_a_role_that_may_not(
         assert finished.code == 0, finished.text
 
 
-def test_the_commands_for_each_purpose_use_flags_that_exist() -> None:
-    helped = {
+def helps() -> dict[str, str]:
+    """What each script says of its flags."""
+    return {
         name: subprocess.run(
             [sys.executable, str(ROOT / name), "--help"], check=True, capture_output=True, text=True
         ).stdout
         for name in ("sync-data.py", "replicate-schema.py")
     }
+
+
+def test_the_page_of_usage_has_every_flag_and_no_other() -> None:
+    flag = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+    page = (ROOT / "docs" / "usage.md").read_text(encoding="utf-8")
+    table = page.partition("## Flags")[2].partition("\n## ")[0]
+    there = {one for text in helps().values() for one in flag.findall(text)}
+    assert set(flag.findall(table)) == there - {"--help"}
+
+
+def test_the_commands_for_each_purpose_use_flags_that_exist() -> None:
+    helped = helps()
     page = (ROOT / "docs" / "purposes.md").read_text(encoding="utf-8")
     commands = re.findall(r"`python (\S+\.py)([^`]*)`", page)
     assert len(commands) > 12

@@ -97,7 +97,7 @@ OBSTACLES = f"""
 SELECT d.position, CASE
     WHEN v.relkind = 'm' THEN format('the materialised view %%s.%%s is computed from it', vn.nspname, v.relname)
     WHEN v.relkind = 'v' AND r.rulename = '_RETURN' AND v.relpersistence = 't'
-        THEN format('the temporary view %%s of another session reads it', v.relname)
+        THEN format('the temporary view %%s of another connection reads it', v.relname)
     WHEN d.classid = 'pg_rewrite'::regclass AND r.rulename <> '_RETURN' AND v.oid = live.oid
         THEN format('the rule %%s stands on it', r.rulename)
     WHEN d.classid = 'pg_rewrite'::regclass AND r.rulename <> '_RETURN'

@@ -180,4 +180,4 @@ def test_the_status_tells_a_run_at_work_and_what_its_workers_do(scene: Scene, cl
         assert "public.big" in [one["table"] for one in found["staged"]]
         assert addresses & {one["worker"] for one in found["sessions"]}, found["sessions"]
         shown = scene.workplace.run("data", "--status").out
-        assert re.search(r"PostgreSQL session \d+ of worker 127\.0\.0\.1:\d+: ", shown), shown
+        assert re.search(r"PostgreSQL pid \d+ of worker 127\.0\.0\.1:\d+: ", shown), shown

@@ -37,7 +37,7 @@ def test_nothing_is_in_the_way_of_the_nasty_schema(nasty_connection: Any) -> Non
             "CREATE MATERIALIZED VIEW totals AS SELECT count(*) FROM things",
             "the materialised view public.totals is computed from it",
         ),
-        ("CREATE TEMPORARY VIEW mine AS TABLE things", "the temporary view mine of another session reads it"),
+        ("CREATE TEMPORARY VIEW mine AS TABLE things", "the temporary view mine of another connection reads it"),
         ("CREATE PUBLICATION night FOR TABLE things", "it is published: publication of table public.things in"),
         ("CREATE PUBLICATION night FOR ALL TABLES", "the publication night publishes all tables"),
         ("CREATE PUBLICATION night FOR TABLES IN SCHEMA public", "the publication night publishes its schema"),
