@@ -135,7 +135,7 @@ def scheduled(workers: HiredWorkers[NoConnections], tables: int, chunks: int) ->
 def idle(cluster: DaskCluster, tables: int, chunks: int) -> Cost:
     """Scheduling alone, on a cluster."""
     with crew.connected(NO_SERVERS, Cluster(cluster.address), print) as made:
-        workers: HiredWorkers[NoConnections] = made.workers(made.count(None, 1), (), None, None)
+        workers: HiredWorkers[NoConnections] = made.workers(made.places(None, 1).most, (), None, None)
         watch, started = _watch(cluster, os.getpid()), time.monotonic()
         scheduled(workers, tables, chunks)
         return Cost(tables * chunks, time.monotonic() - started, watch.seen())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from model.settings import Settings
 from model.visible import listed
 from postgres.connections import end_connections
 from scheduling.tasks import C
+from scheduling.work import Places
 
 CONNECT_S = 15
 NAME = "mssql-to-postgres"
@@ -52,13 +54,13 @@ class ClusterCrew:
         """Tasks run in other processes."""
         return False
 
-    def count(self, asked: int | None, usual: int, source_connections: int = 1) -> int:  # noqa: ARG002
+    def places(self, asked: int | None, usual: int, source_connections: int = 1) -> Places:  # noqa: ARG002
         """All threads of the cluster, as far as the servers may have them; no more than were `asked` for."""
-        threads, most = sum(self.threads().values()), self.cluster.most_workers(source_connections)
-        return min(one for one in (threads, asked, most) if one is not None)
+        most = min(filter(None, (asked, self.cluster.most_workers(source_connections))), default=sys.maxsize)
+        return Places(min(sum(self.threads().values()), most), most)
 
     def workers(
-        self, count: int, connections: Iterable[C], rate: MaxRate | None, finishing: C | None
+        self, most: int, connections: Iterable[C], rate: MaxRate | None, finishing: C | None
     ) -> ClusterWorkers[C]:
         """Workers of the cluster. The connections of this machine are not needed, but for the finisher's.
 
@@ -69,7 +71,7 @@ class ClusterCrew:
         if reaching.line(self.client) is not self.line:
             raise reaching.scheduler_is_gone(self.cluster.address)
         hired = ClusterWorkers(
-            self.client, self.cluster, count, self.settings.retry_attempts, self.threads, self._end_connections, rate,
+            self.client, self.cluster, most, self.settings.retry_attempts, self.threads, self._end_connections, rate,
             finishing,
         )  # fmt: skip
         self._hired.append(hired)
@@ -85,7 +87,11 @@ class ClusterCrew:
             found = reaching.ask(self.client, list(new)) if new else {}
             found |= self.lacking([address for address in new if reaching.fits(found[address])])
         self.know({new[address]: about for address, about in found.items()})
-        return {one.address: count for one, count in there.items() if reaching.fits(self._known.get(one, ""))}
+        usable = {one.address: count for one, count in there.items() if reaching.fits(self._known.get(one, ""))}
+        if self._hired:
+            for address in usable.keys() & new.keys():
+                self.say(f"👷 worker {address} has joined, {usable[address]} thread{'s' * (usable[address] != 1)}")
+        return usable
 
     def know(self, found: Mapping[Joined, About | str]) -> None:
         """Remember what workers answered; say of each that is not used why. A silent one is asked once more, later."""

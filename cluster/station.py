@@ -27,6 +27,7 @@ from model.cluster import Credentials, is_this_machine
 from model.errors import CancelledError, ReplicationError
 from model.rates import MaxRate
 from scheduling.local_workers import LocalWorkers, Remark
+from scheduling.pace import Pace
 from scheduling.tasks import Label, Task
 
 #: seconds between two reports of what is under way
@@ -57,7 +58,10 @@ class Report:
 
 @dataclass(frozen=True)
 class Order:
-    """A task, packed, for a run; `key` is what Dask calls it. It `tries_again` where others may have done it."""
+    """A task, packed, for a run; `key` is what Dask calls it. It `tries_again` where others may have done it.
+
+    `rate` is its own share of what all together may move.
+    """
 
     run: str
     task: bytes
@@ -111,8 +115,8 @@ def application_of(run: str, worker: str) -> str:
 class _Crew:
     """The threads of one run in this process."""
 
-    def __init__(self, threads: int, rate: MaxRate | None) -> None:
-        self.workers: LocalWorkers[Any] = LocalWorkers(threads, rate=rate)
+    def __init__(self, threads: int) -> None:
+        self.workers: LocalWorkers[Any] = LocalWorkers(threads)
         self.used_at = time.monotonic()
         self.labels: dict[Label, Future[object]] = {}
 
@@ -174,12 +178,13 @@ class Station:
         with self._lock:
             if self._is_closing.is_set():
                 raise CancelledError
-            crew = self._crews.get(order.run) or _Crew(self._worker.state.nthreads, order.rate)
+            crew = self._crews.get(order.run) or _Crew(self._worker.state.nthreads)
             self._crews[order.run] = crew
             if task.label in crew.labels:
                 # What this run gave up just now, and may still hang here.
                 crew.workers.give_up(task.label)
-            crew.labels[task.label] = future = crew.workers.submit(task, tries_again=order.tries_again)
+            pace = None if order.rate is None else Pace(order.rate)
+            crew.labels[task.label] = future = crew.workers.submit(task, tries_again=order.tries_again, pace=pace)
         try:
             while not future.done():
                 wait([future], timeout=REPORT_S)

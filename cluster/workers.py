@@ -81,22 +81,22 @@ class ClusterWorkers(Generic[C]):
         self,
         client: Client,
         cluster: Cluster,
-        count: int,
+        most: int,
         attempts: int,
         threads_of: Callable[[], Mapping[str, int]],
         end_connections: Callable[[str], None],
         rate: MaxRate | None = None,
         finishing: C | None = None,
     ) -> None:
-        """At most `count` tasks at once, each lost with its worker `attempts` times at most.
+        """At most `most` tasks at once, each lost with its worker `attempts` times at most.
 
         `threads_of` says how many threads each usable worker has, by its address; `end_connections` ends what a lost
         worker has open on the target, by the application's name.
         """
-        self._client, self._cluster, self._most, self._attempts = client, cluster, count, attempts
+        self._client, self._cluster, self._most, self._attempts = client, cluster, most, attempts
         self._threads_of, self._end_connections = threads_of, end_connections
         self._line = reaching.line(client)
-        self._rate = None if rate is None else rate.shared_by(count)
+        self._rate = None if rate is None else rate.shared_by(most)
         self._run = uuid.uuid4().hex[:8]
         self._lock = threading.RLock()
         self._fetching = ThreadPoolExecutor(MOST_HANGING, thread_name_prefix="answers")

@@ -26,7 +26,9 @@ def finisher(loading: Loading, pair: ConnectionPair) -> ConnectionPair | None:
     None where PostgreSQL has no connection to spare, or no table to finish while another one travels.
     """
     tables = [work.table for work in loading.plan.work]
-    if len(tables) < 2 or not any(map(_takes_long_to_finish, tables)) or not has_one_more(loading.workers, pair.target):
+    if len(tables) < 2 or not any(map(_takes_long_to_finish, tables)):
+        return None
+    if not has_one_more(loading.workers.now, pair.target):
         return None
     one = ConnectionPair(loading.run.settings)
     try:

@@ -38,7 +38,7 @@ from run.display import Bars, Whole
 from run.plan import Plan, Work
 from run.restoring import note_suspended, restore
 from scheduling.scheduler import Limits
-from scheduling.work import do_all
+from scheduling.work import Places, do_all
 
 #: from so many rows on, building a table's secondary indexes after the load is worth it
 LARGE_TABLE_ROWS = 100_000
@@ -63,7 +63,7 @@ class Loading:
     live: LiveRun
     lacking: Mapping[str, tuple[str, ...]]
     reject_limit: int | None
-    workers: int
+    workers: Places
     stop_at: datetime | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
     refresh: RefreshPlan = field(default_factory=RefreshPlan)
@@ -90,10 +90,10 @@ def load(loading: Loading, pairs: Sequence[ConnectionPair], finisher: Connection
     Raises ServerError, SuspensionError, ProgressFileError and Stopped.
     """
     this_run, started = loading.run, time.monotonic()
-    if loading.workers > 1:
-        this_run.display.say(f"👷 {loading.workers} workers")
+    if loading.workers.now > 1:
+        this_run.display.say(f"👷 {loading.workers.now} workers")
     modes = _modes(loading, pairs[0])
-    this_run.recorder.works_by(loading.workers)
+    this_run.recorder.works_by(loading.workers.now)
     this_run.recorder.loads_by({key: mode.name for key, mode in modes.items()})
     suspended = _suspend(loading, modes, pairs[0])
     jobs = _jobs(loading, modes, pairs[0])
@@ -105,7 +105,7 @@ def load(loading: Loading, pairs: Sequence[ConnectionPair], finisher: Connection
         _copy(loading, jobs, pairs, finisher, observers, units)
         _switch_the_rest(loading, units, observers)
     let_sequences_go_on(this_run, pairs[0])
-    is_restored = restore(this_run, loading.live, loading.workers, suspended)
+    is_restored = restore(this_run, loading.live, loading.workers.now, suspended)
     done = loading.plan.without(totals.left_out)
     _fail_what_is_gone(loading, done, totals)
     write_files(this_run, this_run.tables)
@@ -173,7 +173,7 @@ def _suspend(loading: Loading, modes: Mapping[str, LoadMode], pair: ConnectionPa
     except SuspensionError:
         # What was suspended before that must not stay so.
         pair.disconnect()
-        restore(this_run, live, loading.workers)
+        restore(this_run, live, loading.workers.now)
         raise
     this_run.recorder.suspended(count)
     if count:
@@ -244,7 +244,7 @@ def _observers(loading: Loading, totals: LoadTotals, bars: Bars) -> list[Observe
         ProgressMirror(loading.run.tracker, loading.targets),
         loading.run.recorder,
         totals,
-        LoadDisplay(loading.run, loading.plan, bars, loading.workers),
+        LoadDisplay(loading.run, loading.plan, bars, loading.workers.most),
         BlockedDisplay(loading.run),
     ]
 
@@ -259,13 +259,13 @@ def _copy(
 ) -> None:
     settings, targets = loading.run.settings, loading.targets
     tables = [work.table for work in loading.plan.work]
-    if loading.workers > 1:
+    if loading.workers.most > 1:
         tables.sort(key=lambda table: -table.row_count)
     left_out = loading.run.tracker.left_out
     loads = [TableLoad(settings, table, targets[table.key], jobs[table.key], left_out, units) for table in tables]
     limits = Limits(settings.stall_timeout, settings.retry_attempts, stop_at=loading.stop_at)
     do_all(
-        loads, loading.workers, limits, _publish(observers), pairs, settings.max_rate, finisher, units.ready,
+        loads, loading.workers.most, limits, _publish(observers), pairs, settings.max_rate, finisher, units.ready,
         loading.run.crew,
     )  # fmt: skip
 

@@ -44,6 +44,7 @@ from run.script import Script
 from run.sessions import note_end, note_session, refuse_elsewhere, refuse_without_folder
 from run.target_connections import affordable
 from run.waiting import locked
+from scheduling.work import Places
 
 if TYPE_CHECKING:
     from verification.table_comparison import Mode
@@ -107,9 +108,9 @@ def _run(
     names = {work.table.key: target_name(work.table, this_run.settings) for work in plan.work}
     live = claim(this_run, [*names.values(), *(staging_name(names[key]) for key in refresh.staged if key in names)])
     try:
-        wanted = this_run.crew.count(data_options.workers, this_run.settings.workers)
+        wanted = this_run.crew.places(data_options.workers, this_run.settings.workers)
         workers = affordable(this_run, wanted, pair.target)
-        snapshot = _begin(this_run, plan, pair, data_options, workers)
+        snapshot = _begin(this_run, plan, pair, data_options, workers.now)
         if refresh.staged:
             this_run.tracker.record_stages()
         kept = {this_run.tracker.session_of(key) for key in doubted}
@@ -197,7 +198,7 @@ def _load(loading: Loading, snapshot: SourceSnapshot, pair: ConnectionPair) -> E
     if loading.plan.work:
         finisher = finishing.finisher(loading, pair)
         pairs = _pairs(snapshot, pair)
-        workers = len(pairs) if snapshot.sessions else loading.workers
+        workers = Places(len(pairs), len(pairs)) if snapshot.sessions else loading.workers
         reading = replace(this_run, settings=snapshot.settings)
         ending = load(replace(loading, run=reading, workers=workers), pairs, finisher)
     else:
@@ -232,7 +233,8 @@ def _compare_completed(loading: Loading, snapshot: SourceSnapshot, mode: Mode) -
     this_run.display.say(f"\n🔍 Comparing both sides of {len(completed)} completed tables...")
     # What can be reached of the snapshot: a database can, that of sessions is over.
     settings = this_run.settings if snapshot.sessions else snapshot.settings
-    return _compare(replace(this_run, affected=completed, settings=settings), mode, loading.workers, loading.refused)
+    comparing = replace(this_run, affected=completed, settings=settings)
+    return _compare(comparing, mode, loading.workers.most, loading.refused)
 
 
 def _completed(this_run: Run, plan: Plan) -> list[Table]:
@@ -250,7 +252,7 @@ def _look_first(loading: Loading, snapshot: SourceSnapshot, mode: Mode) -> LookF
         loading.run.display.say(f"\n🔍 Comparing both sides of {len(tables)} tables before they are shown...")
         run = replace(loading.run, affected=tables, settings=settings)
         standing_in = {target_name(table, settings): staged[table.key] for table in tables}
-        found = verification.look(run, mode, loading.workers, standing_in, loading.refused)
+        found = verification.look(run, mode, _comparing(run, loading.workers.most), standing_in, loading.refused)
         remove_differing(loading.run.settings, [staged[one.table.key] for one in found if not one.is_equal])
         return {
             one.table.key: f"its new rows differ from the source's and were not shown: {one.describe()}. --resume "
@@ -262,13 +264,19 @@ def _look_first(loading: Loading, snapshot: SourceSnapshot, mode: Mode) -> LookF
     return look
 
 
-def _compare(this_run: Run, mode: Mode, workers: int, refused: Mapping[str, str]) -> Ending:
+def _compare(this_run: Run, mode: Mode, asked: int | None, refused: Mapping[str, str]) -> Ending:
     # Here, since a run that compares nothing need not wait for the drivers that comparing takes.
     from verification import phase as verification  # noqa: PLC0415
 
+    return verification.run(this_run, mode, _comparing(this_run, asked), refused)
+
+
+def _comparing(this_run: Run, asked: int | None) -> int:
+    """How many workers compare at most, where so many are asked for."""
+    # Each has one connection to the source for rows, and one for the source's own figures.
+    wanted = this_run.crew.places(asked, this_run.settings.workers, source_connections=2)
     with closing(connect_target(this_run.settings)) as target:
-        workers = affordable(this_run, workers, target)
-    return verification.run(this_run, mode, workers, refused)
+        return affordable(this_run, wanted, target).most
 
 
 def restore_keys(script: Script, workers: int | None = None) -> RunResult:
@@ -285,7 +293,7 @@ def restore_keys(script: Script, workers: int | None = None) -> RunResult:
         with closing(connect_target(settings)) as target:
             own_schema.prepare(target, settings.trusted_roles)
             wanted = len(suspension_record.read(target))
-            count = affordable(this_run, workers or settings.workers, target)
+            count = affordable(this_run, this_run.crew.places(workers, settings.workers), target).now
         live = claim(this_run, [])
         try:
             is_restored = restore(this_run, live, count)
@@ -313,9 +321,7 @@ def verify(script: Script, mode: Mode, data_options: DataOptions) -> RunResult:
     pair.disconnect()
     script.recorder.plans(None, [table.key for table in this_run.affected], 0)
     with hired(this_run, data_options.cluster) as with_crew:
-        # Each has one for rows, and one for the source's own figures.
-        workers = with_crew.crew.count(data_options.workers, this_run.settings.workers, source_connections=2)
-        ending = _compare(with_crew, mode, workers, refused)
+        ending = _compare(with_crew, mode, data_options.workers, refused)
     return script.recorder.ended(ending.exit_code, ending.because)
 
 

@@ -64,7 +64,8 @@ class Recorder:
 
     def works_by(self, workers: int) -> None:
         """So many workers copy or compare at the same time."""
-        self._result = replace(self._result, workers=max(workers, self._result.workers or 0))
+        if workers > (self._result.workers or 0):
+            self._result = replace(self._result, workers=workers)
 
     def loads_by(self, modes: Mapping[str, str]) -> None:
         """How the rows of tables come, by the tables' keys."""
@@ -111,6 +112,7 @@ class Recorder:
             self._started[event.table] = time.monotonic()
             self._note(event.table, status="in_progress", error=None, staged=False)
         elif isinstance(event, TaskBegun):
+            self.works_by(event.worker)
             self._timeline.begin(event.worker, event.table, self._seconds)
         elif isinstance(event, TaskEnded):
             self._timeline.end(event.worker, self._seconds)

@@ -11,19 +11,28 @@ from model.errors import CancelledError
 from model.settings import Settings
 from postgres.connections import break_off, spare_connections
 from run.context import Run
+from scheduling.work import Places
 
 
-def affordable(this_run: Run, workers: int, target: Any) -> int:
-    """As many workers as PostgreSQL has connections for: one has `target` already, and the run itself needs another."""
-    spare = spare_connections(target)
-    fewer = workers if spare is None else max(1, min(workers, spare))
+def affordable(this_run: Run, places: Places, target: Any) -> Places:
+    """As many workers as PostgreSQL has connections for: one has `target` already, and the run itself needs another.
+
+    Those who join later get what is left then, but for the finisher's. Nobody joins a run that keeps to a rate, since
+    each has its share of it from the beginning.
+    """
+    workers, spare = places.now, spare_connections(target)
+    if spare is None:
+        return Places(workers, workers)
+    fewer = max(1, min(workers, spare))
     if fewer < workers:
         this_run.display.say(
             f"⚠️ {workers} workers need more connections than PostgreSQL has left for this role: {fewer} "
             f"worker{'s' if fewer != 1 else ''} instead. See max_connections, and the role's and the database's "
             f"CONNECTION LIMIT."
         )
-    return fewer
+    if fewer < workers or this_run.settings.max_rate is not None:
+        return Places(fewer, fewer)
+    return Places(workers, max(workers, min(places.most, spare - 1)))
 
 
 def has_one_more(workers: int, target: Any) -> bool:

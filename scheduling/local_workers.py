@@ -66,14 +66,16 @@ class LocalWorkers(Generic[C]):
         self._stopping = threading.Event()
         self._remarks: queue.SimpleQueue[Remark] = queue.SimpleQueue()
 
-    def submit(self, task: Task[C, object], lane: Lane = "working", *, tries_again: bool = False) -> Future[object]:
+    def submit(
+        self, task: Task[C, object], lane: Lane = "working", *, tries_again: bool = False, pace: Pace | None = None
+    ) -> Future[object]:
         """Have a task done, as soon as a thread is free, by whoever is in that lane.
 
-        It `tries_again` where others were given it before and lost.
+        It `tries_again` where others were given it before and lost. It keeps to a `pace` of its own, or to that of all.
         """
         if tries_again:
             self._given_up.add(task.label)
-        future = self._executor.submit(self._run, task, lane)
+        future = self._executor.submit(self._run, task, lane, pace or self._pace)
         self._futures = {label: one for label, one in self._futures.items() if not one.done()} | {task.label: future}
         return future
 
@@ -138,11 +140,11 @@ class LocalWorkers(Generic[C]):
             while not idle.empty():
                 idle.get().disconnect()
 
-    def _run(self, task: Task[C, object], lane: Lane) -> object:
+    def _run(self, task: Task[C, object], lane: Lane, pace: Pace | None) -> object:
         if self._stopping.is_set():
             raise CancelledError
         with self._connections_for(task, self._idle[lane]) as connections:
-            return task.run(_Watched(self, task.label, connections, task.label in self._given_up))
+            return task.run(_Watched(self, task.label, connections, task.label in self._given_up, pace))
 
     @contextmanager
     def _connections_for(self, task: Task[C, Any], idle: queue.SimpleQueue[C]) -> Iterator[C]:
@@ -178,7 +180,7 @@ class LocalWorkers(Generic[C]):
         self._end_if_stopping(worker)
 
     def _keep_pace(self, worker: _Watched[C], rows: int, size: int) -> None:
-        left = 0.0 if self._pace is None else self._pace.seconds_for(rows, size)
+        left = 0.0 if worker.pace is None else worker.pace.seconds_for(rows, size)
         while left > 0:
             # Whoever waits for the pace does not stand still.
             if self._is_watched(worker):
@@ -219,6 +221,7 @@ class _Watched(Generic[C]):
     label: Label
     connections: C
     tries_again: bool
+    pace: Pace | None
 
     def moved(self, rows: int = 0) -> None:
         self._of._note(self, rows)

@@ -23,6 +23,14 @@ class HiredWorkers(Workers[C], Protocol):
         """Close the connections that nobody uses."""
 
 
+@dataclass(frozen=True)
+class Places:
+    """How many workers there are as a run begins, and how many there may be as others join."""
+
+    now: int
+    most: int
+
+
 class Crew(Protocol):
     """Where workers come from."""
 
@@ -30,16 +38,16 @@ class Crew(Protocol):
     def is_local(self) -> bool:
         """Whether they are threads of this process, which can use connections that it has."""
 
-    def count(self, asked: int | None, usual: int, source_connections: int = 1) -> int:
+    def places(self, asked: int | None, usual: int, source_connections: int = 1) -> Places:
         """How many there are for a run where so many are `asked` for; `usual` is the setting of one machine.
 
         Each will have so many connections to the source.
         """
 
     def workers(
-        self, count: int, connections: Iterable[C], rate: MaxRate | None, finishing: C | None
+        self, most: int, connections: Iterable[C], rate: MaxRate | None, finishing: C | None
     ) -> HiredWorkers[C]:
-        """So many workers, as `do_all` describes them."""
+        """So many workers at most, as `do_all` describes them."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +56,15 @@ class LocalCrew:
 
     is_local: bool = True
 
-    def count(self, asked: int | None, usual: int, source_connections: int = 1) -> int:  # noqa: ARG002
+    def places(self, asked: int | None, usual: int, source_connections: int = 1) -> Places:  # noqa: ARG002
         """As many as anybody wants."""
-        return asked or usual
+        return Places(asked or usual, asked or usual)
 
     def workers(
-        self, count: int, connections: Iterable[C], rate: MaxRate | None, finishing: C | None
+        self, most: int, connections: Iterable[C], rate: MaxRate | None, finishing: C | None
     ) -> HiredWorkers[C]:
         """Threads, of which the first go on with `connections`."""
-        return LocalWorkers(count, connections, rate, finishing)
+        return LocalWorkers(most, connections, rate, finishing)
 
 
 LOCAL: Crew = LocalCrew()
@@ -73,7 +81,7 @@ def do_all(
     following: Callable[[], Iterable[TableTasks[C]]] = tuple,
     crew: Crew = LOCAL,
 ) -> None:
-    """Have all tables done by so many workers of a crew, the first of them with `connections`.
+    """Have all tables done by so many workers of a crew at most, the first of them with `connections`.
 
     `publish` is as of `Scheduler`. `following` gives what is to be done because of what was. All together keep below
     `rate`. With connections for `finishing` there is a finisher beside them.

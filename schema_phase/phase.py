@@ -128,7 +128,8 @@ def _claimed(this_run: Run, work: Plan, connection: Any) -> LiveRun | None:
     refuse_elsewhere(this_run, work, connection)
     live = claim(this_run, [target_name(one.table, this_run.settings) for one in work.work])
     try:
-        restore(this_run, live, affordable(this_run, this_run.settings.workers, connection))
+        places = affordable(this_run, this_run.crew.places(None, this_run.settings.workers), connection)
+        restore(this_run, live, places.now)
     except BaseException:
         live.close()
         raise

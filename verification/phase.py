@@ -91,7 +91,7 @@ def compare(
     refused: Mapping[str, str] | None = None,
     crew: Crew = LOCAL,
 ) -> list[Comparison]:
-    """Compare tables by several workers; the results are in the tables' order. Raises ServerError and Stopped."""
+    """Compare tables by so many workers at most; results are in the tables' order. Raises ServerError and Stopped."""
     existing, blocks = _read_target(tables, settings, standing_in or {})
     kind = TableCount if mode == "counts" else TableComparison
     seed = secrets.token_bytes(16)

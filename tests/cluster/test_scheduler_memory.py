@@ -35,7 +35,7 @@ def test_the_scheduler_keeps_nothing_of_tasks_that_are_over(own_cluster: DaskClu
     with connected(NO_SERVERS, Cluster(own_cluster.address), print) as crew:
         # What it keeps of the last 1,000 of several things is full after the first rounds.
         for _ in range(6):
-            scheduled(crew.workers(crew.count(None, 1), (), None, None), TABLES, CHUNKS)
+            scheduled(crew.workers(crew.places(None, 1).most, (), None, None), TABLES, CHUNKS)
             blocks.append(crew.client.run_on_scheduler(_blocks()))
     # Less than one a task, in the last two rounds.
     assert blocks[-1] - blocks[-3] < 2 * TABLES * CHUNKS, blocks
