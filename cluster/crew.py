@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +20,7 @@ from distributed import Client, Security
 
 from cluster import envelope, parcels, reaching
 from cluster.client import FleetingClient
+from cluster.pulse import Pulse
 from cluster.reaching import About, Joined
 from cluster.workers import ClusterWorkers
 from db import connect_target, target_words
@@ -31,6 +35,8 @@ from scheduling.work import Places
 
 CONNECT_S = 15
 NAME = "mssql-to-postgres"
+#: what a person does next, where a run has not begun
+AGAIN = "try again"
 
 
 @dataclass
@@ -43,6 +49,7 @@ class ClusterCrew:
     say: Callable[[str], None]
     #: `reaching.line` as the run began
     line: object
+    pulse: Pulse
     _known: dict[Joined, About | str] = field(default_factory=dict)
     #: of workers that did not answer: what they do as soon as they can; None once they have done it
     _knocks: dict[Joined, Any] = field(default_factory=dict)
@@ -71,8 +78,8 @@ class ClusterCrew:
         if reaching.line(self.client) is not self.line:
             raise reaching.scheduler_is_gone(self.cluster.address)
         hired = ClusterWorkers(
-            self.client, self.cluster, most, self.settings.retry_attempts, self.threads, self._end_connections, rate,
-            finishing,
+            self.client, self.cluster, most, self.settings.retry_attempts, self.threads, self._end_connections,
+            self.pulse, rate, finishing,
         )  # fmt: skip
         self._hired.append(hired)
         return hired
@@ -143,7 +150,8 @@ class ClusterCrew:
 def connected(settings: Settings, cluster: Cluster, say: Callable[[str], None]) -> Iterator[ClusterCrew]:
     """The cluster, as long as a run needs it.
 
-    Raises UnreachableError, and RunRefusedError where its workers cannot do what they would be asked for.
+    Raises UnreachableError, also for a silent scheduler, and RunRefusedError where its workers cannot do what they
+    would be asked for.
     """
     files = parcels.local_files(settings) if cluster.credentials == "client" else []
     if files:
@@ -155,25 +163,44 @@ def connected(settings: Settings, cluster: Cluster, say: Callable[[str], None]) 
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     client = _client(cluster)
+    pulse = Pulse(client, cluster.address, say)
     try:
         cloudpickle.register_pickle_by_value(envelope)
-        crew = ClusterCrew(client, cluster, settings, say, reaching.line(client))
-        with reaching.through(cluster.address):
+        crew = ClusterCrew(client, cluster, settings, say, reaching.line(client), pulse)
+        with reaching.through(cluster.address, AGAIN):
             _refuse_strangers(client, cluster)
             if cluster.code is not None:
                 reaching.bring_code(client, cluster.code)
             _check(crew)
         yield crew
     finally:
+        pulse.close()
         with suppress(Exception):
             client.close(timeout=5)
 
 
 def _client(cluster: Cluster) -> Client:
+    """In a thread of its own: Dask waits without end for a scheduler that takes a connection and says nothing."""
     security = None if cluster.tls is None else _security(cluster.tls)
+    connecting: Future[Client] = Future()
+
+    def connect() -> None:
+        try:
+            connecting.set_result(
+                FleetingClient(cluster.address, security=security, timeout=CONNECT_S, name=NAME, set_as_default=False)
+            )
+        except Exception as error:
+            connecting.set_exception(error)
+
+    threading.Thread(target=connect, name="connecting", daemon=True).start()
+    wait([connecting], timeout=reaching.SCHEDULER_S)
+    if not connecting.done():
+        raise reaching.scheduler_is_silent(cluster.address, AGAIN)
     try:
-        return FleetingClient(cluster.address, security=security, timeout=CONNECT_S, name=NAME, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
+        return connecting.result()
+    except (TimeoutError, asyncio.TimeoutError):
+        raise reaching.scheduler_is_silent(cluster.address, AGAIN, CONNECT_S) from None
+    except (OSError, ValueError) as error:
         # A ValueError of tornado's where a scheduler answers a TLS greeting before that is through.
         raise UnreachableError(
             f"the Dask scheduler {cluster.address} cannot be reached: {error}\nCheck CLUSTER (--cluster), that the "
@@ -183,7 +210,7 @@ def _client(cluster: Cluster) -> Client:
 
 def _refuse_strangers(client: Client, cluster: Cluster) -> None:
     """Raise SettingsError where workers that are given passwords may be anybody's: `dask scheduler` listens to all."""
-    address = str(client.scheduler_info(n_workers=0)["address"])
+    address = str(reaching.about_scheduler(client)["address"])
     parts = urlsplit(address)
     if parts.scheme == "tcp" and cluster.credentials == "client" and not is_this_machine(parts.hostname or ""):
         raise SettingsError(
@@ -238,6 +265,8 @@ def _check(crew: ClusterCrew) -> None:
         raise RunRefusedError(f"{len(lacking)} of {len(found)} workers cannot work for this run:\n{lines}")
     found |= answers
     if not any(reaching.fits(about) for about in found.values()):
+        # They may be silent because the scheduler is.
+        reaching.who_is_there(crew.client)
         raise UnreachableError(
             f"no worker of the cluster {crew.cluster.address} answers: {listed(sorted(found))}. Look whether they "
             f"run, and whether the scheduler reaches them; then try again."

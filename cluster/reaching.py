@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from distributed import Client, WorkerPlugin
 from distributed.comm import CommClosedError
@@ -43,14 +43,29 @@ T = TypeVar("T")
 
 #: seconds that a worker gets to say what it runs; one that just began has to import it
 ANSWER_S = 20.0
+#: seconds that a scheduler gets to answer; so long Dask waits for a peer whose machine is gone (Dask, "Configuration
+#: Reference": `distributed.comm.timeouts.tcp`)
+SCHEDULER_S = 30.0
+#: what a person does next, once a run has begun
+RESUME = "use --resume"
 #: of a worker that cannot be reached: it is going, was cut off, or stands still
 SILENT = "it does not answer"
 OURS = About(__version__, ".".join(platform.python_version_tuple()[:2]))
 
 
+def about_scheduler(client: Client) -> Mapping[str, Any]:
+    """What a scheduler says of itself and its workers. Raises TimeoutError where it is silent."""
+
+    async def identity() -> Any:
+        return await client.scheduler.identity()
+
+    told: Mapping[str, Any] = client.sync(identity, callback_timeout=SCHEDULER_S)
+    return told
+
+
 def who_is_there(client: Client) -> Mapping[Joined, int]:
-    """The workers that have joined, and the threads of each."""
-    workers = client.scheduler_info(n_workers=-1)["workers"]
+    """The workers that have joined, and the threads of each. Raises TimeoutError where the scheduler is silent."""
+    workers = about_scheduler(client)["workers"]
     return {Joined(address, one["local_directory"]): int(one["nthreads"]) for address, one in workers.items()}
 
 
@@ -120,9 +135,17 @@ def fits(about: About | str) -> bool:
     return about == OURS
 
 
-def scheduler_is_gone(address: str) -> UnreachableError:
+def scheduler_is_gone(address: str, then: str = RESUME) -> UnreachableError:
     """What a run ends with."""
-    return UnreachableError(f"the cluster's scheduler {address} is gone. Start it again; then use --resume")
+    return UnreachableError(f"the cluster's scheduler {address} is gone. Start it again; then {then}")
+
+
+def scheduler_is_silent(address: str, then: str = RESUME, seconds: float = SCHEDULER_S) -> UnreachableError:
+    """What a run ends with where a scheduler is there, and does not answer."""
+    return UnreachableError(
+        f"the Dask scheduler {address} has not answered for {seconds:.0f} s: its process may be stopped, or its "
+        f"machine have too much to do. See to it; then {then}"
+    )
 
 
 def line(client: Client) -> object:
@@ -134,13 +157,15 @@ def line(client: Client) -> object:
 
 
 @contextmanager
-def through(address: str) -> Iterator[None]:
-    """What is asked of a scheduler. Raises UnreachableError where it is gone before it has answered."""
+def through(address: str, then: str = RESUME) -> Iterator[None]:
+    """What is asked of a scheduler. Raises UnreachableError where it is gone before it has answered, or is silent."""
     try:
         yield
+    except (TimeoutError, asyncio.TimeoutError):
+        raise scheduler_is_silent(address, then) from None
     except Exception as error:
         if is_silence(error):
-            raise scheduler_is_gone(address) from None
+            raise scheduler_is_gone(address, then) from None
         raise
 
 

@@ -25,6 +25,7 @@ from typing import Any, Generic
 from distributed import Client
 
 from cluster import envelope, parcels, reaching
+from cluster.pulse import Pulse
 from cluster.station import TOPIC, Answer, Order, Report, application_of, sealed
 from model.cluster import Cluster
 from model.errors import CancelledError, RunRefusedError, ServerError, TableError, UnreachableError
@@ -85,16 +86,17 @@ class ClusterWorkers(Generic[C]):
         attempts: int,
         threads_of: Callable[[], Mapping[str, int]],
         end_connections: Callable[[str], None],
+        pulse: Pulse,
         rate: MaxRate | None = None,
         finishing: C | None = None,
     ) -> None:
         """At most `most` tasks at once, each lost with its worker `attempts` times at most.
 
         `threads_of` says how many threads each usable worker has, by its address; `end_connections` ends what a lost
-        worker has open on the target, by the application's name.
+        worker has open on the target, by the application's name; `pulse` is the scheduler's.
         """
         self._client, self._cluster, self._most, self._attempts = client, cluster, most, attempts
-        self._threads_of, self._end_connections = threads_of, end_connections
+        self._threads_of, self._end_connections, self._pulse = threads_of, end_connections, pulse
         self._line = reaching.line(client)
         self._rate = None if rate is None else rate.shared_by(most)
         self._run = uuid.uuid4().hex[:8]
@@ -109,6 +111,8 @@ class ClusterWorkers(Generic[C]):
         self._remarks: queue.SimpleQueue[Remark] = queue.SimpleQueue()
         self._finisher: LocalWorkers[C] | None = None if finishing is None else LocalWorkers(0, finishing=finishing)
         self._without_workers_since: float | None = None
+        #: until when the scheduler was silent last
+        self._blind_until = 0.0
         self._has_grown = threading.Event()
         self._lost: queue.SimpleQueue[str] = queue.SimpleQueue()
         #: workers that get no tasks until they are heard again, and what is to be answered by them
@@ -164,7 +168,7 @@ class ClusterWorkers(Generic[C]):
 
     def stands_still(self, label: Label, seconds: float) -> bool:
         """Whether a task has not moved for so long; of a worker that is silent it is taken that it has not."""
-        return self.seconds_still(label) > seconds
+        return min(self.seconds_still(label), time.monotonic() - self._blind_until) > seconds
 
     def seconds_still(self, label: Label) -> float:
         """For how long a task has not moved; 0 where it may take long, and where it waits for a worker."""
@@ -382,6 +386,8 @@ class ClusterWorkers(Generic[C]):
 
     def _look_after_the_lost(self) -> None:
         """Send what lost workers had to others; called in the thread that gives the tasks."""
+        if self._waits_for_scheduler():
+            return
         if self._has_grown.is_set():
             self._has_grown.clear()
             self._look_who_is_there()
@@ -394,13 +400,26 @@ class ClusterWorkers(Generic[C]):
             self._send_what_waits()
         self._look_for_any()
 
+    def _waits_for_scheduler(self) -> bool:
+        """Whether it is silent, so that nothing can be known of workers. Lets the run end where that takes too long."""
+        seconds = self._pulse.look()
+        if not seconds or not self._is_connected:
+            return False
+        with self._lock:
+            self._blind_until, self._without_workers_since = time.monotonic(), None
+            sent = list(self._sent.values())
+        if seconds >= reaching.SCHEDULER_S:
+            for one in sent:
+                self._fail(one, reaching.scheduler_is_silent(self._cluster.address))
+        return True
+
     def _look_for_silence(self) -> None:
         now = time.monotonic()
         with self._lock:
             late = [
                 (one, one.slot.worker)
                 for one in self._sent.values()
-                if one.slot is not None and now - one.heard_at > self._cluster.lost_after
+                if one.slot is not None and now - max(one.heard_at, self._blind_until) > self._cluster.lost_after
             ]
             waiting = [one for one, _ in late if one.waits]
             silent = {worker for one, worker in late if not one.waits}

@@ -37,7 +37,7 @@ def test_a_worker_that_dies_while_another_is_asked_what_it_runs_gets_no_task(own
                 wait_until(lambda: workers.count == 2, "the run has heard that the worker is gone")
             return there
 
-        workers = ClusterWorkers(crew.client, crew.cluster, 100, 3, threads, lambda _: None)
+        workers = ClusterWorkers(crew.client, crew.cluster, 100, 3, threads, lambda _: None, crew.pulse)
         own_cluster.add_worker()
         own_cluster.wait_for(3)
         wait_until(lambda: not workers.remarks() and workers.count == 4 and dies.poll() is not None, "two are left")
