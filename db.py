@@ -40,6 +40,9 @@ from model.settings_slips import Given, refuse_near_names
 from model.settings_table import SETTINGS, fields_of, read
 from model.utf8 import as_utf8
 
+#: what the tool calls itself on both servers, where nobody gives it another name
+APPLICATION = "mssql-to-postgres"
+
 #: libpq's environment variables and the keyword each stands for
 #: (PostgreSQL documentation, "Environment Variables" of libpq).
 LIBPQ_VARIABLES: Mapping[str, str] = {
@@ -190,7 +193,7 @@ def _source(values: Mapping[str, str]) -> tuple[Source, Sequence[str]]:
         parts |= {"Encrypt": encrypt, "TrustServerCertificate": trust}
         parts |= {"MultiSubnetFailover": "yes"} if is_listener else {}
     parts |= {"ApplicationIntent": "ReadOnly"} if read("MSSQL_APPLICATION_INTENT", values) == "readonly" else {}
-    parts |= {"Database": database, **login.keywords, "APP": "mssql-to-postgres"}
+    parts |= {"Database": database, **login.keywords, "APP": APPLICATION}
     text = ";".join(f"{name}={odbc_value(value)}" for name, value in parts.items())
     label = f"{host}/{database}" if has_instance else f"{host}:{port}/{database}"
     source = Source(
@@ -214,6 +217,9 @@ def _source_of(whole: str, values: Mapping[str, str]) -> tuple[Source, Sequence[
         driver = find_driver(values.get("MSSQL_DRIVER", ""))
     _refuse_unfit(driver, login)
     text = whole if named or dsn else f"Driver={odbc_value(driver.name)};{whole}"
+    # What a data source says of it would be overridden.
+    if not dsn and "app" not in parts:
+        text = f"{text.rstrip().rstrip(';')};APP={APPLICATION}"
     label = f"{parts.get('server', dsn or '?')}/{parts.get('database', '?')}"
     # Microsoft, "Using Microsoft Entra ID with the ODBC Driver": such a login is encrypted by older drivers as well.
     default = "yes" if driver.encrypts_by_default or METHODS[login.authentication].is_entra else "no"
@@ -269,7 +275,7 @@ def _target(values: Mapping[str, str]) -> tuple[Target, list[str]]:
     # Building an index is silent for as long as it takes: only these tell a busy server from a dead one.
     for keyword, value in KEEPALIVES.items():
         parameters.setdefault(keyword, value)
-    parameters.setdefault("application_name", "mssql-to-postgres")
+    parameters.setdefault("application_name", APPLICATION)
     label = f"{host}:{port}/{parameters.get('dbname', '')}"
     return Target(parameters, label), [parameters.get(name, "") for name in SECRET_PARAMETERS]
 

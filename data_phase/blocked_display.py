@@ -33,8 +33,12 @@ class BlockedDisplay:
                 self._tell(event.table, f"⏳ {on_one_line(event.table)} moves again", event.seconds)
 
     def _ask(self, event: StandsStill) -> None:
-        blockers = [*self._in_target(), *self._in_source()]
-        who = "; ".join(blockers) or "neither server says that somebody is in the way; the source may be slow"
+        in_source = self._in_source()
+        blockers = [*self._in_target(), *(in_source or [])]
+        nobody = "neither server says that somebody is in the way; the source may be slow"
+        if in_source is None:
+            nobody = f"PostgreSQL does not say that somebody is in the way. SQL Server: {source_activity.NOT_SHOWN}"
+        who = "; ".join(blockers) or nobody
         words = f"⏳ {on_one_line(event.table)}: no row for {event.seconds:.0f} s. {who}"
         self._tell(event.table, words, event.seconds)
 
@@ -48,7 +52,9 @@ class BlockedDisplay:
             return [f"PostgreSQL: {one}" for one in target_activity.blocked(connection)]
         return []
 
-    def _in_source(self) -> list[str]:
+    def _in_source(self) -> list[str] | None:
+        """None where the login may not know."""
         with suppress(Exception), closing(connect_source(self._run.settings)) as connection:
-            return [f"SQL Server: {one}" for one in source_activity.blocked(connection)]
+            found = source_activity.at_work(connection)
+            return None if found is None else [f"SQL Server: {one.blocked}" for one in found if one.waits_for]
         return []

@@ -90,7 +90,10 @@ def _create_metadata_functions(duck: duckdb.DuckDBPyConnection, denied: Collecti
         duck.execute(f"CREATE MACRO sys.{macro}")
     names = ", ".join(f"'{name}'" for name in sorted(denied)) or "''"
     duck.execute("CREATE TABLE sys.standin_rights (permission VARCHAR, securable VARCHAR, part VARCHAR)")
-    duck.execute("INSERT INTO sys.standin_rights VALUES ('view definition', '', ''), ('unmask', '', '')")
+    duck.execute(
+        "INSERT INTO sys.standin_rights VALUES ('view definition', '', ''), ('unmask', '', ''),"
+        " ('view server state', '', '')"
+    )
     duck.execute(
         "CREATE MACRO sys.tds_bare(x) AS lower(replace(replace(coalesce(x, ''), '[', ''), ']', ''))"
     )  # fmt: skip

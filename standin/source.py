@@ -11,6 +11,7 @@ import duckdb
 from sqlglot import exp
 
 from model.catalog import Database, SqlType
+from standin.activity import Activity
 from standin.collations import DEFAULT_COLLATION_NAME
 from standin.errors import SqlError
 from standin.faults import DROP, Fault, Faults, Interruption
@@ -49,6 +50,7 @@ class Source:
         #: every different batch of T-SQL that it was sent, in the order in which they came first
         self.batches: dict[str, None] = {}
         self.locks = TableLocks()
+        self.activity = Activity()
         self._faults = Faults()
         self._denied = {name.lower() for name in denied}
         self._lock = threading.Lock()
@@ -95,7 +97,7 @@ class Source:
             self._duck.execute("DELETE FROM sys.standin_names WHERE object_id = sys.tds_object_id(?)", [f"sys.{view}"])
 
     def revoke(self, permission: str) -> None:
-        """The login has a right to the database no more: `VIEW DEFINITION` or `UNMASK`."""
+        """The login has a right no more: `VIEW DEFINITION`, `UNMASK`, or `VIEW SERVER STATE`, which is the server's."""
         self._duck.execute("DELETE FROM sys.standin_rights WHERE permission = ?", [permission.lower()])
 
     def grant(self, permission: str, table: str, column: str = "") -> None:
@@ -182,14 +184,10 @@ class Source:
             del self.snapshots[name.lower()]
             self._duck.execute("DELETE FROM sys.databases WHERE lower(name) = lower(?)", [name])
 
-    def set_isolation(self, spid: int, level: int) -> None:
-        """What `sys.dm_exec_sessions` shows of a session."""
-        with self._lock:
-            self._duck.execute("DELETE FROM sys.dm_exec_sessions WHERE session_id = ?", [spid])
-            self._duck.execute(
-                "INSERT INTO sys.dm_exec_sessions BY NAME SELECT ? AS session_id, ? AS transaction_isolation_level",
-                [spid, level],
-            )
+    @property
+    def shows_all_sessions(self) -> bool:
+        """Whether the login may see sessions other than its own."""
+        return self.execute("SELECT count(*) FROM sys.standin_rights WHERE permission = 'view server state'") != [(0,)]
 
     def admit(self, tables: Iterable[Relation]) -> Interruption | None:
         """Raises what stands against reading these tables. Returns what is to end the answer early, if anything."""

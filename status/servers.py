@@ -64,7 +64,8 @@ def _target(status: Status, settings: Settings) -> Status:
 
 def _source(status: Status, settings: Settings) -> Status:
     with closing(connect_source(settings)) as source:
-        sessions = [
-            Session("SQL Server", one.session, one.does, one.waits_for) for one in source_activity.at_work(source)
-        ]
+        found = source_activity.at_work(source)
+    if found is None:
+        return _without(status, f"SQL Server: {source_activity.NOT_SHOWN}")
+    sessions = [Session("SQL Server", one.session, one.does, one.waits_for) for one in found]
     return replace(status, sessions=(*status.sessions, *sessions))

@@ -16,8 +16,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import pyodbc
-
 from db import connect_source, load_settings
 from model.catalog import (
     Check,
@@ -250,9 +248,7 @@ def send_all(source: StandIn, given: Mapping[str, str]) -> None:
         catalog.texts("check", "sys.check_constraints", checks)
         for table in tables:
             hiding.count_seen(catalog, table)
-        for ask in (activity.blocked, activity.at_work):
-            with suppress(pyodbc.Error):
-                ask(connection)
+        activity.at_work(connection)
         figures.count_rows(connection, _WIDE)
         kinds = [read_type(one) for one in _WIDE.columns]
         figures.count_values(connection, _WIDE, _WIDE.columns, WHOLE_TABLE, kinds)

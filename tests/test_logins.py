@@ -184,7 +184,7 @@ def test_a_name_that_is_nearly_one_of_these_settings_is_told(slip: str, meant: s
 def test_a_whole_string_may_log_in_without_a_password() -> None:
     text = "Driver={ODBC Driver 17 for SQL Server};Server=s;Database=d;Authentication=ActiveDirectoryMsi"
     source = load_settings(None, {"MSSQL_CONNECTION_STRING": text, "PGDATABASE": "d"}).source
-    assert source.connection_string == text
+    assert source.connection_string == f"{text};APP=mssql-to-postgres"
     assert source.authentication == "entra-managed-identity"
     assert source.is_encrypted, "such a login is encrypted whatever the driver's version"
 

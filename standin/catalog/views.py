@@ -131,7 +131,12 @@ VIEWS: Mapping[str, str] = {
     "physical_name:nvarchar(260)!",
     "database_filestream_options": "database_id:int! directory_name:nvarchar(255) non_transacted_access:tinyint! "
     "non_transacted_access_desc:nvarchar(60)!",
-    "dm_exec_sessions": "session_id:smallint! transaction_isolation_level:smallint!",
+    # Filled for each query that names them, with the sessions of that moment.
+    "dm_exec_sessions": "session_id:smallint! login_time:datetime! host_name:nvarchar(128) program_name:nvarchar(128) "
+    "login_name:nvarchar(128)! original_login_name:nvarchar(128)! status:nvarchar(30)! is_user_process:bit! "
+    "transaction_isolation_level:smallint!",
+    "dm_exec_requests": "session_id:smallint! request_id:int! start_time:datetime! status:nvarchar(30)! "
+    "command:nvarchar(32)! database_id:smallint! blocking_session_id:smallint wait_type:nvarchar(60)",
     # Not a view of SQL Server: every spelling of a table's name that OBJECT_ID understands.
     "standin_names": "spelled:nvarchar(600)! object_id:int!",
 }

@@ -34,6 +34,7 @@ from pysqlbridge.tds.login import Login7, deobfuscate_password
 from pysqlbridge.tds.packet import next_session_id
 from pysqlbridge.tds.token import negotiate
 
+from standin.activity import Client
 from standin.errors import EncodingError, SqlError, as_sql_error
 from standin.logins import (
     ACKNOWLEDGED,
@@ -87,6 +88,7 @@ class ClientConnection(Connection):  # type: ignore[misc]
     def close(self) -> None:
         """Gives up the session's DuckDB connection and locks."""
         self._source.locks.release(self._spid)
+        self._source.activity.leave(self._spid)
         self._duck.close()
 
     @property
@@ -199,11 +201,15 @@ class ClientConnection(Connection):  # type: ignore[misc]
             duck=self._duck,
             database=database,
             login=self._login.user_name,
+            program=self._login.app_name,
             spid=self._spid,
             tds_version=self._tds_version,
             answer=Answer(self._send_packets, packet_size=size, spid=self._spid, tds_version=self._tds_version),
             stop_if_cancelled=self._stop_if_cancelled,
             new_descriptor=self._new_descriptor,
+        )
+        self._source.activity.enter(
+            Client(self._spid, self._login.user_name, self._login.host_name, self._login.app_name)
         )
         self._state = ConnectionState.READY
 

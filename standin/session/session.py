@@ -46,6 +46,7 @@ class Session:
     duck: duckdb.DuckDBPyConnection
     database: str
     login: str
+    program: str
     spid: int
     tds_version: int
     answer: Answer

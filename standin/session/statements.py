@@ -14,7 +14,7 @@ from standin.session.answer import IN_PROCEDURE
 from standin.session.procedures import call
 from standin.session.queries import computed, run_query
 from standin.session.session import Session
-from standin.session.transactions import begin, commit, roll_back
+from standin.session.transactions import READ_COMMITTED, begin, commit, roll_back
 from standin.tsql import split_batch
 from standin.type_names import named_type
 
@@ -90,7 +90,8 @@ def _run(session: Session, text: str, variables: dict[str, Parameter]) -> tuple[
 
 def _set_isolation(session: Session, found: re.Match[str], _variables: dict[str, Parameter]) -> None:
     session.state.isolation = " ".join(found[1].upper().split())
-    session.source.set_isolation(session.spid, _ISOLATION_LEVELS.get(session.state.isolation, 2))
+    level = _ISOLATION_LEVELS.get(session.state.isolation, READ_COMMITTED)
+    session.source.activity.set_isolation(session.spid, level)
 
 
 def _make_snapshot(session: Session, found: re.Match[str], _variables: dict[str, Parameter]) -> None:

@@ -16,6 +16,9 @@ from standin.errors import SqlError
 from standin.relations import Relation
 from standin.session.session import Session, State
 
+#: `sys.dm_exec_sessions.transaction_isolation_level` of it
+READ_COMMITTED = 2
+
 
 def begin(session: Session) -> None:
     """BEGIN TRANSACTION; one within another only counts."""
@@ -40,6 +43,7 @@ def reset(session: Session) -> None:
     """The session is as new, and the client is not told."""
     _end(session, EnvChangeType.ROLLBACK_TRAN, left=0)
     session.state = State()
+    session.source.activity.set_isolation(session.spid, READ_COMMITTED)
 
 
 def _end(session: Session, change: EnvChangeType, *, left: int) -> bytes:

@@ -22,6 +22,7 @@ class Facts:
 
     database: str
     login: str
+    program: str
     spid: int
     version_text: str
     properties: Mapping[str, str | int]

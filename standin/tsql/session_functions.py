@@ -53,7 +53,7 @@ FUNCTIONS: dict[str, Function] = {
     "ORIGINAL_LOGIN": _LOGIN,
     "USER_NAME": _DBO,
     "HOST_NAME": _CLIENT,
-    "APP_NAME": _CLIENT,
+    "APP_NAME": known(SYSNAME, lambda facts: facts.program),
     "IS_MEMBER": _ONE,
     "IS_ROLEMEMBER": _ONE,
     "IS_SRVROLEMEMBER": _ZERO,

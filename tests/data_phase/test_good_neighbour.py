@@ -6,10 +6,14 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 
+import pyodbc
 import pytest
 
+from db import load_settings
+from standin.server import LOGIN
 from tests.harness import Workplace, wait_until
 from tests.samples import Shop, statuses
 from tests.scenes import Scene, holding
@@ -189,3 +193,73 @@ def test_whoever_keeps_rows_from_going_in_is_told(scene: Scene) -> None:
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, out + err
     assert "Few moves again" in out or "dbo.Few: 300 rows" in out
+
+
+@contextmanager
+def locking(scene: Scene) -> Iterator[int]:
+    """A session of the source that has locked a table for writing; its number there."""
+    driver = load_settings(None, scene.workplace.environment).source.driver.name
+    text = scene.source.connection_string(driver, APP="a report", WSID="desk7")
+    with closing(pyodbc.connect(text, autocommit=True)) as connection:
+        connection.execute("BEGIN TRANSACTION")
+        connection.execute("SELECT TOP (1) 1 AS c0 FROM dbo.Few WITH (TABLOCKX)").fetchall()
+        yield int(connection.execute("SELECT @@SPID AS c0").fetchone()[0])
+
+
+def test_whoever_locks_a_table_of_the_source_is_told_with_login_host_and_program(scene: Scene) -> None:
+    direct = Workplace(scene.workplace.folder, scene.workplace.environment, told=())
+    who = f"(login {LOGIN}, host desk7, a report)"
+    with locking(scene) as session:
+        process = direct.start("data", "--tables", "Few")
+        assert process.stdout is not None
+        line = told(iter(process.stdout.readline, ""), "no row for 1")
+        assert re.search(
+            rf"Few: no row for 1\d s\. SQL Server: session {session} {re.escape(who)} blocks session \d+ \(LCK_M_IS\)",
+            line,
+        )
+        shown = scene.workplace.run("data", "--status").out
+        assert f": suspended: SELECT, LCK_M_IS; waits for session {session} {who}" in shown
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert f"session {session} {who} blocks" in (scene.workplace.folder / "run_report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def blind(scene: Scene) -> Iterator[Scene]:
+    """The scene with a login that may not look at other sessions of the source."""
+    scene.source.revoke("VIEW SERVER STATE")
+    yield scene
+    scene.source.grant("VIEW SERVER STATE", "")
+
+
+def test_a_login_that_may_not_see_whom_it_waits_for_is_told_so_and_the_run_goes_on(blind: Scene) -> None:
+    scene = blind
+    direct = Workplace(scene.workplace.folder, scene.workplace.environment, told=())
+    with locking(scene):
+        process = direct.start("data", "--tables", "Few")
+        assert process.stdout is not None
+        line = told(iter(process.stdout.readline, ""), "no row for 1")
+        assert (
+            "SQL Server: whom the connections wait for is not shown to this login (it takes VIEW SERVER STATE)" in line
+        )
+        shown = scene.workplace.run("data", "--status").out
+        assert "not known: SQL Server: whom the connections wait for is not shown to this login" in shown
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+
+
+@pytest.mark.parametrize("name", ["APP={nightly copy}", ""])
+def test_sessions_of_a_whole_connection_string_are_found_whatever_it_calls_them(scene: Scene, name: str) -> None:
+    settings = load_settings(None, scene.workplace.environment)
+    whole = settings.source.connection_string.replace("APP=mssql-to-postgres", name)
+    scene.workplace = scene.workplace.with_settings(MSSQL_CONNECTION_STRING=whole)
+    with locking(scene) as session:
+        process = scene.workplace.start("data", "--tables", "Few")
+
+        def is_seen() -> bool:
+            assert process.poll() is None, process.communicate()
+            return f"waits for session {session} " in scene.workplace.run("data", "--status").out
+
+        wait_until(is_seen, "it is seen waiting")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err

@@ -135,7 +135,7 @@ def test_a_server_is_stopped_while_its_sessions_are_at_work() -> None:
         def works(source: StandIn = source, over: threading.Event = over) -> None:
             with suppress(duckdb.Error):
                 while not over.is_set():
-                    source.set_isolation(100, 2)
+                    source.cursor().close()
 
         session = threading.Thread(target=works)
         session.start()
