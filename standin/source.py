@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -21,6 +23,9 @@ from standin.quoting import quote
 from standin.relations import Relation
 from standin.table_locks import TableLocks
 from standin.tsql import parse
+
+#: seconds that a query is let run when its server is stopped
+LONGEST_QUERY_S = 60
 
 
 class Source:
@@ -65,9 +70,19 @@ class Source:
         }
 
     def close(self) -> None:
-        """Forgets the rows."""
-        with self._lock:
+        """Forgets the rows, once no session computes anything."""
+        deadline = time.monotonic() + LONGEST_QUERY_S
+        while not self._is_closed():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"a session has computed for {LONGEST_QUERY_S} s")
+            time.sleep(0.02)
+
+    def _is_closed(self) -> bool:
+        # DuckDB closes sessions' connections with this one, and refuses where one of them is busy.
+        with self._lock, suppress(duckdb.OperationalError):
             self._duck.close()
+            return True
+        return False
 
     # --- what tests do to it
 

@@ -12,9 +12,12 @@ import pytest
 
 from model.catalog import Column, Database, Table
 from standin.server import LOGIN, PASSWORD, StandIn
+from tests.harness import wait_until
 from tests.samples import SHOP, SHOP_ROWS
 from tests.standin.clients import connect, error_of, rows, value
 from tests.standin.samples import Q
+
+COUNTED = Database("counted", (Table("dbo", "T", (Column("id", Q("int")),)),))
 
 
 def test_wrong_password(source: StandIn, driver: str) -> None:
@@ -125,6 +128,24 @@ def test_rows_leave_before_the_query_ends(source: StandIn, driver: str) -> None:
     cursor.cancel()
     cursor.close()
     opened.close()
+
+
+def test_a_server_is_stopped_while_a_session_computes(driver: str) -> None:
+    source = StandIn(COUNTED, {"dbo.T": "SELECT i FROM range(40000) AS t(i)"}).start()
+    opened = connect(source, driver)
+
+    def counts() -> None:
+        with suppress(pyodbc.Error):
+            opened.execute("SELECT SUM(a.id % 7) FROM dbo.T a CROSS JOIN dbo.T b").fetchall()
+
+    session = threading.Thread(target=counts)
+    session.start()
+    asked = "SELECT 1 FROM sys.dm_exec_requests WHERE session_id <> @@SPID"
+    other = connect(source, driver)
+    wait_until(lambda: bool(rows(other, asked)), "it computes")
+    source.stop()
+    session.join(30)
+    assert not session.is_alive()
 
 
 def test_a_server_is_stopped_while_its_sessions_are_at_work() -> None:
