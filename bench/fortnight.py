@@ -4,9 +4,14 @@
 
 Each night runs the line of docs/nightly.md as cron would: by `/bin/sh`, with an almost empty environment, the settings
 in `.env`. Among the nights are a source that is down, a kill, a full disk, a schema that changes, a table that is
-dropped, and hands that edit the progress file, one of which slips. In the mornings a person does what the messages say,
-and nothing else. Afterwards `--history`, the reports and the notifications must tell the true story of each night, and
-the target must hold what the source holds. The full disk takes root, for a file system of its own.
+dropped, and hands that edit the progress file, one of which slips. The first nights empty the tables and fill them, but
+one, which merges; then a person has the settings say `REFRESH=swap`, and the last night merges on a Dask cluster of
+processes that loses a worker. While nights merge or swap, readers ask for all tables all the time, and must find the
+rows of the night before or those of this one. In the mornings a person does what the messages say, and nothing else.
+
+Afterwards `--history`, the reports, `--status` and the notifications must tell the true story of each night, with its
+mode and its workers, and the target must hold what the source holds. The full disk takes root, for a file system of its
+own.
 """
 
 from __future__ import annotations
@@ -29,10 +34,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pyodbc
+
+from bench.watch import Watch
+from db import load_settings
 from demo.target import EmbeddedTarget
 from model.catalog import Column, Database, Key, KeyColumn, SqlType, Table
 from postgres.names import quote
 from standin.server import LOGIN, PASSWORD, Access, StandIn
+from tests.dask_cluster import DaskCluster
 from tests.harness import bare
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +51,8 @@ CRON = "python sync-data.py --nightly --with-schema >> sync.log 2>&1"
 #: of the file system that the target's tables lie on, and what is left of it in the night of the full disk
 DISK_MB, LEFT_KB = 64, 300
 ROWS = 20_000
+#: workers of a night on this machine, and those of the cluster, each a process
+WORKERS, CLUSTER = 2, 3
 INT, TEXT = SqlType("int"), SqlType("nvarchar", 100)
 
 
@@ -49,7 +61,21 @@ def _table(name: str, *more: Column) -> Table:
     return Table("dbo", name, columns, primary_key=Key(f"PK_{name}", (KeyColumn("ID"),), is_clustered=True))
 
 
+#: a table's usual rate in the report
+USUAL = r"<tr data-table=[^>]*data-mode=[^>]*>(?:<td[^>]*>.*?</td>){6}<td>(.*?)</td>"
+#: the applications of cluster workers through which rows come now
+LOADING = """
+SELECT application_name FROM pg_stat_activity
+WHERE application_name LIKE 'mssql-to-postgres % %:%' AND state = 'active' AND query LIKE 'COPY %'
+"""
+
+
 NAMES = ("Accounts", "Bookings", "Customers", "Drafts", "Events", "Ledger", "Offers", "Prices")
+
+
+def rows_in(night: int) -> int:
+    """How many rows each table has in a night."""
+    return ROWS + 100 * night
 
 
 @dataclass
@@ -64,6 +90,10 @@ class World:
     tables: tuple[Table, ...] = tuple(map(_table, NAMES))
     source: StandIn | None = None
     night: int = 0
+    #: the night of the rows that are staged, by their tables
+    staged: dict[str, int] = field(default_factory=dict)
+    #: the cluster's address, as long as there is one
+    cluster: str | None = None
     problems: list[str] = field(default_factory=list)
 
     def serve(self) -> None:
@@ -73,7 +103,7 @@ class World:
             table.full_name: (
                 f"SELECT i, 'night {self.night} row ' || i"
                 + "".join(f", {len(table.columns)}" for _ in table.columns[2:])
-                + f" FROM range({ROWS + 100 * self.night}) AS t(i)"
+                + f" FROM range({rows_in(self.night)}) AS t(i)"
             )
             for table in self.tables
         }
@@ -122,6 +152,22 @@ class World:
         if code != expected:
             self.problems.append(f"morning {self.night}: {line} ended with {code}, not {expected}")
 
+    def status(self) -> dict[str, Any]:
+        """What `--status` tells."""
+        shown = self._look("--status", "--json")
+        found: dict[str, Any] = json.loads(shown)
+        return found
+
+    def history(self) -> str:
+        """What `--history` shows."""
+        return self._look("--history")
+
+    def _look(self, *flags: str) -> str:
+        return subprocess.run(
+            [sys.executable, str(ROOT / "sync-data.py"), *flags], cwd=self.folder, env=self.environment(),
+            capture_output=True, text=True, check=True, encoding="utf-8",
+        ).stdout  # fmt: skip
+
     def runs(self) -> list[dict[str, Any]]:
         """The lines of runs.jsonl."""
         path = self.folder / "runs.jsonl"
@@ -141,6 +187,16 @@ class Night:
     run: Callable[[World], int] = lambda world: world.shell(CRON).wait()
     #: whether NOTIFY_ON=change must tell of it
     is_told: bool = False
+    #: how rows came, and by how many workers; None where the night got nowhere
+    mode: str | None = "truncate"
+    workers: int | None = WORKERS
+    #: whether there is nothing that its rates may be held against: it is the first of its kind, or one of the first
+    is_new_kind: bool = False
+
+    @property
+    def is_read(self) -> bool:
+        """Whether readers may ask for the tables meanwhile."""
+        return self.mode in ("merge", "swap")
 
 
 # -- what happens --------------------------------------------------------------------------------------
@@ -165,6 +221,61 @@ def kill(world: World) -> int:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     return -process.wait()
+
+
+def merged(world: World) -> int:
+    """Tonight the tables are merged."""
+    return world.shell(CRON.replace("--nightly", "--nightly --refresh merge")).wait()
+
+
+@contextlib.contextmanager
+def locked(world: World, table: str) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Somebody has locked a table of the source: who, as messages name it, and what ends it."""
+    assert world.source is not None
+    driver = load_settings(world.folder / ".env", {}).source.driver.name
+    with contextlib.closing(
+        pyodbc.connect(world.source.connection_string(driver, APP="a report", WSID="desk7"))
+    ) as held:
+        held.execute(f"SELECT TOP (1) 1 AS c0 FROM dbo.{table} WITH (TABLOCKX)").fetchall()
+        number = held.execute("SELECT @@SPID AS c0").fetchone()[0]
+        yield f"session {number} (login {LOGIN}, host desk7, a report)", held.rollback
+
+
+def on_a_cluster(world: World) -> int:
+    """A night on a cluster of processes, one of which dies while rows come by it.
+
+    Another one waits for somebody who has locked a table of the source, until a person has asked who that is.
+    """
+    folder = world.folder.parent / "cluster"
+    with locked(world, "Prices") as (session, release), DaskCluster(folder, CLUSTER, threads=1) as cluster:
+        world.cluster = cluster.address
+        flags = f"--nightly --refresh merge --max-rate 20krows --cluster {cluster.address}"
+        process = world.shell(CRON.replace("--nightly", flags))
+        by_port = {cluster.address_of(worker).rpartition(":")[2]: worker for worker in cluster.workers}
+        while process.poll() is None and not (found := world.query(LOADING)):
+            time.sleep(0.02)
+        if process.poll() is None:
+            by_port[str(found[0][0]).rpartition(":")[2]].kill()
+        _wait_until_told_of(world, session, process)
+        release()
+        return process.wait()
+
+
+def _wait_until_told_of(world: World, session: str, process: subprocess.Popen[bytes]) -> None:
+    """Ask for the status until it tells whom the run waits for."""
+    told: dict[str, Any] = {}
+    while process.poll() is None:
+        told = world.status()
+        if told["is_running"] and told["staged"] and session in {one["waits_for"] for one in told["sessions"]}:
+            return
+    world.problems.append(f"--status did not tell that {session} is waited for: {told}")
+
+
+def swap_from_now_on(world: World) -> None:
+    """Readers have complained of empty tables; a person changes the settings, and wants one table left alone."""
+    with (world.folder / ".env").open("a", encoding="utf-8") as file:
+        file.write("REFRESH=swap\n")
+    skip_offers(world)
 
 
 def fill_disk(world: World) -> None:
@@ -238,21 +349,44 @@ def nights(has_disk: bool) -> list[Night]:
     quiet = [Night("an ordinary night", nothing, 0, "done"), Night("an ordinary night", nothing, 0, "done")]
     return [
         Night("the first night", nothing, 0, "done", ("the first one begins",), is_told=True),
-        Night("an ordinary night", nothing, 0, "done", ("a new one begins",)),
-        Night("the source is down", World.stop, 3, "unreachable", ("SQL Server",), is_told=True),
+        Night(
+            "one that merges", nothing, 0, "done", ("a new one begins", "8 tables are live with the new rows"),
+            run=merged, mode="merge", is_new_kind=True,
+        ),
+        Night(
+            "the source is down", World.stop, 3, "unreachable", ("SQL Server",), is_told=True, mode=None, workers=None,
+        ),
         Night("the source is back", nothing, 0, "done", is_told=True),
-        Night("the machine is killed", nothing, 9, "stopped", run=kill),
+        Night("the machine is killed", nothing, 9, "stopped", run=kill, mode=None, workers=None),
         Night("the night after", nothing, 0, "done", ("The last run was killed", "is continued"), is_told=True),
         *(full if has_disk else quiet),
         Night(
-            "a column was added", add_column, 1, "failed", ("column rank is missing", "--apply-drift"),
-            lambda world: world.person("python replicate-schema.py --apply-drift >> schema.log 2>&1"), is_told=True,
+            "hands change the settings to swap, and a table to Skip", swap_from_now_on, 0, "done",
+            ("Left out", "Offers", "7 tables are live with the new rows"), mode="swap", is_new_kind=True,
         ),
-        Night("the column is there", nothing, 0, "done", ("is continued",), is_told=True),
-        Night("a hand sets a table to Skip", skip_offers, 0, "done", ("Left out", "Offers")),
-        Night("a table was dropped", drop_table, 0, "done", ("The source no longer has", "Drafts"), is_told=True),
-        Night("a hand slips", slip, 2, "refused", ("data_sync_progress.json", "line "), mend, is_told=True),
-        Night("the last night", nothing, 0, "done", is_told=True),
+        Night(
+            "a column was added", add_column, 1, "failed",
+            ("column rank is missing", "--apply-drift", "6 tables are staged and not live", "Readers see the rows"),
+            lambda world: world.person("python replicate-schema.py --apply-drift >> schema.log 2>&1"), is_told=True,
+            mode="swap", is_new_kind=True,
+        ),
+        Night(
+            "the column is there", nothing, 0, "done", ("is continued", "7 tables are live with the new rows"),
+            is_told=True, mode="swap", is_new_kind=True,
+        ),
+        Night(
+            "a table was dropped", drop_table, 0, "done", ("The source no longer has", "Drafts"), is_told=True,
+            mode="swap", is_new_kind=True,
+        ),
+        Night(
+            "a hand slips", slip, 2, "refused", ("data_sync_progress.json", "line "), mend, is_told=True, mode=None,
+            workers=None,
+        ),
+        Night(
+            "a cluster does it, and loses a worker", nothing, 0, "done",
+            (f"{CLUSTER} worker processes", "was lost; another does its work", "6 tables are live with the new rows"),
+            run=on_a_cluster, is_told=True, mode="merge", workers=CLUSTER, is_new_kind=True,
+        ),
     ]  # fmt: skip
 
 
@@ -266,49 +400,95 @@ def play(world: World, night: Night) -> None:
     night.before(world)
     if night.before in (add_column, drop_table):
         world.serve()
-    told = len(world.posted)
-    code, log = world.log_of(lambda: night.run(world))
+    told, known = len(world.posted), len(world.problems)
+    with contextlib.ExitStack() as stack:
+        watch = stack.enter_context(Watch(world.target, NAME, NAMES, rows_in)) if night.is_read else None
+        code, log = world.log_of(lambda: night.run(world))
     place = f"night {world.night}, {night.title}"
     problems = [f"it ended with {code}, not {night.code}"] if code != night.code else []
     problems += [f"its log does not say {words!r}" for words in night.words if words not in log]
+    if night.code == 0 and "❌" in log:
+        problems.append("its log complains, and nothing went wrong")
+    if watch is not None:
+        problems += watch.troubles
     if night.code != 9:
         problems += _about_files(world, night)
     if bool(world.posted[told:]) != night.is_told:
         problems.append(f"it was {'not ' if night.is_told else ''}told of: {world.posted[told:]}")
-    elif night.is_told and world.posted[-1]["verdict"] != night.verdict:
-        problems.append(f"it was told of as {world.posted[-1]['verdict']}")
+    elif night.is_told:
+        problems += _unlike_played("it was told of", world, night, world.posted[-1])
     print(f"{'❌' if problems else '✅'} {place}: exit code {code}", flush=True)
+    problems += world.problems[known:]
     for problem in problems:
         print(f"   {problem}", flush=True)
     if problems:
         print("   | " + log.replace("\n", "\n   | "), flush=True)
-    world.problems += [f"{place}: {problem}" for problem in problems]
+    world.problems[known:] = [f"{place}: {problem}" for problem in problems]
     night.morning(world)
+    world.cluster = None
 
 
 def _about_files(world: World, night: Night) -> Iterator[str]:
-    """What the night's line, its report and the rows in the target do not tell as it was."""
+    """What the night's line, its report, its status and the rows in the target do not tell as it was."""
     last = world.runs()[-1]
     if last["exit_code"] != night.code:
         yield f"runs.jsonl says {last['exit_code']}: {last['ended_because']}"
     page = (world.folder / "run_report.html").read_text(encoding="utf-8")
-    if f'data-verdict="{night.verdict}"' not in page or f'data-run="{last["run"]}"' not in page:
+    if f'data-run="{last["run"]}"' not in page:
         yield "run_report.html is about another night"
+    for attribute, value in (
+        ("verdict", night.verdict), ("modes", night.mode or ""), ("workers", night.workers or ""),
+        ("cluster", world.cluster or ""),
+    ):  # fmt: skip
+        if f'data-{attribute}="{value}"' not in page:
+            yield f"run_report.html does not say that its {attribute} was {value!r}"
+    if night.is_new_kind and (usual := [cell for cell in re.findall(USUAL, page) if cell]):
+        yield f"run_report.html holds it against nights of another kind, whose rates were {usual}"
+    if night.is_read:
+        yield from _about_status(world, night, last)
     done = {one["table"] for one in last["tables"] if one["status"] == "completed"}
     if night.code == 0 and not done:
         yield "no table was completed"
     if world.source is not None:
-        yield from _unlike(world, world.source, done)
+        yield from _unlike(world, done)
+    for one in last["tables"]:
+        if one["staged"]:
+            world.staged[one["table"]] = world.night
 
 
-def _unlike(world: World, source: StandIn, done: Collection[str]) -> Iterator[str]:
-    """Tables that this night brought and whose rows are not the source's of this night."""
+def _about_status(world: World, night: Night, last: dict[str, Any]) -> Iterator[str]:
+    """What `--status` does not tell in the morning as it was."""
+    told = world.status()
+    if told["is_running"] or told["last_run"]["run"] != last["run"]:
+        yield f"--status tells of another run: {told}"
+    yield from _unlike_played("--status says", world, night, told["last_run"])
+    staged = sorted(one["table"] for one in last["tables"] if one["staged"])
+    shown = sorted(one["table"] for one in told["staged"] if one["is_complete"])
+    if shown != [f"public.{table.lower()}" for table in staged] or told["under_way"]:
+        yield f"--status has {shown} staged and {told['under_way']} under way; it was {staged}"
+    if staged and f"{len(staged)} of them staged and not live" not in told["next_step"]:
+        yield f"--status says: {told['next_step']}"
+
+
+def _unlike_played(says: str, world: World, night: Night, told: dict[str, Any]) -> Iterator[str]:
+    """Where a notification, or a status, is not about the night that was played."""
+    modes = [night.mode] if night.mode else []
+    wanted = {"verdict": night.verdict, "modes": modes, "workers": night.workers, "cluster": world.cluster}
+    for name, value in wanted.items():
+        if told[name] != value:
+            yield f"{says}: {name} {told[name]}, and not {value}"
+
+
+def _unlike(world: World, done: Collection[str]) -> Iterator[str]:
+    """Tables that this night completed and whose rows are not those of the night in which they were read."""
     for table in world.tables:
         if table.name in done:
-            wanted = source.execute(f"SELECT * FROM dbo.{quote(table.name)} ORDER BY 1")
+            night = world.staged.pop(table.name, world.night)
+            more = [len(table.columns)] * len(table.columns[2:])
+            wanted = [(number, f"night {night} row {number}", *more) for number in range(rows_in(night))]
             there = world.query(f"SELECT * FROM {quote(table.name.lower())} ORDER BY 1")
             if wanted != there:
-                yield f"{table.name} holds {len(there)} rows, the source {len(wanted)}, or other values"
+                yield f"{table.name} holds {len(there)} rows, the source had {len(wanted)}, or other values"
 
 
 def check_story(world: World, played: Sequence[Night]) -> None:
@@ -317,18 +497,25 @@ def check_story(world: World, played: Sequence[Night]) -> None:
     codes = [137 if night.code == 9 else night.code for night in played]
     if [run["exit_code"] for run in ours] != codes:
         world.problems.append(f"the history has {[run['exit_code'] for run in ours]}, played was {codes}")
-    shown = subprocess.run(
-        [sys.executable, str(ROOT / "sync-data.py"), "--history"], cwd=world.folder, env=world.environment(),
-        capture_output=True, text=True, check=False, encoding="utf-8",
-    )  # fmt: skip
-    print(shown.stdout)
-    verdicts = [line.split()[4] for line in shown.stdout.splitlines() if "sync-data" in line]
-    if verdicts != [night.verdict for night in played]:
-        world.problems.append(f"--history shows {verdicts}")
+    shown = world.history()
+    print(shown)
+    told = [line.split() for line in shown.splitlines() if "sync-data" in line]
+    found = [(words[4], words[9], words[10]) for words in told]
+    cluster = played[-1]
+    wanted = [
+        (night.verdict, night.mode or "-", f"cluster:{CLUSTER}" if night is cluster else str(night.workers or "-"))
+        for night in played
+    ]
+    if found != wanted:
+        world.problems.append(f"--history shows {found}, played was {wanted}")
     if world.query("SELECT count(*) FROM drafts")[0][0] == 0:
         world.problems.append("the dropped table's rows are gone from the target")
     if world.query("SELECT count(*) FROM replication.suspended") != [(0,)]:
         world.problems.append("something is still suspended")
+    if world.query("SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace('replication_staging')") != [
+        (0,)
+    ]:
+        world.problems.append("something is still staged")
 
 
 # -- the world -------------------------------------------------------------------------------------------
@@ -391,6 +578,7 @@ def world_in(folder: Path) -> Iterator[World]:
             cursor.execute(f"CREATE DATABASE {quote(NAME)}{where}")
         place = folder / "replica"
         place.mkdir()
+        (folder / "cluster").mkdir()
         world = World(place, target, posted, disk)
         stack.callback(world.stop)
         world.serve()
@@ -398,7 +586,7 @@ def world_in(folder: Path) -> Iterator[World]:
             "MSSQL_HOST": "127.0.0.1", "MSSQL_PORT": str(world.port), "MSSQL_DATABASE": NAME, "MSSQL_USER": LOGIN,
             "MSSQL_PASSWORD": PASSWORD, "MSSQL_ENCRYPT": "no", **target.environment(NAME), "NOTIFY_URL": url,
             "NOTIFY_ON": "change", "METRICS_FILE": str(place / "replicator.prom"), "CHUNK_ROWS": "5000",
-            "RETRY_ATTEMPTS": "2", "RETRY_SECONDS": "0",
+            "RETRY_ATTEMPTS": "2", "RETRY_SECONDS": "0", "WORKERS": str(WORKERS),
         }  # fmt: skip
         env = place / ".env"
         env.write_text("".join(f"{name}='{value}'\n" for name, value in settings.items()), encoding="utf-8")
