@@ -16,7 +16,7 @@ SEES_OTHERS = """
 SELECT CASE WHEN HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER STATE') = 1
               OR HAS_PERMS_BY_NAME(NULL, NULL, 'VIEW SERVER PERFORMANCE STATE') = 1 THEN 1 ELSE 0 END AS sees_others
 """
-NOT_SHOWN = "whom the connections wait for is not shown to this login (it takes VIEW SERVER STATE)"
+NOT_SHOWN = "whom a read waits for is not shown to this login (it takes VIEW SERVER STATE)"
 
 # All connections of a run call themselves the same, also where a connection string gives them another name.
 AT_WORK = """
@@ -63,11 +63,11 @@ def at_work(connection: Any) -> list[AtWork] | None:
     for session, status, command, wait, blocker, *names in rows:
         shown = on_one_line(wait or "")
         does = f"{on_one_line(status)}: {on_one_line(command)}{f', {shown}' if shown else ''}"
-        found.append(AtWork(session, does, shown, _in_words(blocker or 0, *names)))
+        found.append(AtWork(session, does, shown, blocker_in_words(blocker or 0, *names)))
     return found
 
 
-def _in_words(blocker: int, login: str | None, host: str | None, program: str | None) -> str | None:
+def blocker_in_words(blocker: int, login: str | None, host: str | None, program: str | None) -> str | None:
     """Whom a session waits for; None for nobody, and for a latch, whose owner is not known and soon gone."""
     if blocker <= 0:
         return _NO_SESSIONS.get(blocker)

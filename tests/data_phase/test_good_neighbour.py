@@ -239,11 +239,9 @@ def test_a_login_that_may_not_see_whom_it_waits_for_is_told_so_and_the_run_goes_
         process = direct.start("data", "--tables", "Few")
         assert process.stdout is not None
         line = told(iter(process.stdout.readline, ""), "no row for 1")
-        assert (
-            "SQL Server: whom the connections wait for is not shown to this login (it takes VIEW SERVER STATE)" in line
-        )
+        assert "SQL Server: whom a read waits for is not shown to this login (it takes VIEW SERVER STATE)" in line
         shown = scene.workplace.run("data", "--status").out
-        assert "not known: SQL Server: whom the connections wait for is not shown to this login" in shown
+        assert "not known: SQL Server: whom a read waits for is not shown to this login" in shown
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, out + err
 
