@@ -3,11 +3,12 @@
 A fenced block says by its second word what its lines need: `scripts` the two scripts between a stand-in
 and an empty target, `progress` a progress file, `setup` nothing (they are what the Makefile runs), `tsql` a
 T-SQL server, `machines` other machines (there, the flags that the lines use are checked against the programs' own
-help), `cluster` a cluster, `certificates` openssl.
+help), `cluster` a cluster, `certificates` openssl, `quickstart` a terminal for each of its lines.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from demo.shop import shop
@@ -23,11 +25,11 @@ from demo.target import EmbeddedTarget
 from model.catalog import Database
 from standin.server import StandIn
 from tests.dask_cluster import DaskCluster
-from tests.harness import DEFAULT_TIMEOUT_S, ROOT, Workplace, clean_environment
+from tests.harness import DEFAULT_TIMEOUT_S, ROOT, Workplace, clean_environment, free_port, wait_until
 from tests.samples import query
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-KINDS = {"scripts", "progress", "setup", "tsql", "cluster", "certificates", "machines", ""}
+KINDS = {"scripts", "progress", "setup", "tsql", "cluster", "certificates", "machines", "quickstart", ""}
 
 
 def blocks(page: Path) -> list[tuple[str, list[str]]]:
@@ -81,6 +83,42 @@ def test_the_examples_on_a_cluster_run(
                 finished = run_line(line.replace("tls://scheduler:8786", cluster.address), workplace)
                 assert finished.returncode == 0, f"{line}\n{finished.stdout}\n{finished.stderr}"
                 assert "Cluster:" in finished.stdout
+
+
+def test_the_quick_start_of_a_cluster_runs_and_nobody_else_reaches_it(
+    serve: Callable[..., StandIn], make_workplace: Callable[[StandIn, Database], Workplace], tmp_path: Path
+) -> None:
+    database, rows = shop()
+    workplace = make_workplace(serve(database, rows), database)
+    assert run_line("python replicate-schema.py", workplace).returncode == 0
+    (lines,) = [lines for kind, lines in blocks(ROOT / "docs" / "cluster.md") if kind == "quickstart"]
+    port = str(free_port())
+    scheduler, worker, run = (line.replace("8786", port) for line in lines)
+    log = tmp_path / "cluster.log"
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with log.open("w") as said:
+        started = [
+            subprocess.Popen(["bash", "-c", f"exec env {line}"], cwd=ROOT, env=clean_environment({"PATH": programs}),
+                             stdout=said, stderr=said)
+            for line in (scheduler, worker)
+        ]  # fmt: skip
+        try:
+            wait_until(lambda: "Registered to" in log.read_text(), "the worker has joined")
+            finished = run_line(run, workplace)
+            listens = {
+                one.laddr.ip
+                for process in started
+                for one in psutil.Process(process.pid).net_connections("inet")
+                if one.status == psutil.CONN_LISTEN
+            }
+        finally:
+            for process in started:
+                process.terminate()
+            for process in started:
+                process.wait(DEFAULT_TIMEOUT_S)
+    assert finished.returncode == 0, finished.stdout + finished.stderr + log.read_text()
+    assert "Cluster: tcp://127.0.0.1:" in finished.stdout
+    assert listens == {"127.0.0.1"}
 
 
 def test_the_certificates_are_made_as_a_cluster_takes_them(

@@ -28,9 +28,11 @@ cd "$FOLDER"
 
 # What does not end by itself ends with the job.
 trap 'trap "" TERM; kill $(jobs -p) 2>/dev/null || true' EXIT
-"$VENV/bin/dask" scheduler --host "$ADDRESS" --port "$PORT" --no-dashboard "${tls[@]}" &
+"$VENV/bin/dask" scheduler --host "$ADDRESS" --port "$PORT" --no-dashboard --dashboard-address 127.0.0.1:0 \
+  "${tls[@]}" &
 srun "$VENV/bin/dask" worker "tls://$ADDRESS:$PORT" --nthreads "${SLURM_CPUS_PER_TASK:-2}" --no-nanny --no-dashboard \
-  --memory-limit 0 --death-timeout 120 --local-directory "${TMPDIR:-/tmp}" "${tls[@]}" &
+  --dashboard-address 127.0.0.1:0 --memory-limit 0 --death-timeout 120 --local-directory "${TMPDIR:-/tmp}" \
+  "${tls[@]}" &
 
 "$VENV/bin/python" - "tls://$ADDRESS:$PORT" <<'PYTHON'
 # Until the first worker is there; those that come later are used as well.

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import httpx
 import kubernetes_validate
 import pytest
 import yaml
@@ -71,6 +72,9 @@ def test_the_units_start_commands_that_there_are(unit: Path) -> None:
     assert Path(words[0]).name == "dask"
     assert_flags(words)
     assert {"--protocol", "--tls-ca-file", "--tls-cert", "--tls-key"} <= set(words)
+    # As the page makes them.
+    assert set(re.findall(r"/etc/cluster/(\S+)", line)) == {"ca.pem", "node.pem", "node-key.pem"}
+    assert words[words.index("--dashboard-address") + 1].startswith("127.0.0.1:")
 
 
 # -- Kubernetes ------------------------------------------------------------------------------------------
@@ -134,6 +138,7 @@ def test_the_pods_run_commands_that_there_are() -> None:
     for container in (pod["spec"]["containers"][0] for pod in pods()):
         if container["command"][0] == "dask":
             assert_flags([*container["command"], *container["args"]])
+            assert any(word.startswith("--dashboard-address=127.0.0.1:") for word in container["args"])
             continue
         for word in container["command"][1:]:
             assert not word.startswith("--") or word in help_of("sync-data.py")
@@ -192,6 +197,7 @@ def test_the_job_runs_scheduler_workers_and_the_run(scene: Scene, tmp_path: Path
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(job.pid, signal.SIGKILL)
     assert f"Cluster: tls://127.0.0.1:{port}, " in text
+    assert re.findall(r"dashboard at: +(?:http://)?([\d.]+):", text) == ["127.0.0.1"] * 3
     scene.assert_equal()
 
 
@@ -219,5 +225,9 @@ def test_dasks_programs_speak_tls_by_the_configuration_alone(scene: Scene, tmp_p
         running.add_worker(address=f"127.0.0.1:{running.port}")
         running.wait_for(1)
         finished = scene.run("--cluster", running.address, **settings)
+        # Who has no certificate learns nothing of it by HTTP either.
+        (told,) = set(re.findall(r"dashboard at: +http://([\d.]+:\d+)/", running.log()))
+        for page in ("info/main/workers.html", "json/identity.json", "metrics"):
+            assert httpx.get(f"http://{told}/{page}").status_code == 404, page
     assert finished.code == 0, finished.text
     scene.assert_equal()
