@@ -257,7 +257,8 @@ def _check(crew: ClusterCrew) -> None:
         lines = "\n".join(f"  {address}: {about}" for address, about in sorted(wrong.items()))
         raise RunRefusedError(
             f"{len(wrong)} of {len(found)} workers cannot take tasks of this run ({reaching.OURS}):\n{lines}\n"
-            f"Install the same version there, or send it with CLUSTER_CODE; docs/cluster.md says how."
+            f"Install the same version there, name its folder in their PYTHONPATH, or send it with CLUSTER_CODE; "
+            f"docs/cluster.md says how."
         )
     answers = crew.lacking([address for address, about in found.items() if reaching.fits(about)])
     if lacking := {address: words for address, words in answers.items() if words != reaching.SILENT}:
