@@ -22,7 +22,14 @@ from data_phase.refresh_plan import flags_of, plan_refresh
 from data_phase.reject_files import write_files
 from data_phase.reject_retry import retry
 from data_phase.rights_check import lacking_rights
-from data_phase.staging_left import notice_live, remove_abandoned, remove_after_reset, remove_differing, staged_session
+from data_phase.staging_left import (
+    notice_live,
+    remove_abandoned,
+    remove_after_reset,
+    remove_differing,
+    staged_session,
+    tell_given_up,
+)
 from db import connect_target, target_words
 from model.catalog import Table
 from model.errors import CatalogError
@@ -102,6 +109,7 @@ def _run(
     plan = believed(this_run, plan, existing, pair)
     refresh = plan_refresh(this_run, plan, existing, pair, data_options)
     plan = notice_live(this_run, plan, refresh.staged, pair.target)
+    tell_given_up(this_run, plan, refresh.staged)
     refused = look_at_schema(this_run, [work.table for work in plan.work]) if look_at_schema and plan.work else {}
     unfinished = unfinished_loads(this_run, pair)
     doubted = contradicted(this_run, plan, unfinished, pair)

@@ -49,6 +49,22 @@ def notice_live(this_run: Run, plan: Plan, staged: Mapping[str, Refresh], connec
     return plan.without({doubtful[name].key for name in found})
 
 
+def tell_given_up(this_run: Run, plan: Plan, staged: Mapping[str, Refresh]) -> None:
+    """Say which staged rows nobody goes on with, since their tables are now filled in place."""
+    if plan.is_new:
+        return
+    tracker = this_run.tracker
+    keys = [work.table.key for work in plan.work if work.table.key not in staged]
+    given_up = [key for key in keys if tracker.status(key) == "in_progress" and "staged_at" in tracker.entry(key)]
+    if given_up:
+        one = len(given_up) == 1
+        this_run.display.say(
+            f"⚠️ {len(given_up)} table{' of this session is' if one else 's of this session are'} staged and not live: "
+            f"{listed(given_up)}. {'It is' if one else 'They are'} loaded again, in place, as REFRESH, REFRESH_TABLES "
+            f"or --refresh now has it"
+        )
+
+
 def remove_abandoned(this_run: Run, run: int, kept: Collection[str], connection: object) -> None:
     """Remove what abandoned sessions left in the staging schema, but of those that are `kept`; told.
 

@@ -65,7 +65,8 @@ class Staged(ABC):
         """A load that goes on; words where it does not, and is begun from the start."""
         job = replace(step.job, load=known.load or "", is_continued=True)
         if known.fingerprint != job.fingerprint:
-            return f"⚠️ {job.table.full_name}: its load starts from scratch, because its columns or its key changed"
+            why = "its columns, its key or its mode changed"
+            return f"⚠️ {job.table.full_name}: its load starts from scratch, because {why}"
         try:
             with loader.transaction(step.target) as cursor:
                 checkpoints.hold_against_table(cursor, job.id, known)

@@ -134,6 +134,25 @@ def test_what_an_abandoned_session_staged_goes_with_the_next_run(old: Scene, mod
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_what_is_staged_and_given_up_for_another_mode_is_told(old: Scene, mode: str) -> None:
+    with broken(old, "few"):
+        assert old.run("--refresh", mode).code == 1
+    other = {"merge": "swap", "swap": "merge"}[mode]
+    with broken(old, "few"):
+        again = old.run("--resume", "--refresh", other)
+    assert again.code == 1, again.text
+    assert "dbo.Later: its load starts from scratch, because its columns, its key or its mode changed" in again.out
+    in_place = old.run("--resume", "--refresh", "truncate")
+    assert in_place.code == 0, in_place.text
+    assert (
+        "2 tables of this session are staged and not live: Big and Later. They are loaded again, in place"
+        in in_place.out
+    )
+    old.assert_equal()
+    assert staged(old) == []
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_what_is_staged_is_not_completed_by_a_hand_edit_alone(old: Scene, mode: str) -> None:
     with broken(old, "few"):
         assert old.run("--refresh", mode).code == 1
