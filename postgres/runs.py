@@ -29,6 +29,8 @@ from postgres.names import TargetName, listed
 #: the first key of this tool's advisory locks; the second is a run's number, 0 for judging claims
 LOCK_CLASS = 0x5265706C
 JUDGING = 0
+#: the same for making the schema `replication`
+PREPARING = -1
 SECONDS_BETWEEN_SIGNS_OF_LIFE = 1.0
 #: how often a step is tried whose connection breaks
 ATTEMPTS = 5

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -333,6 +335,42 @@ def test_a_run_is_alive_again_though_the_server_noticed_late_that_its_connection
     finally:
         other.close()
         live.close()
+
+
+class _CommitsLater:
+    """A connection whose commit waits for a word."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.waits, self.may = threading.Event(), threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def commit(self) -> None:
+        self.waits.set()
+        assert self.may.wait(60)
+        self._connection.commit()
+
+
+def test_two_runs_that_begin_at_once_on_a_new_target_do_not_fail_for_each_other_s_sake(scene: Scene) -> None:
+    with (
+        closing(scene.target.connect(scene.database)) as one,
+        closing(scene.target.connect(scene.database)) as other,
+        ThreadPoolExecutor(2) as threads,
+    ):
+        one.autocommit = other.autocommit = False
+        slow = _CommitsLater(one)
+        first = threads.submit(own_schema.prepare, slow)
+        assert slow.waits.wait(60)
+        second = threads.submit(own_schema.prepare, other)
+        waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        try:
+            wait_until(lambda: bool(scene.query(waiting)), "the second waits for the first")
+        finally:
+            slow.may.set()
+        first.result(60)
+        second.result(60)
 
 
 def test_a_run_has_no_number_of_another_that_is_alive(scene: Scene) -> None:
