@@ -15,7 +15,7 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ from cluster import envelope, parcels
 from model.cluster import Credentials, is_this_machine
 from model.errors import CancelledError, ReplicationError
 from model.rates import MaxRate
+from model.settings import Secrets, Settings
 from scheduling.local_workers import LocalWorkers, Remark
 from scheduling.pace import Pace
 from scheduling.tasks import Label, Task
@@ -115,10 +116,23 @@ def application_of(run: str, worker: str) -> str:
 class _Crew:
     """The threads of one run in this process."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, secrets: Secrets) -> None:
         self.workers: LocalWorkers[Any] = LocalWorkers(threads)
+        self._secrets = secrets
         self.used_at = time.monotonic()
         self.labels: dict[Label, Future[object]] = {}
+
+    def remarks(self) -> tuple[Remark, ...]:
+        """What was said since the last time, as it may be seen by others who use the cluster."""
+        found = self.workers.remarks()
+        for one in found:
+            if one.again is not None:
+                self.hide(one.again.error)
+        return tuple(replace(one, words=self._secrets.hide(one.words)) for one in found)
+
+    def hide(self, error: BaseException) -> None:
+        """Take from an error's words what must not be shown: Dask's scheduler keeps what is published."""
+        error.args = tuple(self._secrets.hide(one) if isinstance(one, str) else one for one in error.args)
 
 
 class Station:
@@ -178,7 +192,7 @@ class Station:
         with self._lock:
             if self._is_closing.is_set():
                 raise CancelledError
-            crew = self._crews.get(order.run) or _Crew(self._worker.state.nthreads)
+            crew = self._crews.get(order.run) or _Crew(self._worker.state.nthreads, _secrets_of(task))
             self._crews[order.run] = crew
             if task.label in crew.labels:
                 # What this run gave up just now, and may still hang here.
@@ -196,6 +210,9 @@ class Station:
                     wait([future], timeout=END_S)
                     raise CancelledError
             return future.result()
+        except Exception as error:
+            crew.hide(error)
+            raise
         finally:
             with self._lock:
                 crew.used_at = time.monotonic()
@@ -238,14 +255,14 @@ class Station:
         workers, labels = crew.workers, list(crew.labels)
         still = {label: workers.seconds_still(label) for label in labels}
         with self._telling:
-            report = Report(workers.rows_of_tasks(), still, tuple(workers.remarks()))
+            report = Report(workers.rows_of_tasks(), still, crew.remarks())
             if labels or report.remarks:
                 self._tell(run, report)
 
     def _tell_remarks(self, run: str, crew: _Crew) -> None:
         """Before a task's answer; its rows are in that."""
         with self._telling:
-            if remarks := tuple(crew.workers.remarks()):
+            if remarks := crew.remarks():
                 self._tell(run, Report({}, {}, remarks))
 
     def _tell(self, run: str, report: Report) -> None:
@@ -254,6 +271,11 @@ class Station:
 
     def _publish(self, told: dict[str, object]) -> None:
         self._worker.log_event(TOPIC, {**told, "worker": self._worker.address})
+
+
+def _secrets_of(task: object) -> Secrets:
+    settings = getattr(task, "settings", None)
+    return settings.secrets if isinstance(settings, Settings) else Secrets()
 
 
 def _packed(answer: Answer) -> bytes:

@@ -8,6 +8,7 @@ import re
 import signal
 
 import pytest
+from distributed import Client
 
 from tests.dask_cluster import DaskCluster
 from tests.harness import wait_until
@@ -73,6 +74,18 @@ def test_secrets_stand_in_no_log_of_the_cluster(scene: Scene, cluster: DaskClust
     assert failing.code == 1 and statuses(scene.workplace.data_progress)["Few"] == "failed"
     assert password not in cluster.log() + failing.text
     assert "PWD" not in cluster.log()
+
+
+def test_values_of_rows_that_are_hidden_stand_in_nothing_that_the_scheduler_keeps(
+    scene: Scene, own_cluster: DaskCluster
+) -> None:
+    scene.query("CREATE UNIQUE INDEX of_three ON few (left(label, 3))")
+    failing = scene.run("--cluster", own_cluster.address, ERROR_VALUES="hide")
+    assert failing.code == 1 and "(SQLSTATE 23505)" in failing.out, failing.text
+    with Client(own_cluster.address, set_as_default=False) as client:
+        kept = repr(client.get_events())
+    assert "duplicate key value violates unique constraint" in kept
+    assert "=(few)" not in kept + own_cluster.log() + failing.text
 
 
 # -- what cannot be carried out ------------------------------------------------------------------------
