@@ -87,7 +87,7 @@ def bring(step: Step, chunk: Chunk, *, empties_first: bool) -> Totals:
         changes.add(kind, job.plan.columns[position].name, values)
 
     raw = native_numbers.ask_for(step.source, job.plan.sources, job.table.row_count)
-    source = SourceConnections(step.source, step.settings, step.pair.by_value)
+    source = SourceConnections(step.source, step.settings, step.pair.by_value, step.pair.wires)
     batches = _paced(step, reader.read_batches(source, WantedRows(job.table, job.plan.sources, chunk, raw), count))
     work = LoadTransaction(
         job.plan, finish, begin, step.worker.moved, empties_first, step.settings.lock_wait, step.worker.remark

@@ -8,6 +8,7 @@ from db import connect_to_load
 from model.errors import CancelledError
 from model.settings import Settings
 from mssql import odbc_client, reader, snapshots
+from mssql.wires import Wires
 from postgres.connections import break_off
 
 
@@ -18,15 +19,17 @@ class ConnectionPair:
         """`session` holds connections to the source that must last, since no other sees the snapshot that they see."""
         self.settings = settings
         self._session = session
+        #: all that this pair has open on the source
+        self.wires = session.wires if session is not None else Wires()
         self._source: Any = session.batches if session is not None else None
         self._target: Any = None
         self._is_given_up = False
 
     @property
     def source(self) -> Any:
-        """An arrow-odbc connection. Raises UnreachableError."""
+        """An arrow-odbc connection. Raises UnreachableError, CancelledError once given up."""
         if self._source is None:
-            self._source = reader.connect(self.settings)
+            self._source = self.wires.opened(lambda: reader.connect(self.settings), reader.ask)
         return self._source
 
     @property
@@ -48,9 +51,10 @@ class ConnectionPair:
         """End this pair for good, from any thread, whatever its worker hangs in.
 
         Nothing that its worker does when it wakes up can reach the target any more: the connection is
-        broken, and no other is opened.
+        broken, and no other is opened. The source ends its query.
         """
         self._is_given_up = True
+        self.wires.break_off()
         break_off(self._target)
 
     def disconnect(self) -> None:

@@ -149,7 +149,7 @@ def _read_again(step: Step, rows: Sequence[Recorded]) -> Iterator[Part]:
     try:
         if keys:
             picked = chunk_keys.pick(job.table, keys)
-            source = SourceConnections(step.source, step.settings)
+            source = SourceConnections(step.source, step.settings, wires=step.pair.wires)
             yield from reader.read_batches(source, WantedRows(job.table, job.plan.sources, picked))
         else:
             yield read_rows([row.row for row in rows], job.plan.sources)

@@ -53,6 +53,11 @@ class Figures:
     counts_utf8: bool
 
 
+def ask(connection: Any, query: str) -> None:
+    """Have a pyodbc connection answer a query, whatever the answer is. Raises pyodbc.Error."""
+    connection.execute(query).fetchall()
+
+
 def count_rows(connection: Any, table: Table) -> int:
     """The rows of a table. `connection` is a pyodbc one. Raises SourceError."""
     (rows,) = _ask(connection, f"SELECT COUNT_BIG(*) FROM {quote_table(table.schema, table.name)}")

@@ -151,6 +151,11 @@ class Connection:
         finally:
             _manager().SQLFreeHandle(ctypes.c_short(STATEMENT), handle)
 
+    def ask(self, query: str) -> None:
+        """Have a query answered, whatever the answer is. Raises OdbcError."""
+        for _ in self.rows(query):
+            pass
+
     def rows(self, query: str, on_description: Callable[[pa.Schema], None] | None = None) -> Iterator[Row]:
         """The rows of a query; each is over when the next one is asked for. Raises OdbcError.
 

@@ -41,6 +41,12 @@ def connect(settings: Settings) -> Any:
         raise source_unreachable(settings, error) from None
 
 
+def ask(connection: Any, query: str) -> None:
+    """Have such a connection answer a query, whatever the answer is. Raises arrow_odbc.Error."""
+    for _ in connection.read_arrow_batches(query, batch_size=1):
+        pass
+
+
 def read_batches(source: SourceConnections, wanted: WantedRows, on_change: OnChange | None = None) -> Iterator[Part]:
     """The wanted rows as record batches of at most BATCH_SIZE rows, columns in the given order.
 

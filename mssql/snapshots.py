@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import arrow_odbc
@@ -22,6 +22,7 @@ from model.errors import OdbcError, SnapshotError
 from model.settings import Settings
 from mssql import odbc_client, reader
 from mssql.quoting import can_be_one_constant, is_beyond_basic_plane, literal, quote, quote_table
+from mssql.wires import Wires
 
 #: milliseconds that the fence waits for those who write to a table
 FENCE_TIMEOUT_MS = 30_000
@@ -87,12 +88,13 @@ def drop_snapshot(connection: Any, name: str) -> None:
 class Session:
     """A worker's connections to one snapshot: one that reads in batches, and one that reads value by value.
 
-    `life` keeps the second one open, where there is one.
+    `life` keeps the second one open, where there is one. `wires` are those of both.
     """
 
     batches: Any
     by_value: odbc_client.Connection | None = None
     life: Any = None
+    wires: Wires = field(default_factory=Wires)
 
     @property
     def is_open(self) -> bool:
@@ -155,7 +157,8 @@ def _session(settings: Settings, table: Table, is_fenced: bool) -> Session:
     # The first reading of a table, not BEGIN, decides which snapshot a connection sees.
     touch = f"SELECT COUNT_BIG(*) AS c0 FROM (SELECT TOP (1) 1 AS c1 FROM {_quoted(table)}) AS t"
     try:
-        batches = reader.connect(settings)
+        wires = Wires()
+        batches = wires.opened(lambda: reader.connect(settings), reader.ask)
         for statement in BEGIN:
             batches.execute(statement)
         _value(batches, touch)
@@ -163,9 +166,9 @@ def _session(settings: Settings, table: Table, is_fenced: bool) -> Session:
         if level != SNAPSHOT:
             raise SnapshotError(f"the server gave isolation level {level} instead of SNAPSHOT ({SNAPSHOT})")
         if not is_fenced:
-            return Session(batches)
+            return Session(batches, wires=wires)
         life = odbc_client.connect(settings)
-        session = Session(batches, life.__enter__(), life)
+        session = Session(batches, wires.opened(life.__enter__, odbc_client.Connection.ask), life, wires)
         assert session.by_value is not None
         for statement in BEGIN:
             session.by_value.execute(statement)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from mssql.native_numbers import RawNumbers
 from mssql.quoting import quote, quote_table
 from mssql.token_connection import TokenConnection
 from mssql.where import where_clause
+from mssql.wires import Wires
 from type_mapping import has_seventh_digit, read_type, select_expression
 
 #: told how a value was changed, of which column (by its position), in how many values
@@ -29,15 +30,20 @@ OnChange = Callable[[Kind, int, int], None]
 class SourceConnections:
     """Connections to the source: `connection` is an arrow-odbc one, or one by an access token.
 
-    `by_value` serves where another kind is needed; one is opened where it is not given.
+    `by_value` serves where another kind is needed; one is opened where it is not given, whose wire is one of `wires`.
     """
 
     connection: Any
     settings: Settings
     by_value: odbc_client.Connection | None = None
+    wires: Wires = field(default_factory=Wires)
 
     def second_connection(self) -> AbstractContextManager[odbc_client.Connection]:
-        """What reads value by value. Raises SourceError where there is none and none may be opened."""
+        """What reads value by value.
+
+        Raises SourceError where there is none and none may be opened; opening one raises UnreachableError,
+        CancelledError.
+        """
         if self.by_value is not None:
             return nullcontext(self.by_value)
         if isinstance(self.connection, TokenConnection):
@@ -48,7 +54,14 @@ class SourceConnections:
                 f"rows with values too large to bind, with broken text, or with names beyond the basic plane take a "
                 f"second connection; {self.settings.source.closed_because}"
             )
-        return odbc_client.connect(self.settings)
+        return self._another()
+
+    @contextmanager
+    def _another(self) -> Iterator[odbc_client.Connection]:
+        with ExitStack() as life:
+            yield self.wires.opened(
+                lambda: life.enter_context(odbc_client.connect(self.settings)), odbc_client.Connection.ask
+            )
 
 
 @dataclass(frozen=True)

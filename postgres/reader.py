@@ -93,6 +93,12 @@ def disconnect(connection: Any) -> None:
         connection.close()
 
 
+def cancel(connection: Any) -> None:
+    """Have the server end the query of a connection that another thread waits for, but does not close meanwhile."""
+    with suppress(adbc_driver_manager.Error):
+        connection.adbc_cancel()
+
+
 def block_ranges(connection: Any, tables: Iterable[TargetName]) -> dict[TargetName, tuple[BlockRange, ...]]:
     """Ranges of about equal size that together hold all rows of each table. Raises psycopg2.Error.
 

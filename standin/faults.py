@@ -9,12 +9,16 @@ from pathlib import Path
 
 from standin.errors import SqlError
 
-#: A fault's number that closes the connection instead of sending an error.
-DROP = -1
+#: Faults' numbers that close the connection, or say nothing any more, instead of sending an error.
+DROP, HOLD = -1, -2
 
 
 class ConnectionDroppedError(Exception):
     """A fault asked for the connection to be closed without a word."""
+
+
+class HeldBackError(Exception):
+    """A fault asked for the answer to be held back until the client cancels it or is gone."""
 
 
 @dataclass
@@ -27,17 +31,21 @@ class Fault:
     after_rows: int | None = None
 
     @property
-    def error(self) -> SqlError:
-        """What the client is told."""
+    def exception(self) -> Exception:
+        """What ends the answer: the error that the client is told, or that it is told nothing."""
+        if self.number == DROP:
+            return ConnectionDroppedError()
+        if self.number == HOLD:
+            return HeldBackError()
         return SqlError(self.number, self.message, 13 if self.number == 1205 else 16)
 
 
 @dataclass(frozen=True)
 class Interruption:
-    """The error with which an answer is to fail once so many rows are sent."""
+    """What ends an answer once so many rows are sent."""
 
     after_rows: int
-    error: SqlError
+    exception: Exception
 
 
 class Faults:
@@ -66,16 +74,14 @@ class Faults:
     def strike(self, table: str) -> Interruption | None:
         """What the next fault does to a query that names the table.
 
-        Raises SqlError, or ConnectionDroppedError, where the fault comes before the first row.
+        Raises SqlError, ConnectionDroppedError or HeldBackError where the fault comes before the first row.
         """
         fault = self._take(table.lower())
         if fault is None:
             return None
         if fault.after_rows is not None:
-            return Interruption(fault.after_rows, fault.error)
-        if fault.number == DROP:
-            raise ConnectionDroppedError
-        raise fault.error
+            return Interruption(fault.after_rows, fault.exception)
+        raise fault.exception
 
     def _take(self, table: str) -> Fault | None:
         with self._lock:

@@ -96,6 +96,11 @@ class StandIn(Source):
         if self._server is not None:
             self._server.close_clients()
 
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return 0 if self._server is None else len(self._server.clients)
+
     def __enter__(self) -> StandIn:
         return self.start()
 

@@ -16,7 +16,7 @@ from model.catalog import Database, SqlType
 from standin.activity import Activity
 from standin.collations import DEFAULT_COLLATION_NAME
 from standin.errors import SqlError
-from standin.faults import DROP, Fault, Faults, Interruption
+from standin.faults import DROP, HOLD, Fault, Faults, Interruption
 from standin.filling import Rows, fill, load, table_name
 from standin.logins import SeenLogin
 from standin.quoting import quote
@@ -57,6 +57,8 @@ class Source:
         self.locks = TableLocks()
         self.activity = Activity()
         self._faults = Faults()
+        #: the sessions whose answers are held back now
+        self.held_back: set[int] = set()
         self._denied = {name.lower() for name in denied}
         self._lock = threading.Lock()
         self._parsed = functools.lru_cache(maxsize=500)(parse)
@@ -148,6 +150,13 @@ class Source:
         Without a number the connection is closed at that point, and nothing said.
         """
         self._faults.add(table, Fault(number, message, times, rows))
+
+    def hold_back(self, table: str, rows: int | None = None, times: int = 1) -> None:
+        """The next `times` queries that name `table` get no answer, or none after `rows` rows.
+
+        As of a query that takes for ever: until it is cancelled, or whoever asked is gone.
+        """
+        self._faults.add(table, Fault(HOLD, "", times, rows))
 
     def load_faults(self, path: Path) -> None:
         """Adds the faults that a JSON file lists (`Faults.add_file`)."""

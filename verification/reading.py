@@ -131,7 +131,7 @@ def look_at_part(reading: Reading, part: Range, is_wanted: npt.NDArray[np.bool_]
 def _pieces(reading: Reading, part: Range) -> Iterator[Piece]:
     pair = reading.pair
     if isinstance(part, Chunk):
-        source = SourceConnections(reading.connections.source, reading.settings)
+        source = SourceConnections(reading.connections.source, reading.settings, wires=reading.connections.wires)
         for rows in reader.read_batches(source, WantedRows(pair.table, pair.columns, part)):
             yield _of_source(pair, rows)
     else:

@@ -36,6 +36,7 @@ from pysqlbridge.tds.token import negotiate
 
 from standin.activity import Client
 from standin.errors import EncodingError, SqlError, as_sql_error
+from standin.faults import HeldBackError
 from standin.logins import (
     ACKNOWLEDGED,
     FEDAUTH_MESSAGE,
@@ -224,7 +225,10 @@ class ClientConnection(Connection):  # type: ignore[misc]
         if message.status & (PacketStatus.RESET_CONNECTION | PacketStatus.RESET_CONNECTION_SKIP_TRAN):
             reset(session)
         try:
-            _answer(session, message.type, message.payload)
+            try:
+                _answer(session, message.type, message.payload)
+            except HeldBackError:
+                self._hold_back()
         except _CancelledError:
             session.answer.done(DoneStatus.FINAL | DoneStatus.ATTENTION)
         session.answer.flush(is_last=True)
@@ -234,9 +238,18 @@ class ClientConnection(Connection):  # type: ignore[misc]
         tunnel = self._tunnel if self._session_encrypted else None
         self._client.sendall(packets if tunnel is None else tunnel.wrap(bytes(packets)))
 
-    def _stop_if_cancelled(self) -> None:
-        """Looks whether the client wants the answer to end."""
-        if not select.select([self._client], [], [], 0)[0]:
+    def _hold_back(self) -> None:
+        """Says nothing until the client wants no answer any more."""
+        self._source.held_back.add(self._spid)
+        try:
+            while True:
+                self._stop_if_cancelled(seconds=1)
+        finally:
+            self._source.held_back.discard(self._spid)
+
+    def _stop_if_cancelled(self, seconds: float = 0) -> None:
+        """Looks, for so long, whether the client wants the answer to end."""
+        if not select.select([self._client], [], [], seconds)[0]:
             return
         data = self._client.recv(65536)
         if not data:

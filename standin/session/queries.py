@@ -12,7 +12,7 @@ import pyarrow as pa
 from model.catalog import SqlType
 from standin.activity import REQUESTS, SESSIONS, Client
 from standin.errors import SqlError
-from standin.faults import DROP, ConnectionDroppedError, Interruption
+from standin.faults import Interruption
 from standin.parameters import Parameter
 from standin.quoting import quote
 from standin.relations import Relation
@@ -176,8 +176,7 @@ def _send_rows(
         if interruption is not None and sent >= interruption.after_rows:
             break
     if interruption is not None:
-        if interruption.error.number == DROP:
+        if not isinstance(interruption.exception, SqlError):
             session.answer.flush()
-            raise ConnectionDroppedError
-        raise interruption.error
+        raise interruption.exception
     return sent
