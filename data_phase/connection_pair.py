@@ -23,7 +23,8 @@ class ConnectionPair:
         self.wires = session.wires if session is not None else Wires()
         self._source: Any = session.batches if session is not None else None
         self._target: Any = None
-        self._is_given_up = False
+        #: whether it is of no use any more
+        self.is_given_up = False
 
     @property
     def source(self) -> Any:
@@ -37,7 +38,7 @@ class ConnectionPair:
         """A psycopg2 connection outside a transaction. Raises UnreachableError, CancelledError once given up."""
         if self._target is None or self._target.closed:
             self._target = connect_to_load(self.settings)
-        if self._is_given_up:
+        if self.is_given_up:
             self.disconnect()
             raise CancelledError
         return self._target
@@ -53,7 +54,7 @@ class ConnectionPair:
         Nothing that its worker does when it wakes up can reach the target any more: the connection is
         broken, and no other is opened. The source ends its query.
         """
-        self._is_given_up = True
+        self.is_given_up = True
         self.wires.break_off()
         break_off(self._target)
 

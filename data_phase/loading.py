@@ -104,7 +104,7 @@ def load(loading: Loading, pairs: Sequence[ConnectionPair], finisher: Connection
         observers = _observers(loading, totals, bars)
         _copy(loading, jobs, pairs, finisher, observers, units)
         _switch_the_rest(loading, units, observers)
-    let_sequences_go_on(this_run, pairs[0])
+    let_sequences_go_on(this_run, _usable(this_run, pairs))
     is_restored = restore(this_run, loading.live, loading.workers.now, suspended)
     done = loading.plan.without(totals.left_out)
     _fail_what_is_gone(loading, done, totals)
@@ -126,6 +126,11 @@ def load(loading: Loading, pairs: Sequence[ConnectionPair], finisher: Connection
     if totals.rejected:
         ending += failed(f"{totals.rejected:,} rows were rejected")
     return ending
+
+
+def _usable(this_run: Run, pairs: Sequence[ConnectionPair]) -> ConnectionPair:
+    """One that was not given up with what its worker hung in."""
+    return next((one for one in pairs if not one.is_given_up), None) or ConnectionPair(this_run.settings)
 
 
 def _modes(loading: Loading, pair: ConnectionPair) -> dict[str, LoadMode]:

@@ -215,6 +215,21 @@ def test_a_connection_pair_that_is_given_up_never_reaches_the_target_again(
     assert query(target, target_database, "SELECT * FROM big") == []
 
 
+def test_a_chunk_that_is_given_up_frees_the_source_and_its_thread(
+    settings: Settings, job: Job, source: StandIn, target: EmbeddedTarget, target_database: str
+) -> None:
+    begun = begin(settings, job)
+    workers = LocalWorkers[ConnectionPair](1)
+    copying = CopyChunk(settings, begun.job, begun.chunks[0])
+    source.hold_back("dbo.Big")
+    hanging = workers.submit(copying)
+    wait_until(lambda: len(source.held_back) == 1, "it waits for the source")
+    workers.give_up(copying.label)
+    assert isinstance(hanging.exception(60), CancelledError)
+    wait_until(lambda: source.connections == 0, "the source has no connection")
+    assert query(target, target_database, "SELECT * FROM big") == []
+
+
 def test_a_beginning_that_was_given_up_empties_nothing_when_it_wakes_up(
     settings: Settings, job: Job, target: EmbeddedTarget, target_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
