@@ -191,6 +191,9 @@ def _source(values: Mapping[str, str]) -> tuple[Source, Sequence[str]]:
     else:
         parts |= {"Server": host if has_instance else f"{host},{port}"}
         parts |= {"Encrypt": encrypt, "TrustServerCertificate": trust}
+        # Microsoft, "Connection resiliency in the ODBC driver": an idle connection that breaks would be opened again
+        # without a word, also one that was given up.
+        parts |= {"ConnectRetryCount": "0"}
         parts |= {"MultiSubnetFailover": "yes"} if is_listener else {}
     parts |= {"ApplicationIntent": "ReadOnly"} if read("MSSQL_APPLICATION_INTENT", values) == "readonly" else {}
     parts |= {"Database": database, **login.keywords, "APP": APPLICATION}

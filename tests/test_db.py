@@ -303,6 +303,14 @@ def test_what_freetds_is_asked_for_is_what_travels(encryption: str, shop: Shop) 
 
 
 @pytest.mark.parametrize(
+    ("driver", "count"), [("ODBC Driver 17 for SQL Server", "0"), ("/opt/libmsodbcsql-18.6.so.2.1", "0"), ("FreeTDS", None)]
+)
+def test_no_driver_opens_a_connection_again_by_itself(driver: str, count: str | None) -> None:
+    settings = load_settings(None, {**source_settings(1433, "shop"), "PGDATABASE": "d", "MSSQL_DRIVER": driver})
+    assert parse_odbc(settings.source.connection_string).get("connectretrycount") == count
+
+
+@pytest.mark.parametrize(
     ("text", "is_encrypted"),
     [
         ("Driver={ODBC Driver 18 for SQL Server};Server=s;Database=d", True),
