@@ -107,8 +107,9 @@ class Limits:
     stall_seconds: float
     attempts: int
     seconds_to_stop: float = 10.0
-    #: tasks that run when a signal comes get so long to end by themselves, as long as they move
-    seconds_to_end: float = 10.0
+    #: tasks that run when a signal comes get so long to end by themselves, as long as they move; ten seconds after it
+    #: both servers are free
+    seconds_to_end: float = 8.0
     #: the moment from which no task begins any more, and its words for a person
     stop_at: datetime | None = None
     #: seconds after which it is told that a task does not move, and again
@@ -215,6 +216,7 @@ class Scheduler(Generic[C]):
         if self._limits.seconds_to_stop and self._moving():
             self._publish([Stopping("Stopping once the chunks under way are through", self._limits.seconds_to_end)])
         while self._limits.seconds_to_stop and time.monotonic() < deadline and self._moving():
+            self._end_what_stands_still()
             done, _ = wait(self._running, timeout=SECONDS_A_ROUND, return_when=FIRST_COMPLETED)
             for future in done:
                 self._take(self._running.pop(future), future)
@@ -222,7 +224,18 @@ class Scheduler(Generic[C]):
             self._publish(events)
 
     def _moving(self) -> list[_Running[C]]:
-        return [one for one in self._running.values() if self._workers.seconds_still(one.task.label) < STILL_SECONDS]
+        return [one for one in self._running.values() if self._moves(one)]
+
+    def _moves(self, running: _Running[C]) -> bool:
+        return self._workers.seconds_still(running.task.label) < STILL_SECONDS
+
+    def _end_what_stands_still(self) -> None:
+        """It may hang for ever: its servers need not wait until others are through."""
+        for future, running in list(self._running.items()):
+            if not (future.done() or self._moves(running)):
+                del self._running[future]
+                self._workers.give_up(running.task.label)
+                self._events.append(running.ended)
 
     def _choose(self) -> list[_Running[C]]:
         """What those who are free do next: what was begun before what waits."""

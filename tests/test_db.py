@@ -15,8 +15,9 @@ import pytest
 from db import load_settings
 from demo.target import EmbeddedTarget
 from model.errors import SettingsError
+from model.odbc_strings import parse_odbc
 from standin.server import LOGIN, PASSWORD, Access
-from tests.harness import OPEN_WIRE, Proxy, utf16, wait_until
+from tests.harness import OPEN_WIRE, Proxy, source_settings, utf16, wait_until
 from tests.samples import SHOP, SHOP_ROWS, MakeWorkplace, Serve, Shop, both_scripts, entries, statuses, target_tables
 
 # -- the source cannot be used -------------------------------------------------------------------
@@ -303,7 +304,8 @@ def test_what_freetds_is_asked_for_is_what_travels(encryption: str, shop: Shop) 
 
 
 @pytest.mark.parametrize(
-    ("driver", "count"), [("ODBC Driver 17 for SQL Server", "0"), ("/opt/libmsodbcsql-18.6.so.2.1", "0"), ("FreeTDS", None)]
+    ("driver", "count"),
+    [("ODBC Driver 17 for SQL Server", "0"), ("/opt/libmsodbcsql-18.6.so.2.1", "0"), ("FreeTDS", None)],
 )
 def test_no_driver_opens_a_connection_again_by_itself(driver: str, count: str | None) -> None:
     settings = load_settings(None, {**source_settings(1433, "shop"), "PGDATABASE": "d", "MSSQL_DRIVER": driver})

@@ -77,7 +77,7 @@ def test_a_signal_lets_chunks_end_that_move(scene: Scene) -> None:
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert "Stopping once the chunks under way are through, 10 s at most" in out
+    assert "Stopping once the chunks under way are through, 8 s at most" in out
     assert "Stopped by SIGTERM" in err
     assert len(scene.checkpoints()) > before
     assert scene.run("--resume", "--no-truncate").code == 0

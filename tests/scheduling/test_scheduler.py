@@ -316,6 +316,32 @@ def test_a_stop_ends_the_tasks_and_breaks_their_connections() -> None:
     assert ends == [True]
 
 
+def test_what_hangs_when_a_stop_comes_ends_before_what_moves() -> None:
+    given_up = threading.Event()
+
+    class Half(Table):
+        def do(self, name: str, worker: Worker[NoConnections]) -> object:
+            if name == "one":
+                worker.connections.is_given_up.wait(30)
+                given_up.set()
+                raise CancelledError
+            while not given_up.wait(0.05):
+                worker.moved(1)
+            return super().do(name, worker)
+
+    stops = [Stopped(15)]
+
+    def publish(events: Sequence[Event]) -> None:
+        if stops and any(isinstance(event, RowsUnderWay) for event in events):
+            raise stops.pop()
+
+    workers, log = LocalWorkers[NoConnections](2), list[str]()
+    with pytest.raises(Stopped):
+        Scheduler(workers, Limits(60, 2, seconds_to_end=15), publish).run([Half("A", log)])
+    workers.close()
+    assert log == ["A two"]
+
+
 def test_tasks_that_only_read_are_not_waited_for_when_a_server_is_gone() -> None:
     """A count on the other server may take hours."""
     over = threading.Event()
