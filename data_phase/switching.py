@@ -18,7 +18,7 @@ from data_phase.connection_pair import ConnectionPair
 from data_phase.job import Job
 from data_phase.load_tasks import tried
 from data_phase.modes.staged import Staged, Swap
-from model.errors import SuspensionError
+from model.errors import SuspensionError, TableError
 from model.events import Differences, Event, TableCompleted, TableFailed, TablesSwitched
 from model.settings import Settings
 from postgres import loader, merging, restoration, staging, suspension_record, switch_locks, twins
@@ -107,10 +107,21 @@ class _Switch:
         self._worker.may_take_long()
         switched = self._made_before()
         if switched is None:
-            twins.foreign_keys(self._connection, self._swapped, patience=self._patience.left, tell=self._worker.remark)
-            switched = self._together()
+            switched = self._make_now()
         self._restore()
         return switched
+
+    def _make_now(self) -> Switched:
+        """Make it, unless another worker of this run, which was taken for lost, does so meanwhile."""
+        try:
+            twins.foreign_keys(self._connection, self._swapped, patience=self._patience.left, tell=self._worker.remark)
+            return self._together()
+        except (TableError, psycopg2.Error):
+            loader.roll_back(self._connection)
+            made = None if self._connection.closed else self._made_before()
+            if made is None:
+                raise
+            return made
 
     def _made_before(self) -> Switched | None:
         with loader.transaction(self._connection) as cursor:

@@ -17,7 +17,6 @@ EVERYTHING = (
     checkpoints.CREATE, checkpoints.UPGRADE, sessions.CREATE, sessions.UPGRADE, rejected_rows.CREATE,
     suspension_record.CREATE, runs.CREATE,
 )  # fmt: skip
-ONE_AT_A_TIME = f"SELECT pg_advisory_xact_lock({runs.LOCK_CLASS}, {runs.PREPARING})"
 IS_THERE = "SELECT to_regnamespace('replication') IS NOT NULL"
 IS_CURRENT = """
 SELECT to_regclass('replication.claim') IS NOT NULL AND 4 = (
@@ -57,8 +56,7 @@ def prepare(connection: Any, trusted: Sequence[str] = ()) -> None:
             cursor.execute(IS_CURRENT)
             (is_current,) = cursor.fetchone()
             if not is_current:
-                # Two runs may begin at once: IF NOT EXISTS does not see what the other has not committed yet.
-                cursor.execute(ONE_AT_A_TIME)
+                cursor.execute(runs.PREPARE)
                 cursor.execute(IS_THERE)
                 if cursor.fetchone() == (False,):
                     # Even where it is there, IF NOT EXISTS asks for the right to make it.

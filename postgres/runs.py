@@ -29,7 +29,7 @@ from postgres.names import TargetName, listed
 #: the first key of this tool's advisory locks; the second is a run's number, 0 for judging claims
 LOCK_CLASS = 0x5265706C
 JUDGING = 0
-#: the same for making the schema `replication`
+#: the same for making schemas of our own
 PREPARING = -1
 SECONDS_BETWEEN_SIGNS_OF_LIFE = 1.0
 #: how often a step is tried whose connection breaks
@@ -57,6 +57,8 @@ CREATE TABLE IF NOT EXISTS replication.claim (
 COMMENT ON TABLE replication.claim IS 'Tables that runs work on. is_loading: their keys must not come back yet.';
 """
 
+#: two runs may begin at once, and IF NOT EXISTS does not see what the other has not committed yet
+PREPARE = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {PREPARING})"
 JUDGE = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {JUDGING})"
 #: beside others who only restore, behind everybody who claims
 JUDGE_TOGETHER = f"SELECT pg_advisory_xact_lock_shared({LOCK_CLASS}, {JUDGING})"

@@ -16,6 +16,7 @@ import psycopg2
 
 from db import target_words
 from model.errors import LoadLostError, RecordError
+from postgres import runs
 from postgres.checkpoints import LoadId
 from postgres.names import OWN_SCHEMA, STAGING_SCHEMA, TargetName, cut, listed
 
@@ -127,6 +128,7 @@ def prepare(connection: Any, trusted: Sequence[str] = ()) -> None:
         with connection.cursor() as cursor:
             cursor.execute(IS_MADE)
             if cursor.fetchone() == (False,):
+                cursor.execute(runs.PREPARE)
                 cursor.execute(CREATE)
             cursor.execute(STRANGERS, {"trusted": list(trusted)})
             strangers = [words for (words,) in cursor.fetchall()]

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from tests.samples import set_status, statuses
-from tests.scenes import Scene, holding
+from data_phase.job import Job
+from data_phase.modes.staged import Merge, Staged, Swap
+from data_phase.switching import StagedTable, SwitchUnit
+from db import load_settings
+from postgres import own_schema, staging
+from postgres.introspection import read_tables
+from postgres.load_plan import plan_load
+from postgres.names import TargetName
+from scheduling.tasks import run_unwatched
+from tests.harness import wait_until
+from tests.loads import begin, copy, finish
+from tests.samples import claimed, set_status, statuses
+from tests.scenes import BIG, BIG_ROWS, Scene, holding
 
 MODES = ["merge", "swap"]
 OLD = "INSERT INTO {} SELECT i, 'old ' || i FROM generate_series(1, 500) AS s(i)"
@@ -65,6 +80,48 @@ def test_all_tables_become_live_at_the_end(old: Scene, mode: str, workers: int) 
     assert again.code == 0, again.text
     assert (", 0 rows added, 0 changed, 0 removed" in again.out) == (mode == "merge")
     old.assert_equal()
+
+
+@pytest.mark.parametrize("of", [Merge, Swap])
+def test_a_switch_that_another_worker_of_the_run_makes_meanwhile_is_found_made(
+    scene: Scene, of: type[Staged], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a worker of a cluster may that was taken for lost, and whose connection could not be ended."""
+    settings = load_settings(None, scene.workplace.environment)
+    live = TargetName("public", "big")
+    with closing(scene.target.connect(scene.database)) as connection:
+        connection.autocommit = False
+        own_schema.prepare(connection)
+        staging.prepare(connection)
+        there = read_tables(connection, ["public"])[live]
+        run = claimed(connection, live, staging.staging_name(live))
+    plan = replace(plan_load(BIG, there, settings), target=staging.staging_name(live))
+    begun = begin(settings, Job(BIG, plan, of(live), "a session", run))
+    for chunk in begun.chunks:
+        copy(settings, begun.job, chunk)
+    unit = SwitchUnit(settings, (StagedTable("Big", begun.job, finish(settings, begun.job)),))
+    is_made, may_commit = threading.Event(), threading.Event()
+    becomes_live = staging.becomes_live
+
+    def wait_before_the_commit(*arguments: Any) -> str:
+        monkeypatch.setattr(staging, "becomes_live", becomes_live)
+        made = becomes_live(*arguments)
+        is_made.set()
+        assert may_commit.wait(60)
+        return made
+
+    monkeypatch.setattr(staging, "becomes_live", wait_before_the_commit)
+    with ThreadPoolExecutor(2) as elsewhere:
+        first = elsewhere.submit(run_unwatched, unit)
+        assert is_made.wait(60)
+        second = elsewhere.submit(run_unwatched, unit)
+        try:
+            waiting = "SELECT pid FROM pg_locks WHERE NOT granted"
+            wait_until(lambda: bool(scene.query(waiting)), "the second waits for the first")
+        finally:
+            may_commit.set()
+        assert second.result(60).loaded_as == first.result(60).loaded_as
+    assert scene.query("SELECT count(*) FROM big") == [(BIG_ROWS,)]
 
 
 @pytest.mark.parametrize("mode", MODES)

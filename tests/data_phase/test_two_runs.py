@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -21,7 +22,7 @@ from data_phase.modes.truncate_and_copy import TruncateAndCopy
 from db import load_settings
 from model.errors import LoadLostError
 from model.ranges import WHOLE_TABLE
-from postgres import checkpoints, own_schema, runs
+from postgres import checkpoints, own_schema, runs, staging
 from postgres.checkpoints import Totals
 from postgres.introspection import read_tables
 from postgres.load_plan import plan_load
@@ -353,7 +354,10 @@ class _CommitsLater:
         self._connection.commit()
 
 
-def test_two_runs_that_begin_at_once_on_a_new_target_do_not_fail_for_each_other_s_sake(scene: Scene) -> None:
+@pytest.mark.parametrize("prepare", [own_schema.prepare, staging.prepare])
+def test_two_runs_that_begin_at_once_on_a_new_target_do_not_fail_for_each_other_s_sake(
+    scene: Scene, prepare: Callable[[Any], None]
+) -> None:
     with (
         closing(scene.target.connect(scene.database)) as one,
         closing(scene.target.connect(scene.database)) as other,
@@ -361,9 +365,9 @@ def test_two_runs_that_begin_at_once_on_a_new_target_do_not_fail_for_each_other_
     ):
         one.autocommit = other.autocommit = False
         slow = _CommitsLater(one)
-        first = threads.submit(own_schema.prepare, slow)
+        first = threads.submit(prepare, slow)
         assert slow.waits.wait(60)
-        second = threads.submit(own_schema.prepare, other)
+        second = threads.submit(prepare, other)
         waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         try:
             wait_until(lambda: bool(scene.query(waiting)), "the second waits for the first")
