@@ -20,6 +20,7 @@ from cli.flags import (
 from cli.history import show_history
 from cli.installed import needed_packages
 from cli.run_script import end_with, run_script, script_of
+from cli.slips import given
 from cli.status import show_status
 from progress import DEFAULT_FILES
 from schema_phase.options import SchemaOptions
@@ -71,6 +72,10 @@ def main() -> int:
     parser.add_argument(
         "--check-data", action="store_true", help="--check, and count values that PostgreSQL cannot hold"
     )
+    parser.add_argument(
+        "--cluster", type=given, metavar="ADDRESS",
+        help="with --check: ask the workers of this Dask cluster as well, as sync-data.py --cluster would",
+    )  # fmt: skip
     arguments = parser.parse()
     if asks_for_history(parser, arguments):
         return show_history(progress_folder(shared_options(arguments), "schema"), arguments.history, arguments.json)
@@ -86,6 +91,8 @@ def main() -> int:
         ("--reset", ("--resume", "--new-session", *WORK_FLAGS), "moves the progress file aside and ends"),
     ):
         refuse_together(parser, arguments, flag, others, why)
+    if arguments.cluster is not None and not (arguments.check or arguments.check_data):
+        parser.error("--cluster goes with --check and --check-data; tables are made by this machine")
     options = shared_options(arguments)
     schema_options = SchemaOptions(
         arguments.recreate,
@@ -93,6 +100,7 @@ def main() -> int:
         arguments.dry_run,
         check=arguments.check or arguments.check_data,
         check_data=arguments.check_data,
+        cluster=arguments.cluster,
     )
     script = script_of("replicate-schema.py", options, wishes_of(parser, arguments))
     folder = None if schema_options.dry_run else progress_folder(options, "schema")

@@ -20,12 +20,12 @@ from distributed import Client, Security
 
 from cluster import envelope, parcels, reaching
 from cluster.client import FleetingClient
+from cluster.muster import SILENT, About, Joined, Muster, fits
 from cluster.pulse import Pulse
-from cluster.reaching import About, Joined
 from cluster.workers import ClusterWorkers
 from db import connect_target, target_words
 from model.cluster import Cluster, Tls, is_this_machine
-from model.errors import ReplicationError, RunRefusedError, SettingsError, UnreachableError
+from model.errors import ReplicationError, SettingsError, UnreachableError
 from model.rates import MaxRate
 from model.settings import Settings
 from model.visible import listed
@@ -92,9 +92,9 @@ class ClusterCrew:
             waited_for = {one for one, knock in self._knocks.items() if knock is not None}
             new = {one.address: one for one in there if one not in self._known.keys() | waited_for}
             found = reaching.ask(self.client, list(new)) if new else {}
-            found |= self.lacking([address for address in new if reaching.fits(found[address])])
+            found |= self.lacking([address for address in new if fits(found[address])])
         self.know({new[address]: about for address, about in found.items()})
-        usable = {one.address: count for one, count in there.items() if reaching.fits(self._known.get(one, ""))}
+        usable = {one.address: count for one, count in there.items() if fits(self._known.get(one, ""))}
         if self._hired:
             for address in usable.keys() & new.keys():
                 self.say(f"👷 worker {address} has joined, {usable[address]} thread{'s' * (usable[address] != 1)}")
@@ -104,12 +104,12 @@ class ClusterCrew:
         """Remember what workers answered; say of each that is not used why. A silent one is asked once more, later."""
         for worker, about in found.items():
             address = worker.address
-            if about == reaching.SILENT and worker not in self._knocks:
+            if about == SILENT and worker not in self._knocks:
                 self._knocks[worker] = knock = envelope.knock_at(self.client, address)
                 knock.add_done_callback(lambda _, worker=worker: self._answers(worker))
             else:
                 self._known[worker] = about
-            if not reaching.fits(about) and (about, address) not in self._told:
+            if not fits(about) and (about, address) not in self._told:
                 self._told.add((about, address))
                 self.say(f"⚠️ worker {address} is not used: {about}")
 
@@ -153,6 +153,27 @@ def connected(settings: Settings, cluster: Cluster, say: Callable[[str], None]) 
     Raises UnreachableError, also for a silent scheduler, and RunRefusedError where its workers cannot do what they
     would be asked for.
     """
+    with _opened(settings, cluster, say) as crew:
+        muster = _muster(crew)
+        if (refusal := muster.refusal()) is not None:
+            raise refusal
+        crew.know(muster.known)
+        yield crew
+
+
+def mustered(settings: Settings, cluster: Cluster) -> Muster:
+    """What its workers answer, which a run would be refused for or not.
+
+    Raises UnreachableError, also for a silent scheduler, SettingsError, and RunRefusedError where CLUSTER_CODE cannot
+    be sent.
+    """
+    with _opened(settings, cluster, lambda _: None) as crew:
+        return _muster(crew)
+
+
+@contextmanager
+def _opened(settings: Settings, cluster: Cluster, say: Callable[[str], None]) -> Iterator[ClusterCrew]:
+    """The cluster, of whose workers nothing is known yet."""
     files = parcels.local_files(settings) if cluster.credentials == "client" else []
     if files:
         raise SettingsError(
@@ -166,17 +187,30 @@ def connected(settings: Settings, cluster: Cluster, say: Callable[[str], None]) 
     pulse = Pulse(client, cluster.address, say)
     try:
         cloudpickle.register_pickle_by_value(envelope)
-        crew = ClusterCrew(client, cluster, settings, say, reaching.line(client), pulse)
-        with reaching.through(cluster.address, AGAIN):
-            _refuse_strangers(client, cluster)
-            if cluster.code is not None:
-                reaching.bring_code(client, cluster.code)
-            _check(crew)
-        yield crew
+        yield ClusterCrew(client, cluster, settings, say, reaching.line(client), pulse)
     finally:
         pulse.close()
         with suppress(Exception):
             client.close(timeout=5)
+
+
+def _muster(crew: ClusterCrew) -> Muster:
+    client, cluster = crew.client, crew.cluster
+    with reaching.through(cluster.address, AGAIN):
+        _refuse_strangers(client, cluster)
+        if cluster.code is not None:
+            reaching.bring_code(client, cluster.code)
+        threads = reaching.who_is_there(client)
+        there = {one.address: one for one in threads}
+        found = reaching.ask(client, list(there), envelope.Place())
+        lacks = crew.lacking([address for address, about in found.items() if fits(about)])
+        if SILENT in (found | lacks).values():
+            # They may be silent because the scheduler is.
+            reaching.who_is_there(client)
+    return Muster(
+        cluster.address, threads, {there[one]: about for one, about in found.items()},
+        {there[one]: words for one, words in lacks.items()},
+    )  # fmt: skip
 
 
 def _client(cluster: Cluster) -> Client:
@@ -243,33 +277,3 @@ def _security(tls: Tls) -> Security:
         tls_ca_file=str(tls.authority), tls_client_cert=str(tls.certificate), tls_client_key=str(tls.key),
         require_encryption=True,
     )  # fmt: skip
-
-
-def _check(crew: ClusterCrew) -> None:
-    there = {one.address: one for one in reaching.who_is_there(crew.client)}
-    if not there:
-        raise UnreachableError(
-            f"the cluster {crew.cluster.address} has no worker. Start some; docs/cluster.md says how."
-        )
-    found = reaching.ask(crew.client, list(there), envelope.Place())
-    wrong = {one: about for one, about in found.items() if not (reaching.fits(about) or about == reaching.SILENT)}
-    if wrong:
-        lines = "\n".join(f"  {address}: {about}" for address, about in sorted(wrong.items()))
-        raise RunRefusedError(
-            f"{len(wrong)} of {len(found)} workers cannot take tasks of this run ({reaching.OURS}):\n{lines}\n"
-            f"Install the same version there, name its folder in their PYTHONPATH, or send it with CLUSTER_CODE; "
-            f"docs/cluster.md says how."
-        )
-    answers = crew.lacking([address for address, about in found.items() if reaching.fits(about)])
-    if lacking := {address: words for address, words in answers.items() if words != reaching.SILENT}:
-        lines = "\n".join(f"  {address}: {words}" for address, words in sorted(lacking.items()))
-        raise RunRefusedError(f"{len(lacking)} of {len(found)} workers cannot work for this run:\n{lines}")
-    found |= answers
-    if not any(reaching.fits(about) for about in found.values()):
-        # They may be silent because the scheduler is.
-        reaching.who_is_there(crew.client)
-        raise UnreachableError(
-            f"no worker of the cluster {crew.cluster.address} answers: {listed(sorted(found))}. Look whether they "
-            f"run, and whether the scheduler reaches them; then try again."
-        )
-    crew.know({there[address]: about for address, about in found.items()})

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import platform
 import zipfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,29 +13,8 @@ from distributed import Client, WorkerPlugin
 from distributed.comm import CommClosedError
 
 from cluster import envelope
+from cluster.muster import OURS, SILENT, About, Joined
 from model.errors import RunRefusedError, SettingsError, UnreachableError
-from model.version import __version__
-
-
-@dataclass(frozen=True)
-class About:
-    """A worker's version of this tool, None where it has none, and its Python, as `3.11`."""
-
-    version: str | None
-    python: str
-
-    def __str__(self) -> str:
-        tool = f"version {self.version}" if self.version else "without this tool"
-        return f"{tool}, Python {self.python}"
-
-
-@dataclass(frozen=True)
-class Joined:
-    """A worker process that has joined: the next one at its address has another folder."""
-
-    address: str
-    folder: str
-
 
 T = TypeVar("T")
 
@@ -48,9 +25,6 @@ ANSWER_S = 20.0
 SCHEDULER_S = 30.0
 #: what a person does next, once a run has begun
 RESUME = "use --resume"
-#: of a worker that cannot be reached: it is going, was cut off, or stands still
-SILENT = "it does not answer"
-OURS = About(__version__, ".".join(platform.python_version_tuple()[:2]))
 
 
 def about_scheduler(client: Client) -> Mapping[str, Any]:
@@ -128,11 +102,6 @@ def in_words(answer: object) -> str:
     if is_silence(answer):
         return SILENT
     return answer if isinstance(answer, str) else f"{type(answer).__name__}: {answer}"
-
-
-def fits(about: About | str) -> bool:
-    """Whether a worker can take tasks of this run."""
-    return about == OURS
 
 
 def scheduler_is_gone(address: str, then: str = RESUME) -> UnreachableError:

@@ -13,7 +13,6 @@ import psycopg2
 from data_phase import consistency, finishing, missing_tables
 from data_phase.connection_pair import ConnectionPair
 from data_phase.consistency import SourceSnapshot
-from data_phase.crews import hired
 from data_phase.hiding_check import hidden
 from data_phase.loading import Loading, LookFirst, load
 from data_phase.options import DataOptions
@@ -44,6 +43,7 @@ from postgres.staging import staging_name
 from progress import DEFAULT_FILES, ProgressTracker
 from run.closing import Ending, failed
 from run.context import Run, announce, load_run_settings, reset, run_over
+from run.crews import hired
 from run.display import Display
 from run.plan import Plan, begin_session, plan_run
 from run.restoring import as_noted, claim, restore

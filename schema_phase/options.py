@@ -14,3 +14,5 @@ class SchemaOptions:
     dry_run: bool = False
     check: bool = False
     check_data: bool = False
+    #: the address of a cluster that is checked as well; None for the one that the settings name
+    cluster: str | None = None

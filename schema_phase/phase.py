@@ -58,7 +58,7 @@ def run(script: Script, schema_options: SchemaOptions) -> RunResult:
     )
     if schema_options.check:
         foresee = partial(_foresee, script, tracker)
-        ending = preflight.run(script, tracker.path.parent, schema_options.check_data, foresee)
+        ending = preflight.run(script, tracker.path.parent, schema_options.check_data, foresee, schema_options.cluster)
     elif schema_options.dry_run:
         ending = _print_ddl(script, tracker)
     else:

@@ -45,6 +45,7 @@ from run.selection import select
 from run.type_map import read_type_map
 from run.visibility import GRANT, what_is_not_known
 from schema_phase import readiness
+from schema_phase.cluster_check import cluster_remarks
 from schema_phase.remarks import Foreseen, Remark, Severity, TargetState
 from type_mapping import TargetFeatures, mapping_of
 
@@ -91,10 +92,11 @@ TRAITS: Mapping[str, tuple[Severity, str, str | None]] = {
 Foresight = Callable[[Settings, Sequence[Table], Database, TargetState], Foreseen]
 
 
-def run(script: Script, folder: Path, with_data: bool, foresee: Foresight) -> Ending:
+def run(script: Script, folder: Path, with_data: bool, foresee: Foresight, cluster: str | None = None) -> Ending:
     """Look at everything, print the page, write the same as JSON into `folder`.
 
-    `with_data` counts values too. Raises ReplicationError.
+    `with_data` counts values too; `cluster` is the address of one that is looked at, None for that of the settings.
+    Raises ReplicationError.
     """
     settings = load_run_settings(script)
     type_map = read_type_map(settings.type_map)
@@ -124,6 +126,7 @@ def run(script: Script, folder: Path, with_data: bool, foresee: Foresight) -> En
         *readiness.room_remarks(
             tables, {(one.schema, one.name): size for one, size in sizes.items()}, settings, target
         ),
+        *cluster_remarks(settings, cluster),
     ]
     if with_data:
         remarks += _data_remarks(database, tables, settings, script.beside)

@@ -22,14 +22,16 @@ MAY_IMPORT = {
     "mssql": {"scheduling", "model", "db", "type_mapping"},
     "postgres": {"model", "db", "type_mapping"},
     "cluster": {"scheduling", "postgres", "model", "db"},
-    "run": {"scheduling", "postgres", "operations", "hand_edits", "progress", "model", "db", "type_mapping"},
+    "run": {
+        "cluster", "scheduling", "postgres", "operations", "hand_edits", "progress", "model", "db", "type_mapping",
+    },
     "verification": {"run", "mssql", "postgres", "scheduling", "model", "db", "type_mapping"},
     "data_phase": {
-        "cluster", "verification", "run", "mssql", "postgres", "operations", "progress", "hand_edits", "scheduling",
+        "verification", "run", "mssql", "postgres", "operations", "progress", "hand_edits", "scheduling",
         "model", "db", "type_mapping",
     },
     "schema_phase": {
-        "run", "mssql", "postgres", "operations", "progress", "hand_edits", "model", "db", "type_mapping",
+        "cluster", "run", "mssql", "postgres", "operations", "progress", "hand_edits", "model", "db", "type_mapping",
     },
     "status": {"mssql", "postgres", "operations", "progress", "hand_edits", "model", "db"},
     "cli": {"status", "run", "operations", "progress", "hand_edits", "model", "installation"},

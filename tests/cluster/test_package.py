@@ -27,7 +27,7 @@ def test_a_run_on_this_machine_imports_nothing_of_dask(scene: Scene, tmp_path: P
         finished = scene.run(*flags, PYTHONPATH=str(tmp_path / "modules"), NOTED=str(noted))
         assert finished.code == 0, finished.text
     modules = [set(file.read_text().splitlines()) for file in noted.iterdir()]
-    assert any("data_phase.crews" in one for one in modules), "the runs' own modules are noted"
+    assert any("run.crews" in one for one in modules), "the runs' own modules are noted"
     assert not DASK & {name.partition(".")[0] for one in modules for name in one}
     assert not any(name.partition(".")[0] == "cluster" for one in modules for name in one)
 

@@ -2,37 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
 from model.version import __version__
 from tests.dask_cluster import DaskCluster
-from tests.harness import ROOT, free_port
+from tests.harness import free_port
 from tests.scenes import Scene
-
-
-@pytest.fixture
-def old(tmp_path: Path) -> dict[str, str]:
-    """The environment of a process that has version 0.0.1."""
-    package = tmp_path / "old" / "model"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "version.py").write_text('__version__ = "0.0.1"\n')
-    return {"PYTHONPATH": f"{package.parent}:{ROOT}"}
-
-
-@pytest.fixture
-def other_python(tmp_path: Path) -> dict[str, str]:
-    """The environment of a process that says to run Python 3.99."""
-    folder = tmp_path / "python"
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(
-        "from distributed import versions\n"
-        "told = versions.get_system_info\n"
-        "versions.get_system_info = lambda: {**told(), 'python': '3.99.1.final.0'}\n"
-    )
-    return {"PYTHONPATH": f"{folder}:{ROOT}"}
 
 
 def test_workers_of_other_versions_are_refused_with_their_list(
