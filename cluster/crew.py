@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,12 +23,13 @@ from cluster.client import FleetingClient
 from cluster.muster import SILENT, About, Joined, Muster, fits
 from cluster.pulse import Pulse
 from cluster.workers import ClusterWorkers
-from db import connect_target, target_words
+from db import connect_source, connect_target, target_words
 from model.cluster import Cluster, Tls, is_this_machine
 from model.errors import ReplicationError, SettingsError, UnreachableError
 from model.rates import MaxRate
 from model.settings import Settings
 from model.visible import listed
+from mssql.server_version import read_name
 from postgres.connections import end_connections
 from scheduling.tasks import C
 from scheduling.work import Places
@@ -54,6 +55,8 @@ class ClusterCrew:
     #: of workers that did not answer: what they do as soon as they can; None once they have done it
     _knocks: dict[Joined, Any] = field(default_factory=dict)
     _hired: list[ClusterWorkers[Any]] = field(default_factory=list)
+    #: what the source calls itself, once a worker has to be held against it
+    _server: str | None = None
     _told: set[tuple[About | str, str]] = field(default_factory=set)
 
     @property
@@ -128,7 +131,10 @@ class ClusterCrew:
     def lacking(self, addresses: Sequence[str]) -> dict[str, str]:
         """What workers lack that have our code: a driver, or settings that they should have of their own."""
         credentials = self.cluster.credentials
-        ready = envelope.readiness(parcels.packed(self.settings, credentials), credentials)
+        if credentials == "workers" and self._server is None:
+            with closing(connect_source(self.settings)) as connection:
+                self._server = read_name(connection)
+        ready = envelope.readiness(parcels.packed(self.settings, credentials), credentials, self._server)
         answers = reaching.run(self.client, ready, addresses)
         return {address: reaching.in_words(answer) for address, answer in answers.items() if answer is not None}
 

@@ -39,12 +39,15 @@ class Sealed:
         return f"<{len(self.content):,} bytes>"
 
 
-def readiness(settings: bytes, credentials: str) -> Callable[[Any], str | None]:
-    """Says what a worker lacks for a run with these settings, and these `credentials`; None where nothing."""
+def readiness(settings: bytes, credentials: str, server: str | None) -> Callable[[Any], str | None]:
+    """Says what a worker lacks for a run with these settings, and these `credentials`; None where nothing.
+
+    One that brings its own has to read the `server` of that name.
+    """
     sealed = Sealed(settings)
 
     def ready(dask_worker: Any) -> str | None:
-        lacks: str | None = dask_worker.plugins[STATION].station().lacks(sealed.content, credentials)
+        lacks: str | None = dask_worker.plugins[STATION].station().lacks(sealed.content, credentials, server)
         return lacks
 
     return ready

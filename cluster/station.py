@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ from urllib.parse import urlsplit
 from distributed import Worker, get_worker
 
 from cluster import envelope, parcels
+from db import connect_source
 from model.cluster import Credentials, is_this_machine
-from model.errors import CancelledError, ReplicationError
+from model.errors import CancelledError, ReplicationError, UnreachableError
 from model.rates import MaxRate
 from model.settings import Secrets, Settings
+from mssql.server_version import read_name
 from scheduling.local_workers import LocalWorkers, Remark
 from scheduling.pace import Pace
 from scheduling.tasks import Label, Task
@@ -157,8 +159,8 @@ class Station:
             threading.Thread(target=_end, args=(crew,), daemon=True).start()
         threading.Thread(target=_leave_with_the_process, args=(self._worker,), daemon=True).start()
 
-    def lacks(self, settings: bytes, credentials: Credentials) -> str | None:
-        """What this machine lacks for a run with these settings, in words."""
+    def lacks(self, settings: bytes, credentials: Credentials, server: str | None) -> str | None:
+        """What this machine lacks for a run with these settings, in words; `server` is the one that it has to read."""
         if credentials == "client" and (heard := _heard_without_certificates(self._worker)):
             return (
                 f"other machines reach it at {heard} without a certificate, and can have it do anything, so it is sent "
@@ -167,10 +169,10 @@ class Station:
         # A run begins.
         parcels.forget_own()
         try:
-            parcels.unpacked(settings, "")
+            own: Settings = parcels.unpacked(settings, "")
+            return None if server is None else _reads_another(own, server)
         except ReplicationError as error:
             return str(error)
-        return None
 
     def do(self, order: Order) -> bytes:
         """Carry an order out; returns the answer, or what the task raised, pickled.
@@ -276,6 +278,22 @@ class Station:
 def _secrets_of(task: object) -> Secrets:
     settings = getattr(task, "settings", None)
     return settings.secrets if isinstance(settings, Settings) else Secrets()
+
+
+def _reads_another(own: Settings, server: str) -> str | None:
+    """What to say where settings lead to another source than the run's, which may have a database of the same name."""
+    try:
+        with closing(connect_source(own)) as connection:
+            found = read_name(connection)
+    except UnreachableError:
+        # Its tasks say so, and what to do.
+        return None
+    if found.casefold() == server.casefold():
+        return None
+    return (
+        f"its own settings lead to the SQL Server {found}, and the run reads {server}. Name the same one in both; "
+        f"behind a listener, the same replica"
+    )
 
 
 def _packed(answer: Answer) -> bytes:

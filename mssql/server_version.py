@@ -12,6 +12,7 @@ from db import odbc_words
 from model.errors import CatalogError
 
 VERSION = "SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version"
+NAME = "SELECT CAST(SERVERPROPERTY('ServerName') AS nvarchar(128)) AS name"
 
 
 def read_version(connection: Any) -> str:
@@ -30,3 +31,14 @@ def read_version(connection: Any) -> str:
     except (pyodbc.Error, arrow_odbc.Error) as error:
         raise CatalogError(f"the source's version cannot be read: {odbc_words(error)}") from None
     return str(found or "?")
+
+
+def read_name(connection: Any) -> str:
+    """The name that a server gives itself, whatever it is reached by; over a pyodbc connection.
+
+    Microsoft, "SERVERPROPERTY (Transact-SQL)", ServerName. Raises CatalogError.
+    """
+    try:
+        return str(connection.cursor().execute(NAME).fetchval())
+    except pyodbc.Error as error:
+        raise CatalogError(f"the source's name cannot be read: {odbc_words(error)}") from None

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "operations": {"hand_edits", "model", "progress"},
     "mssql": {"scheduling", "model", "db", "type_mapping"},
     "postgres": {"model", "db", "type_mapping"},
-    "cluster": {"scheduling", "postgres", "model", "db"},
+    "cluster": {"scheduling", "mssql", "postgres", "model", "db"},
     "run": {
         "cluster", "scheduling", "postgres", "operations", "hand_edits", "progress", "model", "db", "type_mapping",
     },

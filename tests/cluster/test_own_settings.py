@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from standin.server import StandIn
 from tests.dask_cluster import DaskCluster
 from tests.harness import Proxy
-from tests.scenes import Scene, settings_of
+from tests.scenes import DATABASE, ROWS, Scene, settings_of
 
 OF_OTHERS = ("MSSQL_", "PG")
 
@@ -97,3 +98,20 @@ def test_one_without_settings_that_joins_later_is_told_and_not_used(
     assert process.returncode == 0, out + err
     assert f"worker {bare} is not used: CLUSTER_SETTINGS=workers, but" in out
     scene.assert_equal()
+
+
+def test_a_worker_whose_settings_lead_to_another_source_is_refused(
+    scene: Scene, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # A server for tests, with a database of the same name and the same tables.
+    with StandIn(DATABASE, ROWS) as other, DaskCluster(tmp_path_factory.mktemp("cluster"), workers=0) as running:
+        other.properties["servername"] = "TESTS"
+        running.add_worker(environment=own_settings(scene, scene.proxy))
+        running.add_worker(environment={**own_settings(scene, scene.proxy), "MSSQL_PORT": str(other.port)})
+        running.wait_for(2)
+        finished = scene.run("--cluster", running.address, CLUSTER_SETTINGS="workers")
+        astray = running.address_of(running.workers[1])
+    assert finished.code == 2, finished.text
+    assert "1 of 2 workers cannot work for this run:" in finished.text
+    assert f"{astray}: its own settings lead to the SQL Server TESTS, and the run reads STANDIN" in finished.text
+    assert scene.query("SELECT count(*) FROM big") == [(0,)]
