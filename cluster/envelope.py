@@ -6,6 +6,7 @@ What travels are functions made in functions: of all others Dask sends the name,
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import importlib
 import importlib.util
@@ -15,7 +16,7 @@ import sys
 import threading
 import uuid
 import zipfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from distributed import WorkerPlugin
@@ -39,15 +40,17 @@ class Sealed:
         return f"<{len(self.content):,} bytes>"
 
 
-def readiness(settings: bytes, credentials: str, server: str | None) -> Callable[[Any], str | None]:
+def readiness(settings: bytes, credentials: str, server: str | None) -> Callable[[Any], Awaitable[str | None]]:
     """Says what a worker lacks for a run with these settings, and these `credentials`; None where nothing.
 
     One that brings its own has to read the `server` of that name.
     """
     sealed = Sealed(settings)
 
-    def ready(dask_worker: Any) -> str | None:
-        lacks: str | None = dask_worker.plugins[STATION].station().lacks(sealed.content, credentials, server)
+    async def ready(dask_worker: Any) -> str | None:
+        station = dask_worker.plugins[STATION].station()
+        # It may have to wait for a server, and this is the thread in which Dask does everything.
+        lacks: str | None = await asyncio.to_thread(station.lacks, sealed.content, credentials, server)
         return lacks
 
     return ready
