@@ -510,7 +510,7 @@ def test_a_finisher_that_stands_still_is_tried_anew() -> None:
     standing = Standing("A", log)
     standing.next_begins = first.next_begins
     events = finish_beside([standing, second], limits=Limits(0.3, 2))
-    assert stood.is_set()
+    assert stood.wait(30)
     assert [event.table for event in events if isinstance(event, Remarked)] == ["A"]
     assert {event.table for event in events if isinstance(event, TableCompleted)} == {"A", "B"}
 
