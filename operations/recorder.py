@@ -112,7 +112,9 @@ class Recorder:
             self._started[event.table] = time.monotonic()
             self._note(event.table, status="in_progress", error=None, staged=False)
         elif isinstance(event, TaskBegun):
-            self.works_by(event.worker)
+            if self._result.workers is not None:
+                # More may have joined a cluster.
+                self.works_by(event.worker)
             self._timeline.begin(event.worker, event.table, self._seconds)
         elif isinstance(event, TaskEnded):
             self._timeline.end(event.worker, self._seconds)

@@ -236,6 +236,7 @@ def send_all(source: StandIn, given: Mapping[str, str]) -> None:
     tables = list(DATABASE.tables)
     with closing(connect_source(settings)) as connection:
         server_version.read_version(connection)
+        server_version.read_name(connection)
         rights.unreadable(Catalog(PyodbcConnection(connection.cursor())), tables)
         # As sp_bindefault leaves it ("sys.columns").
         source.execute("UPDATE sys.columns SET default_object_id = 7001 WHERE name = 'fraction'")
