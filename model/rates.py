@@ -11,7 +11,7 @@ _RATE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<factor>[kmg]?)\s*(?P<unit>r
 
 @dataclass(frozen=True)
 class MaxRate:
-    """So many rows, or bytes of them in memory, a second at most, over all workers of a process."""
+    """So many rows, or bytes of them in memory, a second at most, over all workers that share it."""
 
     amount: float
     is_bytes: bool

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -70,6 +71,17 @@ class Workplace:
             cwd=self.folder, env=clean_environment(self.environment), text=True, encoding="utf-8",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
+
+    @contextlib.contextmanager
+    def running(self, script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """One that runs, and is gone at the end whatever happens."""
+        process = self.start(script, *arguments)
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
     def run(self, script: str, *arguments: str, timeout: float = DEFAULT_TIMEOUT_S) -> Finished:
         """Run `schema` or `data` to its end."""

@@ -55,6 +55,7 @@ class Staged(ABC):
         chunks = chunk_copy.plan_chunks(step)
 
         def make(cursor: Any) -> None:
+            # Before, since two at once would make the same table.
             checkpoints.take_beginning(cursor, job.id)
             staging.remove(cursor, table)
             self._make(cursor, table)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -15,18 +12,6 @@ from tests.harness import wait_until
 from tests.scenes import Scene
 
 NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
-
-
-@contextmanager
-def comparing(scene: Scene, cluster: DaskCluster) -> Iterator[subprocess.Popen[str]]:
-    """A comparison on a cluster, which ends with the test."""
-    process = scene.workplace.start("data", "--verify", "--cluster", cluster.address)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
 
 
 def assert_free(scene: Scene) -> None:
@@ -58,7 +43,7 @@ def test_a_load_that_is_stopped(scene: Scene, cluster: DaskCluster, number: sign
 def test_a_comparison_that_is_stopped(scene: Scene, cluster: DaskCluster, number: signal.Signals) -> None:
     assert scene.run().code == 0
     scene.source.hold_back("dbo.Big")
-    with comparing(scene, cluster) as process:
+    with scene.workplace.running("data", "--verify", "--cluster", cluster.address) as process:
         wait_until(lambda: len(scene.source.held_back) == 1, "a worker waits for the source")
         process.send_signal(number)
         assert_free(scene)

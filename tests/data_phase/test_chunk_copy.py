@@ -230,10 +230,8 @@ def test_a_chunk_that_is_given_up_frees_the_source_and_its_thread(
     assert query(target, target_database, "SELECT * FROM big") == []
 
 
-def test_a_beginning_that_was_given_up_empties_nothing_when_it_wakes_up(
-    settings: Settings, job: Job, target: EmbeddedTarget, target_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It would truncate the table, and forget the checkpoints, of those who went on without it."""
+def hang_once_in_planning(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Have the next beginning hang before it has touched its table: an event of that it hangs, one that wakes it up."""
     hangs, wakes_up = threading.Event(), threading.Event()
     plan_chunks = chunk_planning.plan_chunks
 
@@ -244,6 +242,14 @@ def test_a_beginning_that_was_given_up_empties_nothing_when_it_wakes_up(
         return plan_chunks(*arguments, **named)
 
     monkeypatch.setattr(chunk_planning, "plan_chunks", hang)
+    return hangs, wakes_up
+
+
+def test_a_beginning_that_was_given_up_empties_nothing_when_it_wakes_up(
+    settings: Settings, job: Job, target: EmbeddedTarget, target_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would truncate the table, and forget the checkpoints, of those who went on without it."""
+    hangs, wakes_up = hang_once_in_planning(monkeypatch)
     workers = LocalWorkers[ConnectionPair](2)
     beginning = BeginLoad(settings, job)
     sleeper = workers.submit(beginning)
@@ -269,16 +275,7 @@ def test_a_beginning_that_wakes_up_where_nobody_could_end_it_begins_nothing_anew
 ) -> None:  # fmt: skip
     """As in the process of another machine that stood still, before it is told that others went on without it."""
     job = replace(job, mode=mode)
-    hangs, wakes_up = threading.Event(), threading.Event()
-    plan_chunks = chunk_planning.plan_chunks
-
-    def hang(*arguments: Any, **named: Any) -> tuple[Chunk, ...]:
-        monkeypatch.setattr(chunk_planning, "plan_chunks", plan_chunks)
-        hangs.set()
-        assert wakes_up.wait(60)
-        return plan_chunks(*arguments, **named)
-
-    monkeypatch.setattr(chunk_planning, "plan_chunks", hang)
+    hangs, wakes_up = hang_once_in_planning(monkeypatch)
     with ThreadPoolExecutor(1) as elsewhere:
         sleeper = elsewhere.submit(begin, settings, job)
         assert hangs.wait(60)

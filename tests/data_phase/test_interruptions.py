@@ -6,8 +6,8 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -41,18 +41,6 @@ def big_shop(
     made = Shop(source, workplace, target, target_database).ready("data")
     made.query("ALTER TABLE orders ALTER total TYPE text; ALTER TABLE orders RENAME total TO label")
     return made
-
-
-@contextmanager
-def running(workplace: Workplace, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A data phase that runs, and is gone at the end whatever happens."""
-    process = workplace.start("data", *arguments)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
 
 
 def through(shop: Shop, proxy: Proxy) -> Workplace:
@@ -93,7 +81,7 @@ def wait_for_silence(process: subprocess.Popen[str], proxy: Proxy) -> None:
 def test_a_kill_in_mid_table_and_resume_lose_nothing_and_double_nothing(big_shop: Shop) -> None:
     with Proxy(("127.0.0.1", big_shop.source.port)) as proxy:
         proxy.stall_after(PART_OF_BIG)
-        with running(through(big_shop, proxy)) as process:
+        with through(big_shop, proxy).running("data") as process:
             stop_in_the_middle(big_shop, process, proxy)
             wait_until(
                 lambda: entries(big_shop.workplace.data_progress)["Orders"].get("rows_copied", 0) > 0,
@@ -121,7 +109,7 @@ def test_readers_never_see_a_part_of_a_table_and_a_kill_brings_the_old_rows_back
     big_shop.query("INSERT INTO orders VALUES (-1, 'of last week')")
     with Proxy(("127.0.0.1", big_shop.source.port)) as proxy:
         proxy.stall_after(PART_OF_BIG)
-        with running(through(big_shop, proxy)) as process:
+        with through(big_shop, proxy).running("data") as process:
             stop_in_the_middle(big_shop, process, proxy)
             # A TRUNCATE holds readers back; none of them gets anything that is not whole.
             with pytest.raises(Exception, match="lock timeout"):
@@ -134,7 +122,7 @@ def test_readers_never_see_a_part_of_a_table_and_a_kill_brings_the_old_rows_back
 
 
 def test_a_kill_before_the_first_table_leaves_a_session_that_resumes(big_shop: Shop) -> None:
-    with Proxy(("127.0.0.1", big_shop.source.port)) as proxy, running(through(big_shop, proxy)) as process:
+    with Proxy(("127.0.0.1", big_shop.source.port)) as proxy, through(big_shop, proxy).running("data") as process:
         wait_until(lambda: proxy.passed > 0, "the run has reached the source")
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -146,7 +134,7 @@ def test_a_kill_before_the_first_table_leaves_a_session_that_resumes(big_shop: S
 def test_resume_no_truncate_after_a_kill_keeps_rows_and_ends_equal(big_shop: Shop) -> None:
     with Proxy(("127.0.0.1", big_shop.source.port)) as proxy:
         proxy.stall_after(PART_OF_BIG)
-        with running(through(big_shop, proxy)) as process:
+        with through(big_shop, proxy).running("data") as process:
             stop_in_the_middle(big_shop, process, proxy)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
@@ -161,7 +149,7 @@ def test_resume_no_truncate_after_a_kill_warns_where_rows_of_another_origin_are(
     big_shop.query("INSERT INTO orders VALUES (-1, 'of last week')")
     with Proxy(("127.0.0.1", big_shop.source.port)) as proxy:
         proxy.stall_after(PART_OF_BIG)
-        with running(through(big_shop, proxy), "--no-truncate") as process:
+        with through(big_shop, proxy).running("data", "--no-truncate") as process:
             stop_in_the_middle(big_shop, process, proxy)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
@@ -177,7 +165,7 @@ def test_killed_again_and_again_it_still_ends_equal(big_shop: Shop) -> None:
     for part in (150_000, 500_000, 1_000_000):
         with Proxy(("127.0.0.1", big_shop.source.port)) as proxy:
             proxy.stall_after(part)
-            with running(through(big_shop, proxy), "--resume") as process:
+            with through(big_shop, proxy).running("data", "--resume") as process:
                 wait_for_silence(process, proxy)
                 os.kill(process.pid, signal.SIGKILL)
                 process.wait()
@@ -224,7 +212,7 @@ def test_a_target_connection_cut_in_mid_table_is_made_again_and_nothing_is_lost(
     with Proxy(server) as to_target, Proxy(("127.0.0.1", big_shop.source.port)) as to_source:
         to_source.stall_after(PART_OF_BIG)
         cut_off = through(big_shop, to_source).with_settings(PGHOST="127.0.0.1", PGPORT=str(to_target.port))
-        with running(cut_off) as process:
+        with cut_off.running("data") as process:
             stop_in_the_middle(big_shop, process, to_source)
             to_target.cut()
             to_source.resume()
@@ -238,7 +226,7 @@ def test_a_target_connection_cut_in_mid_table_is_made_again_and_nothing_is_lost(
 def test_a_source_that_goes_away_for_good_ends_the_run_and_resume_goes_on(big_shop: Shop) -> None:
     proxy = Proxy(("127.0.0.1", big_shop.source.port))
     proxy.stall_after(PART_OF_BIG)
-    with running(through(big_shop, proxy).with_settings(RETRY_ATTEMPTS="2", RETRY_SECONDS="0")) as process:
+    with through(big_shop, proxy).with_settings(RETRY_ATTEMPTS="2", RETRY_SECONDS="0").running("data") as process:
         stop_in_the_middle(big_shop, process, proxy)
         proxy.close()
         out, err = process.communicate(timeout=90)
@@ -283,7 +271,7 @@ def test_a_kill_between_chunks_and_resume_no_truncate_go_on_after_the_last_commi
     chunked = big_shop.workplace.with_settings(CHUNK_ROWS="4000")
     with Proxy(("127.0.0.1", big_shop.source.port)) as proxy:
         proxy.stall_after(3 * PART_OF_BIG)
-        with running(chunked.with_settings(MSSQL_PORT=str(proxy.port))) as process:
+        with chunked.with_settings(MSSQL_PORT=str(proxy.port)).running("data") as process:
             stop_in_the_middle(big_shop, process, proxy)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
@@ -303,7 +291,7 @@ def test_a_kill_between_chunks_and_resume_load_the_table_from_scratch(big_shop: 
     chunked = big_shop.workplace.with_settings(CHUNK_ROWS="4000", WORKERS="3")
     with Proxy(("127.0.0.1", big_shop.source.port)) as proxy:
         proxy.stall_after(3 * PART_OF_BIG)
-        with running(chunked.with_settings(MSSQL_PORT=str(proxy.port))) as process:
+        with chunked.with_settings(MSSQL_PORT=str(proxy.port)).running("data") as process:
             stop_in_the_middle(big_shop, process, proxy)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
@@ -317,7 +305,7 @@ def test_a_kill_between_chunks_and_resume_load_the_table_from_scratch(big_shop: 
 def test_chunks_whose_connections_are_cut_again_and_again_are_loaded_once(big_shop: Shop) -> None:
     with Proxy(("127.0.0.1", big_shop.source.port)) as proxy:
         workplace = through(big_shop, proxy).with_settings(CHUNK_ROWS="4000", WORKERS="2", RETRY_SECONDS="0")
-        with running(workplace) as process:
+        with workplace.running("data") as process:
             for _ in range(3):
                 target = proxy.passed + PART_OF_BIG
                 wait_until(lambda size=target: proxy.passed > size, "rows travel")  # type: ignore[misc]
@@ -353,7 +341,7 @@ def assert_stopped_in_big_table(shop: Shop, process: subprocess.Popen[str], code
 def test_ctrl_c_while_rows_travel_stops_the_run_with_progress_saved(big_shop: Shop) -> None:
     with Proxy(("127.0.0.1", big_shop.source.port)) as proxy:
         proxy.stall_after(PART_OF_BIG)
-        with running(through(big_shop, proxy)) as process:
+        with through(big_shop, proxy).running("data") as process:
             stop_in_the_middle(big_shop, process, proxy)
             process.send_signal(signal.SIGINT)
             # The source goes on, but never to the table's end.
@@ -365,7 +353,7 @@ def test_ctrl_c_while_rows_travel_stops_the_run_with_progress_saved(big_shop: Sh
 def test_sigterm_while_the_source_is_silent_stops_the_run_with_progress_saved(big_shop: Shop) -> None:
     with Proxy(("127.0.0.1", big_shop.source.port)) as proxy:
         proxy.stall_after(PART_OF_BIG)
-        with running(through(big_shop, proxy)) as process:
+        with through(big_shop, proxy).running("data") as process:
             stop_in_the_middle(big_shop, process, proxy)
             process.send_signal(signal.SIGTERM)
             assert_stopped_in_big_table(big_shop, process, 143)
@@ -406,7 +394,7 @@ def test_the_schema_phase_stopped_by_a_signal_resumes(shop: Shop) -> None:
 def test_a_second_run_exits_at_once_and_names_the_first(big_shop: Shop) -> None:
     with Proxy(("127.0.0.1", big_shop.source.port)) as proxy:
         proxy.stall_after(PART_OF_BIG)
-        with running(through(big_shop, proxy)) as process:
+        with through(big_shop, proxy).running("data") as process:
             stop_in_the_middle(big_shop, process, proxy)
             for arguments in ([], ["--resume"], ["--reset"]):
                 second = big_shop.workplace.run("data", *arguments)
@@ -423,7 +411,7 @@ def test_a_second_run_exits_at_once_and_names_the_first(big_shop: Shop) -> None:
 def test_the_lock_is_free_after_a_kill(big_shop: Shop) -> None:
     with Proxy(("127.0.0.1", big_shop.source.port)) as proxy:
         proxy.stall_after(PART_OF_BIG)
-        with running(through(big_shop, proxy)) as process:
+        with through(big_shop, proxy).running("data") as process:
             stop_in_the_middle(big_shop, process, proxy)
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
@@ -433,7 +421,7 @@ def test_the_lock_is_free_after_a_kill(big_shop: Shop) -> None:
 def test_runs_with_different_progress_files_do_not_hinder_each_other(big_shop: Shop) -> None:
     with Proxy(("127.0.0.1", big_shop.source.port)) as proxy:
         proxy.stall_after(PART_OF_BIG)
-        with running(through(big_shop, proxy), "--tables", "Customers,dbo.Orders") as process:
+        with through(big_shop, proxy).running("data", "--tables", "Customers,dbo.Orders") as process:
             stop_in_the_middle(big_shop, process, proxy)
             other = big_shop.workplace.run("data", "--tables", "Products", "--progress-file", "other.json")
             assert other.code == 0, other.text

@@ -23,7 +23,7 @@ from mssql.wires import Wires
 from standin.process import process_of
 from standin.server import StandIn
 from tests.harness import source_settings, wait_until
-from tests.standin.clients import freetds_driver, microsoft_driver
+from tests.standin.clients import installed
 from tests.standin.samples import DATABASE, ROWS
 
 LONG = "SELECT id FROM dbo.Long"
@@ -41,10 +41,7 @@ def source() -> Iterator[StandIn]:
 @pytest.fixture(params=["microsoft", "freetds"])
 def driver(request: pytest.FixtureRequest) -> str:
     """Each of the two drivers."""
-    found = microsoft_driver() if request.param == "microsoft" else freetds_driver()
-    if found is None:
-        pytest.skip(f"the {request.param} ODBC driver is not installed")
-    return found
+    return installed(request.param)
 
 
 @pytest.fixture(params=["yes", "no"], ids=["encrypted", "open"])

@@ -33,6 +33,14 @@ def freetds_driver() -> str | None:
     return next((name for name in pyodbc.drivers() if name == "FreeTDS"), None)
 
 
+def installed(name: str) -> str:
+    """The driver `microsoft` or `freetds`; a test that needs one that is not there is skipped."""
+    found = microsoft_driver() if name == "microsoft" else freetds_driver()
+    if found is None:
+        pytest.skip(f"the {name} ODBC driver is not installed")
+    return found
+
+
 def connect(source: StandIn, driver: str, **more: Any) -> pyodbc.Connection:
     """A pyodbc connection that shows datetimeoffset as the driver's bytes."""
     opened = pyodbc.connect(source.connection_string(driver, **more), timeout=10, autocommit=True)

@@ -8,17 +8,14 @@ import pyodbc
 import pytest
 
 from standin.server import StandIn
-from tests.standin.clients import connect, freetds_driver, microsoft_driver
+from tests.standin.clients import connect, installed
 from tests.standin.samples import DATABASE, ROWS
 
 
 @pytest.fixture(params=["microsoft", "freetds"])
 def driver(request: pytest.FixtureRequest) -> str:
     """Each of the two drivers."""
-    found = microsoft_driver() if request.param == "microsoft" else freetds_driver()
-    if found is None:
-        pytest.skip(f"the {request.param} ODBC driver is not installed")
-    return found
+    return installed(request.param)
 
 
 @pytest.fixture(scope="module")
