@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -11,10 +12,12 @@ from typing import Any
 
 import pytest
 from distributed import Client
+from distributed import Future as DaskFuture
 
 from bench.cluster_planning import NO_SERVERS
 from bench.idle_tasks import NoConnections
 from cluster import crew
+from cluster.client import FleetingClient
 from cluster.station import MOST_PUBLISHED, TOPIC, Answer
 from model.cluster import Cluster
 from model.errors import CancelledError
@@ -118,6 +121,38 @@ def test_a_task_that_is_begun_again_where_it_still_hangs_is_not_ended_with_what_
         assert ended(workers, second) == "again"
         assert workers.remarks() == []
         (tmp_path / "first-may-end").touch()
+
+
+def test_a_task_that_was_lost_is_given_to_one_other_while_its_cancellation_takes_its_time(
+    cluster: DaskCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel = FleetingClient.cancel
+
+    def cancel_slowly(client: FleetingClient, *arguments: object, **options: object) -> None:
+        time.sleep(1)
+        cancel(client, *arguments, **options)
+
+    monkeypatch.setattr(FleetingClient, "cancel", cancel_slowly)
+    with working(cluster) as (workers, told), Client(cluster.address, set_as_default=False) as other:
+        future = workers.submit(AnswersOnTheSecondTime(tmp_path), "working")
+        wait_until((tmp_path / "first-began").exists, "it began")
+        (key,) = other.run_on_scheduler(
+            lambda dask_scheduler: [one for one in dask_scheduler.tasks if " Answers" in one]
+        )
+        other.cancel([DaskFuture(key, other)], force=True)
+        remarks: list[str] = []
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            remarks += [one.words for one in workers.remarks()]
+            time.sleep(0.05)
+        (tmp_path / "again-may-end").touch()
+        (tmp_path / "first-may-end").touch()
+        assert ended(workers, future) == "again"
+        assert remarks == ["🔁 somebody else had the cluster cancel its task; another does its work (attempt 2 of 5)"]
+        wait_until(lambda: len(answers(told)) == 2, "both have answered")
+        # Nor does another one answer later.
+        assert ended(workers, workers.submit(Answers(tmp_path, 1), "working")) == bytes(1)
+        assert len(answers(told)) == 3
 
 
 def test_an_error_that_cannot_be_unpacked_is_told_in_its_words(cluster: DaskCluster, tmp_path: Path) -> None:
