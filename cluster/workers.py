@@ -46,7 +46,9 @@ class _Wanted(Generic[C]):
     task: Task[C, object]
     outer: Future[object]
     #: how often it was sent in vain
-    losses: int
+    losses: int = 0
+    #: whether a worker may have done it already
+    was_sent: bool = False
     order: Sent | None = None
     #: nobody waits any more: it gets no orders
     is_over: bool = False
@@ -110,7 +112,8 @@ class ClusterWorkers(Generic[C]):
         with self._lock:
             before = self._wanted.get(task.label)
             # One that was given up before may have committed all the same.
-            wanted = _Wanted(task, Future[object](), before.losses + 1 if before is not None else 0)
+            losses = 0 if before is None else before.losses + 1
+            wanted = _Wanted(task, Future[object](), losses, was_sent=before is not None)
             self._wanted[task.label] = wanted
             self._send_if_waiting(wanted)
         return wanted.outer
@@ -187,7 +190,8 @@ class ClusterWorkers(Generic[C]):
             return
         taken = {one.order.slot for one in self._wanted.values() if one.order is not None}
         if (slot := self._slots.free(taken)) is not None:
-            wanted.order = order = self._orders.send(wanted.task, slot, tries_again=wanted.losses > 0)
+            wanted.order = order = self._orders.send(wanted.task, slot, tries_again=wanted.was_sent)
+            wanted.was_sent = True
             self._ordered[order.key] = wanted
 
     def _send_what_waits(self) -> None:
@@ -202,12 +206,11 @@ class ClusterWorkers(Generic[C]):
         return order
 
     def _forget(self, wanted: _Wanted[C]) -> None:
-        """Nobody waits for a task any more, and whatever waits may have its slot."""
+        """Nobody waits for a task any more."""
         wanted.is_over = True
         self._take_back(wanted)
         if self._wanted.get(wanted.task.label) is wanted:
             del self._wanted[wanted.task.label]
-        self._send_what_waits()
 
     # -- what tasks come to --------------------------------------------------------------------------
 
@@ -228,7 +231,13 @@ class ClusterWorkers(Generic[C]):
                 if wanted is not None:
                     self._forget(wanted)
             if wanted is not None:
-                _tell(wanted, answer)
+                self._end(wanted, answer)
+
+    def _end(self, wanted: _Wanted[C], answer: Answer) -> None:
+        """Tell what a task came to; whatever waits may have its slot."""
+        _tell(wanted, answer)
+        with self._lock:
+            self._send_what_waits()
 
     def _lose(self, order: Sent, words: str) -> None:
         """Give a lost order's task to another worker, if that has not been done."""
@@ -247,7 +256,7 @@ class ClusterWorkers(Generic[C]):
                 self._send_if_waiting(wanted)
         if is_given_up:
             words = f"{words}, {wanted.losses} times. See the workers' own logs; then use --resume"
-            _tell(wanted, Answer(error=TableError(words)))
+            self._end(wanted, Answer(error=TableError(words)))
 
     def _fail_all(self, error: Exception) -> None:
         """The run cannot go on: there is nobody to give tasks to."""

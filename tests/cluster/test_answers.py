@@ -40,11 +40,13 @@ Told = list[dict[str, Any]]
 
 
 @contextmanager
-def working(cluster: DaskCluster, count: int = 4) -> Iterator[tuple[Workers[NoConnections], Told]]:
+def working(
+    cluster: DaskCluster, count: int = 4, lost_after: int = 60
+) -> Iterator[tuple[Workers[NoConnections], Told]]:
     """Workers of a cluster, and what they publish, as somebody else hears it."""
     told: Told = []
     with (
-        crew.connected(NO_SERVERS, Cluster(cluster.address), print) as made,
+        crew.connected(NO_SERVERS, Cluster(cluster.address, lost_after=lost_after), print) as made,
         Client(cluster.address, set_as_default=False) as other,
     ):
         other.subscribe_topic(TOPIC, lambda event: told.append(event[1]))
@@ -155,6 +157,27 @@ def test_a_task_that_was_lost_is_given_to_one_other_while_its_cancellation_takes
         assert len(answers(told)) == 3
 
 
+def test_a_task_taken_from_a_busy_worker_may_have_been_done_there(cluster: DaskCluster, tmp_path: Path) -> None:
+    free = tmp_path / "free"
+
+    def keep_busy() -> None:
+        while not free.exists():
+            time.sleep(0.05)
+
+    with working(cluster, lost_after=2) as (workers, _), Client(cluster.address, set_as_default=False) as other:
+        threads = [worker for worker, count in other.nthreads().items() for _ in range(count)]
+        theirs = [other.submit(keep_busy, workers=[worker], pure=False) for worker in threads]
+        wait_until(lambda: sum(map(len, other.processing().values())) == len(theirs), "both workers are busy")
+        future = workers.submit(AnswersOnTheSecondTime(tmp_path), "working")
+        wait_until(
+            lambda: any("busy with tasks of others" in one.words for one in workers.remarks()), "it is given to others"
+        )
+        free.touch()
+        (tmp_path / "again-may-end").touch()
+        assert ended(workers, future) == "again"
+        other.gather(theirs)
+
+
 def test_an_error_that_cannot_be_unpacked_is_told_in_its_words(cluster: DaskCluster, tmp_path: Path) -> None:
     with working(cluster) as (workers, _), pytest.raises(RuntimeError, match="OddError: it went wrong 7"):
         workers.submit(FailsOddly(tmp_path), "working").result(20)
@@ -179,7 +202,7 @@ def test_a_worker_that_dies_between_doing_and_answering(own_cluster: DaskCluster
     with working(own_cluster) as (workers, told):
         future = workers.submit(DiesOnce(tmp_path), "working")
         assert ended(workers, future) == ("by the first", True)
-        assert answers(told) == [Answer(("by the first", True))]
+        wait_until(lambda: answers(told) == [Answer(("by the first", True))], "only the second one answered")
     assert [one.poll() is None for one in own_cluster.workers].count(False) == 1
 
 
