@@ -50,8 +50,6 @@ class _Wanted(Generic[C]):
     #: whether a worker may have done it already
     was_sent: bool = False
     order: Sent | None = None
-    #: nobody waits any more: it gets no orders
-    is_over: bool = False
 
 
 class ClusterWorkers(Generic[C]):
@@ -84,6 +82,8 @@ class ClusterWorkers(Generic[C]):
         self._slots = Slots(most, threads_of, lambda worker: envelope.knock_at(client, worker))
         self._lock = threading.RLock()
         self._wanted: dict[Label, _Wanted[C]] = {}
+        #: how often those that were given up had been sent in vain; they may have been committed all the same
+        self._given_up: dict[Label, int] = {}
         #: those of which an answer counts, by the key of the order
         self._ordered: dict[str, _Wanted[C]] = {}
         self._remarks: queue.SimpleQueue[Remark] = queue.SimpleQueue()
@@ -110,10 +110,8 @@ class ClusterWorkers(Generic[C]):
         if lane == "finishing" and self._finisher is not None:
             return self._finisher.submit(task, lane)
         with self._lock:
-            before = self._wanted.get(task.label)
-            # One that was given up before may have committed all the same.
-            losses = 0 if before is None else before.losses + 1
-            wanted = _Wanted(task, Future[object](), losses, was_sent=before is not None)
+            losses = self._given_up.get(task.label, 0)
+            wanted = _Wanted(task, Future[object](), losses, was_sent=losses > 0)
             self._wanted[task.label] = wanted
             self._send_if_waiting(wanted)
         return wanted.outer
@@ -150,8 +148,9 @@ class ClusterWorkers(Generic[C]):
         """End a task that stands still, so that it cannot commit any more."""
         with self._lock:
             wanted = self._wanted.get(label)
+            # Its answer may have come just now, in a thread of Dask's.
+            self._given_up[label] = 1 + (self._given_up.get(label, 0) if wanted is None else wanted.losses)
         if wanted is not None:
-            # It stays among those that were wanted, so that the next attempt knows of it.
             self._recall([wanted])
         elif self._finisher is not None:
             self._finisher.give_up(label)
@@ -186,7 +185,7 @@ class ClusterWorkers(Generic[C]):
 
     def _send_if_waiting(self, wanted: _Wanted[C]) -> None:
         """Give a task to a slot, unless it has an order already: more than one thread may see that it has none."""
-        if wanted.is_over or wanted.order is not None:
+        if wanted.order is not None:
             return
         taken = {one.order.slot for one in self._wanted.values() if one.order is not None}
         if (slot := self._slots.free(taken)) is not None:
@@ -205,12 +204,11 @@ class ClusterWorkers(Generic[C]):
             del self._ordered[order.key]
         return order
 
-    def _forget(self, wanted: _Wanted[C]) -> None:
-        """Nobody waits for a task any more."""
-        wanted.is_over = True
-        self._take_back(wanted)
+    def _forget(self, wanted: _Wanted[C]) -> Sent | None:
+        """Nobody waits for a task any more; returns its order."""
         if self._wanted.get(wanted.task.label) is wanted:
             del self._wanted[wanted.task.label]
+        return self._take_back(wanted)
 
     # -- what tasks come to --------------------------------------------------------------------------
 
@@ -263,17 +261,14 @@ class ClusterWorkers(Generic[C]):
         with self._lock:
             wanted = list(self._wanted.values())
             for one in wanted:
-                one.is_over = True
-                self._take_back(one)
+                self._forget(one)
         for one in wanted:
             _tell(one, Answer(error=error))
 
     def _recall(self, wanted: Sequence[_Wanted[C]]) -> None:
         """Let workers know that nobody waits for these; they break their connections."""
         with self._lock:
-            for one in wanted:
-                one.is_over = True
-            orders = [order for one in wanted if (order := self._take_back(one)) is not None]
+            orders = [order for one in wanted if (order := self._forget(one)) is not None]
         self._orders.cancel(orders)
         for one in wanted:
             _tell(one, Answer(error=CancelledError()))

@@ -157,6 +157,16 @@ def test_a_task_that_was_lost_is_given_to_one_other_while_its_cancellation_takes
         assert len(answers(told)) == 3
 
 
+def test_a_task_that_is_given_up_as_it_answers_may_have_been_done(cluster: DaskCluster, tmp_path: Path) -> None:
+    task = AnswersOnTheSecondTime(tmp_path)
+    for name in ("first", "again"):
+        (tmp_path / f"{name}-may-end").touch()
+    with working(cluster) as (workers, _):
+        assert ended(workers, workers.submit(task, "working")) == "first"
+        workers.give_up(task.label)
+        assert ended(workers, workers.submit(task, "working")) == "again"
+
+
 def test_a_task_taken_from_a_busy_worker_may_have_been_done_there(cluster: DaskCluster, tmp_path: Path) -> None:
     free = tmp_path / "free"
 
