@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 from cli.display.plain import PlainDisplay
+from cli.installed import needed_packages
 from hand_edits.statuses import Phase
-from model.errors import ALL_DONE, OutputError
+from model.errors import ALL_DONE, NotInstalledError, OutputError
 from model.visible import json_text
 from operations.status import Status
 from run.output import write_out
@@ -29,7 +30,8 @@ def show_status(path: Path, phase: Phase, env_file: Path | None, as_json: bool) 
 
 def _with_servers(found: Status, env_file: Path | None) -> Status:
     try:
-        from status.servers import with_servers  # noqa: PLC0415
-    except (ImportError, OSError) as error:
+        with needed_packages():
+            from status.servers import with_servers  # noqa: PLC0415
+    except NotInstalledError as error:
         return replace(found, not_known=(*found.not_known, f"both servers were not asked: {error}"))
     return with_servers(found, env_file)
