@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from distributed import Worker, get_worker
 
 from cluster import envelope, parcels
+from cluster.own_machine import missing_server
 from db import connect_source
 from model.cluster import Credentials, is_this_machine
 from model.errors import CancelledError, ReplicationError, UnreachableError
@@ -170,6 +171,8 @@ class Station:
         parcels.forget_own()
         try:
             own: Settings = parcels.unpacked(settings, "")
+            if credentials == "client":
+                return missing_server(own.source, own.target)
             return None if server is None else _reads_another(own, server)
         except ReplicationError as error:
             return str(error)
